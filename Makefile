@@ -1,0 +1,46 @@
+# Every target sets up .venv by itself; only python3 (3.11 to 3.13) is needed.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: run test quick check format constraints clean help
+.DEFAULT_GOAL := help
+
+help: ## say what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); sys.exit(0 if ok else "Wheeltapper needs Python 3.11, 3.12 or 3.13; this is " + sys.version.split()[0] + ". Say which to use: make PYTHON=python3.11 ...")'
+	@echo "Setting up .venv (about two minutes, once) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $(READY)
+
+run: $(READY) ## the main job on the built-in pump station
+	@$(BIN)/wheeltapper run pump_station
+
+test: $(READY) ## every test
+	@$(BIN)/python -m pytest
+
+quick: $(READY) ## the tests that take less than ten seconds each
+	@$(BIN)/python -m pytest -m 'not slow'
+
+check: $(READY) ## style, types, direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY) ## put the code in order
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+constraints: ## resolve every version again (names and versions only)
+	@$(PYTHON) -m venv .venv-resolve
+	@.venv-resolve/bin/python -m pip install --quiet --disable-pip-version-check '.[dev]'
+	@.venv-resolve/bin/python -m pip freeze --exclude wheeltapper | grep -E '^[A-Za-z0-9_.-]+==' > constraints.txt
+	@rm -rf .venv-resolve
+
+clean: ## remove what was made: .venv, caches, .wheeltapper
+	@rm -rf .venv .venv-resolve .wheeltapper .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

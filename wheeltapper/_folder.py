@@ -1,0 +1,57 @@
+"""A folder is the registry: a plug-in is one file, and its name in YAML is the file's name.
+
+Listing a folder imports nothing; loading imports the one file asked for.
+"""
+
+import importlib
+import inspect
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+from wheeltapper.errors import ConfigError
+
+_ROOT = Path(__file__).parent
+
+T = TypeVar("T")
+
+
+def near_miss(word: str, known: list[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the closest known word, or an empty text."""
+    close = get_close_matches(word, known, n=1)
+    return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def names(folder: str) -> list[str]:
+    """List the plug-ins of a folder such as ``detectors`` or ``features/sets``, without importing them."""
+    return sorted(path.stem for path in (_ROOT / folder).glob("*.py") if not path.stem.startswith("_"))
+
+
+def load_module(folder: str, name: str) -> ModuleType:
+    """Import one plug-in file.
+
+    Raises
+    ------
+    ConfigError
+        If the folder has no such file; the message names the near miss.
+    """
+    found = names(folder)
+    if name not in found:
+        kind = Path(folder).name.rstrip("s").replace("set", "feature set")
+        raise ConfigError(f"no {kind} named '{name}'; found {found}.{near_miss(name, found)}")
+    return importlib.import_module(f"wheeltapper.{folder.replace('/', '.')}.{name}")
+
+
+def load_class(folder: str, name: str, base: type[T]) -> type[T]:
+    """Return the one class of a plug-in file that is a kind of ``base``."""
+    module = load_module(folder, name)
+    found = [
+        member
+        for _, member in inspect.getmembers(module, inspect.isclass)
+        if issubclass(member, base) and member is not base and member.__module__ == module.__name__
+    ]
+    public = [member for member in found if not member.__name__.startswith("_")]
+    if len(public) != 1:
+        raise ConfigError(f"{folder}/{name}.py must hold exactly one public {base.__name__}; it holds {len(public)}")
+    return public[0]

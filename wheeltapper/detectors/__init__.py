@@ -1,0 +1,130 @@
+"""Detectors: feature rows in, score out; higher is more anomalous, everywhere.
+
+One detector a file, baselines too; this page holds what all of them promise. A detector stores its options in
+the constructor, learns in ``fit``, and keeps what it learnt in attributes that end in ``_`` and hold arrays or
+plain numbers: that is what a bundle saves, and nothing else (no pickle).
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from wheeltapper import _folder
+from wheeltapper.errors import ConfigError, NotFittedError
+
+Floats = NDArray[np.float64]
+
+
+class Detector(ABC):
+    """One way of telling unusual feature rows from usual ones."""
+
+    is_baseline: ClassVar[bool] = False
+    """Too simple to fail to understand; stands on top of every leaderboard."""
+    own_threshold: ClassVar[float | None] = None
+    """A fixed threshold for detectors whose score is already a decision; all others get one from the alarm budget."""
+    seed: int = 0
+
+    @abstractmethod
+    def fit(self, rows: pd.DataFrame) -> Self:
+        """Learn what is normal.
+
+        Parameters
+        ----------
+        rows : DataFrame of shape (n_windows, n_features), float64, no NaN
+            Normalised feature rows of normal running (unitless: 0 is typical, 1 is one usual deviation).
+            A column without ``__`` in its name is a sensor's latest value.
+        """
+
+    @abstractmethod
+    def score(self, rows: pd.DataFrame) -> Floats:
+        """Return how unusual each row is, shape (n_windows,), finite; each row is scored on its own.
+
+        Raises
+        ------
+        NotFittedError
+        """
+
+    def contributions(self, rows: pd.DataFrame) -> pd.DataFrame | None:
+        """Return how much each feature adds to each row's score (same shape as ``rows``), or None if it cannot say."""
+        return None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The constructor's arguments, as stored."""
+        return {name: getattr(self, name) for name in _option_names(type(self))}
+
+    @property
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What was learnt: attribute name → array.
+
+        Raises
+        ------
+        NotFittedError
+            If there is nothing yet.
+        """
+        learnt = {
+            name: np.asarray(value)
+            for name, value in sorted(vars(self).items())
+            if name.endswith("_") and not name.startswith("_")
+        }
+        if not learnt:
+            raise NotFittedError(f"{type(self).__name__} has not been fitted; call fit first.")
+        return learnt
+
+    def restore(self, state: dict[str, NDArray[Any]]) -> Self:
+        """Take over what another detector of the same kind and options learnt."""
+        for name, value in state.items():
+            setattr(self, name, value)
+        return self
+
+
+def build(name: str, options: dict[str, Any] | None = None, *, seed: int = 0) -> Detector:
+    """Make a detector by its file's name.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such detector, or it has no such option, or refuses an option's value.
+    """
+    kind = _folder.load_class("detectors", name, Detector)  # type: ignore[type-abstract]
+    options = options or {}
+    known = _option_names(kind)
+    for option in options:
+        if option not in known:
+            raise ConfigError(
+                f"detector {name} has no option '{option}' (it has: {', '.join(known) or 'none'})."
+                f"{_folder.near_miss(option, known)}"
+            )
+    try:
+        detector = kind(**options)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"detector {name}: {error}") from error
+    detector.seed = seed
+    return detector
+
+
+def baselines() -> list[str]:
+    """List the baselines by name."""
+    return [
+        name
+        for name in _folder.names("detectors")
+        if _folder.load_class("detectors", name, Detector).is_baseline  # type: ignore[type-abstract]
+    ]
+
+
+def require_fitted(detector: Detector, attribute: str) -> None:
+    """Refuse to score before fitting."""
+    if not hasattr(detector, attribute):
+        raise NotFittedError(f"{type(detector).__name__} has not been fitted; call fit first.")
+
+
+def _option_names(kind: type[Detector]) -> list[str]:
+    if kind.__init__ is object.__init__:
+        return []
+    return [name for name in inspect.signature(kind).parameters if name != "self"]

@@ -1,0 +1,46 @@
+"""The handful of exceptions. Every message says what was expected, what came and what to do."""
+
+
+class WheeltapperError(Exception):
+    """Anything that Wheeltapper itself refuses or cannot do.
+
+    ``exit_code`` is what the command line ends with: 1 the answer is no, 2 wrong use, 3 a failure.
+    """
+
+    exit_code = 3
+
+
+class ConfigError(WheeltapperError):
+    """A plant's YAML, a name or an option is wrong; nothing was started."""
+
+    exit_code = 2
+
+
+class SourceError(WheeltapperError):
+    """The readings could not be read as the plant's YAML describes them."""
+
+    exit_code = 2
+
+
+class DataError(WheeltapperError):
+    """The readings were read, but they do not keep what is promised of them."""
+
+    exit_code = 1
+
+
+class NotFittedError(WheeltapperError):
+    """Something was asked to score before it was fitted."""
+
+
+class NoChampionError(WheeltapperError):
+    """A plant has no live model for an objective."""
+
+    exit_code = 1
+
+
+class StoreError(WheeltapperError):
+    """A table is damaged, missing or was changed by someone else meanwhile."""
+
+
+class BundleError(WheeltapperError):
+    """A bundle does not match its manifest and is not loaded."""

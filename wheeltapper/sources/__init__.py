@@ -1,0 +1,44 @@
+"""Sources: where readings come from. One source a file; this page holds what all of them promise."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pandas as pd
+
+from wheeltapper import tables
+from wheeltapper.config import Model, Plant
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows as they came, in the order in which they came: nothing checked, nothing dropped."""
+
+    origin: str
+    """The file, query or simulation that they came from, for messages."""
+    rows: pd.DataFrame
+    """Columns asset_id, timestamp, the plant's sensors, and regime where the source knows it.
+
+    Values may still be text, missing or out of order; ``timestamp`` is text or UTC.
+    """
+    faults: pd.DataFrame = field(default_factory=tables.FAULTS.empty)
+    """What the source itself knows about faults: rows of `tables.FAULTS`."""
+
+
+class Source(Model, ABC):
+    """One kind of source. Its fields are its options in the plant's YAML."""
+
+    @abstractmethod
+    def read(self, plant: Plant, start: datetime | None = None, end: datetime | None = None) -> Iterator[Batch]:
+        """Yield the readings from ``start`` (inclusive) to ``end`` (exclusive) in batches of bounded size.
+
+        Reading the same span twice yields the same rows in the same order.
+
+        Raises
+        ------
+        SourceError
+            If there is nothing to read, or a file or column is not as the options say.
+        """

@@ -1,0 +1,217 @@
+"""The tables: columns, dtypes and units, and the one check used at every door.
+
+Timestamps are UTC with microseconds everywhere; site time zones live at the edges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from wheeltapper.errors import DataError
+
+Kind = Literal["time", "number", "text", "flag", "count"]
+
+DTYPES: dict[Kind, str] = {
+    "time": "datetime64[us, UTC]",
+    "number": "float64",
+    "text": "str",
+    "flag": "bool",
+    "count": "int64",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, what kind of values it holds, and what they mean."""
+
+    name: str
+    kind: Kind
+    means: str
+    optional: bool = False
+    """May hold missing values."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the store."""
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    time: str | None = None
+    """The column that says into which day or month a row belongs; None keeps the table in one piece."""
+    more: Kind | None = None
+    """The kind of further columns (sensors, features), which differ from plant to plant; None allows none."""
+    volatile: tuple[str, ...] = ()
+    """Columns that say when or by whom, not what: two rows that differ only here are the same."""
+
+    def names(self) -> list[str]:
+        """List the fixed columns."""
+        return [column.name for column in self.columns]
+
+    def empty(self) -> pd.DataFrame:
+        """Return the table without rows."""
+        return pd.DataFrame({c.name: pd.Series([], dtype=DTYPES[c.kind]) for c in self.columns})
+
+    def check(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the frame with fixed columns first, exact dtypes and a fresh index.
+
+        Raises
+        ------
+        DataError
+            If a column is missing, unknown, of another kind, or empty where it must not be, or if two rows
+            have the same key.
+        """
+        missing = [name for name in self.names() if name not in frame]
+        if missing:
+            raise DataError(f"table {self.name} needs column {missing}; it came with {list(frame.columns)}")
+        extra = [name for name in frame.columns if name not in self.names()]
+        if extra and self.more is None:
+            raise DataError(f"table {self.name} has no column {extra}; it has {self.names()}")
+        frame = frame[self.names() + extra].reset_index(drop=True)
+        kinds: dict[str, Kind] = {c.name: c.kind for c in self.columns}
+        kinds.update(dict.fromkeys(extra, self.more or "number"))
+        for name, kind in kinds.items():
+            frame[name] = self._as_kind(frame[name], kind)
+        for column in self.columns:
+            if not column.optional and frame[column.name].isna().any():
+                raise DataError(f"table {self.name}: column {column.name} ({column.means}) may not be empty")
+        twice = frame.duplicated(list(self.key))
+        if twice.any():
+            first = frame.loc[twice, list(self.key)].iloc[0].to_dict()
+            raise DataError(f"table {self.name}: {int(twice.sum())} rows repeat the key {self.key}, first {first}")
+        return frame
+
+    def _as_kind(self, values: pd.Series, kind: Kind) -> pd.Series:
+        if kind == "time" and not isinstance(values.dtype, pd.DatetimeTZDtype) and len(values.dropna()):
+            raise DataError(
+                f"table {self.name}: column {values.name} must be timestamps with a time zone, got {values.dtype}"
+            )
+        try:
+            return values.astype(DTYPES[kind])  # type: ignore[call-overload,no-any-return]
+        except (TypeError, ValueError) as error:
+            raise DataError(f"table {self.name}: column {values.name} must be a {kind}: {error}") from error
+
+
+READINGS = Table(
+    name="readings",
+    key=("asset_id", "timestamp"),
+    time="timestamp",
+    more="number",
+    volatile=("ingested_at", "batch_id"),
+    columns=(
+        Column("asset_id", "text", "the machine"),
+        Column("timestamp", "time", "when it was measured"),
+        Column("regime", "text", "operating state"),
+        Column("batch_id", "text", "the delivery that it came in"),
+        Column("ingested_at", "time", "when it was stored"),
+    ),
+)
+
+QUARANTINE = Table(
+    name="quarantine",
+    key=("batch_id", "row"),
+    volatile=("ingested_at",),
+    columns=(
+        Column("batch_id", "text", "the delivery that it came in"),
+        Column("row", "count", "its place in that delivery, from 0"),
+        Column("origin", "text", "file or query that it came from"),
+        Column("asset_id", "text", "the machine", optional=True),
+        Column("timestamp", "text", "the time, as it came", optional=True),
+        Column("content", "text", "the row as it came, as JSON"),
+        Column("expectation", "text", "the promise that it broke"),
+        Column("reason", "text", "the same in words"),
+        Column("ingested_at", "time", "when it was put aside"),
+    ),
+)
+
+FEATURES = Table(
+    name="features",
+    key=("asset_id", "window_end"),
+    time="window_end",
+    more="number",
+    columns=(
+        Column("asset_id", "text", "the machine"),
+        Column("window_end", "time", "timestamp of the window's last reading"),
+        Column("window_start", "time", "timestamp of its first"),
+        Column("regime", "text", "operating state of the whole window, 'transition' where it changes inside"),
+        Column("usable", "flag", "whether it may be learnt from and scored"),
+        Column("why_not", "text", "the reason if it may not, else empty"),
+        Column("plan", "text", "hash of the feature plan"),
+    ),
+)
+
+FAULTS = Table(
+    name="faults",
+    key=("asset_id", "start", "kind"),
+    columns=(
+        Column("asset_id", "text", "the machine"),
+        Column("start", "time", "onset"),
+        Column("end", "time", "end"),
+        Column("kind", "text", "what went wrong"),
+        Column("severity", "number", "how badly, 0 to 1"),
+        Column("origin", "text", "simulated, imported or person"),
+    ),
+)
+
+SCORES = Table(
+    name="scores",
+    key=("asset_id", "window_end", "bundle"),
+    time="window_end",
+    columns=(
+        Column("asset_id", "text", "the machine"),
+        Column("window_end", "time", "end of the window"),
+        Column("bundle", "text", "hash of the bundle that scored it"),
+        Column("score", "number", "unitless, 0 is typical, higher is more anomalous"),
+        Column("threshold", "number", "the score above which the window is anomalous"),
+        Column("severity", "number", "score ÷ threshold"),
+        Column("regime", "text", "operating state"),
+        Column("top_sensors", "text", "what stands out, as JSON; empty for a normal window"),
+        Column("role", "text", "champion or challenger"),
+    ),
+)
+
+ALARMS = Table(
+    name="alarms",
+    key=("alarm_id",),
+    columns=(
+        Column("alarm_id", "text", "hash of asset, opening time and bundle"),
+        Column("asset_id", "text", "the machine"),
+        Column("opened_at", "time", "end of the window that opened it"),
+        Column("closed_at", "time", "end of the last anomalous window; empty while open", optional=True),
+        Column("last_at", "time", "end of the last anomalous window so far"),
+        Column("peak_severity", "number", "highest severity inside"),
+        Column("regime", "text", "operating state at the peak"),
+        Column("tier", "text", "critical, high or medium"),
+        Column("state", "text", "open or closed"),
+        Column("explanation", "text", "one sentence for people"),
+        Column("sensors", "text", "ranked sensors with what changed, as JSON"),
+        Column("bundle", "text", "hash of the bundle that raised it"),
+    ),
+)
+
+LEDGER = Table(
+    name="ledger",
+    key=("sequence",),
+    volatile=("time",),
+    columns=(
+        Column("sequence", "count", "0, 1, 2, …"),
+        Column("time", "time", "when it was decided"),
+        Column("actor", "text", "pipeline, or the person who decided"),
+        Column("objective", "text", "the question"),
+        Column("verdict", "text", "promote, keep, challenge, refuse or roll back"),
+        Column("bundle", "text", "hash of the bundle that is live afterwards; empty for none"),
+        Column("version", "text", "its version in the registry; empty for none"),
+        Column("run", "text", "key of the training run: what it was decided on"),
+        Column("data", "text", "table versions, as JSON"),
+        Column("gates", "text", "every gate with its figure, as JSON"),
+        Column("reason", "text", "in words"),
+        Column("previous", "text", "hash of the entry before; empty for the first"),
+        Column("hash", "text", "SHA-256 over all of the above"),
+    ),
+)
+
+TABLES = {t.name: t for t in (READINGS, QUARANTINE, FEATURES, FAULTS, SCORES, ALARMS, LEDGER)}
