@@ -51,8 +51,8 @@ def format_duration(value: timedelta) -> str:
     seconds = value.total_seconds()
     for unit in ("w", "d", "h", "min", "s"):
         if seconds >= _SECONDS[unit] and seconds % _SECONDS[unit] == 0:
-            return f"{seconds / _SECONDS[unit]:g}{unit}"
-    return f"{seconds * 1000:g}ms"
+            return f"{seconds / _SECONDS[unit]:.15g}{unit}"
+    return f"{seconds * 1000:.15g}ms"
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration)]
@@ -335,6 +335,9 @@ class Settings(BaseSettings):
     home: Path = Field(Path(".wheeltapper"), description="everything that Wheeltapper writes")
     data: Path | None = Field(None, description="where plants with relative paths find their data")
     workers: int = Field(2, ge=1, description="candidates that train at the same time")
+    prefect_port: int = Field(4200, ge=1, le=65535, description="port of Prefect's API and UI")
+    mlflow_port: int = Field(5000, ge=1, le=65535, description="port of MLflow's UI")
+    reports_port: int = Field(4280, ge=1, le=65535, description="port of the reports and Data Docs")
 
     @property
     def store(self) -> Path:

@@ -44,3 +44,7 @@ class StoreError(WheeltapperError):
 
 class BundleError(WheeltapperError):
     """A bundle does not match its manifest and is not loaded."""
+
+
+class RegistryError(StoreError):
+    """MLflow refused, or someone else changed what is live meanwhile."""

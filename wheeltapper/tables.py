@@ -6,8 +6,9 @@ Timestamps are UTC with microseconds everywhere; site time zones live at the edg
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from wheeltapper.errors import DataError
@@ -101,12 +102,13 @@ READINGS = Table(
     key=("asset_id", "timestamp"),
     time="timestamp",
     more="number",
-    volatile=("ingested_at", "batch_id"),
+    volatile=("ingested_at", "batch_id", "origin"),
     columns=(
         Column("asset_id", "text", "the machine"),
         Column("timestamp", "time", "when it was measured"),
         Column("regime", "text", "operating state"),
         Column("batch_id", "text", "the delivery that it came in"),
+        Column("origin", "text", "file or query that it came from"),
         Column("ingested_at", "time", "when it was stored"),
     ),
 )
@@ -196,7 +198,9 @@ ALARMS = Table(
 LEDGER = Table(
     name="ledger",
     key=("sequence",),
-    volatile=("time",),
+    # The hashes cover the time, so they differ where it differs: a run that was interrupted and resumed later
+    # decides the same and must have the same digest. `wheeltapper.ledger.verify` watches over all three.
+    volatile=("time", "previous", "hash"),
     columns=(
         Column("sequence", "count", "0, 1, 2, …"),
         Column("time", "time", "when it was decided"),
@@ -215,3 +219,8 @@ LEDGER = Table(
 )
 
 TABLES = {t.name: t for t in (READINGS, QUARANTINE, FEATURES, FAULTS, SCORES, ALARMS, LEDGER)}
+
+
+def microseconds(times: pd.Series | pd.DatetimeIndex) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return UTC times as whole microseconds since 1970, shape (n,): exact, and quick to compare."""
+    return pd.DatetimeIndex(times).as_unit("us").asi8

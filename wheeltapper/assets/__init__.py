@@ -1,0 +1,102 @@
+"""Asset types: what is true of every machine of a kind. One type a file; this page holds what all of them promise.
+
+A file holds ``ASSET_TYPE``, the data: sensors, units, limits, regimes, faults. That is enough to watch such machines.
+A type that can also be simulated holds ``PHYSICS`` beside it: its timetable, the outer influences on it, and one
+function that says how its sensors answer to them (`wheeltapper.simulation` does everything else).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Spell:
+    """A stretch of the clock (UTC) that belongs to one regime, every day or on one day of the week."""
+
+    regime: str
+    at: timedelta
+    """Beginning, counted from midnight; a spell may run past the next midnight."""
+    lasts: timedelta
+    level: float
+    """How hard the machine works: 0 stands still, 1 is normal running."""
+    level_from: float | None = None
+    """Level at the beginning where it ramps up or down to ``level``; None jumps."""
+    weekday: int | None = None
+    """Monday is 0; None is every day."""
+
+
+@dataclass(frozen=True)
+class Signal:
+    """An outer influence that wanders about zero: weather, demand, the level of a tank."""
+
+    sd: float
+    """Standard deviation of the wandering, in any unit that ``respond`` understands."""
+    memory: timedelta
+    """After this time the correlation with now has fallen to 1/e."""
+    daily: float = 0.0
+    """Amplitude of the daily wave, same unit as ``sd``."""
+    weekly: float = 0.0
+    """Amplitude of the weekly wave, same unit as ``sd``."""
+    peak: timedelta = timedelta(hours=15)
+    """Time of day (UTC) at which the daily wave is highest."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What one sensor shows beside the machine's common behaviour; standard deviations in the sensor's unit."""
+
+    process: float
+    """Local disturbance; its correlation falls to 0.7 within a minute, however often it is sampled."""
+    measurement: float
+    """Error of a single measurement, independent of the one before."""
+
+
+@dataclass(frozen=True)
+class Drivers:
+    """What one machine is exposed to; every array has the shape (n_readings,)."""
+
+    step: float
+    """Seconds between two readings."""
+    regime: NDArray[np.str_]
+    level: Floats
+    """How hard the timetable makes it work: 0 stands still, 1 is normal running."""
+    signals: Mapping[str, Floats]
+    """The influences that ``PHYSICS`` names."""
+
+    def lag(self, values: Floats, memory: timedelta) -> Floats:
+        """Follow ``values`` sluggishly, as a heavy body follows its surroundings (a first-order lag).
+
+        The first value is taken as having lasted for ever.
+        """
+        from scipy.signal import lfilter
+
+        keep = float(np.exp(-self.step / memory.total_seconds()))
+        slow, _ = lfilter([1 - keep], [1, -keep], values, zi=[keep * values[0]])
+        return np.asarray(slow, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Physics:
+    """Everything that the simulation needs to know about a kind of machine."""
+
+    respond: Callable[[Drivers], dict[str, Floats]]
+    """Drivers in; every sensor's undisturbed value in its unit out, of shape (n_readings,) each."""
+    schedule: tuple[Spell, ...] = ()
+    """The timetable; where spells overlap the later one wins, and what none covers is ``normal`` at level 1."""
+    signals: Mapping[str, Signal] = field(default_factory=dict)
+    noise: Mapping[str, Noise] = field(default_factory=dict)
+    """Sensor → its own disturbance; a sensor that is not named has none."""
+    spread: float = 0.0
+    """Machines of a kind differ: every sensor of every machine is off by up to this share, for good."""
+    shift: timedelta = timedelta(0)
+    """Every machine's timetable is early or late by up to this."""
+    gradual: tuple[str, ...] = ()
+    """Fault kinds that grow to their very end; all others are fully developed after a third to a half."""

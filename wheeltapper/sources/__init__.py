@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import pandas as pd
+from pydantic import ValidationError
 
-from wheeltapper import tables
-from wheeltapper.config import Model, Plant
+from wheeltapper import _folder, tables
+from wheeltapper.config import Model, Plant, PlugIn, describe
+from wheeltapper.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Batch:
     rows: pd.DataFrame
     """Columns asset_id, timestamp, the plant's sensors, and regime where the source knows it.
 
-    Values may still be text, missing or out of order; ``timestamp`` is text or UTC.
+    Values may still be text, missing or out of order; ``timestamp`` is text or UTC. An optional column ``defect``
+    says in words why the source itself could not make sense of a row; it is empty for all others.
     """
     faults: pd.DataFrame = field(default_factory=tables.FAULTS.empty)
     """What the source itself knows about faults: rows of `tables.FAULTS`."""
@@ -42,3 +45,18 @@ class Source(Model, ABC):
         SourceError
             If there is nothing to read, or a file or column is not as the options say.
         """
+
+
+def build(wanted: PlugIn) -> Source:
+    """Make a plant's source.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such source, or its options are not as it wants them.
+    """
+    kind = _folder.load_class("sources", wanted.name, Source)  # type: ignore[type-abstract]
+    try:
+        return kind(**wanted.options)
+    except ValidationError as error:
+        raise ConfigError(describe(error, f"source {wanted.name}", kind)) from error

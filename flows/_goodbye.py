@@ -1,0 +1,12 @@
+"""What is still on its way to Prefect's server is sent before the server is stopped."""
+
+from __future__ import annotations
+
+
+def send_the_rest(seconds: float = 10.0) -> None:
+    """Send logs and events that wait in queues, for at most this long each."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for queue in (APILogWorker, EventsWorker):
+        queue.drain_all(timeout=seconds)

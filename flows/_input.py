@@ -1,0 +1,17 @@
+"""What every flow is asked: one form in Prefect's UI, one check on its server."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import Field
+
+PlantName = Annotated[str, Field(min_length=1, description="A plant's name in conf/, or the path of its YAML file.")]
+Start = Annotated[datetime | None, Field(description="First instant to take in (UTC); empty: from the beginning.")]
+End = Annotated[datetime | None, Field(description="First instant to leave out (UTC); empty: to the end.")]
+
+
+def clock() -> datetime:
+    """Return the present: the only place where flows look at a clock."""
+    return datetime.now(UTC)

@@ -1,0 +1,25 @@
+"""The main job: all of it once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows._input import End, PlantName, Start, clock
+from flows.featurize import featurize
+from flows.ingest import ingest
+from flows.score import score
+from flows.train import train
+from tasks.report import write_report
+
+
+@flow(name="pipeline", flow_run_name="pipeline {plant}")
+def pipeline(plant: PlantName, start: Start = None, end: End = None) -> dict[str, Any]:
+    """Readings go in; a promoted, explained, tracked model and its alarms come out."""
+    taken = ingest(plant, start, end)
+    featurize(plant, start, end)
+    trained = train(plant)
+    scored = score(plant) if trained["has_champion"] else None
+    report = write_report(plant, trained, clock())
+    return {"ingest": taken, "train": trained, "score": scored, "report": report}

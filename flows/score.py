@@ -1,0 +1,16 @@
+"""champion.score(features) → scores → alarms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows._input import PlantName
+from tasks.score import score_windows
+
+
+@flow(name="score", flow_run_name="score {plant}")
+def score(plant: PlantName) -> dict[str, Any]:
+    """Score the newest windows with the champion, and with the challenger in its shadow."""
+    return score_windows(plant)

@@ -1,0 +1,22 @@
+"""features → every candidate in parallel → leaderboard → gates → verdict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows._input import PlantName, clock
+from tasks.judge import judge_candidates
+from tasks.train import open_training, train_candidate
+from wheeltapper.config import Settings
+
+
+@flow(name="train", flow_run_name="train {plant}", task_runner=ThreadPoolTaskRunner(max_workers=Settings().workers))
+def train(plant: PlantName) -> dict[str, Any]:
+    """Train, judge and, if it earns it, promote."""
+    training = open_training(plant)
+    candidates = [train_candidate.submit(plant, training, label) for label in training["candidates"]]
+    results = [candidate.result() for candidate in candidates]
+    return judge_candidates(plant, training, results, clock())

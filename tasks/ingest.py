@@ -1,0 +1,184 @@
+"""Take readings from the source, check them, and store what may be kept; the rest is put aside with its reason."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+from prefect import task
+
+from expectations import readings as promises
+from tasks import RETRIED
+from wheeltapper import sources, tables
+from wheeltapper.errors import DataError
+from wheeltapper.features import cleaning
+from wheeltapper.sources import Batch
+from wheeltapper.workspace import Workspace
+
+_log = logging.getLogger("wheeltapper.ingest")
+
+DELIVERY_ROWS = 1_000_000
+"""Batches are stored together up to about this many rows: fewer, larger commits at bounded memory."""
+
+
+@dataclass
+class Delivery:
+    """Checked batches on their way into the store, and what became of their rows."""
+
+    kept: list[pd.DataFrame] = field(default_factory=list)
+    aside: list[pd.DataFrame] = field(default_factory=list)
+    faults: list[pd.DataFrame] = field(default_factory=list)
+    rows: int = 0
+
+
+@dataclass
+class Tally:
+    """How many rows came, how many were put aside, and why."""
+
+    rows: int = 0
+    quarantined: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, rows: int, aside: pd.DataFrame) -> None:
+        """Count one delivery."""
+        self.rows += rows
+        self.quarantined += len(aside)
+        self.reasons.update({str(name): int(count) for name, count in aside["expectation"].value_counts().items()})
+
+    def most(self, count: int) -> dict[str, int]:
+        """Return the most frequent reasons."""
+        return dict(sorted(self.reasons.items(), key=lambda one: (-one[1], one[0]))[:count])
+
+
+@task(name="ingest readings", **RETRIED)
+def ingest_readings(plant: str, start: datetime | None, end: datetime | None, now: datetime) -> dict[str, object]:
+    """Read, check and store; return what came and where it is.
+
+    Raises
+    ------
+    DataError
+        If not one row may be kept; they are all in quarantine.
+    """
+    space = Workspace.open(plant)
+    tally = Tally()
+    for number, delivery in enumerate(_deliveries(space, start, end)):
+        _store(space, delivery, now, number, tally)
+    if not tally.rows:
+        raise DataError(f"{space.plant.name}: the source has no readings between {start} and {end}.")
+    if tally.quarantined == tally.rows:
+        why = "; ".join(f"{reason} ({count:,} rows)" for reason, count in tally.most(3).items())
+        raise DataError(
+            f"{space.plant.name}: all {tally.rows:,} rows were rejected and are in quarantine. Most often: {why}. "
+            "Check limits, columns and time settings in the plant's YAML."
+        )
+    kept = tally.rows - tally.quarantined
+    _log.info("%s readings kept, %s put aside", f"{kept:,}", f"{tally.quarantined:,}")
+    for reason, count in tally.most(3).items():
+        _log.info("  put aside: %s (%s rows)", reason, f"{count:,}")
+    counts = {"rows": tally.rows, "kept": kept, "quarantined": tally.quarantined}
+    return {"counts": counts, "reasons": tally.most(20), "readings": space.store.ref(tables.READINGS).as_dict()}
+
+
+def _deliveries(space: Workspace, start: datetime | None, end: datetime | None) -> Iterator[Delivery]:
+    """Read and clean batch by batch, gathered into deliveries."""
+    delivery = Delivery()
+    source = sources.build(space.plant.source)
+    for batch in source.read(space.plant, start, end):
+        _log.debug("reading %s", batch.origin)
+        parsed = cleaning.parse(batch, space.plant)
+        origin_id = _batch_id(space, batch)
+        delivery.kept.append(parsed.rows.assign(batch_id=origin_id, origin=batch.origin))
+        delivery.aside.append(parsed.rejected.assign(batch_id=origin_id, origin=batch.origin))
+        delivery.faults.append(batch.faults)
+        delivery.rows += len(batch.rows)
+        if delivery.rows >= DELIVERY_ROWS:
+            yield delivery
+            delivery = Delivery()
+    if delivery.rows:
+        yield delivery
+
+
+def _batch_id(space: Workspace, batch: Batch) -> str:
+    """Name a batch by its content and by what is expected of it: the same delivery twice has the same name."""
+    content = pd.util.hash_pandas_object(batch.rows, index=False).to_numpy().tobytes()
+    return _digest(space.accepts_by, batch.origin, hashlib.sha256(content).hexdigest())
+
+
+def _store(space: Workspace, delivery: Delivery, now: datetime, number: int, tally: Tally) -> None:
+    """Check one delivery against the promises and write quarantine, readings and faults, each exactly once."""
+    rows = pd.concat(delivery.kept, ignore_index=True)
+    kept, broken, failures = _keep_promises(space, rows, space.reports / "data_docs" / f"readings_{number + 1}")
+    aside = _quarantine(pd.concat([*delivery.aside, broken], ignore_index=True), now)
+    if not failures and len(kept) + len(aside) != delivery.rows:
+        raise DataError(f"{delivery.rows} rows came, {len(kept)} were kept and {len(aside)} put aside: some are lost")
+    name = _digest(*sorted({*rows["batch_id"], *aside["batch_id"]}))
+    if len(aside):
+        space.store.append(tables.QUARANTINE, aside, txn=f"quarantine:{name}")
+    tally.add(delivery.rows, aside)
+    if failures:
+        raise DataError(f"{space.plant.name}: {'; '.join(failures)}")
+    if kept.empty:
+        return
+    readings = kept.drop(columns="row").assign(ingested_at=pd.Timestamp(now))
+    gone = _no_longer_kept(space, aside, readings)
+    space.store.upsert(tables.READINGS, readings, txn=f"readings:{name}", drop=gone)
+    faults = pd.concat(delivery.faults, ignore_index=True)
+    if len(faults):
+        space.store.upsert(tables.FAULTS, faults, txn=f"faults:{name}")
+
+
+def _keep_promises(space: Workspace, rows: pd.DataFrame, docs: Path) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Return rows that may be kept, rows for quarantine, and what is wrong with the delivery as a whole."""
+    if rows.empty:
+        return rows, tables.QUARANTINE.empty().drop(columns="ingested_at"), []
+    # Rows are numbered through the whole delivery here: their own numbers repeat from batch to batch.
+    findings = promises.check(rows.assign(row=range(len(rows))), space.plant, docs)
+    for note in findings.notes:
+        _log.info("  note: %s", note)
+    kept, broken = _part(rows, findings.rejected)
+    return kept, broken, list(findings.failures)
+
+
+def _part(rows: pd.DataFrame, rejected: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Separate the rows that broke a promise; ``rejected.row`` is their place in ``rows``."""
+    if rejected.empty:
+        return rows, tables.QUARANTINE.empty().drop(columns="ingested_at")
+    places = rejected["row"].to_numpy()
+    broken = rows.loc[places]
+    content = broken.drop(columns=["row", "batch_id", "origin"])
+    aside = broken[["batch_id", "row", "origin", "asset_id"]].assign(
+        timestamp=broken["timestamp"].astype(str),
+        content=content.to_json(orient="records", lines=True, date_format="iso").splitlines(),
+        expectation=rejected["expectation"].to_numpy(),
+        reason=rejected["reason"].to_numpy(),
+    )
+    return rows.drop(index=list(places)), aside
+
+
+def _quarantine(aside: pd.DataFrame, now: datetime) -> pd.DataFrame:
+    return tables.QUARANTINE.check(aside.assign(ingested_at=pd.Timestamp(now)))
+
+
+def _no_longer_kept(space: Workspace, aside: pd.DataFrame, kept: pd.DataFrame) -> pd.DataFrame | None:
+    """Find stored readings that the same file now delivers as rows that may not be kept (limits were tightened)."""
+    times = pd.to_datetime(aside["timestamp"], utc=True, errors="coerce", format="ISO8601").astype(
+        kept["timestamp"].dtype
+    )
+    keys = aside.assign(timestamp=times).dropna(subset=["timestamp", "asset_id"])[["asset_id", "timestamp", "origin"]]
+    if keys.empty or space.store.version(tables.READINGS) is None:
+        return None
+    end = keys["timestamp"].max() + pd.Timedelta(microseconds=1)
+    columns = ["asset_id", "timestamp", "origin"]
+    stored = space.store.read(tables.READINGS, columns=columns, start=keys["timestamp"].min(), end=end)
+    both = stored.merge(keys.drop_duplicates(), on=columns)[["asset_id", "timestamp"]]
+    return both if len(both) else None
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("|".join(texts).encode()).hexdigest()[:16]

@@ -1,0 +1,190 @@
+"""Compare the candidates of a run, pass the best through the gates, and carry the verdict out: once, and on record."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_table_artifact
+
+from tasks import DEFAULTS
+from tasks._training import TrainingTable, training_table
+from tasks.train import judge_scores
+from wheeltapper import ledger, tables
+from wheeltapper.deciding import follow_ledger
+from wheeltapper.evaluation import gates, leaderboard
+from wheeltapper.evaluation.gates import Gate, Verdict
+from wheeltapper.evaluation.judgement import Judgement
+from wheeltapper.evaluation.leaderboard import Leaderboard
+from wheeltapper.registry import Registry
+from wheeltapper.scoring import bundle as bundles
+from wheeltapper.scoring.bundle import Bundle
+from wheeltapper.store import Ref
+from wheeltapper.workspace import OBJECTIVE, Workspace
+
+_log = logging.getLogger("wheeltapper.judge")
+
+JUDGED = "judged.json"
+"""The document of the parent run: leaderboard, gates, verdict, and the chosen candidate on the test part."""
+
+
+@task(name="judge candidates", **DEFAULTS)
+def judge_candidates(
+    plant: str, training: dict[str, Any], results: list[dict[str, Any]], now: datetime
+) -> dict[str, Any]:
+    """Return the verdict of a run. A run that has its verdict on record keeps it, whatever happened since."""
+    space = Workspace.open(plant)
+    entry = ledger.of_run(space.store, OBJECTIVE, training["key"])
+    if entry is None:
+        decided = _decide(space, training, results)
+        space.registry.log(training["run_id"], documents={JUDGED: decided}, tags={"verdict": decided["verdict"]})
+        entry = _put_on_record(space, training, decided, now)
+    space.registry.finish(training["run_id"])
+    judged: dict[str, Any] = space.registry.document(training["run_id"], JUDGED)
+    follow_ledger(space)
+    _show(space, judged)
+    _log.info("%s: %s", judged["verdict"], judged["reasons"][0])
+    return judged | {
+        "run": training["key"],
+        "run_id": training["run_id"],
+        "ledger": int(entry["sequence"]),
+        "tables": {name: ref["version"] for name, ref in training["refs"].items()},
+        "has_champion": ledger.live(space.store, OBJECTIVE) is not None,
+    }
+
+
+def _decide(space: Workspace, training: dict[str, Any], results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Rank the candidates, and take the first that passes every gate."""
+    by_label = {result["label"]: result for result in results}
+    judgements = {label: Judgement.model_validate(result["judgement"]) for label, result in by_label.items()}
+    baselines = {label for label, result in by_label.items() if result["is_baseline"]}
+    figures = {label: result["self_test"]["gate"]["figure"] for label, result in by_label.items()}
+    board = leaderboard.rank(judgements.values(), baselines, figures)
+    table = training_table(space, training["refs"])
+    champion = live_bundle(space)
+    rival = _judge_bundle(space, champion, training, table) if champion else None
+    verdict, passed, chosen = Verdict(word="refuse", reasons=("there is no candidate besides the baselines",)), [], None
+    for judgement in board.candidates:
+        own = _gates(space, by_label[judgement.candidate], judgement, board, rival)
+        decision = gates.decide(own, champion is not None)
+        if chosen is None or decision.word in ("promote", "challenge"):
+            verdict, passed, chosen = decision, own, judgement.candidate
+        if decision.word in ("promote", "challenge"):
+            break
+    return {
+        "verdict": verdict.word,
+        "reasons": list(verdict.reasons),
+        "candidate": chosen,
+        "bundle": by_label[chosen]["bundle"] if chosen else "",
+        "model_uri": by_label[chosen]["model_uri"] if chosen else "",
+        "candidate_run": by_label[chosen]["run_id"] if chosen else "",
+        "gates": [gate.model_dump(mode="json") for gate in passed],
+        "champion_before": rival.model_dump(mode="json") if rival else None,
+        "ranked_by": board.ranked_by,
+        "notes": list(board.notes),
+        "leaderboard": board.rows(),
+        "text": leaderboard.as_text(board),
+        "judgements": {label: result["judgement"] for label, result in by_label.items()},
+        "curves": {label: result["curves"] for label, result in by_label.items()},
+        "test": _on_test_part(space, by_label, baselines, chosen, table),
+    }
+
+
+def _gates(
+    space: Workspace, result: dict[str, Any], judgement: Judgement, board: Leaderboard, rival: Judgement | None
+) -> list[Gate]:
+    asked = [
+        Gate.model_validate(result["self_test"]["gate"]),
+        gates.beats_baselines(judgement, board.baselines),
+        gates.keeps_budget(judgement, space.plant.alarm_budget),
+    ]
+    if rival is not None:
+        asked += [gates.beats_champion(judgement, rival, seed=space.plant.seed)]
+    return asked
+
+
+def _judge_bundle(space: Workspace, bundle: Bundle, training: dict[str, Any], table: TrainingTable) -> Judgement:
+    """Judge the live champion on the very windows that the candidates were judged on."""
+    rows = table.rows("validate")
+    if set(rows["plan"].unique()) != {bundle.plan.hash}:
+        ref = Ref.from_dict(training["refs"]["readings"])
+        own = bundle.plan.compute(space.store.read(tables.READINGS, version=ref.version))
+        rows = own[own["window_end"].isin(rows["window_end"])].merge(rows[["asset_id", "window_end"]])
+    return judge_scores(space, "champion", "validate", bundle.score(rows), table.faults)
+
+
+def _on_test_part(
+    space: Workspace, by_label: dict[str, Any], baselines: set[str], chosen: str | None, table: TrainingTable
+) -> list[dict[str, Any]]:
+    """Look at the test part once: with the chosen candidate, and the baselines beside it."""
+    rows = table.rows("test")
+    if chosen is None or not rows["usable"].any():
+        return []
+    wanted = [*sorted(baselines), chosen]
+    judged = []
+    for label in wanted:
+        own = _read_bundle(space.registry, by_label[label])
+        judged.append(judge_scores(space, label, "test", own.score(rows), table.faults).model_dump(mode="json"))
+    return [one | {"is_baseline": one["candidate"] in baselines} for one in judged]
+
+
+def _read_bundle(registry: Registry, result: dict[str, Any]) -> Bundle:
+    return bundles.read(registry.bundle_folder(result["model_uri"]), expected=result["bundle"])
+
+
+def live_bundle(space: Workspace) -> Bundle | None:
+    """Read the bundle that the ledger says is live, verified; None if nothing is."""
+    entry = ledger.live(space.store, OBJECTIVE)
+    if entry is None:
+        return None
+    known = {version.bundle: version for version in space.registry.versions(space.plant.name, OBJECTIVE)}
+    return bundles.read(space.registry.download(known[entry["bundle"]]), expected=entry["bundle"])
+
+
+def _put_on_record(
+    space: Workspace, training: dict[str, Any], decided: dict[str, Any], now: datetime
+) -> dict[str, Any]:
+    """Register the bundle if it will be used, and write the verdict into the ledger: from here on it is decided."""
+    version = ""
+    if decided["verdict"] in ("promote", "challenge"):
+        version = str(
+            space.registry.register(
+                space.plant.name, OBJECTIVE, decided["model_uri"], decided["candidate_run"], decided["bundle"]
+            )
+        )
+    return ledger.append(
+        space.store,
+        now=now,
+        actor="pipeline",
+        objective=OBJECTIVE,
+        verdict=decided["verdict"],
+        bundle=decided["bundle"] if version else "",
+        version=version,
+        run=training["key"],
+        data={name: ref["version"] for name, ref in training["refs"].items()},
+        gates=decided["gates"],
+        reason="; ".join(decided["reasons"]),
+    )
+
+
+def _show(space: Workspace, judged: dict[str, Any]) -> None:
+    """Show the leaderboard in Prefect's UI."""
+    shown = (
+        "candidate",
+        "cost_per_asset_week",
+        "found",
+        "faults",
+        "false_alarms_per_asset_week",
+        "vus_pr",
+        "vus_pr_random",
+    )
+    rows = [{name: _rounded(row.get(name)) for name in shown} for row in judged["leaderboard"]]
+    key = f"leaderboard-{space.plant.name.replace('_', '-').lower()}"
+    create_table_artifact(rows, key=key, description=f"{judged['verdict']}: {judged['reasons'][0]}")
+
+
+def _rounded(value: Any) -> Any:
+    return json.loads(f"{value:.4g}") if isinstance(value, float) else value

@@ -1,0 +1,97 @@
+"""Write the report, and link it from Prefect's UI."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+
+from tasks import DEFAULTS
+from tasks.judge import live_bundle
+from tasks.train import REQUIREMENTS
+from wheeltapper import ledger, tables
+from wheeltapper.features import parts
+from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.reporting.report import ReportData, write
+from wheeltapper.scoring import bundle as bundles
+from wheeltapper.workspace import OBJECTIVE, Workspace
+
+
+@task(name="write report", **DEFAULTS)
+def write_report(plant: str, judged: dict[str, Any], now: datetime) -> str:
+    """Write the HTML report with its figures; return its path."""
+    space = Workspace.open(plant)
+    path = write(_gather(space, judged, now), space.reports)
+    address = f"http://127.0.0.1:{space.settings.reports_port}/{space.plant.name}/{path.name}"
+    create_markdown_artifact(
+        key=f"report-{space.plant.name.replace('_', '-').lower()}",
+        markdown=f"[Open the report]({address}) (served by `wheeltapper up`; the file is `{_short(path)}`)",
+        description=f"{space.plant.name}: {judged['verdict']}",
+    )
+    return str(path)
+
+
+def _gather(space: Workspace, judged: dict[str, Any], now: datetime) -> ReportData:
+    store = space.store
+    champion = live_bundle(space)
+    scores, alarms = store.read(tables.SCORES), store.read(tables.ALARMS)
+    name = bundles.fingerprint(champion) if champion else ""
+    readings = store.read(tables.READINGS)
+    aside = store.read(tables.QUARANTINE, columns=["expectation"])
+    return ReportData(
+        plant=space.plant,
+        generated_at=now,
+        objective=OBJECTIVE,
+        leaderboard=[*judged["leaderboard"], *judged["test"]],
+        champion=_champion_label(judged, name),
+        verdict=judged["verdict"],
+        reasons=judged["reasons"],
+        gates=judged["gates"],
+        readings=readings,
+        scores=scores[scores["bundle"] == name],
+        alarms=alarms[alarms["bundle"] == name],
+        faults=store.read(tables.FAULTS),
+        parts=parts.cuts(readings, space.plant),
+        roc={label: curves["roc"] for label, curves in judged["curves"].items() if curves},
+        pr={label: curves["pr"] for label, curves in judged["curves"].items() if curves},
+        rows_kept=len(readings),
+        quarantine={str(reason): int(count) for reason, count in aside["expectation"].value_counts().items()},
+        features=FeaturePlan.of(space.plant).columns,
+        provenance=_provenance(space, judged, name),
+        links=_links(space),
+    )
+
+
+def _champion_label(judged: dict[str, Any], live: str) -> str | None:
+    """Name the live bundle as the leaderboard does, if it was a candidate of this run."""
+    return judged["candidate"] if judged["bundle"] == live and live else None
+
+
+def _provenance(space: Workspace, judged: dict[str, Any], bundle: str) -> dict[str, Any]:
+    entry = ledger.live(space.store, OBJECTIVE)
+    return {
+        "plant settings": space.decides_by,
+        "training run": judged["run"],
+        "MLflow run": judged["run_id"],
+        "live bundle": bundle or "none",
+        "live since ledger entry": str(entry["sequence"]) if entry else "none",
+        "seed": str(space.plant.seed),
+        "tables": {name: f"version {number}" for name, number in judged["tables"].items()},
+        "packages": {name: version(name) for name in ("wheeltapper", *REQUIREMENTS, "tensorflow", "mlflow", "prefect")},
+    }
+
+
+def _links(space: Workspace) -> dict[str, str]:
+    docs = sorted((space.reports / "data_docs").glob("*/index.html"))
+    links = {f"Data Docs: {page.parent.name.replace('_', ' ')}": os.path.relpath(page, space.reports) for page in docs}
+    return links | {"MLflow and Prefect in the browser": "wheeltapper up"}
+
+
+def _short(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -1,0 +1,113 @@
+"""Score feature rows with the live models, fold the scores into alarms, and explain each alarm."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pandas as pd
+from prefect import task
+
+from tasks import DEFAULTS
+from tasks.judge import live_bundle
+from wheeltapper import tables
+from wheeltapper.errors import NoChampionError
+from wheeltapper.scoring import alarms, explanation
+from wheeltapper.scoring import bundle as bundles
+from wheeltapper.scoring.bundle import Bundle
+from wheeltapper.workspace import OBJECTIVE, Workspace
+
+_log = logging.getLogger("wheeltapper.score")
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+
+
+@task(name="score windows", **DEFAULTS)
+def score_windows(plant: str) -> dict[str, Any]:
+    """Score every window that the live models have not learnt from, and store scores and alarms; once each.
+
+    Raises
+    ------
+    NoChampionError
+        If nothing is live.
+    """
+    space = Workspace.open(plant)
+    champion = live_bundle(space)
+    if champion is None:
+        raise NoChampionError(
+            f"{space.plant.name} has no champion: no candidate has passed the gates yet. "
+            f"Look at: wheeltapper leaderboard {space.plant.name}"
+        )
+    scored, alarm_count = _score(space, champion, CHAMPION)
+    rival = space.registry.challenger(space.plant.name, OBJECTIVE)
+    if rival is not None:
+        _score(space, bundles.read(space.registry.download(rival), expected=rival.bundle), CHALLENGER)
+    _log.info("%s windows scored by %s, %d alarms", f"{scored:,}", champion.detector_name, alarm_count)
+    return {"scored": scored, "alarms": alarm_count, "bundle": bundles.fingerprint(champion)}
+
+
+def _score(space: Workspace, bundle: Bundle, role: str) -> tuple[int, int]:
+    name = bundles.fingerprint(bundle)
+    features = _unlearnt(bundle, _features(space, bundle))
+    scores = bundle.score(features)
+    folded = alarms.fold(scores, space.plant.alarms, space.plant.max_gap)
+    described = _describe(bundle, folded, features, name)
+    digest = space.store.digest(tables.FEATURES)
+    stored = scores.drop(columns="window_start").assign(bundle=name, role=role, top_sensors="")
+    stored["top_sensors"] = _top_sensors(stored, described)
+    space.store.upsert(tables.SCORES, stored, txn=f"scores:{name}:{role}:{digest}")
+    if role == CHAMPION:
+        gone = _outdated(space, described, name)
+        space.store.upsert(tables.ALARMS, described, txn=f"alarms:{name}:{digest}", drop=gone)
+    return len(scores), len(described)
+
+
+def _features(space: Workspace, bundle: Bundle) -> pd.DataFrame:
+    """Return the stored feature rows, or rows of the bundle's own plan where the plant's plan has moved on."""
+    rows = space.store.read(tables.FEATURES)
+    if set(rows["plan"].unique()) <= {bundle.plan.hash}:
+        return rows
+    return bundle.plan.compute(space.store.read(tables.READINGS))
+
+
+def _unlearnt(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
+    """Keep the rows after the time that the bundle has learnt from; all rows of an asset that it never saw."""
+    learnt = {asset: pd.Timestamp(when) for asset, when in bundle.provenance["learned_until"].items()}
+    until = rows["asset_id"].map(learnt)
+    return rows[until.isna() | (rows["window_start"] >= until)]
+
+
+def _describe(bundle: Bundle, folded: pd.DataFrame, features: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Give each alarm its name and its explanation."""
+    by_asset = {asset: rows for asset, rows in features[features["usable"]].groupby("asset_id")}
+    sentences, ranked = [], []
+    for alarm in folded.itertuples():
+        rows = by_asset[alarm.asset_id]
+        inside = rows[(rows["window_end"] >= alarm.opened_at) & (rows["window_end"] <= alarm.last_at)]
+        at_peak = inside[inside["regime"] == alarm.regime]
+        findings = explanation.explain(bundle, at_peak)
+        sentences.append(explanation.sentence(str(alarm.asset_id), alarm, findings, bundle.asset_type))
+        ranked.append(json.dumps([one.as_dict() for one in findings], ensure_ascii=False))
+    names = [alarms.alarm_id(row.asset_id, row.opened_at, name) for row in folded.itertuples()]
+    described = folded.drop(columns="peak_at").assign(
+        alarm_id=names, explanation=sentences, sensors=ranked, bundle=name
+    )
+    return tables.ALARMS.check(described)
+
+
+def _top_sensors(scores: pd.DataFrame, described: pd.DataFrame) -> pd.Series:
+    """Name the leading sensors of each window that lies inside an alarm; empty for all others."""
+    top = pd.Series("", index=scores.index, dtype="str")
+    for alarm in described.itertuples():
+        leading = [one["sensor"] for one in json.loads(alarm.sensors)[: explanation.TOP]]
+        inside = (scores["asset_id"] == alarm.asset_id) & scores["window_end"].between(alarm.opened_at, alarm.last_at)
+        top[inside] = json.dumps(leading)
+    return top
+
+
+def _outdated(space: Workspace, described: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Find stored alarms of this bundle that late or corrected readings have made vanish or move."""
+    stored = space.store.read(tables.ALARMS)
+    mine = stored[stored["bundle"] == name]
+    return mine.loc[~mine["alarm_id"].isin(described["alarm_id"]), ["alarm_id"]]

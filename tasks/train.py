@@ -1,0 +1,220 @@
+"""Open a training run, and fit, calibrate and judge one candidate in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import platform
+from importlib.metadata import version
+from typing import Any, Literal
+
+import pandas as pd
+from prefect import task
+
+from tasks import DEFAULTS, _selftest
+from tasks._training import TrainingTable, training_table
+from wheeltapper import tables
+from wheeltapper.config import PlugIn
+from wheeltapper.detectors import baselines
+from wheeltapper.errors import StoreError
+from wheeltapper.evaluation.judgement import Judgement, judge
+from wheeltapper.features.mask import overlaps
+from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.registry import Dataset
+from wheeltapper.reporting import figures, timeline
+from wheeltapper.reporting.curves import window_curves
+from wheeltapper.scoring import alarms
+from wheeltapper.scoring.bundle import Bundle
+from wheeltapper.scoring.candidate import fit_candidate, guard, spacing
+from wheeltapper.store import Ref
+from wheeltapper.workspace import Workspace, labels
+
+_log = logging.getLogger("wheeltapper.train")
+
+REQUIREMENTS = ("numpy", "pandas", "scipy", "scikit-learn", "numba")
+"""Packages that a bundle is scored with."""
+
+
+@task(name="open training run", **DEFAULTS)
+def open_training(plant: str) -> dict[str, Any]:
+    """Check the tables, name the run by everything that it depends on, and find or create it in MLflow."""
+    space = Workspace.open(plant)
+    damage = space.store.verify()
+    if damage:
+        raise StoreError(
+            f"{len(damage)} damaged files, first {damage[0].path}: {damage[0].what}. Nothing is trained on them."
+        )
+    refs = {name: space.store.ref(table).as_dict() for name, table in _LEARNT_FROM.items()}
+    digests = [refs[name]["digest"] for name in sorted(refs)]
+    key = hashlib.sha256(json.dumps([space.plant.name, space.decides_by, *digests]).encode()).hexdigest()[:16]
+    space.registry.prepare()
+    settings = space.plant.model_dump(mode="json", include={"normalise", "parts", "models", "alarm_budget", "seed"})
+    run_id = space.registry.parent_run(
+        key,
+        name=f"{space.plant.name} {key[:6]}",
+        tags={"plant": space.plant.name, "wheeltapper.features": FeaturePlan.of(space.plant).hash},
+        params=settings | {f"{name}_version": ref["version"] for name, ref in refs.items()},
+    )
+    known = set(baselines())
+    named = labels((*(PlugIn(name=name) for name in sorted(known)), *space.plant.candidates))
+    return {"key": key, "run_id": run_id, "refs": refs, "candidates": list(named)}
+
+
+_LEARNT_FROM = {"readings": tables.READINGS, "features": tables.FEATURES, "faults": tables.FAULTS}
+
+
+@task(name="train candidate", task_run_name="train {label}", **DEFAULTS)
+def train_candidate(plant: str, training: dict[str, Any], label: str) -> dict[str, Any]:
+    """Fit, calibrate and judge one candidate as one MLflow run; one that is finished already is only looked up."""
+    space = Workspace.open(plant)
+    wanted = labels((*(PlugIn(name=name) for name in baselines()), *space.plant.candidates))[label]
+    run_id = space.registry.candidate_run(training["run_id"], f"{training['key']}:{label}", label)
+    if space.registry.finished(run_id):
+        _log.info("%s: trained before on the same data", label)
+        return dict(space.registry.document(run_id, RESULT))
+    _log.debug("training %s", label)
+    table = training_table(space, training["refs"])
+    bundle = fit_candidate(
+        space.plant, wanted, table.features, table.part, table.faults, _provenance(space, training, table)
+    )
+    scores = bundle.score(table.rows("validate"))
+    judgement = judge_scores(space, label, "validate", scores, table.faults)
+    tested = _selftest.run(space, bundle, Ref.from_dict(training["refs"]["readings"]), table)
+    folder = space.bundles / training["key"] / label.replace(" ", "_").replace("/", "_")
+    bundle_hash = bundle.write(folder)
+    uri = space.registry.log_bundle(run_id, folder, list(bundle.plan.columns), _requirements(), _example(table, bundle))
+    result = {
+        "label": label,
+        "is_baseline": wanted.name in baselines(),
+        "run_id": run_id,
+        "bundle": bundle_hash,
+        "model_uri": uri,
+        "judgement": judgement.model_dump(mode="json"),
+        "self_test": tested,
+        "curves": _curves(scores, table.faults),
+        "thresholds": bundle.calibration.threshold,
+    }
+    _write_down(space, run_id, wanted, result, scores, table, training)
+    space.registry.finish(run_id)
+    _log.info("%s: %s", label, summary(judgement))
+    return result
+
+
+RESULT = "result.json"
+"""The document of a candidate's run that everything else is read back from."""
+
+
+def judge_scores(
+    space: Workspace, label: str, part: Literal["validate", "test"], scores: pd.DataFrame, faults: pd.DataFrame
+) -> Judgement:
+    """Fold scores into alarms and judge both."""
+    plant = space.plant
+    return judge(
+        label,
+        part,
+        scores,
+        alarms.fold(scores, plant.alarms, plant.max_gap),
+        faults,
+        plant.costs,
+        spacing=spacing(plant),
+        max_gap=plant.max_gap,
+        tolerance=guard(plant),
+        vus_window=2 * plant.windows.rows,
+        seed=plant.seed,
+    )
+
+
+def summary(judgement: Judgement) -> str:
+    """Say a judgement in one line."""
+    if not judgement.faults:
+        return (
+            f"{judgement.false_alarms} alarms on {judgement.asset_weeks:.1f} asset-weeks; no faults known to judge by"
+        )
+    cost = (
+        f"{judgement.cost_per_asset_week:,.0f} {judgement.currency} per asset-week"
+        if judgement.cost_per_asset_week is not None
+        else ""
+    )
+    return f"{judgement.found} of {judgement.faults} faults, {judgement.false_alarms} false alarms, {cost}"
+
+
+def _provenance(space: Workspace, training: dict[str, Any], table: TrainingTable) -> dict[str, Any]:
+    """Write down what the bundle is made from. No clock, no path: the same inputs give the same bytes."""
+    return {
+        "plant": space.plant.name,
+        "settings": space.decides_by,
+        "run": training["key"],
+        "seed": space.plant.seed,
+        "digests": {name: ref["digest"] for name, ref in training["refs"].items()},
+        "learned_until": {asset: str(when) for asset, when in table.cuts["validate_from"].items()},
+        "known_until": {str(asset): str(when) for asset, when in table.last_seen().items()},
+        "alarms": space.plant.alarms.model_dump(mode="json"),
+        "packages": {name: version(name) for name in ("wheeltapper", *REQUIREMENTS)},
+        "python": platform.python_version(),
+    }
+
+
+def _requirements() -> list[str]:
+    return [f"{name}=={version(name)}" for name in REQUIREMENTS]
+
+
+def _example(table: TrainingTable, bundle: Bundle) -> pd.DataFrame:
+    rows = table.features[table.features["usable"]]
+    return rows[list(bundle.plan.columns)].head(3).reset_index(drop=True)
+
+
+def _curves(scores: pd.DataFrame, faults: pd.DataFrame) -> dict[str, Any]:
+    """Return ROC and precision-recall curves of the validate part, or nothing where there is only one class."""
+    truth = overlaps(scores.assign(window_start=scores["window_end"]), faults).to_numpy()
+    if truth.all() or not truth.any():
+        return {}
+    return dict(window_curves(truth, scores["score"].to_numpy()))
+
+
+def _write_down(
+    space: Workspace,
+    run_id: str,
+    wanted: PlugIn,
+    result: dict[str, Any],
+    scores: pd.DataFrame,
+    table: TrainingTable,
+    training: dict[str, Any],
+) -> None:
+    """Show the candidate in MLflow: parameters, figures, pictures, and what it was trained and judged on."""
+    judgement = result["judgement"]
+    pictures = {"scores.png": timeline.score_grid_figure(scores, table.faults, _alarms(space, scores), _assets(scores))}
+    if judgement["confusion"] is not None:
+        pictures["confusion.png"] = figures.confusion_figure(judgement["confusion"])
+    if result["curves"]:
+        pictures["roc.png"] = figures.roc_figure({result["label"]: result["curves"]["roc"]})
+        pictures["precision_recall.png"] = figures.pr_figure(
+            {result["label"]: result["curves"]["pr"]}, judgement["base_rate"]
+        )
+    space.registry.log(
+        run_id,
+        params={"detector": wanted.name} | {f"option.{name}": value for name, value in wanted.options.items()},
+        metrics={name: float(value) for name, value in judgement.items() if isinstance(value, int | float)},
+        tags={"baseline": str(result["is_baseline"]).lower(), "bundle": result["bundle"]},
+        figures=pictures,
+        documents={RESULT: result},
+        datasets=_datasets(table, training),
+    )
+
+
+def _alarms(space: Workspace, scores: pd.DataFrame) -> pd.DataFrame:
+    return alarms.fold(scores, space.plant.alarms, space.plant.max_gap)
+
+
+def _assets(scores: pd.DataFrame) -> list[str]:
+    return sorted(scores["asset_id"].unique())[:24]
+
+
+def _datasets(table: TrainingTable, training: dict[str, Any]) -> list[Dataset]:
+    ref = Ref.from_dict(training["refs"]["features"])
+    columns = {name: "double" for name in table.features.columns if name not in tables.FEATURES.names()}
+    source = f"delta table {ref.table}@v{ref.version}"
+    return [
+        Dataset("features", ref.digest, source, context, int((table.part == context).sum()), columns)
+        for context in ("train", "calibrate", "validate")
+    ]

@@ -1,0 +1,315 @@
+"""What every detector promises; a new file in wheeltapper/detectors is tested here the day it appears."""
+
+import io
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wheeltapper import _folder
+from wheeltapper.detectors import Detector, baselines, build
+from wheeltapper.errors import ConfigError, DataError, NotFittedError
+
+DETECTORS = _folder.names("detectors")
+FAST = {"autoencoder": {"epochs": 15, "batch_size": 64}}  # options that keep training short
+ALWAYS = {name for name in DETECTORS if name.startswith("always_")}
+SCORING = [name for name in DETECTORS if name not in ALWAYS]
+
+
+def normal_rows(n_rows: int = 200, seed: int = 0) -> pd.DataFrame:
+    """Three sensors and three rolling features that follow one hidden load, within about ±3."""
+    random = np.random.default_rng(seed)
+    load = random.uniform(-1.5, 1.5, n_rows)
+    names = ["flow", "pressure", "current", "flow__mean", "pressure__mean", "current__mean"]
+    return pd.DataFrame({name: load + random.normal(0, 0.3, n_rows) for name in names})
+
+
+def fitted(name: str, rows: pd.DataFrame, seed: int = 7) -> Detector:
+    return build(name, FAST.get(name), seed=seed).fit(rows)
+
+
+def through_npz(state: dict) -> dict:
+    """Write arrays to a file that can hold no pickle, and read them back."""
+    held = io.BytesIO()
+    np.savez(held, allow_pickle=False, **state)
+    held.seek(0)
+    with np.load(held, allow_pickle=False) as read:
+        return {key: read[key] for key in read.files}
+
+
+@pytest.fixture(scope="module")
+def once() -> dict[str, Detector]:
+    """Every detector, fitted once on the same normal rows."""
+    return {name: fitted(name, normal_rows()) for name in DETECTORS}
+
+
+def test_the_folder_holds_the_detectors_that_are_promised():
+    """Five ways of looking and three silly ones."""
+    promised = {
+        "isolation_forest",
+        "lof",
+        "autoencoder",
+        "pca_residual",
+        "k_sigma",
+        "always_normal",
+        "always_anomalous",
+    }
+    assert promised <= set(DETECTORS)
+    assert {"k_sigma", "always_normal", "always_anomalous"} <= set(baselines())
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_options_are_stored_as_given_and_all_have_defaults(name):
+    """What the constructor was told is what it says, and building anew with it gives the same options."""
+    options = build(name).options
+    assert build(name, options).options == options
+    for option, value in options.items():
+        changed = value + 1 if isinstance(value, int) else value / 2
+        assert build(name, {option: changed}).options == {**options, option: changed}
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_an_unknown_option_is_refused_with_the_near_miss(name):
+    """A typo must not be ignored."""
+    known = list(build(name).options)
+    wrong = known[0] + "s" if known else "colour"
+    with pytest.raises(ConfigError, match=f"{name} has no option '{wrong}'") as refusal:
+        build(name, {wrong: 1})
+    if known:
+        assert f"Did you mean '{known[0]}'?" in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_number_that_cannot_be_is_refused_by_name(name):
+    """Every numeric option refuses minus one and text, and the message says which option and what came."""
+    for option in build(name).options:
+        for nonsense in (-1, "many"):
+            with pytest.raises(ConfigError, match=f"'{option}'.*{nonsense}"):
+                build(name, {option: nonsense})
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_scoring_before_fitting_is_refused(name):
+    """A detector that has learnt nothing has nothing to say and nothing to save."""
+    detector = build(name)
+    for act in (lambda: detector.score(normal_rows()), lambda: detector.state):
+        with pytest.raises(NotFittedError, match="call fit first"):
+            act()
+
+
+@pytest.mark.parametrize("name", SCORING)
+@pytest.mark.parametrize("size", [10.0, -10.0])
+def test_a_planted_outlier_scores_above_every_normal_row(name, size, once):
+    """A row whose sensors lie ten deviations away in opposite directions is more unusual than all of training."""
+    outlier = pd.DataFrame([[size, -size] * 3], columns=normal_rows().columns)
+    detector = once[name]
+    assert detector.score(outlier)[0] > detector.score(normal_rows()).max()
+
+
+@pytest.mark.parametrize("name", SCORING)
+@pytest.mark.parametrize("size", [10.0, -10.0])
+def test_one_broken_sensor_is_heard(name, size, once):
+    """A sensor ten deviations away, and its mean with it, scores above nineteen in twenty normal rows."""
+    broken = normal_rows().iloc[[3]].copy()
+    broken[["pressure", "pressure__mean"]] = size
+    detector = once[name]
+    assert detector.score(broken)[0] > np.quantile(detector.score(normal_rows()), 0.95)
+
+
+@pytest.mark.parametrize("name", SCORING)
+def test_higher_is_more_anomalous(name, once):
+    """Rows far away score higher on average than fresh normal rows, in every detector."""
+    detector = once[name]
+    fresh = normal_rows(seed=1)
+    assert np.median(detector.score(fresh + 6)) > np.quantile(detector.score(fresh), 0.95)
+
+
+EXTREMES = {
+    "a million": lambda rows: rows * 1e6,
+    "one wild row": lambda rows: rows * np.where(rows.index == 5, 1e6, 1.0)[:, None],
+    "a constant column": lambda rows: rows.assign(flow=1.0),
+    "only constant columns but one": lambda rows: (rows * 0).assign(flow=rows["flow"]),
+    "one column": lambda rows: rows[["flow"]],
+    "duplicated rows": lambda rows: rows.iloc[np.arange(len(rows)) // 4 % 8].reset_index(drop=True),
+    "a machine at rest half of the time": lambda rows: rows * np.where(rows.index % 2, 1.0, 0.0)[:, None],
+    "thirty rows": lambda rows: rows.iloc[:30],
+    "ten rows": lambda rows: rows.iloc[:10],
+}
+
+
+HARSHEST = {"one wild row", "one column", "ten rows"}  # for detectors that take seconds to fit
+
+
+@pytest.mark.parametrize(
+    ("name", "extreme"),
+    [(name, extreme) for name in DETECTORS for extreme in EXTREMES if name not in FAST or extreme in HARSHEST],
+)
+def test_scores_stay_finite_on_extreme_rows(name, extreme):
+    """Whatever it was trained on, a detector answers with a number, also about a value of 1e300."""
+    rows = EXTREMES[extreme](normal_rows(60))
+    options = {"epochs": 1} if name == "autoencoder" else None
+    detector = build(name, options).fit(rows)
+    wild = pd.concat([rows, rows * 1e6, rows * 0 + 1e300, rows * 0 - 1e300])
+    assert np.isfinite(detector.score(wild)).all()
+    parts = detector.contributions(wild)
+    assert parts is None or np.isfinite(parts.to_numpy()).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_value_that_is_no_number_is_refused_by_the_name_of_its_feature(name, bad, once):
+    """A gap in the data is not scored as if it were a value."""
+    rows = normal_rows()
+    rows.loc[4, "current"] = bad
+    for act in (once[name].score, build(name).fit):
+        with pytest.raises(DataError, match=r"feature 'current' holds .* in row 4"):
+            act(rows)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_row_scores_the_same_alone_and_in_a_batch(name, once):
+    """Each row is scored on its own."""
+    rows = normal_rows(40, seed=2) * 2
+    alone = np.concatenate([once[name].score(rows.iloc[[i]]) for i in range(len(rows))])
+    np.testing.assert_allclose(alone, once[name].score(rows), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_no_rows_get_no_scores(name, once):
+    """An hour without a usable window is not an error."""
+    assert once[name].score(normal_rows().iloc[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_fitting_again_gives_the_same_and_touches_nothing(name, once):
+    """With a busy thread beside it the same numbers come out; global randomness and the caller's rows are left alone."""
+    rows = normal_rows()
+    random_before = np.random.get_state()[1].copy()
+    stop = threading.Event()
+
+    def keep_busy() -> None:
+        matrix = np.ones((200, 200))
+        while not stop.is_set():
+            matrix @ matrix
+
+    busy = threading.Thread(target=keep_busy)
+    busy.start()
+    try:
+        again = fitted(name, rows)
+    finally:
+        stop.set()
+        busy.join()
+    assert again.state.keys() == once[name].state.keys()
+    for key, value in again.state.items():
+        np.testing.assert_array_equal(value, once[name].state[key], err_msg=key)
+    np.testing.assert_array_equal(np.random.get_state()[1], random_before)
+    pd.testing.assert_frame_equal(rows, normal_rows())
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_scoring_does_not_change_the_rows(name, once):
+    """Values beyond the limit are cut in a copy, not in the caller's table."""
+    many = normal_rows(20) * 1e10
+    for rows in (many, many.iloc[[3]].copy()):  # a single row may come as a view of the table itself
+        before = rows.copy()
+        once[name].score(rows)
+        once[name].contributions(rows)
+        pd.testing.assert_frame_equal(rows, before)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_the_state_survives_a_file_without_pickle(name, once):
+    """Arrays written, read and given to a fresh detector give the very same scores and contributions."""
+    rows = normal_rows(50, seed=3) * 3
+    fresh = build(name, once[name].options).restore(through_npz(once[name].state))
+    np.testing.assert_array_equal(fresh.score(rows), once[name].score(rows))
+    before, after = once[name].contributions(rows), fresh.contributions(rows)
+    if before is not None:
+        pd.testing.assert_frame_equal(after, before)
+
+
+def test_scoring_needs_no_training_library(once, tmp_path):
+    """In a new process, restored detectors score the same without TensorFlow and scikit-learn."""
+    rows = normal_rows(20, seed=4)
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    for name, detector in once.items():
+        np.savez(tmp_path / f"{name}.npz", allow_pickle=False, **detector.state)
+        np.save(tmp_path / f"{name}.npy", detector.score(rows))
+    program = f"""
+import sys
+sys.modules.update(dict.fromkeys(["tensorflow", "keras", "sklearn"]))  # importing one of them is now an error
+from pathlib import Path
+import numpy as np, pandas as pd
+from wheeltapper.detectors import build
+folder = Path({str(tmp_path)!r})
+rows = pd.read_csv(folder / "rows.csv", float_precision="round_trip")
+for name in {DETECTORS!r}:
+    with np.load(folder / f"{{name}}.npz", allow_pickle=False) as state:
+        detector = build(name, {FAST!r}.get(name)).restore(dict(state))
+    np.testing.assert_array_equal(detector.score(rows), np.load(folder / f"{{name}}.npy"), err_msg=name)
+print("same")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "same", done.stderr
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_contributions_look_like_the_rows_and_add_up_to_the_score(name, once):
+    """What is said about the features is about this score, in the caller's own columns and index."""
+    rows = normal_rows(25, seed=5).iloc[:, ::-1] * 2
+    rows.index = pd.RangeIndex(100, 125)
+    contributions = once[name].contributions(rows)
+    if contributions is None:
+        assert name in ALWAYS
+        return
+    assert list(contributions.columns) == list(rows.columns)
+    assert list(contributions.index) == list(rows.index)
+    np.testing.assert_allclose(contributions.sum(axis=1), once[name].score(rows), rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", SCORING)
+def test_the_broken_sensor_contributes_most(name, once):
+    """With current alone ten deviations away, current stands first."""
+    row = normal_rows().iloc[[3]].copy()
+    row["current"] = 10.0
+    contributions = once[name].contributions(row)
+    assert contributions is not None
+    assert contributions.iloc[0].idxmax() == "current"
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_the_order_of_columns_does_not_matter(name, once):
+    """Features are known by name, not by place."""
+    rows = normal_rows(20, seed=6)
+    np.testing.assert_array_equal(once[name].score(rows.iloc[:, ::-1]), once[name].score(rows))
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_other_columns_are_refused(name, once):
+    """A missing, unknown, or repeated feature is named; a misspelt one gets its near miss."""
+    rows = normal_rows(20)
+    with pytest.raises(DataError, match=r"missing \['flow'\]"):
+        once[name].score(rows.drop(columns="flow"))
+    with pytest.raises(DataError, match=r"unknown \['torque'\]"):
+        once[name].score(rows.assign(torque=1.0))
+    with pytest.raises(DataError, match="Did you mean 'flows'"):
+        once[name].score(rows.rename(columns={"flow": "flows"}))
+    with pytest.raises(DataError, match="7 came"):
+        once[name].score(pd.concat([rows, rows[["flow"]]], axis=1))
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_rows_that_nothing_can_be_learnt_from_are_refused(name):
+    """Too few rows, no column, text, or two columns of one name: the message says what came."""
+    rows = normal_rows(30)
+    with pytest.raises(DataError, match="got 9 rows"):
+        build(name).fit(rows.iloc[:9])
+    with pytest.raises(DataError, match="of 0 features"):
+        build(name).fit(rows[[]])
+    with pytest.raises(DataError, match="feature 'flow' holds str"):
+        build(name).fit(rows.assign(flow="1.0"))
+    with pytest.raises(DataError, match=r"\['flow'\] came more than once"):
+        build(name).fit(pd.concat([rows, rows[["flow"]]], axis=1))

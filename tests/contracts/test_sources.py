@@ -1,0 +1,172 @@
+"""Promises of every source, checked on every file of ``wheeltapper/sources``.
+
+A new source brings one file, ``tests/contracts/source_cases/<source>.py``, with two things::
+
+    def write_plant(folder: Path) -> str:
+        '''Write tiny data below the folder; return the YAML of a plant that reads them: clean rows, two assets.'''
+
+    BROKEN: dict[str, Callable[[Path], str]]
+        # what is wrong, in words → a function like write_plant whose plant must end in a SourceError
+"""
+
+import importlib.util
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+import pytest
+
+from wheeltapper import _folder, config, sources, tables
+from wheeltapper.config import Plant, PlugIn
+from wheeltapper.errors import ConfigError, SourceError
+from wheeltapper.sources import Batch
+
+SOURCES = _folder.names("sources")
+CASES = Path(__file__).parent / "source_cases"
+
+
+def _case(name: str) -> ModuleType:
+    file = CASES / f"{name}.py"
+    assert file.is_file(), f"source '{name}' has no case to be checked on; write {file}. {__doc__}"
+    spec = importlib.util.spec_from_file_location(f"source_case_{name}", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _plant(write: Callable[[Path], str], folder: Path) -> Plant:
+    return config.parse(write(folder), name="tiny", folder=folder, where="tiny.yaml")
+
+
+def _read(plant: Plant, **span: object) -> list[Batch]:
+    return list(sources.build(plant.source).read(plant, **span))
+
+
+def _rows(batches: list[Batch]) -> pd.DataFrame:
+    """Return all rows, with times as UTC whatever form they came in."""
+    rows = pd.concat([batch.rows for batch in batches], ignore_index=True)
+    return rows.assign(timestamp=pd.to_datetime(rows["timestamp"], utc=True).astype("datetime64[us, UTC]"))
+
+
+BROKEN = [
+    pytest.param(name, what, id=f"{name}: {what}")
+    for name in SOURCES
+    if (CASES / f"{name}.py").is_file()
+    for what in _case(name).BROKEN
+]
+
+
+@pytest.fixture(params=SOURCES)
+def plant(request: pytest.FixtureRequest, tmp_path: Path) -> Plant:
+    plant = _plant(_case(request.param).write_plant, tmp_path)
+    assert plant.source.name == request.param
+    return plant
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_option_is_described(name: str) -> None:
+    """Each option says in words what it is for, and the class says what it reads."""
+    kind = _folder.load_class("sources", name, sources.Source)
+    assert kind.__doc__
+    for option, field in kind.model_fields.items():
+        assert field.description, option
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_an_unknown_option_is_refused(name: str) -> None:
+    """A misspelt option is a mistake in the plant's file, and the message names it."""
+    with pytest.raises(ConfigError, match="no_such_option"):
+        sources.build(PlugIn(name=name, options={"no_such_option": 1}))
+
+
+def test_batches_hold_the_promised_columns(plant: Plant) -> None:
+    """Asset, time and all sensors come with every batch; regimes are the type's; the case has two assets."""
+    batches = _read(plant)
+    needed = ["asset_id", "timestamp", *plant.asset_type.sensors]
+    for batch in batches:
+        assert batch.origin
+        assert len(batch.rows) > 0
+        assert set(needed) <= set(batch.rows) <= {*needed, "regime", "defect"}
+    rows = _rows(batches)
+    assert rows["asset_id"].nunique() >= 2
+    assert rows["timestamp"].notna().all()
+    if "regime" in rows:
+        assert set(rows["regime"]) <= set(plant.asset_type.regimes)
+
+
+def test_faults_are_rows_of_their_table(plant: Plant) -> None:
+    """Faults pass their table's check unchanged, belong to assets that were read, and end after they begin."""
+    batches = _read(plant)
+    faults = pd.concat([batch.faults for batch in batches], ignore_index=True)
+    assert len(faults) > 0, "let the case have a fault"
+    pd.testing.assert_frame_equal(tables.FAULTS.check(faults), faults)
+    assert set(faults["asset_id"]) <= set(_rows(batches)["asset_id"])
+    assert (faults["end"] >= faults["start"]).all()
+
+
+def test_first_and_last_reading_of_a_fault_are_readings(plant: Plant) -> None:
+    """A fault's start and end are the times of readings of its asset: both lie inside the fault."""
+    batches = _read(plant)
+    known = set(_rows(batches)[["asset_id", "timestamp"]].itertuples(index=False, name=None))
+    for fault in pd.concat([batch.faults for batch in batches]).itertuples():
+        assert (fault.asset_id, fault.start) in known
+        assert (fault.asset_id, fault.end) in known
+
+
+def test_reading_twice_gives_the_same(plant: Plant) -> None:
+    """The second read, also by a new source, gives the same batches in the same order."""
+    for once, again in zip(_read(plant), _read(plant), strict=True):
+        assert once.origin == again.origin
+        pd.testing.assert_frame_equal(once.rows, again.rows)
+        pd.testing.assert_frame_equal(once.faults, again.faults)
+
+
+def test_start_is_inside_and_end_is_outside(plant: Plant) -> None:
+    """Two halves cut at a reading's time are exactly the whole: the reading itself is in the second."""
+    whole = _rows(_read(plant))
+    middle = whole["timestamp"].sort_values().iloc[len(whole) // 2].to_pydatetime()
+    before, after = _rows(_read(plant, end=middle)), _rows(_read(plant, start=middle))
+    assert before["timestamp"].max() < middle
+    assert after["timestamp"].min() == middle
+    for half, same in ((before, whole["timestamp"] < middle), (after, whole["timestamp"] >= middle)):
+        pd.testing.assert_frame_equal(half, whole[same].reset_index(drop=True))
+
+
+def test_faults_of_a_cut_are_whole(plant: Plant) -> None:
+    """Cut in the middle of a fault, both halves report it, from its true start to its true end."""
+    faults = pd.concat([batch.faults for batch in _read(plant)], ignore_index=True)
+    fault = faults.loc[(faults["end"] - faults["start"]).idxmax()]
+    middle = (fault["start"] + (fault["end"] - fault["start"]) / 2).to_pydatetime()
+    for span in ({"end": middle}, {"start": middle}):
+        cut = pd.concat([batch.faults for batch in _read(plant, **span)], ignore_index=True)
+        assert (cut == fault).all(axis=1).sum() == 1, span
+
+
+def test_a_span_without_readings_gives_none(plant: Plant) -> None:
+    """Long before the first reading there is nothing: no batch, or a SourceError that says so."""
+    first = _rows(_read(plant))["timestamp"].min().to_pydatetime()
+    try:
+        batches = _read(plant, start=first - timedelta(days=2), end=first - timedelta(days=1))
+    except SourceError as error:
+        assert str(error)
+    else:
+        assert batches == []
+
+
+@pytest.mark.parametrize(("name", "what"), BROKEN)
+def test_what_cannot_be_read_is_a_source_error(name: str, what: str, tmp_path: Path) -> None:
+    """What is wrong with the data or the options ends in a SourceError with a message, never in silence."""
+    plant = _plant(_case(name).BROKEN[what], tmp_path)
+    with pytest.raises(SourceError) as refused:
+        _read(plant)
+    assert len(str(refused.value)) > 20
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_case_says_what_can_go_wrong(name: str) -> None:
+    """Every source has at least one way to fail that is tried."""
+    assert _case(name).BROKEN

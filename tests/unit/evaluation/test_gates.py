@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+
+from wheeltapper.errors import DataError
+from wheeltapper.evaluation.gates import Gate, beats_baselines, beats_champion, decide, is_not_inverted, keeps_budget
+from wheeltapper.evaluation.judgement import NO_FAULTS
+
+FAULT = "    LLL"
+
+
+@pytest.fixture
+def sharp(draw):
+    return draw("0000900000", FAULT).judge("sharp")
+
+
+@pytest.fixture
+def late(draw):
+    return draw("0000009000", FAULT).judge("late")
+
+
+@pytest.fixture
+def silent(draw):
+    return draw("0000000000", FAULT).judge("always_normal")
+
+
+@pytest.fixture
+def always(draw):
+    return draw("9999999999", FAULT).judge("always_anomalous")
+
+
+def gate(name, passed, blocks=True):
+    return Gate(name=name, passed=passed, figure=None, limit=None, reason="because", blocks=blocks)
+
+
+def test_candidate_must_cost_less_than_every_baseline(sharp, late, silent, always):
+    """Sharp beats silence and noise; late does not beat a baseline as sharp as sharp; each is named with its figure."""
+    passed = beats_baselines(sharp, [always, silent])
+    assert passed.passed and passed.limit == silent.cost_per_asset_week
+    assert "always_normal" in passed.reason
+    assert not beats_baselines(late, [silent, sharp]).passed
+
+
+def test_equal_cost_does_not_beat(draw, silent):
+    """A candidate that never rings is no better than the baseline that never rings."""
+    assert beats_baselines(draw("1111111111", FAULT).judge("shy"), [silent]).passed is False
+
+
+def test_baselines_must_be_there_and_on_the_same_data(draw, sharp):
+    """Without a baseline, or with one from another part of the data, there is no gate to pass."""
+    with pytest.raises(DataError, match="no baseline to beat"):
+        beats_baselines(sharp, [])
+    with pytest.raises(DataError, match="different data"):
+        beats_baselines(sharp, [draw("0000000000000", FAULT).judge("always_normal")])
+
+
+def test_without_faults_it_cannot_be_asked(draw):
+    """No truth, no answer: neither passed nor failed."""
+    one, other = draw("0090").judge("one"), draw("0000").judge("other")
+    assert beats_baselines(one, [other]).passed is None
+    assert beats_champion(one, other).reason == NO_FAULTS
+
+
+def test_step_raises_the_score_of_a_sound_detector():
+    """Scores go from about 1 to about 5: passed. Turned upside down: failed."""
+    clean = np.linspace(0, 2, 20)
+    assert is_not_inverted(clean, clean + 4).passed
+    assert not is_not_inverted(-clean, -(clean + 4)).passed
+
+
+def test_blind_detector_fails():
+    """A score that does not move, or hardly moves, sees nothing."""
+    clean = np.linspace(0, 2, 20)
+    assert is_not_inverted(clean, clean).figure == 0
+    assert not is_not_inverted(clean, clean).passed
+    assert not is_not_inverted(clean, clean + 0.01).passed
+
+
+def test_one_blind_row_in_five_fails():
+    """Four of five scores rise: not enough."""
+    clean = np.zeros(10)
+    assert not is_not_inverted(clean, np.array([0, 0, 5, 5, 5, 5, 5, 5, 5, 5])).passed
+
+
+def test_twins_must_be_twins():
+    """Scores without their twins, or that are no numbers, are refused."""
+    with pytest.raises(DataError, match="needs twins"):
+        is_not_inverted([1, 2], [1])
+    with pytest.raises(DataError, match="not finite"):
+        is_not_inverted([1, np.nan], [1, 2])
+
+
+def test_budget_fails_only_where_it_is_surely_broken(draw):
+    """One false alarm in ten minutes is 1008 a week, at least 25: a budget of 30 may hold, one of 10 cannot."""
+    one = draw("0900000000", FAULT).judge()
+    assert keeps_budget(one, 30).passed and "possibly within" in keeps_budget(one, 30).reason
+    assert not keeps_budget(one, 10).passed and "surely over" in keeps_budget(one, 10).reason
+    assert "surely within" in keeps_budget(one, 1e4).reason
+    assert not keeps_budget(one, 10).blocks
+
+
+def test_champion_is_beaten_by_a_cheaper_challenger_only(draw, sharp, late):
+    """Sharp beats late, late does not beat sharp, nobody beats itself; the figures are in the reason."""
+    won = beats_champion(sharp, late)
+    assert won.passed and won.figure < won.limit
+    assert "100% of 1000 resamplings of 1 asset-weeks" in won.reason
+    assert not beats_champion(late, sharp).passed
+    assert not beats_champion(sharp, sharp).passed
+    with pytest.raises(DataError, match="different data"):
+        beats_champion(sharp, draw("0000900000", "     LL").judge("other"))
+
+
+def test_verdicts():
+    """Promote the first that passes, challenge with a better one, keep the champion, refuse what fails."""
+    good, bad = gate("is_not_inverted", True), gate("beats_baselines", False)
+    assert decide([good], has_champion=False).word == "promote"
+    assert decide([good, gate("beats_champion", True)], has_champion=True).word == "challenge"
+    assert decide([good, gate("beats_champion", False)], has_champion=True).word == "keep"
+    assert decide([good, bad, gate("beats_champion", True)], has_champion=True).word == "refuse"
+    assert decide([good, bad], has_champion=False).reasons == ("beats_baselines: because",)
+
+
+def test_gate_that_only_informs_does_not_refuse():
+    """A broken budget is said, and does not block."""
+    verdict = decide([gate("is_not_inverted", True), gate("keeps_budget", False, blocks=False)], has_champion=False)
+    assert verdict.word == "promote"
+    assert "keeps_budget: because" in verdict.reasons
+
+
+def test_unknown_candidate_never_goes_live():
+    """Nothing failed, but nothing could be asked either."""
+    assert decide([gate("beats_baselines", None)], has_champion=False).word == "refuse"
+    assert decide([], has_champion=False).word == "refuse"
+
+
+def test_unasked_question_about_the_champion_is_refused():
+    """With a champion the comparison must be there; if it could not be answered, the champion stays."""
+    with pytest.raises(DataError, match="beats_champion is missing"):
+        decide([gate("is_not_inverted", True)], has_champion=True)
+    unknown = [gate("is_not_inverted", True), gate("beats_champion", None)]
+    assert decide(unknown, has_champion=True).word == "keep"

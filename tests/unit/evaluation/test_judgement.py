@@ -1,0 +1,110 @@
+import json
+
+import numpy as np
+import pytest
+
+from wheeltapper.config import Costs
+from wheeltapper.errors import DataError
+from wheeltapper.evaluation.judgement import NO_FAULTS, Judgement
+
+QUIET, FAULT = "0" * 40, " " * 20 + "L" * 10
+
+
+def test_perfect_detector(draw):
+    """It rings in the fault and nowhere else: all found at once, no false alarm, every curve full."""
+    one = draw("0" * 20 + "9" * 10 + "0" * 10, FAULT).judge(vus_window=0)
+    assert (one.faults, one.found, one.detection_rate, one.delay_minutes_median) == (1, 1, 1, 0)
+    assert (one.alarms, one.false_alarms, one.alarm_fraction) == (1, 0, 0)
+    assert (one.vus_pr, one.vus_roc, one.roc_auc, one.average_precision) == pytest.approx((1, 1, 1, 1))
+    assert one.confusion.model_dump() == {"tp": 10, "fp": 0, "fn": 0, "tn": 30}
+    assert one.cost.total == Costs().found_fault
+    assert one.chance_found == pytest.approx(0.25)
+
+
+def test_inverted_detector(draw):
+    """The same scores upside down: missed, one false alarm, every curve below chance."""
+    one = draw("9" * 20 + "0" * 10 + "9" * 10, FAULT).judge(vus_window=0)
+    assert (one.found, one.false_alarms) == (0, 2)
+    assert one.roc_auc == 0
+    assert one.vus_pr < one.vus_pr_random
+    assert one.cost.total > Costs().missed_fault
+
+
+def test_always_on_costs_more_than_silence(draw):
+    """Silence costs the missed fault; the lamp that always burns costs that and its alarm."""
+    silent, always = draw(QUIET, FAULT).judge(), draw("9" * 40, FAULT).judge()
+    assert silent.cost.total == Costs().missed_fault
+    assert always.found == silent.found == 0
+    assert always.cost_per_asset_week > silent.cost_per_asset_week
+    assert always.alarm_fraction == 1
+
+
+def test_random_score_is_reported_as_random(draw):
+    """Without skill VUS-PR lies at its random value and ROC-AUC at one half."""
+    random = np.random.default_rng(5)
+    line = draw(
+        "".join(str(digit) for digit in random.integers(0, 10, 4000)), " " * 1000 + "L" * 400 + " " * 200 + "B" * 300
+    )
+    one = line.judge(vus_window=20)
+    assert one.vus_pr == pytest.approx(one.vus_pr_random, abs=0.04)
+    assert one.roc_auc == pytest.approx(0.5, abs=0.04)
+    assert one.chance_found > 0.99
+
+
+def test_exposure_and_rates(draw):
+    """Forty minutes are 40/10080 of a week; one false alarm in them is 252 a week, with a wide interval."""
+    one = draw("0099" + "0" * 36, FAULT).judge()
+    assert one.asset_weeks == pytest.approx(40 / 10080)
+    assert one.false_alarms_per_asset_week == pytest.approx(252)
+    assert one.false_alarms_per_asset_week_low == pytest.approx(252 * 0.02532, rel=1e-3)
+    assert one.false_alarms_per_asset_week_high == pytest.approx(252 * 5.5716, rel=1e-3)
+    assert one.cost_per_asset_week == pytest.approx(one.cost.total / one.asset_weeks)
+    assert one.cost_per_asset_week_low <= one.cost_per_asset_week <= one.cost_per_asset_week_high
+
+
+def test_kinds_have_their_own_line(draw):
+    """Leak found after one minute, bearing missed."""
+    one = draw("0009000000", faults="  LLL BB")
+    lines = {line.kind: line for line in one.judge().by_kind}
+    assert (lines["L"].faults, lines["L"].found, lines["L"].median_delay_minutes) == (1, 1, 1)
+    assert (lines["B"].faults, lines["B"].found, lines["B"].median_delay_minutes) == (1, 0, None)
+    assert lines["B"].detection_rate_high == pytest.approx(0.7935, abs=1e-4)
+
+
+def test_costs_by_asset_week_add_up(draw):
+    """What each asset and week cost is the total, and a quiet asset is there with nothing."""
+    line = draw("0900000000", "     LL", asset="a") + draw("0000000000", asset="b")
+    one = line.judge()
+    assert one.cost_by_asset_week == pytest.approx({"a week 0": one.cost.total, "b week 0": 0})
+
+
+def test_without_faults_nothing_is_made_up(draw):
+    """No known fault: rates of alarms stay, everything that needs the truth is None, and the note says why."""
+    one = draw("0099000000").judge()
+    for name in ("cost", "cost_per_asset_week", "detection_rate", "chance_found", "vus_pr", "roc_auc", "confusion"):
+        assert getattr(one, name) is None, name
+    assert (one.alarms, one.false_alarms, one.faults) == (1, 1, 0)
+    assert one.notes == (NO_FAULTS,)
+
+
+def test_unobserved_fault_is_reported(draw):
+    """Nobody watched during the fault: it is listed as such, not as missed."""
+    one = draw("000     000", faults="    LL").judge()
+    assert (one.faults, one.not_observed) == (0, 1)
+    assert "1 of 1 faults have no watched window" in one.notes[1]
+
+
+def test_same_input_same_record_and_json(draw):
+    """The record is repeatable, survives JSON, and holds no NaN."""
+    line = draw("0090000000", faults="  LL   BB")
+    one, two = line.judge(), line.judge()
+    assert one == two
+    text = one.model_dump_json()
+    assert Judgement.model_validate_json(text) == one
+    assert json.loads(text, parse_constant=lambda constant: pytest.fail(f"{constant} is no JSON"))
+
+
+def test_nothing_scored_is_refused(draw):
+    """Without a scored window there is no judgement, and no zero in its place."""
+    with pytest.raises(DataError, match="no scored window"):
+        draw("", faults="LL").judge()

@@ -1,0 +1,259 @@
+"""Every row that came is either a reading or put aside with its reason."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wheeltapper import config
+from wheeltapper.errors import DataError
+from wheeltapper.features import cleaning
+from wheeltapper.sources import Batch
+
+PLANT = config.parse(
+    """
+asset_type:
+  step: 1min
+  regimes: [normal, "off"]
+  sensors:
+    pressure: {unit: bar, low: 0, high: 12}
+    current: {unit: A}
+source: simulator
+features: [latest]
+candidates: [lof]
+""",
+    name="tiny",
+    folder=Path(),
+    where="tiny.yaml",
+)
+
+
+def batch(times, pressure, current=None, asset="a", **more):
+    """Make a batch; times are minutes after noon (numbers) or given as they are."""
+    noon = pd.Timestamp("2026-01-05T12:00:00Z")
+    stamps = [(noon + pd.Timedelta(minutes=t)).isoformat() if isinstance(t, int) else t for t in times]
+    assets = [asset] * len(stamps) if isinstance(asset, str) else asset
+    columns = {"asset_id": assets, "timestamp": stamps, "pressure": pressure}
+    columns["current"] = [1.0] * len(stamps) if current is None else current
+    return Batch("tiny.csv", pd.DataFrame({**columns, **more}))
+
+
+def parsed(*args, **kwargs):
+    """Parse, and check what must hold always."""
+    came = batch(*args, **kwargs)
+    result = cleaning.parse(came, PLANT)
+    assert len(result.rows) + len(result.rejected) == len(came.rows)
+    assert sorted([*result.rows["row"], *result.rejected["row"]]) == list(range(len(came.rows)))
+    return result
+
+
+def reasons(result):
+    """Row → promise and reason."""
+    return {row.row: (row.expectation, row.reason) for row in result.rejected.itertuples()}
+
+
+def test_clean_rows_pass_with_exact_dtypes():
+    """Rows without a fault come out whole, typed, and 'normal' where the source knows no regime."""
+    result = parsed([0, 1], ["1.5", " 2 "])
+    assert list(result.rows.columns) == ["row", "asset_id", "timestamp", "regime", "pressure", "current"]
+    assert result.rows["row"].dtype == "int64"
+    assert str(result.rows["timestamp"].dtype) == "datetime64[us, UTC]"
+    assert result.rows["pressure"].tolist() == [1.5, 2.0]
+    assert result.rows["regime"].tolist() == ["normal", "normal"]
+    assert result.latest == {"a": pd.Timestamp("2026-01-05T12:01:00Z")}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [(" 7 ", 7), ("+7", 7), ("-7.", -7), (".5", 0.5), ("1e3", 1000), ("1E-3", 0.001), ("007", 7)],
+)
+def test_number_like_text_is_a_number(text, value):
+    """Blanks, signs and exponents round a number do not matter."""
+    assert parsed([0], [text]).rows["pressure"].tolist() == [value]
+
+
+@pytest.mark.parametrize("word", ["", " ", "nan", "NaN", "null", "NULL", "NA", "N/A", "none", None])
+def test_words_for_nothing_are_missing(word):
+    """One missing value stays NaN; the row is kept for its other sensor."""
+    result = parsed([0, 1], [word, "1"])
+    assert np.isnan(result.rows["pressure"][0])
+    assert len(result.rejected) == 0
+
+
+@pytest.mark.parametrize("word", ["abc", "1,5", "12 bar", "0x1A", "1_000", "True", "1.2.3", "--1", "٣"])
+def test_text_in_a_number_column_is_put_aside(word):
+    """Text is no number, and the reason quotes it."""
+    assert reasons(parsed([0, 1], ["1", word])) == {1: ("number_readable", f"pressure: '{word}' is not a number")}
+
+
+def test_a_flag_is_not_a_number():
+    """True is not 1, neither alone nor between numbers."""
+    assert list(reasons(parsed([0, 1], [True, False]))) == [0, 1]
+    assert list(reasons(parsed([0, 1, 2], pd.Series([1.0, True, None], dtype=object)))) == [1]
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, "inf", "-Infinity"])
+def test_infinity_is_put_aside(value):
+    """An infinite value is no reading."""
+    ((promise, reason),) = reasons(parsed([0], [value])).values()
+    assert promise == "number_finite"
+    assert "is not finite" in reason
+
+
+def test_a_row_without_any_value_is_put_aside():
+    """All sensors missing says nothing about the machine."""
+    found = reasons(parsed([0, 1], [None, 1.0], current=[np.nan, np.nan]))
+    assert found == {0: ("some_value", "no sensor has a value")}
+
+
+@pytest.mark.parametrize(
+    ("time", "reason"),
+    [
+        (None, "timestamp is missing"),
+        ("", "timestamp is missing"),
+        ("yesterday", "timestamp 'yesterday' cannot be read"),
+        ("2026-02-30T00:00:00Z", "timestamp '2026-02-30T00:00:00Z' cannot be read"),
+        ("2026-01-05 12:00:00", "timestamp '2026-01-05 12:00:00' names no time zone"),
+        ("2026-01-05", "timestamp '2026-01-05' names no time zone"),
+    ],
+)
+def test_a_time_without_one_meaning_is_put_aside(time, reason):
+    """A timestamp must be there, readable, and name its zone."""
+    assert reasons(parsed([time, 1], [1, 1])) == {0: ("timestamp_readable", reason)}
+
+
+def test_naive_timestamps_are_put_aside():
+    """Timestamps that pandas read without a zone mean nothing certain."""
+    came = Batch("x", pd.DataFrame({"asset_id": ["a"], "timestamp": pd.to_datetime(["2026-01-05"])}))
+    came = Batch("x", came.rows.assign(pressure=1.0, current=1.0))
+    assert "names no time zone" in cleaning.parse(came, PLANT).rejected["reason"][0]
+
+
+def test_offsets_are_turned_into_utc():
+    """13:00 at +01:00 is noon UTC."""
+    result = parsed(["2026-01-05T13:00:00+01:00"], [1])
+    assert result.rows["timestamp"][0] == pd.Timestamp("2026-01-05T12:00:00Z")
+
+
+def test_the_first_of_equal_timestamps_stays():
+    """A repeated timestamp is put aside, also when it does not follow at once; other assets do not matter."""
+    found = reasons(parsed([0, 1, 1, 0, 0], [1, 2, 3, 4, 5], asset=["a", "a", "a", "a", "b"]))
+    assert {row: promise for row, (promise, _) in found.items()} == {2: "key_unique", 3: "key_unique"}
+
+
+def test_a_step_back_says_by_how_much():
+    """A reading behind its asset's latest one is put aside; the next in order stays."""
+    found = reasons(parsed([0, 10, 4, 11], [1, 2, 3, 4]))
+    assert list(found) == [2]
+    assert found[2] == (
+        "in_order",
+        "timestamp 2026-01-05T12:04:00+00:00 steps back by 6min behind 2026-01-05T12:10:00+00:00",
+    )
+
+
+def test_one_stray_time_in_the_future_does_not_cost_the_rest():
+    """The row that runs ahead is put aside, not the three after it."""
+    found = reasons(parsed([0, 5000, 1, 2, 3], [1, 2, 3, 4, 5]))
+    assert list(found) == [1]
+    assert "runs ahead by 4999min" in found[1][1]
+
+
+def test_a_row_put_aside_for_another_reason_does_not_move_the_clock():
+    """A garbled row far in the future leaves the order of the others alone."""
+    assert list(reasons(parsed([0, 5000, 1], [1, "?", 3]))) == [1]
+
+
+def test_order_goes_on_from_earlier_batches():
+    """What an earlier batch of the delivery ended with counts; older and equal timestamps are put aside."""
+    first = cleaning.parse(batch([0, 5], [1, 2]), PLANT)
+    second = cleaning.parse(batch([4, 5, 6], [1, 2, 3]), PLANT, first.latest)
+    assert [promise for promise, _ in reasons(second).values()] == ["in_order", "key_unique"]
+    assert second.rows["row"].tolist() == [2]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_as_few_rows_as_possible_are_out_of_order(seed):
+    """The kept rows are the longest increasing run: compared with trying every subset."""
+    values = np.random.default_rng(seed).permutation(9).astype("int64")
+    kept = cleaning._longest_increasing(values)
+    assert np.all(np.diff(values[kept]) > 0)
+    subsets = (values[[bool(mask >> i & 1) for i in range(9)]] for mask in range(2**9))
+    assert kept.sum() == max(len(subset) for subset in subsets if np.all(np.diff(subset) > 0))
+
+
+def test_unknown_and_missing_regimes_are_put_aside():
+    """An operating state that the asset type does not have is not guessed."""
+    found = reasons(parsed([0, 1, 2], [1, 2, 3], regime=["off", "party", None]))
+    assert found[1] == ("regime_known", "regime 'party' is none of normal, off")
+    assert "regime is missing" in found[2][1]
+    assert 0 not in found
+
+
+def test_a_row_without_an_asset_is_put_aside():
+    """Nobody knows to which machine it belongs."""
+    assert list(reasons(parsed([0, 1, 2], [1, 2, 3], asset=["a", None, " "]))) == [1, 2]
+
+
+def test_a_defect_named_by_the_source_is_the_reason():
+    """What the source already found is not said twice."""
+    found = reasons(parsed([0, "13:00"], [1, 2], defect=["", "row 3 has 2 fields instead of 4"]))
+    assert found == {1: ("row_readable", "row 3 has 2 fields instead of 4")}
+
+
+def test_several_reasons_become_one_line():
+    """A row is put aside once, with everything that is wrong with it."""
+    found = reasons(parsed(["never"], ["abc"], regime=["party"]))
+    assert list(found) == [0]
+    assert found[0][1].startswith("timestamp 'never' cannot be read; ")
+    assert found[0][1].endswith("pressure: 'abc' is not a number")
+
+
+def test_content_is_the_row_as_it_came():
+    """The quarantined row can be read back."""
+    result = parsed([0, "never"], ["1", " abc "])
+    content = json.loads(result.rejected["content"][0])
+    assert content == {"asset_id": "a", "timestamp": "never", "pressure": " abc ", "current": 1.0}
+    assert list(result.rejected.columns) == list(cleaning.REJECTED)
+
+
+def test_nothing_in_nothing_out():
+    """A batch without rows is no error."""
+    result = parsed([], [])
+    assert len(result.rows) == len(result.rejected) == 0
+
+
+def test_a_missing_column_is_the_sources_fault():
+    """A sensor's column must be there, even if empty."""
+    came = Batch("x.csv", batch([0], [1]).rows.drop(columns="current"))
+    with pytest.raises(DataError, match=r"x\.csv came without column \['current'\]"):
+        cleaning.parse(came, PLANT)
+
+
+def test_set_aside_moves_rows_with_their_content():
+    """Rows that break a promise later join those put aside, and none is lost."""
+    came = batch([0, "never", 2], [1, 2, 99])
+    result = cleaning.parse(came, PLANT)
+    found = pd.DataFrame({"row": [2], "expectation": ["pressure_within_limits"], "reason": ["too high"]})
+    moved = cleaning.set_aside(result, came, found)
+    assert moved.rows["row"].tolist() == [0]
+    assert moved.rejected["row"].tolist() == [1, 2]
+    assert json.loads(moved.rejected["content"][1])["pressure"] == 99
+
+
+def test_profile_counts_by_hand():
+    """Step, gap, missing values, spread and outliers of ten readings, one a minute with a pause of nine."""
+    result = parsed([*range(9), 17, 17], [1.0, 2, 1, 2, 1, 2, 1, None, 2, 50, 1])
+    about = cleaning.profile(result.rows, PLANT, result.rejected)
+    assert about["rows"] == 10
+    assert about["assets"] == ["a"]
+    assert about["step_seconds"] == 60
+    assert about["gaps"] == [{"asset_id": "a", "until": "2026-01-05T12:17:00+00:00", "seconds": 540.0}]
+    assert about["duplicate_share"] == pytest.approx(1 / 11)
+    assert about["backward_share"] == 0
+    assert about["rejected"] == {"key_unique": 1}
+    pressure = about["sensors"]["pressure"]
+    assert (pressure["missing"], pressure["min"], pressure["max"], pressure["outliers"]) == (1, 1.0, 50.0, 1)
+    assert pressure["mean"] == pytest.approx(62 / 9)
+    json.dumps(about)

@@ -1,0 +1,238 @@
+"""The report says everything it knows, says what it does not know, and runs nothing."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.unit.reporting.conftest import UNJUDGED, alarm_of, faults_of, judgement, readings_of, scores_of
+from wheeltapper import tables
+from wheeltapper.reporting import drawings, report
+from wheeltapper.reporting.report import ReportData, render, write
+
+EVIL = "<script>alert('x')</script>\"><img src=x onerror=alert(1)> $x$ ../../etc"
+
+
+class Page(HTMLParser):
+    """What a browser would see: tags, attributes, and the words between them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, str, str | None]] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.text = re.sub(r"\s+", " ", " ".join(self.words))
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value) for name, value in attributes]
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.words.append(data)
+
+    def sources(self):
+        return [value for tag, name, value in self.attributes if tag == "img" and name == "src"]
+
+
+@pytest.fixture(scope="module")
+def html(data) -> str:
+    return render(data)
+
+
+@pytest.fixture(scope="module")
+def page(html) -> Page:
+    return Page(html)
+
+
+def test_the_report_tells_the_whole_story(page):
+    """Verdict, reasons, gates, leaderboard, machines, alarms, data, features and origin are all there."""
+    for said in (
+        "Promote: lof",
+        "cheaper than k_sigma",
+        "✓ passed",
+        "✗ failed",
+        "not judged",
+        "3 of 4 faults in the test part were found",
+        "0.50 false alarms per asset and week (95 % interval 0.060 to 1.8); you accept 1.",
+        "pump-1: 1 true fault and 1 alarm",
+        "pressure −38 %",
+        "20 rows kept",
+        "3 rows put aside",
+        "pressure above 12 bar",
+        "pressure__mean",
+        "abc123",
+        "wheeltapper up",
+        "written 2026-02-04 06:30 UTC",
+    ):
+        assert said in page.text, said
+    assert not page.open
+
+
+def test_baselines_are_printed_above_the_models(page):
+    """The baseline comes first although it was passed last."""
+    text = page.text
+    board = text[text.index("Baselines stand on top") :]
+    assert board.index("k_sigma") < board.index("lof")
+
+
+def test_the_file_needs_nothing_else(page, html):
+    """No script, no style sheet, no font and no image comes from outside; every image is in the page."""
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in page.sources())
+    assert len(page.sources()) == 8
+    assert not re.search(r"url\(|@import|https?://", re.sub(r'src="data:[^"]*"', "", html))
+
+
+def test_every_figure_says_what_it_shows(page):
+    """Each image has words for those who cannot see it."""
+    told = [value for tag, name, value in page.attributes if tag == "img" and name == "alt"]
+    assert len(told) == len(page.sources())
+    assert all(told)
+
+
+def test_nothing_from_data_runs(data, plant):
+    """Names, reasons, links and notes that look like HTML are shown as text, wherever they come from."""
+    bad = replace(
+        data,
+        title=EVIL,
+        verdict=EVIL,
+        leaderboard=[judgement(EVIL, notes=(EVIL,), by_kind=())],
+        champion=EVIL,
+        reasons=[EVIL],
+        gates=[{"name": EVIL, "passed": True, "figure": EVIL, "limit": EVIL, "reason": EVIL}],
+        readings=readings_of(EVIL, [8.0] * 10),
+        scores=scores_of(EVIL, [0.1] * 10),
+        faults=faults_of((EVIL, 2, 3, EVIL)),
+        alarms=alarm_of(EVIL, 4, 5, name=EVIL, why=EVIL),
+        parts=None,
+        quarantine={EVIL: 1},
+        features=[EVIL],
+        provenance={EVIL: {EVIL: EVIL}},
+        links={"data_docs": "javascript:alert(1)//.", EVIL: 'x.html"onclick="alert(1)'},
+    )
+    page = Page(render(bad))
+    assert "script" not in page.tags
+    assert not [name for _, name, _ in page.attributes if name.startswith("on")]
+    assert not [value for _, name, value in page.attributes if name == "href" and "javascript" in value]
+    assert all(source.startswith("data:") for source in page.sources())
+    assert page.text.count("<script>alert('x')</script>") > 15
+
+
+def test_an_empty_report_says_so(plant, data):
+    """Without a champion, scores or data there are words, no figures and no 'nan' or 'None'."""
+    page = Page(render(ReportData(plant=plant, generated_at=data.generated_at)))
+    assert page.sources() == []
+    for said in (
+        "No verdict",
+        "No candidate was judged",
+        "no scores yet",
+        "no alarms",
+        "no readings",
+        "cannot be traced",
+    ):
+        assert said in page.text, said
+    assert not re.search(r"\b(nan|None|NaT|inf)\b", page.text)
+
+
+def test_unjudgeable_figures_are_words(data):
+    """With no fault known, nothing is nan, zero or perfect: it is 'not judged'."""
+    bare = replace(
+        data,
+        leaderboard=[judgement("lof", notes=("cannot be judged: no faults known",), **UNJUDGED)],
+        faults=tables.FAULTS.empty(),
+        alarms=tables.ALARMS.empty(),
+        roc={},
+        pr={},
+    )
+    text = Page(render(bare)).text
+    assert "cannot be judged: no faults known" in text
+    assert "No alarm was raised" in text
+    assert "No confusion matrix and no curve can be drawn" in text
+    assert text.count("not judged") >= 6
+    assert not re.search(r"\b(nan|None|NaT|inf)\b", text)
+
+
+def test_an_open_alarm_is_open(data):
+    """An alarm that has not closed has no length yet."""
+    never = pd.Series([pd.NaT], dtype="datetime64[us, UTC]")
+    still = data.alarms.assign(state="open", closed_at=never)
+    text = Page(render(replace(data, alarms=tables.ALARMS.check(still)))).text
+    assert "still open" in text
+    assert "NaT" not in text
+
+
+def test_the_same_data_gives_the_same_report(data, html):
+    """No clock and no chance is in it."""
+    assert render(data) == html
+
+
+def test_figures_are_written_under_clear_names(data, html, tmp_path):
+    """Every figure is a PNG of its own beside the page; those of an earlier report are gone."""
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "alarm_old.png").write_bytes(b"")
+    path = write(data, tmp_path)
+    assert path == tmp_path / "report.html"
+    assert path.read_text(encoding="utf-8") == html
+    assert sorted(one.stem for one in (tmp_path / "figures").iterdir()) == [
+        "alarm_a1",
+        "confusion_matrices",
+        "model_comparison",
+        "pr_curves",
+        "roc_curves",
+        "score_over_time_pump-1",
+        "score_over_time_pump-2",
+        "sensor_profiles",
+    ]
+    assert all(one.read_bytes().startswith(b"\x89PNG") for one in (tmp_path / "figures").iterdir())
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["figures", "report.html"]
+
+
+def test_names_of_files_stay_in_their_folder():
+    """Slashes, spaces and look-alikes become different, harmless names."""
+    names = drawings._file_names(["score_a/../b", "score_a b", "score_A_b", "score_a_b", "x" * 300])
+    assert len({name.lower() for name in names}) == 5
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]{1,100}", name) for name in names)
+
+
+def test_many_assets_share_a_grid(data):
+    """Above 24 assets one grid shows all, and only those with faults or alarms are shown larger."""
+    assets = [f"pump-{number}" for number in range(1, 27)]
+    many = replace(
+        data,
+        scores=pd.concat([scores_of(name, [0.1, 0.2, 0.3]) for name in assets]),
+        faults=faults_of(("pump-7", 0, 1, "wear")),
+        alarms=tables.ALARMS.empty(),
+        readings=tables.READINGS.empty(),
+    )
+    names = [one.name for one in drawings.draw(many) if one.name.startswith("score_over_time")]
+    assert names == ["score_over_time_all", "score_over_time_pump-7"]
+    assert len([row for row in report.render(many).split("<tr>") if 'scope="row">pump-' in row]) >= 26
+
+
+def test_assets_are_in_the_order_that_people_expect():
+    """pump-2 stands before pump-10."""
+    assert drawings.in_order(["pump-10", "pump-2", "pump"]) == ["pump", "pump-2", "pump-10"]
+
+
+def test_a_broken_table_is_an_error_not_a_gap(data):
+    """A frame without its columns is not drawn as if it were empty."""
+    with pytest.raises(KeyError):
+        render(replace(data, alarms=pd.DataFrame({"asset_id": ["pump-1"]})))
+
+
+def test_the_template_lies_beside_the_code():
+    """Template and style travel in the wheel with the package that reads them."""
+    folder = Path(report.__file__).parent
+    assert (folder / "report.html.j2").is_file()
+    assert (folder / "report.css").is_file()

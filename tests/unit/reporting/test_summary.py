@@ -1,0 +1,74 @@
+"""What the figures mean, in sentences."""
+
+import pandas as pd
+import pytest
+
+from tests.unit.reporting.conftest import UNJUDGED, alarm_of, faults_of, judgement, scores_of
+from wheeltapper import tables
+from wheeltapper.reporting import summary
+
+
+def test_baselines_stand_on_top():
+    """Whatever order came: baselines first, then the given order, validate before test."""
+    rows = [
+        judgement("lof", part="test"),
+        judgement("lof", part="validate"),
+        judgement("pca", part="validate"),
+        judgement("k_sigma", part="validate", is_baseline=True),
+    ]
+    boards = summary.by_part(rows)
+    assert list(boards) == ["validate", "test"]
+    assert [row["candidate"] for row in boards["validate"]] == ["k_sigma", "lof", "pca"]
+
+
+def test_the_champion_is_told_by_its_test_part():
+    """The part that was looked at once is the honest one."""
+    rows = [judgement("lof", part="test", found=1), judgement("lof", part="validate", found=3)]
+    assert summary.own_row(rows, "lof")["found"] == 1
+    assert summary.own_row(rows, "pca") is None
+
+
+@pytest.mark.parametrize(
+    ("rate", "low", "high", "said"),
+    [
+        (0.2, 0.1, 0.9, "so is the whole interval"),
+        (0.5, 0.1, 1.8, "reaches above it"),
+        (1.5, 0.6, 3.0, "the interval includes it"),
+        (4.0, 2.0, 7.0, "The budget is broken"),
+    ],
+)
+def test_the_budget_is_told_with_its_certainty(rate, low, high, said):
+    """Kept, kept perhaps, broken perhaps and broken are four different answers for a budget of 1."""
+    row = judgement("lof", **dict(zip(_RATE, (rate, low, high), strict=True)))
+    assert said in " ".join(summary.budget_sentences(row, 1.0, "pump"))
+
+
+_RATE = [f"false_alarms_per_asset_week{end}" for end in ("", "_low", "_high")]
+
+
+def test_no_known_fault_is_no_perfect_record():
+    """Without known faults nothing is claimed about finding them, or about cost."""
+    row = judgement("lof", **UNJUDGED)
+    said = " ".join([*summary.finding_sentences(row), summary.cost_sentence(row)])
+    assert "No fault is known" in said
+    assert "could not be judged" in said
+    assert "every alarm counts as false" in " ".join(summary.budget_sentences(row, 1.0, "pump"))
+
+
+def test_machines_are_counted_by_hand():
+    """Two faults, an alarm one minute into the first, another outside: one heard, one outside, after 60 s."""
+    scores = scores_of("p", [0.1, 2.0, 2.0, 0.1])
+    faults = faults_of(("p", 1, 2, "wear"), ("p", 8, 9, "leak"))
+    alarms = pd.concat([alarm_of("p", 2, 2, "a1"), alarm_of("p", 5, 6, "a2")])
+    (row,) = summary.machines(scores, faults, alarms, ["p"])
+    assert (row["faults"], row["heard"], row["alarms"], row["outside"]) == (2, 1, 2, 1)
+    assert row["first_delay"] == 1.0
+    assert row["anomalous"] == 0.5
+    assert row["threshold_low"] == row["threshold_high"] == 2.0
+
+
+def test_a_machine_without_scores_has_none():
+    """Nothing scored is None, not zero percent."""
+    (row,) = summary.machines(tables.SCORES.empty(), tables.FAULTS.empty(), tables.ALARMS.empty(), ["p"])
+    assert row["windows"] == 0
+    assert row["anomalous"] is None

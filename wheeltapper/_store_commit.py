@@ -1,0 +1,200 @@
+"""Commits: how a change becomes the next version of a table, all or nothing, through Delta's own transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
+
+from wheeltapper import faultpoints
+from wheeltapper._store_content import PERIOD, Columns, PeriodKind, arrow_schema
+from wheeltapper._store_files import File, make_folder, sync_file, sync_folder
+from wheeltapper._store_log import CHECK, LOG_FOLDER, RECORD, Log, State
+from wheeltapper.errors import StoreError
+
+CHECKPOINT_EVERY = 100
+"""Commits between two checkpoints: summaries that let other readers of Delta skip old entries; we never read them."""
+
+_NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+
+
+class ConflictError(StoreError):
+    """Somebody else committed first; look again and retry."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a writer wants to become the next version."""
+
+    operation: str
+    txn: str
+    period: PeriodKind | None
+    columns: Columns
+    add: tuple[File, ...]
+    remove: tuple[File, ...]
+
+
+def commit(log: Log, state: State, change: Commit) -> State:
+    """Make a change the version after ``state``, all or nothing, and sync it.
+
+    Returns
+    -------
+    State
+        The table at that version, read back from the log.
+
+    Raises
+    ------
+    ConflictError
+        If somebody else has made that version meanwhile; nothing was changed.
+    StoreError
+        If Delta refuses or its view of the table is not ours.
+    """
+    version = state.version + 1
+    faultpoints.hit("store.before_commit")
+    try:
+        if state.version < 0:
+            _create(log, state, change)
+        else:
+            _extend(log, state, change)
+    except (DeltaError, OSError) as error:
+        if isinstance(error, CommitFailedError) or log.path(version).exists():
+            raise ConflictError(f"{log.folder}: another writer made version {version} first") from error
+        raise StoreError(
+            f"{log.folder}: Delta refused version {version}, the table is as it was: {error}. See that there is "
+            "space; `wheeltapper store verify` says whether a file is damaged. A damaged checkpoint may be "
+            "deleted, the log has everything it holds."
+        ) from error
+    faultpoints.hit("store.after_commit")
+    sync(log, version)
+    if version and version % CHECKPOINT_EVERY == 0:
+        checkpoint(log)
+    return log.state(version)
+
+
+def sync(log: Log, version: int) -> None:
+    """Push one entry of the log to the disk."""
+    sync_file(log.path(version))
+    sync_folder(log.folder / LOG_FOLDER)
+
+
+def checkpoint(log: Log) -> None:
+    """Write a summary of the newest version for other readers of Delta."""
+    table = DeltaTable(log.folder)
+    table.create_checkpoint()
+    sync_file(log.path(table.version()).with_suffix(".checkpoint.parquet"))
+    sync_file(log.folder / LOG_FOLDER / "_last_checkpoint")
+    sync_folder(log.folder / LOG_FOLDER)
+
+
+def _create(log: Log, state: State, change: Commit) -> None:
+    make_folder(log.folder)
+    create_table_with_add_actions(
+        str(log.folder),
+        Schema.from_arrow(_delta_schema(change)),
+        _adds(log, change),
+        mode="error",
+        partition_by=_partition(change),
+        name=log.folder.name,
+        configuration={"delta.enableExpiredLogCleanup": "false"},  # the log is our proof: it is kept
+        commit_properties=_properties(state, change),
+        post_commithook_properties=_NO_HOOKS,
+    )
+    sync_folder(log.folder)  # the log's own folder is new
+
+
+def _extend(log: Log, state: State, change: Commit) -> None:
+    table = DeltaTable(log.folder)
+    _require_same_view(log, table, state, change.txn)
+    changes_columns = state.columns != change.columns
+    if changes_columns and set(state.files) != {file.path for file in change.remove}:
+        raise StoreError(f"{log.folder}: columns can only change when the whole table is overwritten")
+    # Delta takes new columns only with "overwrite", which derives its removes itself.
+    table.create_write_transaction(
+        _adds(log, change) if changes_columns else [*_adds(log, change), *_removes(log, change)],
+        mode="overwrite" if changes_columns else "append",
+        schema=_delta_schema(change),
+        partition_by=_partition(change),
+        commit_properties=_properties(state, change),
+        post_commithook_properties=_NO_HOOKS,
+    )
+
+
+def _require_same_view(log: Log, table: DeltaTable, state: State, txn: str) -> None:
+    """See that the handle which will commit looks at the version that the change was computed from."""
+    if table.version() != state.version or table.transaction_version(txn) is not None:
+        raise ConflictError(f"{log.folder}: another writer has moved on from version {state.version}")
+    seen = set(table.get_add_actions(flatten=True)["path"].to_pylist())
+    if seen != set(state.files):
+        raise StoreError(
+            f"{log.folder}: Delta sees other files in version {state.version} than the log holds, so a checkpoint "
+            f"in {log.folder / LOG_FOLDER} is damaged. Delete the *.checkpoint.parquet files and _last_checkpoint "
+            "there; the log has everything they hold."
+        )
+
+
+def _properties(state: State, change: Commit) -> CommitProperties:
+    text = json.dumps(_record(state, change), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return CommitProperties(
+        app_transactions=[Transaction(change.txn, 1)],
+        custom_metadata={RECORD: text, CHECK: hashlib.sha256(text.encode()).hexdigest()},
+        max_commit_retries=0,  # a rebased commit would carry a record of the wrong version
+    )
+
+
+def _record(state: State, change: Commit) -> dict[str, Any]:
+    return {
+        "version": state.version + 1,
+        "operation": change.operation,
+        "txn": change.txn,
+        "period": change.period,
+        "columns": [list(column) for column in change.columns],
+        "add": [file.as_dict() for file in change.add],
+        "remove": sorted(file.path for file in change.remove),
+        "previous": state.head,
+    }
+
+
+def _adds(log: Log, change: Commit) -> list[AddAction]:
+    return [
+        AddAction(
+            path=file.path,
+            size=file.size,
+            partition_values=_partition_values(change, file),
+            modification_time=_written_at(log, file),
+            data_change=True,
+            stats=json.dumps({"numRecords": file.rows}),
+        )
+        for file in change.add
+    ]
+
+
+def _removes(log: Log, change: Commit) -> list[RemoveAction]:
+    removed_at = max((_written_at(log, file) for file in (*change.add, *change.remove)), default=0)
+    return [
+        RemoveAction(file.path, True, removed_at, size=file.size, partition_values=_partition_values(change, file))
+        for file in change.remove
+    ]
+
+
+def _partition(change: Commit) -> list[str]:
+    return [PERIOD] if change.period else []
+
+
+def _partition_values(change: Commit, file: File) -> dict[str, str | None]:
+    return {PERIOD: file.period} if change.period else {}
+
+
+def _written_at(log: Log, file: File) -> int:
+    """Return when a file was written, in milliseconds since the epoch."""
+    path = log.folder / file.path
+    return path.stat().st_mtime_ns // 1_000_000 if path.exists() else 0
+
+
+def _delta_schema(change: Commit) -> Any:
+    columns: Columns = (*change.columns, (PERIOD, "text")) if change.period else change.columns
+    return arrow_schema(columns)

@@ -1,0 +1,459 @@
+"""The command line: the composition root, and the one module that may import upwards, only inside functions.
+
+Exit codes: 0 done, 1 the answer is no, 2 wrong use, 3 a failure.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import json
+import logging
+import os
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from wheeltapper import __version__, config, servers
+from wheeltapper.config import Settings
+from wheeltapper.errors import ConfigError, NoChampionError, WheeltapperError
+
+if TYPE_CHECKING:
+    from wheeltapper.workspace import Workspace
+
+app = typer.Typer(
+    name="wheeltapper",
+    help="Hears what is wrong with industrial machines before they break.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+store_app = typer.Typer(help="Look after the tables.", no_args_is_help=True)
+app.add_typer(store_app, name="store")
+
+out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
+
+PlantArgument = Annotated[
+    str, typer.Argument(metavar="PLANT", help="A plant's name in conf/, or the path of its YAML file.")
+]
+StartOption = Annotated[
+    str | None, typer.Option("--start", help="First instant to take in, such as 2026-01-31 or 2026-01-31T06:00Z.")
+]
+EndOption = Annotated[str | None, typer.Option("--end", help="First instant to leave out.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+ObjectiveArgument = Annotated[str, typer.Argument(metavar="[OBJECTIVE]", help="The question: so far only 'detect'.")]
+
+
+def main() -> None:
+    """Run the command line; every failure ends in one clear message and an exit code."""
+    if Path("flows").is_dir():
+        # Flows belong to the checkout, not to the installed library.
+        sys.path.insert(0, str(Path.cwd()))
+    debug = bool(os.environ.get("WHEELTAPPER_DEBUG"))
+    if not debug:
+        warnings.simplefilter("ignore")
+    try:
+        app(standalone_mode=False)
+    except WheeltapperError as error:
+        err.print(f"[bold red]wheeltapper:[/] {escape(str(error))}")
+        sys.exit(error.exit_code)
+    except typer.Exit as ending:
+        sys.exit(ending.exit_code)
+    except KeyboardInterrupt:
+        err.print("\nstopped; run the same command again to go on where it stopped.")
+        sys.exit(3)
+    except Exception as error:
+        _end_unexpectedly(error, debug)
+
+
+def _end_unexpectedly(error: Exception, debug: bool) -> None:
+    """Tell wrong use from a failure; a failure's traceback goes to a file."""
+    show = getattr(error, "format_message", None)
+    if show is not None:
+        err.print(f"[bold red]wheeltapper:[/] {escape(show())} Try: wheeltapper --help")
+        sys.exit(2)
+    if debug:
+        raise error
+    log = Settings().home.resolve() / "logs" / "failure.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("".join(traceback.format_exception(error)))
+    err.print(f"[bold red]wheeltapper:[/] failed: {escape(type(error).__name__)}: {escape(str(error))}\nDetails: {log}")
+    sys.exit(3)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"wheeltapper {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    servers.prepare_environment(Settings())
+
+
+# -- working: one flow each ----------------------------------------------------------------------------------------
+
+
+@app.command()
+def run(plant: PlantArgument, start: StartOption = None, end: EndOption = None) -> None:
+    """Do the main job: ingest, featurize, train, judge, score, report."""
+    from wheeltapper.printing import show_run
+
+    found = _flow("pipeline", plant, start=start, end=end)
+    show_run(out, _open(plant), found)
+    if not found["train"]["has_champion"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def ingest(plant: PlantArgument, start: StartOption = None, end: EndOption = None) -> None:
+    """Take readings in; what cannot be trusted goes to quarantine with its reason."""
+    counts = _flow("ingest", plant, start=start, end=end)["counts"]
+    out.print(f"{counts['rows']:,} rows came: {counts['kept']:,} kept, {counts['quarantined']:,} in quarantine.")
+
+
+@app.command()
+def featurize(plant: PlantArgument, start: StartOption = None, end: EndOption = None) -> None:
+    """Turn stored readings into feature rows."""
+    found = _flow("featurize", plant, start=start, end=end)
+    out.print(f"{found['windows']:,} windows with {found['columns']} features each.")
+
+
+@app.command()
+def train(plant: PlantArgument) -> None:
+    """Train every candidate, judge them, and promote the best if it earns it."""
+    from wheeltapper.printing import show_leaderboard, show_verdict
+
+    judged = _flow("train", plant)
+    show_leaderboard(out, judged)
+    show_verdict(out, judged)
+    if judged["verdict"] == "refuse":
+        raise typer.Exit(1)
+
+
+@app.command()
+def score(plant: PlantArgument) -> None:
+    """Score the newest windows with the champion and raise alarms."""
+    found = _flow("score", plant)
+    out.print(f"{found['scored']:,} windows scored, {found['alarms']} alarms.")
+
+
+@app.command()
+def evaluate(plant: PlantArgument) -> None:
+    """Ask whether the champion still does what it was promoted for (exit code 1: it should be trained again)."""
+    found = _flow("evaluate", plant)
+    out.print(f"[bold]{found['verdict']}[/]: {escape('; '.join(found['reasons']))}")
+    if found["verdict"] != "keep":
+        raise typer.Exit(1)
+
+
+@app.command()
+def retrain(plant: PlantArgument) -> None:
+    """Evaluate, and train again if that says so."""
+    from wheeltapper.printing import show_leaderboard, show_verdict
+
+    found = _flow("retrain", plant)
+    out.print(f"[bold]{found['evaluate']['verdict']}[/]: {escape('; '.join(found['evaluate']['reasons']))}")
+    if found["train"] is not None:
+        show_leaderboard(out, found["train"])
+        show_verdict(out, found["train"])
+
+
+def _flow(name: str, plant: str, **options: str | None) -> dict[str, Any]:
+    """Run one flow with progress on the terminal, against a Prefect server of its own or the one that is up."""
+    given = {option: _instant(value) for option, value in options.items() if value is not None}
+    known = config.load(plant)
+    settings = Settings()
+    with _progress(f"{known.name}: {known.description}" if known.description else known.name) as steps:
+        steps("waking up Prefect")
+        with servers.prefect(settings, meanwhile=lambda: _import_flow(name)):
+            try:
+                result: dict[str, Any] = _import_flow(name)(plant, **given)
+            finally:
+                from flows._goodbye import send_the_rest
+
+                send_the_rest()
+    return result
+
+
+def _import_flow(name: str) -> Callable[..., Any]:
+    import importlib
+
+    try:
+        module = importlib.import_module(f"flows.{name}")
+    except ModuleNotFoundError as error:
+        if error.name not in ("flows", f"flows.{name}"):
+            raise
+        raise ConfigError(
+            "the flows are not here: they belong to Wheeltapper's checkout, not to the installed library. "
+            "Change into the checkout's folder and try again."
+        ) from error
+    flow: Callable[..., Any] = getattr(module, name)
+    return flow
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(f"'{text}' is not a date or time; write it like 2026-01-31 or 2026-01-31T06:00Z") from error
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+class _Lines(logging.Handler):
+    """Shows what the pipeline says: INFO as a line that stays, DEBUG as what is being done right now."""
+
+    def __init__(self, say: Callable[[str, bool], None]) -> None:
+        super().__init__(logging.DEBUG)
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        step = record.name.removeprefix("wheeltapper.")
+        self._say(f"[cyan]{step:<10}[/] {escape(record.getMessage())}", record.levelno >= logging.INFO)
+
+
+@contextlib.contextmanager
+def _progress(title: str) -> Iterator[Callable[[str], None]]:
+    """Show lines and a spinner while work goes on; without a terminal only the lines."""
+    began = time.monotonic()
+    out.print(f"[bold]Wheeltapper[/] · {escape(title)}\n")
+    log = logging.getLogger("wheeltapper")
+    log.setLevel(logging.DEBUG)
+    with out.status("starting") as status:
+
+        def say(text: str, stays: bool) -> None:
+            if stays:
+                out.print(f"[dim]{time.monotonic() - began:5.0f} s[/]  {text}")
+            else:
+                status.update(text)
+
+        handler = _Lines(say)
+        log.addHandler(handler)
+        try:
+            yield lambda text: status.update(text)
+        finally:
+            log.removeHandler(handler)
+    out.print()
+
+
+# -- looking -------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def plants(as_json: JsonOption = False) -> None:
+    """List the plants of conf/."""
+    found = {name: config.load(str(path)) for name, path in config.plant_files().items()}
+    if as_json:
+        _print_json(
+            [
+                {"name": name, "description": plant.description, "asset_type": plant.asset_type.name}
+                for name, plant in found.items()
+            ]
+        )
+        return
+    table = Table(box=None, pad_edge=False)
+    for header in ("plant", "asset type", "sensors", "description"):
+        table.add_column(header)
+    for name, plant in found.items():
+        table.add_row(name, plant.asset_type.name, str(len(plant.asset_type.sensors)), escape(plant.description))
+    out.print(table)
+
+
+@app.command()
+def check(plant: PlantArgument, as_json: JsonOption = False) -> None:
+    """Read a plant's source and say what is in it; nothing is written."""
+    from wheeltapper.printing import check_source, show_check
+
+    found = check_source(config.load(plant))
+    if as_json:
+        _print_json(found)
+    else:
+        show_check(out, found)
+
+
+@app.command()
+def leaderboard(plant: PlantArgument, as_json: JsonOption = False) -> None:
+    """Show what the last training tried, baselines on top."""
+    from wheeltapper.printing import show_leaderboard, show_verdict
+
+    judged = _last_judged(plant)
+    if as_json:
+        _print_json(
+            {
+                name: judged[name]
+                for name in ("verdict", "reasons", "candidate", "leaderboard", "test", "gates", "notes")
+            }
+        )
+        return
+    show_leaderboard(out, judged)
+    show_verdict(out, judged)
+
+
+@app.command()
+def report(plant: PlantArgument, as_json: JsonOption = False) -> None:
+    """Say where the report of a plant is."""
+    path = _open(plant).reports / "report.html"
+    if not path.is_file():
+        raise NoChampionError(f"{plant} has no report yet. Run: wheeltapper run {plant}")
+    if as_json:
+        _print_json({"report": str(path)})
+    else:
+        out.print(str(path))
+
+
+@app.command()
+def ledger(plant: PlantArgument, as_json: JsonOption = False) -> None:
+    """Show every decision with its reasons; says where the chain of hashes is broken."""
+    from wheeltapper import ledger as book
+    from wheeltapper.printing import show_ledger
+
+    space = _open(plant)
+    entries, breaks = book.entries(space.store), book.verify(space.store)
+    if as_json:
+        rows = json.loads(entries.to_json(orient="records", date_format="iso"))
+        _print_json({"entries": rows, "breaks": breaks})
+    else:
+        show_ledger(out, entries, breaks)
+    if breaks:
+        raise typer.Exit(1)
+
+
+@app.command()
+def alarms(plant: PlantArgument, as_json: JsonOption = False) -> None:
+    """Show the alarms of the live model, newest first, each explained."""
+    from wheeltapper import tables
+    from wheeltapper.printing import show_alarms
+
+    rows = _open(plant).store.read(tables.ALARMS).sort_values("opened_at", ascending=False)
+    if as_json:
+        _print_json(json.loads(rows.to_json(orient="records", date_format="iso")))
+    else:
+        show_alarms(out, rows)
+
+
+@store_app.command("verify")
+def store_verify(as_json: JsonOption = False) -> None:
+    """Check every file of every table: log, size, SHA-256, page checksums, row counts."""
+    from dataclasses import asdict
+
+    from wheeltapper.store import verify_all
+
+    damage = verify_all(Settings().store)
+    if as_json:
+        _print_json([{name: str(value) for name, value in asdict(one).items()} for one in damage])
+    else:
+        for one in damage:
+            out.print(f"[red]{escape(str(one.path))}[/]: {escape(one.what)}")
+        out.print("every file is as it was written" if not damage else f"{len(damage)} files are damaged")
+    if damage:
+        raise typer.Exit(1)
+
+
+def _open(plant: str) -> Workspace:
+    from wheeltapper.workspace import Workspace
+
+    return Workspace.open(plant)
+
+
+def _last_judged(plant: str) -> dict[str, Any]:
+    space = _open(plant)
+    last = space.registry.last_run(space.plant.name) if space.settings.store.exists() else None
+    if last is None:
+        raise NoChampionError(f"{space.plant.name} has not been trained yet. Run: wheeltapper run {plant}")
+    judged: dict[str, Any] = space.registry.document(last["run_id"], "judged.json")
+    return judged
+
+
+def _print_json(content: Any) -> None:
+    sys.stdout.write(json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n")
+
+
+# -- deciding ------------------------------------------------------------------------------------------------------
+
+ToOption = Annotated[int | None, typer.Option("--to", help="The version to make champion.")]
+
+
+@app.command()
+def promote(plant: PlantArgument, objective: ObjectiveArgument = "detect", to: ToOption = None) -> None:
+    """Make a version champion by hand: the challenger, unless --to names another."""
+    from wheeltapper.deciding import promote as decide
+
+    entry = decide(_open(plant), objective, to, actor=getpass.getuser(), now=datetime.now(UTC))
+    out.print(
+        f"version {entry['version']} is champion now (ledger entry {entry['sequence']}). Next: wheeltapper score {plant}"
+    )
+
+
+@app.command()
+def rollback(plant: PlantArgument, objective: ObjectiveArgument = "detect", to: ToOption = None) -> None:
+    """Return to the champion before this one, or to the version that --to names."""
+    from wheeltapper.deciding import roll_back as decide
+
+    entry = decide(_open(plant), objective, to, actor=getpass.getuser(), now=datetime.now(UTC))
+    out.print(f"back to version {entry['version']} (ledger entry {entry['sequence']}). Next: wheeltapper score {plant}")
+
+
+# -- servers -------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def up(
+    deploy: Annotated[
+        bool, typer.Option(help="Also deploy the flows of prefect.yaml and start a worker for them.")
+    ] = True,
+) -> None:
+    """Start Prefect, MLflow, the reports and a worker on this machine, and leave them running."""
+    settings = Settings()
+    _open_registry(settings)
+    with _progress("starting servers on this machine") as steps:
+        started = servers.up(settings, deploy=deploy, tell=steps)
+    for name, entry in started.items():
+        out.print(f"{name:<8} {entry['url']}" if name != "worker" else "worker   runs the deployments of prefect.yaml")
+    out.print("Stop them with: wheeltapper down")
+
+
+@app.command()
+def down() -> None:
+    """Stop what `up` started."""
+    ended = servers.down(Settings())
+    out.print(f"stopped: {', '.join(ended)}" if ended else "nothing was running")
+
+
+@app.command()
+def status(as_json: JsonOption = False) -> None:
+    """Show which servers are running."""
+    alive = servers.running(Settings())
+    if as_json:
+        _print_json(alive)
+    elif not alive:
+        out.print("nothing is running. Start: wheeltapper up")
+    for name, entry in alive.items() if not as_json else ():
+        out.print(f"{name:<8} {entry['url']} (process {entry['pid']})")
+
+
+def _open_registry(settings: Settings) -> None:
+    """Make MLflow's database before its server does: two that migrate at once spoil it."""
+    from wheeltapper.registry import Registry
+
+    settings.reports.mkdir(parents=True, exist_ok=True)
+    Registry(settings.tracking_uri, settings.artifacts, experiment="Default").prepare()
+
+
+if __name__ == "__main__":
+    main()

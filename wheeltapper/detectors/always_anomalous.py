@@ -1,0 +1,37 @@
+"""Baseline: raises an alarm all the time. What beats it is more than a siren."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import numpy as np
+import pandas as pd
+
+from wheeltapper.detectors import Detector, Floats
+from wheeltapper.detectors._rows import Names, learn_rows, read_rows
+
+
+class AlwaysAnomalous(Detector):
+    """Call every window anomalous: severity 2, twice its own threshold.
+
+    It finds every fault and is worthless. Where faults are long it gets a high F1 (0.70 on a public pump testbed),
+    which is why F1 alone decides nothing here.
+    """
+
+    is_baseline: ClassVar[bool] = True
+    own_threshold: ClassVar[float | None] = 1.0
+    columns_: Names
+
+    def fit(self, rows: pd.DataFrame) -> Self:
+        """Remember which features there are; there is nothing else to learn."""
+        self.columns_, _ = learn_rows(rows)
+        return self
+
+    def score(self, rows: pd.DataFrame) -> Floats:
+        """Return 2 for every row, shape (n_windows,), unitless.
+
+        Raises
+        ------
+        NotFittedError, DataError
+        """
+        return np.full(len(read_rows(self, rows)), 2.0)

@@ -1,0 +1,36 @@
+"""Baseline: never raises an alarm. What beats it has found at least something."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import numpy as np
+import pandas as pd
+
+from wheeltapper.detectors import Detector, Floats
+from wheeltapper.detectors._rows import Names, learn_rows, read_rows
+
+
+class AlwaysNormal(Detector):
+    """Call every window normal: severity 0.
+
+    It shows what silence costs. Where faults are rare it looks accurate, which is why accuracy is not reported.
+    """
+
+    is_baseline: ClassVar[bool] = True
+    own_threshold: ClassVar[float | None] = 1.0
+    columns_: Names
+
+    def fit(self, rows: pd.DataFrame) -> Self:
+        """Remember which features there are; there is nothing else to learn."""
+        self.columns_, _ = learn_rows(rows)
+        return self
+
+    def score(self, rows: pd.DataFrame) -> Floats:
+        """Return 0 for every row, shape (n_windows,), unitless.
+
+        Raises
+        ------
+        NotFittedError, DataError
+        """
+        return np.zeros(len(read_rows(self, rows)))

@@ -1,0 +1,166 @@
+"""Local outlier factor: a row with less company than its neighbours have is unusual."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from wheeltapper.detectors import Detector, Floats
+from wheeltapper.detectors._options import check_whole
+from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.errors import DataError
+
+_CHUNK = 512  # rows at a time: with 4000 rows to compare with, 16 MB
+_SPARE = 12  # more candidates than neighbours, so that rounding in the first look cannot lose a neighbour
+_NOT_ZERO = 1e-10  # added to a mean distance before dividing, as scikit-learn does
+
+
+class LocalOutlierFactor(Detector):
+    """Compare how dense the training rows lie around a row with how dense they lie around its neighbours.
+
+    Scores equal scikit-learn's ``-score_samples`` (``novelty=True``) for the rows that were kept.
+
+    Memory and time are bounded: of more than ``max_rows`` training rows a seeded sample is kept, so that
+    scoring compares each row with at most ``max_rows`` others (4000 rows of 30 features are 1 MB). Rows that occur
+    several times are kept once: a machine that stands still would otherwise be infinitely dense, and every breath of
+    it infinitely unusual.
+
+    It does not work well with hundreds of features (all distances become alike), nor when training rows hold the
+    fault itself: it then has company.
+
+    Parameters
+    ----------
+    n_neighbors : int
+        Neighbours to compare with; from 1. All other rows where there are fewer.
+    max_rows : int
+        Training rows that are kept; from 10.
+
+    References
+    ----------
+    .. [1] M. M. Breunig et al., "LOF: Identifying Density-Based Local Outliers", SIGMOD 2000,
+           doi:10.1145/342009.335388 (20 neighbours: scikit-learn's default, within the paper's range).
+    """
+
+    columns_: Names
+    kept_: Floats
+    reach_: Floats
+    density_: Floats
+
+    def __init__(self, n_neighbors: int = 20, max_rows: int = 4000) -> None:
+        check_whole("lof", "n_neighbors", n_neighbors, low=1)
+        check_whole("lof", "max_rows", max_rows, low=10)
+        self.n_neighbors = n_neighbors
+        self.max_rows = max_rows
+
+    def fit(self, rows: pd.DataFrame) -> Self:
+        """Keep a sample of the rows, and how dense it is around each of them.
+
+        Parameters
+        ----------
+        rows : DataFrame of shape (n_windows, n_features), float64, no NaN
+
+        Raises
+        ------
+        DataError
+            If all rows are the same: there is no density to compare with.
+        """
+        from sklearn.neighbors import LocalOutlierFactor as Fitter
+
+        columns, values = learn_rows(rows)
+        kept = _distinct(_sample(values, self.max_rows, self.seed))
+        if len(kept) < 2:
+            raise DataError(
+                f"lof compares densities, but all {len(values)} training rows are the same. "
+                "Train on a stretch in which the machine moves, or leave lof out of the candidates."
+            )
+        n_neighbors = min(self.n_neighbors, len(kept) - 1)
+        distance, neighbour = Fitter(n_neighbors=n_neighbors, novelty=True).fit(kept).kneighbors()
+        self.columns_, self.kept_ = columns, kept
+        self.reach_ = distance[:, -1]
+        self.density_ = _density(distance, self.reach_[neighbour])
+        return self
+
+    def score(self, rows: pd.DataFrame) -> Floats:
+        """Return the neighbours' density over the row's own: 1 is usual, 2 means half as much company.
+
+        Parameters
+        ----------
+        rows : DataFrame of shape (n_windows, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_windows,), unitless
+
+        Raises
+        ------
+        NotFittedError, DataError
+        """
+        values = read_rows(self, rows)
+        scores = np.empty(len(values))
+        for start in range(0, len(values), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            scores[part] = self._factor(*self._nearest(values[part]))
+        return scores
+
+    def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Share out each row's score by each feature's part in the squared distances to the neighbours.
+
+        Every row adds up to its score; a row that lies exactly on its neighbours is shared out evenly.
+
+        Raises
+        ------
+        NotFittedError, DataError
+        """
+        values = read_rows(self, rows)
+        shared = np.empty(values.shape)
+        for start in range(0, len(values), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            distance, neighbour = self._nearest(values[part])
+            squares = ((values[part][:, None, :] - self.kept_[neighbour]) ** 2).sum(axis=1)
+            total = squares.sum(axis=1, keepdims=True)
+            even = np.full_like(squares, 1.0 / squares.shape[1])
+            shares = np.divide(squares, total, out=even, where=total > 0)
+            shared[part] = shares * self._factor(distance, neighbour)[:, None]
+        return as_frame(shared, self, rows)
+
+    def _factor(self, distance: Floats, neighbour: NDArray[np.intp]) -> Floats:
+        own = _density(distance, self.reach_[neighbour])
+        factor: Floats = self.density_[neighbour].mean(axis=1) / own
+        return factor
+
+    def _nearest(self, values: Floats) -> tuple[Floats, NDArray[np.intp]]:
+        """Return distances and places of the nearest kept rows, nearest first, shape (n_rows, n_neighbors) each."""
+        n_neighbors = min(self.n_neighbors, len(self.kept_) - 1)
+        # The first look uses |y|² - 2 x·y: one matrix product, but it rounds; the few candidates are measured exactly.
+        rough = self._lengths() - 2.0 * (values @ self.kept_.T)
+        n_candidates = min(n_neighbors + _SPARE, len(self.kept_))
+        candidate = np.argpartition(rough, n_candidates - 1, axis=1)[:, :n_candidates]
+        away = values[:, None, :] - self.kept_[candidate]
+        exact = np.sqrt(np.einsum("ijk,ijk->ij", away, away))
+        order = np.lexsort((candidate, exact), axis=1)[:, :n_neighbors]
+        return np.take_along_axis(exact, order, axis=1), np.take_along_axis(candidate, order, axis=1)
+
+    def _lengths(self) -> Floats:
+        lengths: Floats = np.einsum("ij,ij->i", self.kept_, self.kept_)
+        return lengths
+
+
+def _density(distance: Floats, reach: Floats) -> Floats:
+    """Return the local reachability density of [1], definition 6: one over the mean reachability distance."""
+    density: Floats = 1.0 / (np.maximum(distance, reach).mean(axis=1) + _NOT_ZERO)
+    return density
+
+
+def _sample(values: Floats, max_rows: int, seed: int) -> Floats:
+    if len(values) <= max_rows:
+        return values
+    return values[np.sort(np.random.default_rng(seed).choice(len(values), max_rows, replace=False))]
+
+
+def _distinct(values: Floats) -> Floats:
+    """Return each different row once, in the order in which they came."""
+    _, first = np.unique(values, axis=0, return_index=True)
+    return values[np.sort(first)]

@@ -1,0 +1,116 @@
+"""Intervals: how far a figure could be off, because it was counted on a few events only."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wheeltapper.errors import DataError
+
+Floats = NDArray[np.float64]
+
+_MOST_AT_ONCE = 2_000_000
+"""Resampled counts held in memory at a time."""
+
+
+class Interval(NamedTuple):
+    """A figure's lower and upper bound."""
+
+    low: float
+    high: float
+
+
+def rate_interval(count: int, exposure: float, level: float = 0.95) -> Interval | None:
+    """Return between which rates the true one lies, when ``count`` events were seen in ``exposure`` (exact Poisson).
+
+    No event in two weeks does not mean that none ever happens: the upper bound is then 1.8 a week.
+
+    Parameters
+    ----------
+    count : int
+        Events seen.
+    exposure : float
+        Time watched, for instance in asset-weeks.
+
+    Returns
+    -------
+    Interval or None
+        Events per unit of exposure; None where nothing was watched.
+
+    References
+    ----------
+    .. [1] F. Garwood, "Fiducial limits for the Poisson distribution", Biometrika 28, 1936, doi:10.2307/2333958
+    """
+    from scipy.special import gammaincinv
+
+    if count < 0 or exposure < 0:
+        raise DataError(f"a count and its exposure must not be negative, got {count} in {exposure:g}")
+    if exposure == 0:
+        return None
+    tail = (1 - level) / 2
+    low = float(gammaincinv(count, tail)) if count else 0.0
+    return Interval(low / exposure, float(gammaincinv(count + 1, 1 - tail)) / exposure)
+
+
+def share_interval(hits: int, tries: int, level: float = 0.95) -> Interval | None:
+    """Return between which shares the true one lies, when ``hits`` of ``tries`` succeeded (Wilson).
+
+    Nine of ten found means 60 % to 98 %, not 90 %. None where nothing was tried.
+
+    References
+    ----------
+    .. [1] E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
+       JASA 22, 1927, doi:10.1080/01621459.1927.10502953
+    """
+    if not 0 <= hits <= tries:
+        raise DataError(f"expected between 0 and {tries} hits, got {hits}")
+    if tries == 0:
+        return None
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    share, weight = hits / tries, z * z / tries
+    centre = (share + weight / 2) / (1 + weight)
+    half = z / (1 + weight) * np.sqrt(share * (1 - share) / tries + weight / (4 * tries))
+    return Interval(max(0.0, float(centre - half)), min(1.0, float(centre + half)))
+
+
+def total_interval(
+    faults: ArrayLike, alarms: ArrayLike, *, seed: int, draws: int = 1000, level: float = 0.95
+) -> Interval:
+    """Return how much a total cost could differ had other events of the same sort happened (bootstrap by event).
+
+    As many faults as there were are drawn again with replacement: how many happen is not the detector's doing. How
+    often it rings is, so each alarm happens again a Poisson(1) number of times. Events that never
+    happened cannot be drawn: without any, the interval is a point and means nothing.
+
+    Parameters
+    ----------
+    faults : array of shape (n_faults,)
+        Cost of each fault, found or missed.
+    alarms : array of shape (n_alarms,)
+        Cost of each alarm that rang for nothing.
+    seed : int
+        Makes the draws repeatable.
+    """
+    random = np.random.default_rng(seed)
+    totals = _redrawn(np.asarray(faults, dtype=np.float64), draws, random, fixed=True)
+    totals = totals + _redrawn(np.asarray(alarms, dtype=np.float64), draws, random, fixed=False)
+    low, high = np.quantile(totals, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high))
+
+
+def _redrawn(costs: Floats, draws: int, random: np.random.Generator, *, fixed: bool) -> Floats:
+    if costs.size == 0:
+        return np.zeros(draws)
+    chunk = max(1, _MOST_AT_ONCE // costs.size)
+    sums = []
+    for start in range(0, draws, chunk):
+        size = min(chunk, draws - start)
+        if fixed:
+            times = random.multinomial(costs.size, np.full(costs.size, 1 / costs.size), size=size)
+        else:
+            times = random.poisson(1.0, size=(size, costs.size))
+        sums.append(times @ costs)
+    return np.concatenate(sums)

@@ -1,0 +1,93 @@
+"""Ranking: how well a score puts faulty windows above normal ones, before any threshold.
+
+Each figure is taken asset by asset and averaged over the assets that have both faulty and normal windows (as the
+published figures are); where there is no such asset it is None, because 0 would be a verdict.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from wheeltapper.evaluation.vus import random_volume, volume
+from wheeltapper.evaluation.watch import Flags, Floats, own_places
+
+_RANDOM_SCORES = 20
+"""Random scores behind the random value, over all assets together: enough for the two digits that are printed."""
+
+
+class Ranking(BaseModel):
+    """Threshold-free figures, all 0 to 1; what a random score reaches is ``vus_pr_random``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    vus_pr: float | None
+    vus_pr_random: float | None
+    vus_roc: float | None
+    average_precision: float | None
+    roc_auc: float | None
+    assets_ranked: int
+
+
+def rank_windows(rows: pd.DataFrame, is_faulty: Flags, *, vus_window: int, seed: int) -> Ranking:
+    """Return how well the scores rank faulty windows first.
+
+    Parameters
+    ----------
+    rows : DataFrame with columns asset_id, score
+        Watched windows in the order of asset and time.
+    is_faulty : array of bool, shape (n_rows,)
+        Whether each window ends inside a fault.
+    vus_window : int
+        Widest buffer round a fault, in windows.
+    seed : int
+        For the random scores that VUS is compared with.
+    """
+    figures = list(_by_asset(rows, is_faulty, vus_window, seed))
+    if not figures:
+        return Ranking(
+            vus_pr=None, vus_pr_random=None, vus_roc=None, average_precision=None, roc_auc=None, assets_ranked=0
+        )
+    pr, chance, roc, precision, auc = (float(mean) for mean in np.mean(figures, axis=0))
+    return Ranking(
+        vus_pr=pr,
+        vus_pr_random=chance,
+        vus_roc=roc,
+        average_precision=precision,
+        roc_auc=auc,
+        assets_ranked=len(figures),
+    )
+
+
+def average_precision(labels: Flags, scores: Floats) -> float | None:
+    """Return the mean precision over all thresholds, 0 to 1; None where there is only one class."""
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(labels, scores)) if _has_both(labels) else None
+
+
+def roc_auc(labels: Flags, scores: Floats) -> float | None:
+    """Return the chance that a faulty window scores above a normal one; None where there is only one class."""
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(labels, scores)) if _has_both(labels) else None
+
+
+def _has_both(labels: Flags) -> bool:
+    return bool(labels.any() and not labels.all())
+
+
+def _by_asset(rows: pd.DataFrame, is_faulty: Flags, window: int, seed: int) -> Iterator[tuple[float, ...]]:
+    scores = rows["score"].to_numpy(np.float64)
+    both = [places for places in own_places(rows["asset_id"]).values() if _has_both(is_faulty[places])]
+    draws = math.ceil(_RANDOM_SCORES / max(len(both), 1))
+    for number, places in enumerate(both):
+        labels, own = is_faulty[places], scores[places]
+        real, chance = volume(labels, own, window), random_volume(labels, window, seed=seed + number, draws=draws)
+        precision, auc = average_precision(labels, own), roc_auc(labels, own)
+        if real is not None and chance is not None and precision is not None and auc is not None:
+            yield real.pr, chance.pr, real.roc, precision, auc

@@ -1,0 +1,84 @@
+"""Self-test: put a fault that nobody could overlook into recent normal readings, to see whether a model can see at all.
+
+It needs no labels. It finds the blind and the inverted, and proves nothing about faults that are hard to see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from wheeltapper.errors import DataError
+
+ALL = "all"
+"""Key of the twin in which every sensor is stepped at once."""
+OBVIOUS = 8.0
+"""Size of the step in scales: with one scale the usual deviation, eight of them never happen in normal running."""
+
+Limits = tuple[float | None, float | None]
+
+
+def inject_obvious(
+    readings: pd.DataFrame,
+    scales: Mapping[str, float],
+    limits: Mapping[str, Limits] | None = None,
+    *,
+    size: float = OBVIOUS,
+) -> dict[str, pd.DataFrame]:
+    """Return twins of the readings in which one sensor, then every sensor, shows an unmistakable step.
+
+    The whole twin is stepped, row by row beside its clean original. The step goes up, or down where only below is
+    room, and stays inside what the sensor can show.
+
+    Parameters
+    ----------
+    readings : DataFrame with columns asset_id, timestamp and the sensors
+        Recent readings of normal running, of any number of assets; the other columns stay as they are.
+    scales : mapping
+        Sensor → its usual deviation in its unit. One that never moved (0) has no scale to be stepped by and is
+        left out.
+    limits : mapping, optional
+        Sensor → lowest and highest value that it can show; None for no limit.
+    size : float
+        Step in scales.
+
+    Returns
+    -------
+    dict
+        Sensor (or "all") → readings, with the same rows in the same order.
+
+    Raises
+    ------
+    DataError
+        If there are no readings, a sensor is missing, or no sensor has a scale.
+    """
+    missing = [sensor for sensor in scales if sensor not in readings]
+    if readings.empty or missing:
+        raise DataError(f"the self-test needs readings of {list(scales)}; {len(readings)} rows came without {missing}")
+    if size <= 0:
+        raise DataError(f"a step must be larger than nothing, got {size:g} scales")
+    moving = [sensor for sensor, scale in scales.items() if np.isfinite(scale) and scale > 0]
+    if not moving:
+        raise DataError(f"no sensor of {list(scales)} ever moved: there is nothing that a detector could see")
+    stepped = {
+        sensor: _step(readings, sensor, size * scales[sensor], (limits or {}).get(sensor, (None, None)))
+        for sensor in moving
+    }
+    twins = {sensor: readings.assign(**{sensor: values}) for sensor, values in stepped.items()}
+    return twins | {ALL: readings.assign(**stepped)}
+
+
+def _step(readings: pd.DataFrame, sensor: str, step: float, limits: Limits) -> pd.Series:
+    """Shift one sensor, asset by asset, towards the side with room, and stop at its limits."""
+    values = readings[sensor].astype("float64")
+    low = -np.inf if limits[0] is None else limits[0]
+    high = np.inf if limits[1] is None else limits[1]
+    usual = values.groupby(readings["asset_id"]).transform("median")
+    above, below = high - usual, usual - low
+    goes_up = (above >= step) | (above >= below)
+    # A reading that lies beyond a limit already is not pulled back by the step.
+    raised = np.maximum(values, np.minimum(values + step, high))
+    lowered = np.minimum(values, np.maximum(values - step, low))
+    return pd.Series(np.where(goes_up, raised, lowered), index=readings.index, name=sensor)

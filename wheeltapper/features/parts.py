@@ -1,0 +1,128 @@
+"""Parts: which feature rows are learnt from, which set the threshold, which choose the champion, which test it.
+
+Every rule comes down to three instants for each asset. A row whose window reaches across one of them belongs to
+no part at all (``purged``), so that no reading is ever on both sides of a boundary.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatch
+
+import numpy as np
+import pandas as pd
+
+from wheeltapper.config import PartsByDate, PartsByFiles, PartsByFirstRows, PartsByFraction, Plant
+from wheeltapper.errors import DataError
+from wheeltapper.tables import microseconds
+
+PARTS = ("train", "calibrate", "validate", "test")
+PURGED = "purged"
+_CUTS = ["calibrate_from", "validate_from", "test_from"]
+_NEVER = pd.Timestamp("2262-01-01", tz="UTC")
+
+
+def cuts(readings: pd.DataFrame, plant: Plant) -> pd.DataFrame:
+    """Return the three instants that part each asset's readings.
+
+    Parameters
+    ----------
+    readings : DataFrame with columns asset_id, timestamp, origin
+        In any order.
+
+    Returns
+    -------
+    DataFrame indexed by asset_id with columns calibrate_from, validate_from, test_from (UTC)
+
+    Raises
+    ------
+    DataError
+        If there are too few readings to fill every part.
+    """
+    if readings.empty:
+        raise DataError(f"{plant.name} has no readings yet. Run: wheeltapper ingest {plant.name}")
+    rule = plant.parts
+    if isinstance(rule, PartsByFraction):
+        return _by_fraction(readings, rule)
+    if isinstance(rule, PartsByDate):
+        return _for_all(readings, [rule.calibrate_from, rule.validate_from, rule.test_from])
+    if isinstance(rule, PartsByFirstRows):
+        return _by_first_rows(readings, rule)
+    return _by_files(readings, rule)
+
+
+def assign(features: pd.DataFrame, cut: pd.DataFrame) -> pd.Series:
+    """Return the part of each feature row: train, calibrate, validate, test or purged."""
+    own = cut.reindex(features["asset_id"])
+    start, end = microseconds(features["window_start"]), microseconds(features["window_end"])
+    part = np.full(len(features), "train", dtype=object)
+    crosses = np.zeros(len(features), dtype=bool)
+    for name, column in zip(PARTS[1:], _CUTS, strict=True):
+        instant = microseconds(own[column])
+        part[end >= instant] = name
+        crosses |= (start < instant) & (end >= instant)
+    part[crosses | own[_CUTS[0]].isna().to_numpy()] = PURGED
+    return pd.Series(part, index=features.index, name="part", dtype="str")
+
+
+def _for_all(readings: pd.DataFrame, instants: list[pd.Timestamp]) -> pd.DataFrame:
+    assets = sorted(readings["asset_id"].unique())
+    columns = {
+        name: pd.to_datetime([instant] * len(assets), utc=True) for name, instant in zip(_CUTS, instants, strict=True)
+    }
+    return _frame(columns, assets)
+
+
+def _frame(columns: dict[str, pd.DatetimeIndex], assets: list[str]) -> pd.DataFrame:
+    index = pd.Index(assets, name="asset_id")
+    return pd.DataFrame({name: column.as_unit("us") for name, column in columns.items()}, index=index)
+
+
+def _by_fraction(readings: pd.DataFrame, rule: PartsByFraction) -> pd.DataFrame:
+    """Cut the whole plant at the same instants: the future of one asset never teaches about another's past."""
+    first, last = readings["timestamp"].min(), readings["timestamp"].max()
+    shares = np.cumsum([rule.train, rule.calibrate, rule.validate_])
+    return _for_all(readings, [first + (last - first) * float(share) for share in shares])
+
+
+def _by_first_rows(readings: pd.DataFrame, rule: PartsByFirstRows) -> pd.DataFrame:
+    """Cut by counting each asset's readings; every other asset judges candidates, the rest are the test part."""
+    columns: dict[str, list[pd.Timestamp]] = {name: [] for name in _CUTS}
+    assets = sorted(readings["asset_id"].unique())
+    times = {asset: group.sort_values() for asset, group in readings.groupby("asset_id")["timestamp"]}
+    for place, asset in enumerate(assets):
+        own, wanted = times[asset], rule.train + rule.calibrate
+        if len(own) <= wanted:
+            raise DataError(
+                f"{asset} has {len(own)} readings, but its first {wanted} are for training and calibration. "
+                "Lower parts.train or parts.calibrate, or leave this asset out of the source."
+            )
+        judged = own.iloc[wanted]
+        columns["calibrate_from"].append(own.iloc[rule.train])
+        columns["validate_from"].append(judged)
+        columns["test_from"].append(_NEVER if place % 2 == 0 else judged)
+    return _frame({name: pd.DatetimeIndex(column) for name, column in columns.items()}, assets)
+
+
+def _by_files(readings: pd.DataFrame, rule: PartsByFiles) -> pd.DataFrame:
+    """Cut where the training files end; an asset without one of the two kinds is an error."""
+    columns: dict[str, list[pd.Timestamp]] = {name: [] for name in _CUTS}
+    origins = readings["origin"].unique()
+    in_test = readings["origin"].isin([one for one in origins if fnmatch(one, rule.test)])
+    in_train = readings["origin"].isin([one for one in origins if fnmatch(one, rule.train)])
+    assets = sorted(readings["asset_id"].unique())
+    for asset in assets:
+        own = readings["asset_id"] == asset
+        train, test = readings.loc[own & in_train, "timestamp"], readings.loc[own & in_test, "timestamp"]
+        if train.empty or test.empty:
+            which = rule.train if train.empty else rule.test
+            raise DataError(
+                f"{asset} has no file like {which} (its files: {sorted(readings.loc[own, 'origin'].unique())})."
+            )
+        if train.max() >= test.min():
+            raise DataError(
+                f"{asset}: its training files end at {train.max()}, after its test files start at {test.min()}."
+            )
+        columns["calibrate_from"].append(train.min() + (train.max() - train.min()) * (1 - rule.calibrate))
+        columns["validate_from"].append(test.min())
+        columns["test_from"].append(test.min() + (test.max() - test.min()) * rule.validate_)
+    return _frame({name: pd.DatetimeIndex(column) for name, column in columns.items()}, assets)

@@ -1,0 +1,338 @@
+"""The feature plan: what is computed from readings, described first and computed later.
+
+It is validated when it is written, travels with the model as JSON, and is the one way from readings to feature rows:
+in training, on schedule, over HTTP and in a stream.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from wheeltapper import _folder, tables
+from wheeltapper.config import REGIMES, AssetType, Model, Plant, PlugIn, Windows, describe
+from wheeltapper.errors import ConfigError, DataError
+from wheeltapper.features import windows as cutting
+from wheeltapper.features.sets import FeatureSet, Floats, Stretch
+
+_EDITION = 1
+"""Part of every plan's hash: to be raised when a feature set computes something else under the same name."""
+
+
+def build_set(name: str, options: dict[str, Any] | None = None) -> FeatureSet:
+    """Make a feature set by its file's name.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such set, it has no such option, or it refuses an option's value; with the near miss.
+    """
+    kind = _folder.load_class("features/sets", name, FeatureSet)  # type: ignore[type-abstract]
+    try:
+        return kind.model_validate(options or {})
+    except ValidationError as error:
+        known = f" Its options: {', '.join(kind.model_fields) or 'none'}."
+        raise ConfigError(describe(error, f"feature set {name}", kind) + known) from error
+
+
+class FeaturePlan(Model):
+    """Which features are computed from which windows of which sensors.
+
+    Frozen; ``model_dump_json`` writes it and ``model_validate_json`` reads it back.
+    """
+
+    asset_type: AssetType = Field(description="name, step, sensors with units and limits, ratios, products; no more")
+    sets: tuple[PlugIn, ...] = Field(min_length=1, description="feature sets with all their options")
+    windows: Windows = Windows()
+    columns: tuple[str, ...] = Field((), description="features in order; left out: all that the sets offer")
+
+    @classmethod
+    def of(cls, plant: Plant) -> Self:
+        """Write the plan of a plant.
+
+        Raises
+        ------
+        ConfigError
+            If a feature set or option is unknown, or two sets give the same column.
+        """
+        return cls(
+            asset_type=plant.asset_type,
+            sets=plant.features,
+            windows=plant.windows.model_copy(update={"max_gap": plant.max_gap}),
+        )
+
+    @field_validator("asset_type")
+    @classmethod
+    def _keep_what_counts(cls, asset_type: AssetType) -> AssetType:
+        """Drop what changes no feature (texts, faults, regimes), so that rewording a text changes no hash."""
+        sensors = {name: sensor.model_copy(update={"description": ""}) for name, sensor in asset_type.sensors.items()}
+        return asset_type.model_copy(update={"description": "", "faults": {}, "regimes": REGIMES, "sensors": sensors})
+
+    @field_validator("sets")
+    @classmethod
+    def _fill_in_options(cls, sets: tuple[PlugIn, ...]) -> tuple[PlugIn, ...]:
+        """Write the defaults out: a later version with other defaults must still compute this plan as it was."""
+        return tuple(PlugIn(name=one.name, options=build_set(one.name, one.options).model_dump()) for one in sets)
+
+    @model_validator(mode="after")
+    def _has_columns(self) -> Self:
+        owners = self._owners()
+        if not owners:
+            raise ConfigError(f"feature sets {[one.name for one in self.sets]} give no column; add 'latest'.")
+        if not self.columns:
+            object.__setattr__(self, "columns", tuple(owners))
+        for column in self.columns:
+            if column not in owners:
+                raise ConfigError(
+                    f"no feature named '{column}'; the plan's sets give {list(owners)}."
+                    f"{_folder.near_miss(column, list(owners))}"
+                )
+        if len(set(self.columns)) < len(self.columns):
+            raise ConfigError(f"every feature may be named once; got {list(self.columns)}")
+        return self
+
+    def _owners(self) -> dict[str, str]:
+        """Return column → the set that gives it, in order.
+
+        Raises
+        ------
+        ConfigError
+            If two sets give the same column, or one would overwrite a column of the table.
+        """
+        owners: dict[str, str] = {}
+        for plug_in, one in zip(self.sets, self._built, strict=True):
+            for column in one.columns(self.asset_type):
+                if column in owners or column in tables.FEATURES.names():
+                    owner = owners.get(column, "the features table itself")
+                    raise ConfigError(
+                        f"feature set {plug_in.name} gives column '{column}', which {owner} has already. "
+                        "Name each set and each pair of sensors once."
+                    )
+                owners[column] = plug_in.name
+        return owners
+
+    @cached_property
+    def _built(self) -> tuple[FeatureSet, ...]:
+        return tuple(build_set(one.name, one.options) for one in self.sets)
+
+    @property
+    def sensors(self) -> tuple[str, ...]:
+        """The sensors that readings must have."""
+        return tuple(self.asset_type.sensors)
+
+    @property
+    def max_gap(self) -> timedelta:
+        """The longest pause inside a window."""
+        return self.windows.max_gap or 3 * self.asset_type.step
+
+    @property
+    def needed_before(self) -> timedelta:
+        """How far before a window's end readings are needed: the longest that a window can last.
+
+        Features computed from readings that start this much earlier (inclusive) are the same, bit for bit, as those
+        computed from all readings.
+        """
+        return (self.windows.rows - 1) * self.max_gap
+
+    @cached_property
+    def hash(self) -> str:
+        """Name of the plan: 16 hexadecimal digits of SHA-256 over everything that decides a feature's value.
+
+        The order in which sensors, options or columns were written does not count.
+        """
+        content = self.model_dump(mode="json")
+        content["windows"]["max_gap"] = cutting.ticks(self.max_gap)
+        content["asset_type"]["step"] = cutting.ticks(self.asset_type.step)
+        content["columns"] = sorted(self.columns)
+        text = json.dumps({"edition": _EDITION, **content}, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def shrink(self, columns: Iterable[str]) -> Self:
+        """Keep the features that a model uses, and the sets that give them; the values stay the same.
+
+        All sensors stay: a window that lacks one is unusable before and after.
+
+        Raises
+        ------
+        ConfigError
+            If a column is not in the plan, or none is left.
+        """
+        wanted = set(columns)
+        for column in sorted(wanted):
+            if column not in self.columns:
+                raise ConfigError(
+                    f"the plan has no feature '{column}' to keep; it has {list(self.columns)}."
+                    f"{_folder.near_miss(column, list(self.columns))}"
+                )
+        if not wanted:
+            raise ConfigError("a plan must keep at least one feature; got none to keep.")
+        owners = self._owners()
+        used = {owners[column] for column in wanted}
+        return type(self)(
+            asset_type=self.asset_type,
+            sets=tuple(one for one in self.sets if one.name in used),
+            windows=self.windows,
+            columns=tuple(column for column in self.columns if column in wanted),
+        )
+
+    def compute(self, readings: pd.DataFrame) -> pd.DataFrame:
+        """Turn readings into feature rows, each asset on its own.
+
+        Parameters
+        ----------
+        readings : DataFrame
+            Rows of `tables.READINGS` in any order: asset_id, timestamp (UTC), regime and the plan's sensors; other
+            columns are not looked at.
+
+        Returns
+        -------
+        DataFrame
+            Rows of `tables.FEATURES` with the plan's columns (float64), by asset and window end. A window that may
+            not be used has ``usable`` False, ``why_not``, and NaN where a feature has no value.
+
+        Raises
+        ------
+        DataError
+            If a column is missing, an asset, time or regime is empty, a value is no number, or an asset has two
+            readings at one time.
+        """
+        self._require(readings)
+        codes, assets = pd.factorize(readings["asset_id"], sort=True)
+        micros = tables.microseconds(readings["timestamp"])
+        order = np.lexsort((micros, codes))
+        starts = np.searchsorted(codes[order], np.arange(len(assets) + 1))
+        parts = [
+            self._compute_asset(str(asset), readings.iloc[order[starts[i] : starts[i + 1]]])
+            for i, asset in enumerate(assets)
+        ]
+        parts = [part for part in parts if len(part)]
+        return pd.concat(parts, ignore_index=True) if parts else self.empty()
+
+    def compute_asset(self, readings: pd.DataFrame) -> pd.DataFrame:
+        """Turn one asset's readings into feature rows; like `compute`, but refuses a second asset."""
+        self._require(readings)
+        assets = readings["asset_id"].unique()
+        if len(assets) > 1:
+            raise DataError(f"expected the readings of one asset, got {sorted(assets)}; use compute for several.")
+        return self.compute(readings)
+
+    def values(self, stretch: Stretch) -> Floats:
+        """Return the features of the window that ends at each reading of a stretch; arrays in, array out.
+
+        For callers that keep the last readings themselves (serving, streams): the last row belongs to the latest
+        reading. A feature without a finite value is NaN.
+
+        Returns
+        -------
+        ndarray of shape (n_readings, n_columns)
+            In the order of ``columns``; the first ``windows.rows - 1`` rows mean nothing.
+        """
+        found: dict[str, Floats] = {}
+        # Sensors near the largest float overflow; the window is then marked, not warned about.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            for one in self._built:
+                found.update(one.compute(stretch, self.asset_type))
+        values = np.empty((len(stretch.seconds), len(self.columns)))
+        for place, column in enumerate(self.columns):
+            values[:, place] = found[column]
+        values[~np.isfinite(values)] = np.nan
+        return values
+
+    def empty(self) -> pd.DataFrame:
+        """Return the features table of this plan without rows."""
+        return tables.FEATURES.empty().assign(**{column: pd.Series([], dtype="float64") for column in self.columns})
+
+    def _compute_asset(self, asset: str, readings: pd.DataFrame) -> pd.DataFrame:
+        """Compute one asset's rows from its readings in time order."""
+        times = readings["timestamp"].astype(tables.DTYPES["time"]).reset_index(drop=True)  # type: ignore[call-overload]
+        micros = tables.microseconds(times)
+        _refuse_repeats(asset, times, micros)
+        sensors = {name: _numbers(asset, readings[name]) for name in self.sensors}
+        regimes = readings["regime"].to_numpy(dtype=object)
+        stretches = cutting.cut_stretches(micros, self.max_gap)
+        rows = self.windows.rows
+        ends = cutting.window_ends(micros, stretches, rows=rows, every=self.windows.every, step=self.asset_type.step)
+        values = self._values_at(ends, micros, sensors, stretches)
+        why_not = cutting.why_not(sensors, regimes, ends, rows)
+        self._mark_no_value(values, why_not)
+        fixed = pd.DataFrame(
+            {
+                "asset_id": pd.Series([asset] * len(ends), dtype="str"),
+                "window_end": times.iloc[ends].reset_index(drop=True),
+                "window_start": times.iloc[ends - rows + 1].reset_index(drop=True),
+                "regime": pd.Series(cutting.window_regimes(regimes, rows)[ends], dtype="str"),
+                "usable": why_not == "",
+                "why_not": pd.Series(why_not, dtype="str"),
+                "plan": pd.Series([self.hash] * len(ends), dtype="str"),
+            }
+        )
+        return pd.concat([fixed, pd.DataFrame(values, columns=list(self.columns))], axis=1)
+
+    def _values_at(
+        self, ends: NDArray[np.intp], micros: NDArray[np.int64], sensors: dict[str, Floats], stretches: list[slice]
+    ) -> Floats:
+        """Compute stretch by stretch and keep the readings that end a window."""
+        parts = []
+        for part in stretches:
+            inside = ends[np.searchsorted(ends, part.start) : np.searchsorted(ends, part.stop)]
+            if len(inside):
+                stretch = Stretch(
+                    seconds=micros[part] / 1e6,
+                    sensors={name: values[part] for name, values in sensors.items()},
+                    rows=self.windows.rows,
+                )
+                parts.append(self.values(stretch)[inside - part.start])
+        return np.concatenate(parts) if parts else np.empty((0, len(self.columns)))
+
+    def _mark_no_value(self, values: Floats, why_not: NDArray[Any]) -> None:
+        """Give windows their reason where a feature has no value although no reading is missing (in place)."""
+        blank = np.isnan(values)
+        for row in np.flatnonzero(blank.any(axis=1) & (why_not == "")):
+            why_not[row] = f"no value for {self.columns[int(np.argmax(blank[row]))]}"
+
+    def _require(self, readings: pd.DataFrame) -> None:
+        """Check that the readings have what the plan looks at."""
+        for name in ("asset_id", "timestamp", "regime", *self.sensors):
+            if name not in readings:
+                raise DataError(
+                    f"the feature plan of {self.asset_type.name} needs column '{name}'; the readings have "
+                    f"{[str(one) for one in readings.columns]}. Add it to the source, or remove it from the plant."
+                )
+        for name in ("asset_id", "timestamp", "regime"):
+            if readings[name].isna().any():
+                raise DataError(
+                    f"readings: column {name} may not be empty; it is in {readings[name].isna().sum()} rows"
+                )
+        if not isinstance(readings["timestamp"].dtype, pd.DatetimeTZDtype):
+            raise DataError(
+                f"readings: column timestamp must be timestamps with a time zone, got {readings['timestamp'].dtype}. "
+                "Say in which zone the source writes its times."
+            )
+
+
+def _numbers(asset: str, values: pd.Series[Any]) -> Floats:
+    """Return a sensor's values; what is infinite was not measured and counts as missing."""
+    try:
+        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{asset}: sensor {values.name} must be numbers: {error}") from error
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def _refuse_repeats(asset: str, times: pd.Series[Any], micros: NDArray[np.int64]) -> None:
+    """Refuse two readings of one asset at one time: nobody can say which is right."""
+    repeats = np.flatnonzero(np.diff(micros) == 0)
+    if len(repeats):
+        raise DataError(
+            f"{asset} has {len(repeats)} repeated timestamps, first {times.iloc[repeats[0]]}. "
+            "Clean the readings first: one reading per asset and time."
+        )

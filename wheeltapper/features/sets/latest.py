@@ -1,0 +1,25 @@
+"""The latest value of every sensor: what an operator reads off the dial."""
+
+from __future__ import annotations
+
+from wheeltapper.config import AssetType
+from wheeltapper.features.sets import FeatureSet, Floats, Stretch
+from wheeltapper.features.windows import only_complete
+
+
+class Latest(FeatureSet):
+    """Each sensor's value at the window's last reading, in the sensor's unit: column ``<sensor>``.
+
+    Blind to a sensor that is stuck at a usual value; `rolling` sees that one.
+    """
+
+    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+        """List the sensors."""
+        return tuple(asset_type.sensors)
+
+    def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
+        """Return the readings themselves; NaN where the window lacks one."""
+        return {
+            sensor: only_complete(stretch.sensors[sensor], stretch.sensors[sensor], stretch.rows)
+            for sensor in asset_type.sensors
+        }

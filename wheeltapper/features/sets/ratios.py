@@ -1,0 +1,69 @@
+"""Quotients and products of sensors that belong together: pressure per flow, current times duty."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from wheeltapper.config import AssetType, Sensor
+from wheeltapper.errors import ConfigError
+from wheeltapper.features.sets import FeatureSet, Floats, Stretch
+from wheeltapper.features.sets.rolling import window_moments
+
+
+class Ratios(FeatureSet):
+    """Columns ``<a>__per__<b>`` and ``<a>__times__<b>`` for the pairs that the asset type names; none without pairs.
+
+    A quotient is that of the two window means, so that one noisy reading does not decide. A divisor that is closer to
+    zero than ``floor`` times its sensor's range (high − low) is replaced by that: the quotient of a pump that stands
+    still is then large but bounded by |a| ÷ (floor × range), not by chance. Dividing centred or normalised values by
+    something near 1e-6, as is often seen, gives features that reach 1e6 on healthy machines. A product is the window's
+    mean of the products: the mean power, not the product of two means.
+
+    Says nothing new where both sensors follow the load in the same way; then the quotient is constant and quiet.
+    """
+
+    floor: float = Field(
+        0.05, gt=0, le=1, description="smallest divisor, as a share of its sensor's range; below it, the share is used"
+    )
+
+    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+        """List quotients, then products.
+
+        Raises
+        ------
+        ConfigError
+            If a divisor's sensor has no range that says what is close to zero.
+        """
+        for _, divisor in asset_type.ratios:
+            _span(divisor, asset_type.sensors[divisor])
+        return tuple(
+            [f"{a}__per__{b}" for a, b in asset_type.ratios] + [f"{a}__times__{b}" for a, b in asset_type.products]
+        )
+
+    def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
+        """Return quotients and products over the window that ends at each reading."""
+        features = {}
+        for a, b in asset_type.ratios:
+            smallest = self.floor * _span(b, asset_type.sensors[b])
+            divided = window_moments(stretch.sensors[a], stretch.rows)[0]
+            divisor = window_moments(stretch.sensors[b], stretch.rows)[0]
+            # Slightly negative counts as close to zero too: a flow meter that trembles around 0 must not flip the sign.
+            features[f"{a}__per__{b}"] = divided / np.where(np.abs(divisor) < smallest, smallest, divisor)
+        for a, b in asset_type.products:
+            product = stretch.sensors[a] * stretch.sensors[b]
+            features[f"{a}__times__{b}"] = window_moments(product, stretch.rows)[0]
+        return features
+
+
+def _span(name: str, sensor: Sensor) -> float:
+    """Return how wide a sensor's range is, or how far its one limit lies from zero."""
+    if sensor.low is not None and sensor.high is not None:
+        return sensor.high - sensor.low
+    span = max(abs(sensor.low or 0.0), abs(sensor.high or 0.0))
+    if span == 0:
+        raise ConfigError(
+            f"feature set ratios divides by '{name}', and must know which values of it are close to zero; it has "
+            f"limits {sensor.limits()}. Give '{name}' a low and a high, or take its pair out of the ratios."
+        )
+    return span

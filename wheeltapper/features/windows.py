@@ -1,0 +1,154 @@
+"""Windows: consecutive readings of one asset, never across a gap, never with a later reading.
+
+A window is named by the reading that ends it. Whether there is a window, what its regime is and whether it may be
+used depends on its own readings alone, so reading a day again, or reading on from yesterday, gives the same windows.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from wheeltapper.config import IDLE_REGIMES
+
+TRANSITION = "transition"
+"""The regime of a window in which the regime changes."""
+
+Floats = NDArray[np.float64]
+Micros = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+Texts = NDArray[Any]
+
+_NAMED = 3
+
+
+def ticks(duration: timedelta) -> int:
+    """Return a duration as a whole number of microseconds, the tick of every clock in the tables."""
+    return duration // timedelta(microseconds=1)
+
+
+def cut_stretches(micros: Micros, max_gap: timedelta) -> list[slice]:
+    """Cut one asset's readings wherever the next one comes too late.
+
+    Parameters
+    ----------
+    micros : ndarray of shape (n_readings,)
+        Times in microseconds since the epoch, strictly increasing.
+    max_gap : timedelta
+        The longest pause inside a stretch; only a longer one cuts.
+
+    Returns
+    -------
+    list of slice
+        The stretches, in time order; together they hold every reading once.
+    """
+    cuts = np.flatnonzero(np.diff(micros) > ticks(max_gap)) + 1
+    return [slice(start, end) for start, end in pairwise([0, *cuts.tolist(), len(micros)]) if start < end]
+
+
+def window_ends(micros: Micros, stretches: list[slice], *, rows: int, every: int, step: timedelta) -> NDArray[np.intp]:
+    """Find the readings that end a full window.
+
+    With ``every`` above 1 the ends lie on a grid of time that starts at the epoch, not at the first reading that
+    happens to be read: a reading ends a window where it is the first one in its cell of ``every`` times ``step``.
+    That asks for the reading before it and nothing else, so it can be said at once and never changes afterwards.
+    Cells are shifted by half a step, so that a clock that trembles around full steps stays in its cell. Readings that
+    come faster than ``step`` therefore give fewer windows than one in ``every``, slower ones more.
+
+    Parameters
+    ----------
+    micros : ndarray of shape (n_readings,)
+        Times in microseconds since the epoch, strictly increasing.
+    stretches : list of slice
+        What `cut_stretches` gave.
+    rows : int
+        Readings in a window, at least 2.
+    every : int
+        Readings between the ends of two windows.
+    step : timedelta
+        Usual time between two readings.
+
+    Returns
+    -------
+    ndarray of shape (n_windows,)
+        Positions of the windows' last readings, rising.
+    """
+    full = [np.arange(stretch.start + rows - 1, stretch.stop) for stretch in stretches]
+    ends = np.concatenate(full) if full else np.array([], dtype=np.intp)
+    if every == 1:
+        return ends
+    cell = (micros + ticks(step) // 2) // (every * ticks(step))
+    return np.asarray(ends[cell[ends] != cell[ends - 1]])
+
+
+def any_in_window(flags: Flags, rows: int) -> Flags:
+    """Return for each reading whether any of the last ``rows`` readings, itself included, is flagged.
+
+    Near the start, where fewer readings lie behind, those that there are count.
+    """
+    so_far = np.concatenate([[0], np.cumsum(flags)])
+    last = np.arange(1, len(flags) + 1)
+    return np.asarray(so_far[last] > so_far[np.maximum(last - rows, 0)])
+
+
+def only_complete(feature: Floats, sensor: Floats, rows: int) -> Floats:
+    """Blank a feature wherever its window lacks a value of the sensor, even one that the feature does not look at."""
+    return np.where(any_in_window(np.isnan(sensor), rows), np.nan, feature)
+
+
+def window_regimes(regimes: Texts, rows: int) -> Texts:
+    """Return the regime of the window that ends at each reading: the common one, or ``transition``."""
+    codes = pd.factorize(regimes)[0]
+    changed = np.concatenate([[False], codes[1:] != codes[:-1]])[: len(codes)]
+    # A change into the window's first reading happens before the window, so one reading fewer is looked at.
+    return np.where(any_in_window(changed, rows - 1), TRANSITION, regimes)
+
+
+def why_not(sensors: dict[str, Floats], regimes: Texts, ends: NDArray[np.intp], rows: int) -> Texts:
+    """Say of each window why it may not be learnt from or scored; an empty text where it may.
+
+    Parameters
+    ----------
+    sensors : dict of ndarray of shape (n_readings,)
+        Sensor → its values, NaN where missing.
+    regimes : ndarray of shape (n_readings,)
+        Operating state at each reading.
+    ends : ndarray of shape (n_windows,)
+        Positions of the windows' last readings.
+    rows : int
+        Readings in a window.
+
+    Returns
+    -------
+    ndarray of shape (n_windows,)
+        ``missing <sensor>`` where a reading lacks a value, ``regime off`` or ``regime maintenance`` where even one
+        reading is of a regime in which nobody watches; both are named where both hold.
+    """
+    lacks = np.column_stack([any_in_window(np.isnan(values), rows)[ends] for values in sensors.values()])
+    text = _name_missing(lacks, list(sensors))
+    for regime in IDLE_REGIMES:
+        is_idle = any_in_window(regimes == regime, rows)[ends]
+        text[is_idle] = [f"{reason}; regime {regime}".removeprefix("; ") for reason in text[is_idle]]
+    return text
+
+
+def _name_missing(lacks: Flags, names: list[str]) -> Texts:
+    """Name the sensors that each window lacks; a handful of patterns covers all windows."""
+    text = np.full(len(lacks), "", dtype=object)
+    some = lacks.any(axis=1)
+    if some.any():
+        patterns, which = np.unique(lacks[some], axis=0, return_inverse=True)
+        text[some] = np.array([_missing(pattern, names) for pattern in patterns], dtype=object)[which.ravel()]
+    return text
+
+
+def _missing(pattern: Flags, names: list[str]) -> str:
+    """Write ``missing a, b, c and 4 more``: a dead logger must not fill the table with its sensors' names."""
+    absent = [name for name, is_absent in zip(names, pattern, strict=True) if is_absent]
+    rest = len(absent) - _NAMED
+    return f"missing {', '.join(absent[:_NAMED])}" + (f" and {rest} more" if rest > 0 else "")

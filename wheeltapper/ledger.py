@@ -1,0 +1,185 @@
+"""The ledger: every verdict with its reasons, chained by hashes so that no entry can be changed without showing.
+
+It proves why a model is live: which data it was decided on, which gates it passed with which figures, and who
+decided. An entry's hash covers everything in it, the hash of the entry before included; whoever rewrites one
+has to rewrite all that follow, and the newest hash, once written down elsewhere, shows that too.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from wheeltapper.errors import StoreError
+from wheeltapper.store import KeyExistsError, Store
+from wheeltapper.tables import LEDGER
+
+Verdict = Literal["promote", "keep", "challenge", "refuse", "retrain", "roll back"]
+MAKES_LIVE = ("promote", "roll back")
+"""Verdicts after which another bundle is live."""
+
+_ATTEMPTS = 10
+_JSON_COLUMNS = ("data", "gates")
+
+
+def append(
+    store: Store,
+    *,
+    now: datetime,
+    actor: str,
+    objective: str,
+    verdict: Verdict,
+    bundle: str,
+    version: str,
+    run: str,
+    data: dict[str, Any] | list[Any],
+    gates: dict[str, Any] | list[Any],
+    reason: str,
+) -> dict[str, Any]:
+    """Write a verdict down, once: the same run's same verdict a second time returns the entry that is there.
+
+    Parameters
+    ----------
+    now : when it was decided, with a time zone
+    actor : ``pipeline``, or the person who decided
+    bundle, version : what is live afterwards (hash, version in the registry); empty for none
+    run : key of the training run that it was decided on; a person who decides twice gives two keys
+    data, gates : table versions, and every gate with its figure
+
+    Returns
+    -------
+    dict
+        The entry: the columns of `wheeltapper.tables.LEDGER`, with ``data`` and ``gates`` as they were given.
+
+    Raises
+    ------
+    StoreError
+        If the verdict is unknown, ``now`` has no time zone, ``data`` or ``gates`` cannot be written as JSON, or
+        the ledger is damaged.
+    """
+    if verdict not in get_args(Verdict):
+        raise StoreError(f"verdict must be one of {list(get_args(Verdict))}, got '{verdict}'")
+    if now.tzinfo is None:
+        raise StoreError(f"the time of a verdict needs a time zone, such as UTC; got {now}")
+    fields = {
+        "time": pd.Timestamp(now).tz_convert("UTC").as_unit("us"),
+        "actor": actor,
+        "objective": objective,
+        "verdict": verdict,
+        "bundle": bundle,
+        "version": version,
+        "run": run,
+        "data": _to_json(data, "data"),
+        "gates": _to_json(gates, "gates"),
+        "reason": reason,
+    }
+    txn = "ledger:" + sha256(_canonical([run, objective, verdict]).encode()).hexdigest()
+    for _ in range(_ATTEMPTS):
+        rows = entries(store)
+        if (written := _same(rows, fields)) is not None:
+            return written
+        try:
+            store.append(LEDGER, pd.DataFrame([_chained(fields, rows)]), txn=txn)
+        except KeyExistsError:
+            continue  # somebody else took this sequence number: link to their entry instead
+        if (written := _same(entries(store), fields)) is not None:
+            return written
+    raise StoreError(f"the ledger of {store.plant} met other writers {_ATTEMPTS} times in a row; run it again.")
+
+
+def entries(store: Store, objective: str | None = None) -> pd.DataFrame:
+    """Return the ledger in order, as stored (``data`` and ``gates`` as JSON text); of one objective if named."""
+    rows = store.read(LEDGER)
+    return rows if objective is None else rows[rows["objective"] == objective].reset_index(drop=True)
+
+
+def live(store: Store, objective: str) -> dict[str, Any] | None:
+    """Return the entry that made the live bundle of an objective live; None where none is."""
+    rows = entries(store, objective)
+    rows = rows[rows["verdict"].isin(MAKES_LIVE)]
+    if rows.empty or not rows["bundle"].iloc[-1]:
+        return None
+    return _as_entry(rows.iloc[-1])
+
+
+def of_run(store: Store, objective: str, run: str) -> dict[str, Any] | None:
+    """Return the newest entry that was decided on a training run; None where there is none."""
+    rows = entries(store, objective)
+    rows = rows[rows["run"] == run]
+    return _as_entry(rows.iloc[-1]) if len(rows) else None
+
+
+def verify(store: Store) -> list[str]:
+    """List where the chain is broken, by sequence number; an empty list if all is well."""
+    breaks = []
+    previous = ""
+    for place, (_, values) in enumerate(entries(store).iterrows()):
+        row = {str(name): value for name, value in values.items()}
+        number = int(row["sequence"])
+        if number != place:
+            breaks.append(f"entry {number} stands at place {place}: an entry before it is missing")
+        if row["previous"] != previous:
+            breaks.append(f"entry {number} does not follow the entry before it: one was removed or rewritten")
+        if row["hash"] != _hash(row):
+            breaks.append(f"entry {number} was changed after it was written: its hash does not match")
+        previous = row["hash"]
+    return breaks
+
+
+def _same(rows: pd.DataFrame, fields: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the entry of the same run, objective and verdict; None where there is none."""
+    for name in ("run", "objective", "verdict"):
+        rows = rows[rows[name] == fields[name]]
+    return _as_entry(rows.iloc[-1]) if len(rows) else None
+
+
+def _chained(fields: dict[str, Any], rows: pd.DataFrame) -> dict[str, Any]:
+    """Add place, link and hash."""
+    last = rows.iloc[-1] if len(rows) else None
+    entry = {
+        "sequence": 0 if last is None else int(last["sequence"]) + 1,
+        **fields,
+        "previous": "" if last is None else str(last["hash"]),
+    }
+    return {**entry, "hash": _hash(entry)}
+
+
+def _hash(entry: dict[str, Any]) -> str:
+    """Return the SHA-256 over everything in an entry but its hash."""
+    said = {
+        name: int(value) if name == "sequence" else value.isoformat() if name == "time" else str(value)
+        for name, value in entry.items()
+        if name != "hash"
+    }
+    return sha256(_canonical(said).encode()).hexdigest()
+
+
+def _as_entry(row: pd.Series) -> dict[str, Any]:
+    entry = {str(name): value for name, value in row.to_dict().items()}
+    entry["sequence"] = int(entry["sequence"])
+    return {**entry, **{name: json.loads(entry[name]) for name in _JSON_COLUMNS}}
+
+
+def _to_json(value: Any, name: str) -> str:
+    try:
+        return _canonical(value)
+    except (TypeError, ValueError) as error:
+        raise StoreError(
+            f"'{name}' of a ledger entry must be plain JSON, finite numbers only (null for a figure that does not "
+            f"exist): {error}. Got {value!r}"
+        ) from error
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is not JSON")

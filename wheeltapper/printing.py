@@ -1,0 +1,185 @@
+"""What the command line shows: the leaderboard, a verdict, an explained alarm, the ledger, a source's check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from wheeltapper import sources, tables
+from wheeltapper.config import Plant, Settings
+from wheeltapper.errors import DataError
+from wheeltapper.features import cleaning
+from wheeltapper.workspace import Workspace
+
+_GOOD = {"promote": "green", "challenge": "green", "keep": "green", "refuse": "yellow"}
+
+
+def show_run(out: Console, space: Workspace, found: dict[str, Any]) -> None:
+    """Show how a run of the main job ended."""
+    show_leaderboard(out, found["train"])
+    show_verdict(out, found["train"])
+    if found["score"] is not None:
+        _show_strongest_alarm(out, space, found["score"]["bundle"])
+    out.print(f"[bold]Report[/]   {escape(found['report'])}")
+    settings = space.settings
+    out.print(
+        "[bold]Look[/]     wheeltapper up    then Prefect "
+        f"http://127.0.0.1:{settings.prefect_port} and MLflow http://127.0.0.1:{settings.mlflow_port}"
+    )
+
+
+def show_leaderboard(out: Console, judged: dict[str, Any]) -> None:
+    """Show the leaderboard, baselines on top."""
+    table = Table(
+        title=f"Leaderboard · ranked by {judged['ranked_by']}", title_justify="left", box=None, pad_edge=False
+    )
+    table.add_column("candidate", no_wrap=True)
+    for header in ("faults found", "delay", "false alarms /week", "cost /asset-week", "VUS-PR", "random"):
+        table.add_column(header, justify="right", no_wrap=True)
+    was_baseline = True
+    for row in judged["leaderboard"]:
+        if was_baseline and not row["is_baseline"]:
+            table.add_section()
+        was_baseline = row["is_baseline"]
+        table.add_row(*_cells(row), style=_style(row, judged))
+    out.print(table)
+    for note in judged["notes"]:
+        out.print(f"[yellow]{escape(note)}[/]")
+    out.print()
+
+
+def _style(row: dict[str, Any], judged: dict[str, Any]) -> str:
+    if row["is_baseline"]:
+        return "dim"
+    return "bold" if row["candidate"] == judged["candidate"] else ""
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    name = f"{row['candidate']} (baseline)" if row["is_baseline"] else row["candidate"]
+    found = f"{row['found']} of {row['faults']}" if row["faults"] else "–"
+    low, high = row["false_alarms_per_asset_week_low"], row["false_alarms_per_asset_week_high"]
+    rate = row["false_alarms_per_asset_week"]
+    return [
+        escape(name),
+        found,
+        _number(row["delay_minutes_median"], "{:.3g} min"),
+        "–"
+        if rate is None
+        else f"{rate:.2f} ({low:.2f}–{high:.2f})"
+        if high < 100
+        else f"{rate:.0f} ({low:.0f}–{high:.0f})",
+        _number(row["cost_per_asset_week"], "{:,.0f} " + row["currency"]),
+        _number(row["vus_pr"], "{:.2f}"),
+        _number(row["vus_pr_random"], "{:.2f}"),
+    ]
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else form.format(value)
+
+
+def show_verdict(out: Console, judged: dict[str, Any]) -> None:
+    """Show the verdict with its reasons, and the chosen candidate on the test part."""
+    colour = _GOOD.get(judged["verdict"], "yellow")
+    chosen = f" {judged['candidate']}" if judged["candidate"] else ""
+    out.print(f"[bold]Verdict[/]  [bold {colour}]{judged['verdict']}{escape(chosen)}[/]")
+    for reason in judged["reasons"]:
+        out.print(f"         {escape(_capital(reason))}")
+    own = [row for row in judged["test"] if row["candidate"] == judged["candidate"]]
+    for row in own:
+        cells = _cells(row)
+        out.print(
+            f"         On the test part, looked at once: {cells[1]} faults found, {cells[3]} false alarms per asset-week, "
+            f"{cells[4]} per asset-week."
+        )
+    out.print()
+
+
+def _capital(reason: str) -> str:
+    name, colon, rest = reason.partition(": ")
+    return f"{name.replace('_', ' ')}{colon}{rest}"
+
+
+def _show_strongest_alarm(out: Console, space: Workspace, bundle: str) -> None:
+    rows = space.store.read(tables.ALARMS)
+    mine = rows[rows["bundle"] == bundle]
+    if mine.empty:
+        out.print("[bold]Alarm[/]    none so far\n")
+        return
+    strongest = mine.loc[mine["peak_severity"].idxmax()]
+    out.print(f"[bold]Alarm[/]    {escape(strongest['explanation'])}")
+    out.print(f"         The strongest of {len(mine)}; all of them: wheeltapper alarms {space.plant.name}\n")
+
+
+def show_alarms(out: Console, rows: pd.DataFrame) -> None:
+    """Show alarms, one sentence each."""
+    if rows.empty:
+        out.print("no alarms")
+    for row in rows.itertuples():
+        state = " [red](open)[/]" if row.state == "open" else ""
+        out.print(f"{row.tier:<8} {escape(str(row.explanation))}{state}")
+
+
+def show_ledger(out: Console, entries: pd.DataFrame, breaks: list[str]) -> None:
+    """Show every decision."""
+    if entries.empty:
+        out.print("nothing has been decided yet")
+    for row in entries.itertuples():
+        version = f" version {row.version}" if row.version else ""
+        out.print(
+            f"[bold]{row.sequence:>3}[/]  {row.time:%Y-%m-%d %H:%M}  [bold]{row.verdict}[/]{version}  by {escape(str(row.actor))}"
+        )
+        for reason in str(row.reason).split("; "):
+            out.print(f"     {escape(_capital(reason))}")
+        out.print(f"     [dim]bundle {row.bundle[:12] or 'none'}, run {escape(str(row.run))}, entry {row.hash[:12]}[/]")
+    for broken in breaks:
+        out.print(f"[bold red]broken[/]   {escape(broken)}")
+
+
+def check_source(plant: Plant) -> dict[str, Any]:
+    """Read a plant's source without writing anything, and describe what is in it.
+
+    Raises
+    ------
+    DataError
+        If not one row could be kept.
+    """
+    kept, rejected, faults = [], [], 0
+    for batch in sources.build(plant.source).read(plant):
+        parsed = cleaning.parse(batch, plant)
+        kept.append(parsed.rows)
+        rejected.append(parsed.rejected)
+        faults += len(batch.faults)
+    if not kept:
+        raise DataError(f"{plant.name}: the source has no readings.")
+    aside = pd.concat(rejected, ignore_index=True)
+    found = cleaning.profile(pd.concat(kept, ignore_index=True), plant, aside)
+    reasons = {str(reason): int(count) for reason, count in aside["reason"].value_counts().head(5).items()}
+    return {"plant": plant.name, **found, "faults": faults, "reasons": reasons}
+
+
+def show_check(out: Console, found: dict[str, Any]) -> None:
+    """Show what is in a source."""
+    out.print(
+        f"[bold]{found['plant']}[/]: {found['rows']:,} readings of {len(found['assets'])} assets, {found['first']} to {found['last']}"
+    )
+    step = found["step_seconds"]
+    out.print(f"usual step {step:g} s, {found['gap_count']} gaps" if step else "there are not two readings in a row")
+    out.print(f"{found['faults']} known faults")
+    aside = sum(found["rejected"].values())
+    out.print(f"{aside:,} rows would go to quarantine")
+    for reason, count in found["reasons"].items():
+        out.print(f"  {count:,} × {escape(reason)}")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("sensor")
+    for header in ("unit", "missing", "min", "mean", "max", "std", "outliers"):
+        table.add_column(header, justify="right")
+    for name, sensor in found["sensors"].items():
+        figures = [_number(sensor[key], "{:.4g}") for key in ("min", "mean", "max", "std")]
+        table.add_row(name, sensor["unit"], f"{sensor['missing']:,}", *figures, f"{sensor['outliers']:,}")
+    out.print(table)
+    out.print(f"[dim]Nothing was written. Next: wheeltapper run {found['plant']} (writes to {Settings().home})[/]")

@@ -1,0 +1,157 @@
+"""Canvas: how every figure looks, and how it becomes an SVG for the report or a PNG for everyone else.
+
+Colours are Okabe and Ito's [1]_, which people with any kind of colour blindness can tell apart; none of them carries a
+meaning alone (lanes, hatches, line styles and words say the same). Figures are plain `matplotlib.figure.Figure`
+objects, never pyplot ones: nothing global is kept, so that tasks may draw at the same time.
+
+References
+----------
+.. [1] M. Okabe, K. Ito, "Color Universal Design", 2008, https://jfly.uni-koeln.de/color/
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import threading
+import warnings
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, QUIET, GRID, PAPER = "#1f2933", "#5b6770", "#d5dbe1", "#ffffff"
+SCORE, FAULT, ALARM, LIMIT = "#0072b2", "#e69f00", "#d55e00", "#333c44"
+GOOD, OTHER = "#009e73", "#cc79a7"
+SHADE, PART_A, PART_B = "#e7f0f7", "#dde2e7", "#b4bec8"
+SERIES = (SCORE, ALARM, GOOD, OTHER, "#56b4e9", FAULT, QUIET)
+
+_DARK = {
+    INK: "#e6eaee",
+    QUIET: "#a6b1bb",
+    GRID: "#39434d",
+    PAPER: "#1b2127",
+    SCORE: "#56b4e9",
+    FAULT: "#f0b83f",
+    ALARM: "#ff8a4c",
+    LIMIT: "#cfd6dc",
+    GOOD: "#2fc79b",
+    OTHER: "#e3a0c4",
+    SHADE: "#26333d",
+    PART_A: "#3b4650",
+    PART_B: "#5a6773",
+}
+"""What each colour becomes on a dark screen; colours that are not here are light enough already."""
+
+_FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', Arial, sans-serif"
+_FAMILY = re.compile(r"font-family: [^;\"]*; ")
+_SETTINGS_LOCK = threading.Lock()
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def blank(width: float = 10.0, height: float = 3.0) -> Figure:
+    """Return an empty figure of this size in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained", facecolor=PAPER)
+
+
+def strips(heights: tuple[float, ...], *, width: float = 10.0, gap: float = 0.0) -> tuple[Figure, list[Axes]]:
+    """Return a figure of strips on one time axis, each of its height in inches, with the same margins in every figure.
+
+    Timelines under each other line up that way, and matplotlib's own layout, the slower half of drawing, is not needed.
+    """
+    from matplotlib.figure import Figure
+
+    left, right, top, bottom = 1.05, 0.15, 0.36, 0.5
+    height = sum(heights) + gap * (len(heights) - 1) + top + bottom
+    figure = Figure(figsize=(width, height), facecolor=PAPER)
+    axes: list[Axes] = []
+    edge = height - top
+    for own in heights:
+        box = (left / width, (edge - own) / height, 1 - (left + right) / width, own / height)
+        axes.append(figure.add_axes(box, sharex=axes[0] if axes else None))
+        edge -= own + gap
+    for upper in axes[:-1]:
+        upper.tick_params(labelbottom=False)
+    return figure, axes
+
+
+def plain(text: object) -> str:
+    """Return a text that is drawn as it is: no formula between dollar signs, no line breaks or control characters."""
+    return _UNPRINTABLE.sub(" ", str(text)).replace("$", r"\$")
+
+
+def dress(axes: Axes, *, grid: Literal["", "both", "x", "y"] = "y") -> Axes:
+    """Give an axis the quiet look: thin grid behind the data, no box round it."""
+    axes.set_facecolor(PAPER)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GRID)
+    axes.tick_params(colors=QUIET, labelcolor=INK, labelsize=8.5, length=3)
+    if grid:
+        axes.grid(axis=grid, color=GRID, linewidth=0.7)
+    for text in (axes.xaxis.label, axes.yaxis.label):
+        text.set_color(INK)
+        text.set_fontsize(9)
+    return axes
+
+
+def title(axes: Axes, text: object, **look: Any) -> None:
+    """Write an axis's title at its left edge, as it is."""
+    axes.set_title(plain(text), loc="left", color=INK, **{"fontsize": 9.5, **look})
+
+
+def legend(target: Any, handles: list[Any] | None = None, **options: Any) -> None:
+    """Write a legend in the house look above or inside ``target`` (an axis or a figure)."""
+    options = {"fontsize": 8.5, "frameon": False, "labelcolor": INK, **options}
+    target.legend(**options) if handles is None else target.legend(handles=handles, **options)
+
+
+def to_png(figure: Figure, dots_per_inch: int = 110) -> bytes:
+    """Return a figure as a PNG file's bytes."""
+    return _print(figure, format="png", dpi=dots_per_inch, metadata={"Software": None})
+
+
+def to_svg(figure: Figure) -> str:
+    """Return a figure as an SVG that follows the reader's light or dark screen; the same figure gives the same text."""
+    with _SETTINGS_LOCK:  # matplotlib takes these two only from its global settings
+        from matplotlib import rc_context
+
+        with rc_context({"svg.fonttype": "none", "svg.hashsalt": "wheeltapper"}):
+            nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
+            text = _print(figure, format="svg", metadata=nothing).decode("utf-8")
+    text = text[text.index("<svg") :]
+    names = {colour: f"c{place}" for place, colour in enumerate(_DARK)}
+    # Only inside style attributes and rules: a label that happens to read like a colour stays as it is.
+    text = re.sub(
+        r'style="[^"]*"',
+        lambda style: _FAMILY.sub("", re.sub(r"#[0-9a-f]{6}", lambda hit: _variable(hit[0], names), style[0])),
+        text,
+    )
+    light = "".join(f"--{name}:{colour};" for colour, name in names.items())
+    dark = "".join(f"--{name}:{_DARK[colour]};" for colour, name in names.items())
+    style = f"<style>svg{{font-family:{_FONTS};{light}}}@media (prefers-color-scheme: dark){{svg{{{dark}}}}}</style>"
+    start = text.index(">") + 1
+    return text[:start] + style + text[start:]
+
+
+def data_uri(svg: str) -> str:
+    """Return an SVG as the text of an image that needs no file and no network."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode("utf-8")).decode("ascii")
+
+
+def _variable(colour: str, names: dict[str, str]) -> str:
+    return f"var(--{names[colour]})" if colour in names else colour
+
+
+def _print(figure: Figure, **options: Any) -> bytes:
+    target = io.BytesIO()
+    with warnings.catch_warnings():
+        # An asset's name in a script that matplotlib's own font lacks is a box in the PNG and right in the report.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure.savefig(target, facecolor=PAPER, **options)
+    figure.set_layout_engine("none")  # everything has its place now; printing it again need not look for it
+    return target.getvalue()

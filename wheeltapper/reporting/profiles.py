@@ -1,0 +1,96 @@
+"""Profiles: how often each sensor shows which value, in normal running and inside faults."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from wheeltapper.config import AssetType, Sensor
+from wheeltapper.errors import DataError
+from wheeltapper.reporting import canvas
+from wheeltapper.tables import microseconds
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_BINS = 60
+
+
+def sensor_profiles_figure(readings: pd.DataFrame, faults: pd.DataFrame, asset_type: AssetType) -> Figure:
+    """Draw each sensor's values in normal running, and beside them its values inside known faults.
+
+    Parameters
+    ----------
+    readings : DataFrame like `tables.READINGS`
+        Any number of assets of one type.
+    faults : DataFrame like `tables.FAULTS`
+        May be empty: then all readings count as normal.
+    asset_type : AssetType
+        Names the sensors and their units.
+
+    Raises
+    ------
+    DataError
+        If no sensor of the asset type has a reading.
+    """
+    sensors = [name for name in asset_type.sensors if name in readings and readings[name].notna().any()]
+    if not sensors:
+        raise DataError(
+            f"no sensor of {asset_type.name} has a reading: expected some of {list(asset_type.sensors)}, "
+            f"got columns {list(readings.columns)}. Say so in words instead."
+        )
+    faulty = inside(readings["asset_id"], readings["timestamp"], faults)
+    columns = min(3 if len(sensors) <= 12 else 5, len(sensors))
+    rows = math.ceil(len(sensors) / columns)
+    figure = canvas.blank(10, 1.75 * rows + 0.4)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, name in zip(grid, sensors, strict=False):
+        _draw_profile(axes, name, asset_type.sensors[name], readings[name].to_numpy(np.float64), faulty)
+    for axes in grid[len(sensors) :]:
+        axes.set_visible(False)
+    if faulty.any():
+        handles, labels = grid[0].get_legend_handles_labels()
+        canvas.legend(figure, handles, labels=labels, loc="outside upper right", ncols=2)
+    return figure
+
+
+def inside(assets: pd.Series, times: pd.Series, faults: pd.DataFrame) -> NDArray[np.bool_]:
+    """Say of each instant whether it lies inside a known fault of its asset, shape (n,)."""
+    asset, instant = assets.to_numpy(), microseconds(times)
+    found = np.zeros(len(asset), dtype=bool)
+    starts, ends = microseconds(faults["start"]), microseconds(faults["end"])
+    for name, start, end in zip(faults["asset_id"], starts, ends, strict=True):
+        found |= (asset == name) & (instant >= start) & (instant <= end)
+    return found
+
+
+def _draw_profile(
+    axes: Axes, name: str, sensor: Sensor, values: NDArray[np.float64], faulty: NDArray[np.bool_]
+) -> None:
+    canvas.dress(axes, grid="")
+    axes.spines["left"].set_visible(False)
+    axes.set_yticks([])
+    canvas.title(axes, name)
+    axes.set_xlabel("" if sensor.unit == "1" else canvas.plain(sensor.unit))
+    known = np.isfinite(values)
+    # The outermost thousandth on either side would squeeze everything else into one bar.
+    low, high = np.quantile(values[known], [0.001, 0.999])
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    edges = np.linspace(low, high, _BINS + 1)
+    normal = np.clip(values[known & ~faulty], low, high)
+    ill = np.clip(values[known & faulty], low, high)
+    for part, colour, label, filled in (
+        (normal, canvas.SCORE, "normal", True),
+        (ill, canvas.ALARM, "in a fault", False),
+    ):
+        if len(part):
+            share = np.histogram(part, edges)[0] / len(part)
+            options: dict[str, Any] = {"color": colour, "label": label, "linewidth": 1.4, "baseline": 0}
+            axes.stairs(share, edges, fill=filled, alpha=0.35 if filled else 1.0, **options)
+    axes.set_ylim(bottom=0)

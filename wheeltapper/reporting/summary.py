@@ -1,0 +1,169 @@
+"""Summary: what the figures of a report mean, in sentences that somebody can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from wheeltapper.reporting import words
+from wheeltapper.tables import microseconds
+
+Row = Mapping[str, Any]
+
+_VERDICTS = {
+    "promote": "The new model is better and goes live.",
+    "keep": "The live model stays; nothing changes.",
+    "challenge": "The new model looks better on paper. It scores in the shadow before it may go live.",
+    "refuse": "No model goes live.",
+    "retrain": "The live model no longer fits; it is trained anew.",
+    "roll back": "The previous model is live again.",
+}
+
+
+def verdict_sentence(verdict: str | None) -> str:
+    """Say what a verdict means for the plant."""
+    if verdict is None:
+        return "Nothing was decided in this run."
+    return _VERDICTS.get(verdict, "")
+
+
+def by_part(leaderboard: Sequence[Row]) -> dict[str, list[Row]]:
+    """Group the leaderboard by part, test last, with baselines on top of each and the given order kept otherwise."""
+    parts: dict[str, list[Row]] = {}
+    for row in leaderboard:
+        parts.setdefault(str(row["part"]), []).append(row)
+    order = sorted(parts, key=lambda name: (name == "test", name))
+    return {name: sorted(parts[name], key=lambda row: not row["is_baseline"]) for name in order}
+
+
+def own_row(leaderboard: Sequence[Row], champion: str | None) -> Row | None:
+    """Return the champion's judgement: on the test part where there is one."""
+    own = [row for row in leaderboard if champion is not None and row["candidate"] == champion]
+    return max(own, key=lambda row: row["part"] == "test", default=None)
+
+
+def notes(rows: Sequence[Row]) -> list[str]:
+    """List what limits these judgements, each remark once."""
+    return list(dict.fromkeys(str(note) for row in rows for note in row.get("notes", ())))
+
+
+def finding_sentences(row: Row) -> list[str]:
+    """Say how many faults were found, how late, and what chance would have found."""
+    if not row["faults"]:
+        return [
+            f"No fault is known in the {row['part']} part, so nobody can say how many would be found. "
+            "Confirm or import faults, and this report will answer it."
+        ]
+    of = f"{words.count(row['found'])} of {words.things(row['faults'], 'fault')}"
+    interval = words.between(row.get("detection_rate_low"), row.get("detection_rate_high"), "percent")
+    text = f"{of} in the {row['part']} part were found ({words.percent(row.get('detection_rate'))}"
+    sentences = [text + (f"; {words.INTERVAL} {interval})." if interval else ").")]
+    if words.is_known(row.get("delay_minutes_median")):
+        late = words.minutes(row["delay_minutes_median"])
+        sentences.append(f"An alarm typically opened {late} after the fault's start (median).")
+    if words.is_known(row.get("chance_found")):
+        sentences.append(f"As many alarms at random moments would find {words.percent(row['chance_found'])}.")
+    return sentences
+
+
+def budget_sentences(row: Row, budget: float, asset: str) -> list[str]:
+    """Say how often it rang for nothing, beside what was promised."""
+    rate = row.get("false_alarms_per_asset_week")
+    if rate is None or not words.is_known(rate):
+        return ["The rate of false alarms could not be judged: too little time was watched."]
+    low, high = row.get("false_alarms_per_asset_week_low"), row.get("false_alarms_per_asset_week_high")
+    interval = words.between(low, high)
+    text = f"{words.rough(rate)} false alarms per {asset} and week"
+    text += f" ({words.INTERVAL} {interval})" if interval else ""
+    sentences = [f"{text}; you accept {words.number(budget)}. {_kept(rate, low, high, budget)}"]
+    weeks = words.number(row.get("asset_weeks"))
+    alarms, wrong = words.things(row["alarms"], "alarm"), words.count(row["false_alarms"])
+    sentences.append(
+        f"Counted: {alarms} in {weeks} asset-weeks of watching, {wrong} of them outside every known fault."
+    )
+    if not row["faults"]:
+        sentences.append("As no fault is known there, every alarm counts as false: the true rate may be lower.")
+    return sentences
+
+
+def _kept(rate: float, low: float | None, high: float | None, budget: float) -> str:
+    if low is None or high is None:
+        return "That is within the budget." if rate <= budget else "That is above the budget."
+    if high <= budget:
+        return "The budget is kept, and so is the whole interval."
+    if low > budget:
+        return "The budget is broken: even the lower end of the interval lies above it."
+    if rate <= budget:
+        return "The budget is kept, but the time watched is too short to be sure: the interval reaches above it."
+    return "That is above the budget, but the time watched is too short to be sure: the interval includes it."
+
+
+def cost_sentence(row: Row) -> str:
+    """Say what faults and alarms cost in one week of one asset."""
+    if not words.is_known(row.get("cost_per_asset_week")):
+        return "What it costs could not be judged: without known faults, silence would look free."
+    interval = words.between(row.get("cost_per_asset_week_low"), row.get("cost_per_asset_week_high"))
+    text = f"{words.number(row['cost_per_asset_week'])} {row.get('currency', '')} per asset and week".replace("  ", " ")
+    return text + (f" ({words.INTERVAL} {interval})." if interval else ".")
+
+
+def machines(scores: pd.DataFrame, faults: pd.DataFrame, alarms: pd.DataFrame, assets: Sequence[str]) -> list[Row]:
+    """Return one line for each asset: what was scored, what was true, what rang; all parts together.
+
+    An alarm belongs to a fault if it opened between the fault's start and end.
+    """
+    own_scores = {str(name): group for name, group in scores.groupby("asset_id", sort=False)}
+    own_faults = {str(name): group for name, group in faults.groupby("asset_id", sort=False)}
+    own_alarms = {str(name): group for name, group in alarms.groupby("asset_id", sort=False)}
+    return [
+        _machine(
+            asset,
+            own_scores.get(asset, scores.iloc[:0]),
+            own_faults.get(asset, faults.iloc[:0]),
+            own_alarms.get(asset, alarms.iloc[:0]),
+        )
+        for asset in assets
+    ]
+
+
+def _machine(asset: str, scores: pd.DataFrame, faults: pd.DataFrame, alarms: pd.DataFrame) -> Row:
+    opened = np.sort(microseconds(alarms["opened_at"]))
+    starts, ends = microseconds(faults["start"]), microseconds(faults["end"])
+    first = np.searchsorted(opened, starts, "left")
+    heard = np.append(opened, np.iinfo(np.int64).max)[first] <= ends
+    inside = [bool(((starts <= at) & (at <= ends)).any()) for at in opened]
+    thresholds = scores["threshold"]
+    return {
+        "asset": asset,
+        "windows": len(scores),
+        "anomalous": float((scores["severity"] > 1).mean()) if len(scores) else None,
+        "threshold_low": float(thresholds.min()) if len(scores) else None,
+        "threshold_high": float(thresholds.max()) if len(scores) else None,
+        "peak": float(scores["severity"].max()) if len(scores) else None,
+        "faults": len(faults),
+        "kinds": sorted({words.spaced(kind) for kind in faults["kind"]}),
+        "heard": int(heard.sum()),
+        "alarms": len(alarms),
+        "outside": len(alarms) - sum(inside),
+        "first_delay": float(opened[first[heard]][0] - starts[heard][0]) / 6e7 if heard.any() else None,
+    }
+
+
+def sensors(readings: pd.DataFrame, named: Mapping[str, Any]) -> list[Row]:
+    """Return one line for each sensor: its unit and limits, and what came."""
+    rows: list[Row] = []
+    for name, sensor in named.items():
+        known = readings[name].dropna() if name in readings else pd.Series(dtype="float64")
+        row: dict[str, Any] = {
+            "sensor": name,
+            "unit": "" if sensor.unit == "1" else sensor.unit,
+            "limits": sensor.limits(),
+        }
+        row |= {"missing": 1 - len(known) / len(readings) if len(readings) else None}
+        for what in ("min", "median", "max"):
+            row[what] = float(getattr(known, what)()) if len(known) else None
+        rows.append(row)
+    return rows

@@ -1,0 +1,149 @@
+"""The bundle: everything needed to score, in files that cannot run code.
+
+Feature plan, normaliser, detector, calibration and their provenance travel as one folder of JSON and npz files under
+a SHA-256 manifest. Batch, REST, stream and edge score through the same bundle, and it is read only after its
+manifest has been verified. No clock goes into it: the same plant, data and seed give the same bundle hash.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from wheeltapper import detectors, manifest
+from wheeltapper.config import AssetType
+from wheeltapper.detectors import Detector
+from wheeltapper.errors import BundleError
+from wheeltapper.features.normalise import RegimeNormaliser
+from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.scoring.calibration import Calibration
+
+Floats = NDArray[np.float64]
+
+POOLED = "*"
+"""The unit that scores every asset which has no model of its own."""
+FORMAT = 1
+_DESCRIPTION, _ARRAYS = "bundle.json", "arrays.npz"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A fitted candidate, ready to score."""
+
+    asset_type: AssetType
+    plan: FeaturePlan
+    normaliser: RegimeNormaliser
+    detector_name: str
+    detectors: dict[str, Detector]
+    """Asset → its own detector; `POOLED` for all that have none."""
+    calibration: Calibration
+    provenance: dict[str, Any]
+    """What it was made from: plant, seed, data digest, package versions."""
+
+    def normalised(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the feature columns in usual deviations from what is typical for asset and regime."""
+        return self.normaliser.transform(rows)
+
+    def raw_scores(self, rows: pd.DataFrame) -> Floats:
+        """Return the detectors' own scores of usable rows, shape (n_windows,)."""
+        z = self.normalised(rows)
+        raw = np.empty(len(rows))
+        assets = rows["asset_id"].to_numpy()
+        for unit, detector in self.detectors.items():
+            own = ~np.isin(assets, list(self.detectors)) if unit == POOLED else assets == unit
+            if own.any():
+                raw[own] = detector.score(z.loc[own])
+        return raw
+
+    def score(self, features: pd.DataFrame) -> pd.DataFrame:
+        """Score every usable feature row.
+
+        Parameters
+        ----------
+        features : DataFrame
+            Rows of the features table that were computed with this bundle's plan.
+
+        Returns
+        -------
+        DataFrame with columns asset_id, window_start, window_end, regime, score, threshold, severity
+            One row for each usable feature row; severity is score ÷ threshold and never negative.
+
+        Raises
+        ------
+        BundleError
+            If the rows were computed with another plan.
+        """
+        rows = features[features["usable"]]
+        other = set(rows["plan"].unique()) - {self.plan.hash} if "plan" in rows else set()
+        if other:
+            raise BundleError(f"these feature rows follow plan {sorted(other)}, the bundle expects {self.plan.hash}")
+        scored = rows[["asset_id", "window_start", "window_end", "regime"]].reset_index(drop=True)
+        scored[["score", "threshold"]] = self.calibration.apply(rows, self.raw_scores(rows)).to_numpy()
+        scored["severity"] = np.maximum(scored["score"], 0) / scored["threshold"]
+        return scored
+
+    def write(self, folder: Path) -> str:
+        """Write the bundle's files and return its hash."""
+        return manifest.write(folder, self.files())
+
+    def files(self) -> dict[str, bytes]:
+        """Return the bundle as files: name → content, the same bytes every time."""
+        description = {
+            "format": FORMAT,
+            "asset_type": self.asset_type.model_dump(mode="json"),
+            "plan": self.plan.model_dump(mode="json"),
+            "normaliser": self.normaliser.method,
+            "detector": self.detector_name,
+            "options": {unit: one.options for unit, one in sorted(self.detectors.items())},
+            "calibration": self.calibration.as_dict(),
+            "provenance": self.provenance,
+        }
+        arrays = {f"normaliser/{name}": value for name, value in self.normaliser.state().items()}
+        for unit, one in self.detectors.items():
+            arrays |= {f"detector/{unit}/{name}": value for name, value in one.state.items()}
+        text = json.dumps(description, sort_keys=True, indent=1, ensure_ascii=False)
+        return {_DESCRIPTION: text.encode(), _ARRAYS: manifest.pack(arrays)}
+
+
+def read(folder: Path, expected: str | None = None) -> Bundle:
+    """Read a bundle, after its manifest (and its hash, where one is expected) has been verified.
+
+    Raises
+    ------
+    BundleError
+        If a file was changed, added or removed, or the format is not known.
+    """
+    files = manifest.read(folder, expected)
+    content = json.loads(files[_DESCRIPTION])
+    if content["format"] != FORMAT:
+        raise BundleError(f"{folder}: bundle format {content['format']} is not known; this version reads {FORMAT}")
+    arrays = manifest.unpack(files[_ARRAYS])
+    normaliser = RegimeNormaliser(method=content["normaliser"]).restore(_below(arrays, "normaliser/"))
+    fitted = {
+        unit: detectors.build(content["detector"], options).restore(_below(arrays, f"detector/{unit}/"))
+        for unit, options in content["options"].items()
+    }
+    return Bundle(
+        asset_type=AssetType.model_validate(content["asset_type"]),
+        plan=FeaturePlan.model_validate(content["plan"]),
+        normaliser=normaliser,
+        detector_name=content["detector"],
+        detectors=fitted,
+        calibration=Calibration.from_dict(content["calibration"]),
+        provenance=content["provenance"],
+    )
+
+
+def _below(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+
+
+def fingerprint(bundle: Bundle) -> str:
+    """Return the bundle's hash: the one that `Bundle.write` returns and that the ledger and MLflow name it by."""
+    return manifest.fingerprint(bundle.files())

@@ -1,0 +1,113 @@
+"""A candidate: one detector fitted on the train part and calibrated on the calibrate part."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+
+from wheeltapper import detectors
+from wheeltapper.config import Plant, PlugIn
+from wheeltapper.detectors import Detector
+from wheeltapper.errors import DataError
+from wheeltapper.features.mask import why_masked
+from wheeltapper.features.normalise import RegimeNormaliser
+from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.scoring import calibration
+from wheeltapper.scoring.bundle import POOLED, Bundle
+
+MIN_TRAIN_ROWS = 50
+"""Fewer normal windows than this teach nothing about normal running."""
+
+
+def spacing(plant: Plant) -> timedelta:
+    """Return the usual time between two windows."""
+    return plant.windows.every * plant.asset_type.step
+
+
+def guard(plant: Plant) -> timedelta:
+    """Return the band around a fault that is kept out of learning: one window's length."""
+    return plant.windows.rows * plant.asset_type.step
+
+
+def fit_candidate(
+    plant: Plant,
+    wanted: PlugIn,
+    features: pd.DataFrame,
+    part: pd.Series,
+    faults: pd.DataFrame,
+    provenance: dict[str, Any],
+) -> Bundle:
+    """Fit one candidate.
+
+    Parameters
+    ----------
+    wanted : PlugIn
+        The detector's name and options.
+    features : DataFrame
+        Rows of the features table, sorted by asset and time.
+    part : Series of str, aligned with ``features``
+        The part of each row, from `wheeltapper.features.parts.assign`.
+    faults : DataFrame
+        Known faults: they are never learnt as normal.
+
+    Raises
+    ------
+    DataError
+        If too few normal windows are left to learn from; the message counts the reasons.
+    """
+    reason = why_masked(features, faults, guard(plant))
+    normal = reason == ""
+    train, calibrate = features[normal & (part == "train")], features[normal & (part == "calibrate")]
+    for name, rows in (("train", train), ("calibrate", calibrate)):
+        if len(rows) < MIN_TRAIN_ROWS:
+            counts = reason[(part == name) & ~normal].value_counts().to_dict()
+            raise DataError(
+                f"{plant.name}: only {len(rows)} of {int((part == name).sum())} windows of the {name} part show normal "
+                f"running; at least {MIN_TRAIN_ROWS} are needed. Left out: {counts or 'none'}. "
+                "Bring more readings, or change parts in the plant's YAML."
+            )
+    plan = FeaturePlan.of(plant)
+    normaliser = RegimeNormaliser(method=plant.normalise).fit(train)
+    bundle = Bundle(
+        asset_type=plant.asset_type,
+        plan=plan,
+        normaliser=normaliser,
+        detector_name=wanted.name,
+        detectors=_fit_detectors(plant, wanted, train, normaliser.transform(train)),
+        calibration=calibration.fixed(1.0),
+        provenance=provenance,
+    )
+    return calibrated(bundle, plant, calibrate)
+
+
+def calibrated(bundle: Bundle, plant: Plant, rows: pd.DataFrame) -> Bundle:
+    """Return the bundle with its threshold set to the plant's alarm budget on these normal rows."""
+    own = next(iter(bundle.detectors.values())).own_threshold
+    if own is not None:
+        fitted = calibration.fixed(own)
+    else:
+        fitted = calibration.fit(
+            rows,
+            bundle.raw_scores(rows),
+            budget=plant.alarm_budget,
+            spacing=spacing(plant),
+            max_gap=plant.max_gap,
+            open_after=plant.alarms.open_after,
+        )
+    return Bundle(**{**vars(bundle), "calibration": fitted})
+
+
+def _fit_detectors(plant: Plant, wanted: PlugIn, train: pd.DataFrame, z: pd.DataFrame) -> dict[str, Detector]:
+    """Fit one detector for all, and one for each asset with enough rows where the plant asks for that."""
+
+    def make() -> Detector:
+        return detectors.build(wanted.name, wanted.options, seed=plant.seed)
+
+    fitted = {POOLED: make().fit(z)}
+    if plant.models == "per_asset":
+        for asset, own in train.groupby("asset_id").groups.items():
+            if len(own) >= MIN_TRAIN_ROWS:
+                fitted[str(asset)] = make().fit(z.loc[own])
+    return fitted

@@ -1,0 +1,102 @@
+"""Readings of machines that do not exist, with faults whose truth is known: to try things out before the own data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Self
+
+from pydantic import Field, TypeAdapter, model_validator
+
+from wheeltapper._folder import near_miss
+from wheeltapper.config import AssetType, Duration, Instant, Plant, format_duration
+from wheeltapper.errors import SourceError
+from wheeltapper.simulation.fleet import Span, Wishes, simulate
+from wheeltapper.sources import Batch, Source
+
+
+class Simulator(Source):
+    """A fleet of simulated machines of the plant's asset type; the plant's seed decides everything."""
+
+    assets: int = Field(1, ge=1, description="number of machines")
+    start: Instant = Field(description="time of the first reading (UTC where it names no zone)")
+    duration: Duration = Field(description="how long they are watched")
+    step: Duration | None = Field(None, description="time between two readings; the asset type's step by default")
+    anomaly_rate: float = Field(0.0, ge=0, le=0.5, description="share of each machine's readings that lie in a fault")
+    kinds: tuple[str, ...] | None = Field(None, description="fault kinds to use; all of the asset type's by default")
+    overlap: bool = Field(False, description="let a machine have several faults at once")
+    missing_rate: float = Field(0.0, ge=0, lt=1, description="share of single sensor values that are missing")
+
+    @model_validator(mode="after")
+    def _lasts(self) -> Self:
+        for name in ("duration", "step"):
+            value = getattr(self, name)
+            if value is not None and value.total_seconds() <= 0:
+                raise ValueError(f"{name} must be longer than nothing, got {format_duration(value)}")
+        return self
+
+    def read(self, plant: Plant, start: datetime | None = None, end: datetime | None = None) -> Iterator[Batch]:
+        """Yield one batch for each machine.
+
+        ``start`` and ``end`` cut rows out of the whole series; they never change them. The truth has every fault
+        that touches the cut, in full length.
+
+        Raises
+        ------
+        SourceError
+            If the asset type cannot be simulated, a fault kind is unknown, faults do not fit, or the cut is empty.
+        """
+        span = Span(self.start, self.duration, self.step or plant.asset_type.step)
+        wishes = Wishes(self.anomaly_rate, self._kinds(plant.asset_type), self.overlap, self.missing_rate)
+        begin, stop = self._cut(span, start, end)
+        for number in range(1, self.assets + 1):
+            readings, faults = simulate(plant.asset_type, span, seed=plant.seed, number=number, wishes=wishes)
+            touched = (faults["start"] < span.at(stop)) & (faults["end"] >= span.at(begin))
+            yield Batch(
+                origin=f"simulation of {readings['asset_id'].iloc[0]}, seed {plant.seed}",
+                rows=readings.iloc[begin:stop].reset_index(drop=True),
+                faults=faults[touched].reset_index(drop=True),
+            )
+
+    def _kinds(self, asset_type: AssetType) -> tuple[str, ...]:
+        """Return the fault kinds to use.
+
+        Raises
+        ------
+        SourceError
+            If the asset type has no such kind, or none at all although faults are asked for.
+        """
+        known = list(asset_type.faults)
+        for kind in self.kinds or ():
+            if kind not in known:
+                raise SourceError(
+                    f"{asset_type.name} has no fault kind '{kind}' (it has: {', '.join(known)})."
+                    f"{near_miss(kind, known)}"
+                )
+        kinds = tuple(known) if self.kinds is None else tuple(dict.fromkeys(self.kinds))
+        if self.anomaly_rate > 0 and not kinds:
+            raise SourceError(
+                f"anomaly_rate is {self.anomaly_rate:g}, but there is no fault kind to use. "
+                f"Name some in kinds (asset type {asset_type.name} has: {', '.join(known) or 'none'}), "
+                "or set anomaly_rate: 0."
+            )
+        return kinds
+
+    def _cut(self, span: Span, start: datetime | None, end: datetime | None) -> tuple[int, int]:
+        """Return first row and end of the cut.
+
+        Raises
+        ------
+        SourceError
+            If nothing is left.
+        """
+        as_utc = TypeAdapter(Instant).validate_python
+        begin = 0 if start is None else span.row(as_utc(start))
+        stop = span.readings if end is None else span.row(as_utc(end))
+        if begin >= stop:
+            raise SourceError(
+                f"nothing to read from {start or 'the beginning'} to {end or 'the end'}: the simulation has "
+                f"{span.readings} readings from {span.at(0)} to {span.at(span.readings - 1)}. "
+                "Choose dates inside it, or simulate a longer duration."
+            )
+        return begin, stop

@@ -1,0 +1,73 @@
+"""One plant at work: its configuration together with the tables, the registry and the folders that belong to it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from wheeltapper import __version__, config
+from wheeltapper.config import Plant, PlugIn, Settings
+from wheeltapper.registry import Registry
+from wheeltapper.store import Store
+
+OBJECTIVE = "detect"
+"""The one question that is asked so far: does this window look like normal running?"""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Everything that a task needs to know about a plant."""
+
+    plant: Plant
+    settings: Settings
+
+    @classmethod
+    def open(cls, plant: str) -> Workspace:
+        """Open a plant by its name in ``conf/`` or the path of its file."""
+        return cls(config.load(plant), Settings())
+
+    @cached_property
+    def store(self) -> Store:
+        """The plant's tables."""
+        return Store(self.settings.store, self.plant.name, period=self.plant.period)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The plant's runs and models."""
+        return Registry(self.settings.tracking_uri, self.settings.artifacts, experiment=self.plant.name)
+
+    @property
+    def reports(self) -> Path:
+        """The plant's reports and Data Docs."""
+        return self.settings.reports / self.plant.name
+
+    @property
+    def bundles(self) -> Path:
+        """Bundles on their way into the registry."""
+        return self.settings.home.resolve() / "bundles" / self.plant.name
+
+    @property
+    def decides_by(self) -> str:
+        """Hash of all settings that training and its verdict depend on (the data itself is not among them)."""
+        content = self.plant.model_dump(mode="json", exclude={"description", "source", "name"})
+        text = json.dumps([content, __version__], sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def accepts_by(self) -> str:
+        """Hash of all settings that decide which readings are kept."""
+        content = self.plant.model_dump(mode="json", include={"asset_type", "source"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+def labels(candidates: tuple[PlugIn, ...]) -> dict[str, PlugIn]:
+    """Name candidates for people: the detector's name, with its options where it is tried more than once."""
+    named: dict[str, PlugIn] = {}
+    for candidate in candidates:
+        twice = sum(other.name == candidate.name for other in candidates) > 1
+        options = ", ".join(f"{name}={value}" for name, value in candidate.options.items())
+        named[f"{candidate.name} ({options or 'defaults'})" if twice else candidate.name] = candidate
+    return named
