@@ -132,7 +132,7 @@ def run(frame: pd.DataFrame, promises: tuple[Promise, ...], *, suite: str, title
             rejected.append(_reject(frame, promise, places))
         elif not result["success"] and promise.severity != "info":
             failures.append(_in_words(frame, promise, result, places))
-        elif not result["success"] and len(frame):
+        elif not result["success"] and (places or result["result"].get("observed_value") is not None):
             notes.append(_in_words(frame, promise, result, places))
     # What cannot be checked mostly follows from a missing or mistyped column, which says more.
     failures = failures or unchecked

@@ -141,9 +141,7 @@ def _moves_forward() -> Promise:
         "warning",
         "ExpectColumnValuesToBeBetween",
         {"column": _PAUSE, "min_value": 0, "strict_min": True},
-        explain=lambda rows: [
-            f"the reading lies {-pause:g} s behind the asset's previous one" for pause in rows[_PAUSE]
-        ],
+        explain=lambda rows: [f"lies {-pause:g} s behind the asset's previous reading" for pause in rows[_PAUSE]],
         hint="A clock was set back, or files overlap.",
     )
 

@@ -31,9 +31,8 @@ def quieten() -> None:
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     import mlflow  # noqa: F401  (its own set-up of the loggers must come before ours)
 
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    # It prints a traceback for every error of the database that it raises all the same.
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    # It announces every new database, and prints a traceback for every error that it raises all the same.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 

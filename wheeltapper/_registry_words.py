@@ -105,8 +105,9 @@ def dataset_input(dataset: Dataset) -> Any:
     shown = Shown(
         name=dataset.name,
         digest=dataset.digest[:_LONGEST_DIGEST],
-        source_type="delta_table",
-        source=json.dumps({"path": dataset.source}),
+        # The UI shows where a data set came from for files of this machine, and not for Delta tables.
+        source_type="local",
+        source=json.dumps({"uri": dataset.source}),
         schema=json.dumps({"mlflow_colspec": colspec}),
         profile=json.dumps(size),
     )

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
@@ -544,6 +545,12 @@ class Registry:
         """Return the address of the plant's page (or a run's) in MLflow's UI, in its view for training models."""
         run = f"/{run_id}" if run_id else ""
         return f"{server.rstrip('/')}/#/experiments/{self._open()[1]}/runs{run}?workflowType=machine_learning"
+
+    def leaderboard_page(self, server: str, parent_run: str, metric: str) -> str:
+        """Return the address of a training's candidates in MLflow's UI, the highest figure first."""
+        only = quote(f"tags.`{_PARENT}` = {quoted(parent_run)}")
+        order = quote(f"metrics.`{metric}`")
+        return f"{self.page(server)}&searchFilter={only}&orderByKey={order}&orderByAsc=false"
 
     def last_run(self, plant: str) -> dict[str, Any] | None:
         """Return a plant's latest training that came to its end, as a row of `candidates`; None if there is none."""

@@ -185,7 +185,7 @@ def test_no_rows_get_no_scores(name, once):
 
 @pytest.mark.parametrize("name", DETECTORS)
 def test_fitting_again_gives_the_same_and_touches_nothing(name, once):
-    """With a busy thread beside it the same numbers come out; global randomness and the caller's rows are left alone."""
+    """With a busy thread beside it the same numbers come out; global randomness and the rows are left alone."""
     rows = normal_rows()
     random_before = np.random.get_state()[1].copy()
     stop = threading.Event()

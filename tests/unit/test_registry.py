@@ -131,7 +131,7 @@ def test_everything_logged_is_there(registry: Registry, tmp_path: Path) -> None:
     assert (files / "why.txt").read_text() == "calm"
     (shown,) = registry._ask("get_run", run).inputs.dataset_inputs
     assert (shown.dataset.name, shown.dataset.digest) == ("readings", "d" * 36)
-    assert json.loads(shown.dataset.source) == {"path": "delta table readings@v3"}
+    assert json.loads(shown.dataset.source) == {"uri": "delta table readings@v3"}
     assert shown.tags[0].value == "train"
 
 
@@ -239,6 +239,18 @@ def test_the_last_finished_training_is_found(registry: Registry) -> None:
     found = registry.last_run(PLANT)
     assert found is not None
     assert found["run_id"] == second
+
+
+def test_pages_of_the_ui(registry: Registry) -> None:
+    """The addresses that were opened in a browser: a run, and a training's candidates in their order."""
+    server = "http://127.0.0.1:5000/"
+    model_view = "workflowType=machine_learning"
+    assert registry.page(server, "abc") == f"http://127.0.0.1:5000/#/experiments/2/runs/abc?{model_view}"
+    assert registry.leaderboard_page(server, "abc", "vus_pr") == (
+        f"http://127.0.0.1:5000/#/experiments/2/runs?{model_view}"
+        "&searchFilter=tags.%60mlflow.parentRunId%60%20%3D%20%27abc%27"
+        "&orderByKey=metrics.%60vus_pr%60&orderByAsc=false"
+    )
 
 
 # -- bundles

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +13,7 @@ from wheeltapper.detectors import Detector, Floats
 from wheeltapper.detectors._options import check_whole
 from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows
 
-_CHUNK = 1024  # rows at a time: the working arrays stay in the processor's cache
+_WALKS = 32_768  # rows times trees walked at once: the working arrays stay in the processor's cache
 _EULER = float(np.euler_gamma)
 
 
@@ -24,7 +25,8 @@ class IsolationForest(Detector):
     without needing scikit-learn to score.
 
     It does not work well when an anomaly is only a wrong *combination* of values that are each usual (splits are
-    parallel to the axes), nor when most features are noise.
+    parallel to the axes), nor when one sensor among hundreds is wrong (few splits ask it). It is deaf to a sensor
+    that never moved in training, and a value far outside of training is no more unusual to it than one just outside.
 
     Parameters
     ----------
@@ -91,8 +93,7 @@ class IsolationForest(Detector):
         NotFittedError, DataError
         """
         values = read_rows(self, rows).astype(np.float32)  # scikit-learn's trees compare in single precision
-        starts = range(0, len(values), _CHUNK)
-        return np.concatenate([np.zeros(0), *(self._score(values[start : start + _CHUNK]) for start in starts)])
+        return np.concatenate([np.zeros(0), *(self._score(part) for part in self._parts(values))])
 
     def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return how much each feature's splits brought forward the moment at which each row stood alone.
@@ -107,10 +108,14 @@ class IsolationForest(Detector):
         NotFittedError, DataError
         """
         values = read_rows(self, rows).astype(np.float32)
-        starts = range(0, len(values), _CHUNK)
-        shares = [_shares(self._credits(values[start : start + _CHUNK])) for start in starts]
+        shares = [_shares(self._credits(part)) for part in self._parts(values)]
         whole = np.concatenate([np.zeros((0, values.shape[1])), *shares])
         return as_frame(whole * self.score(rows)[:, None], self, rows)
+
+    def _parts(self, values: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+        size = max(1, _WALKS // len(self.roots_))
+        for start in range(0, len(values), size):
+            yield values[start : start + size]
 
     def _score(self, values: NDArray[np.float32]) -> Floats:
         where = self._start(len(values))

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from wheeltapper.config import Plant, format_duration
+from wheeltapper.config import Plant
 from wheeltapper.errors import DataError
 from wheeltapper.sources import Batch
 
@@ -30,6 +30,8 @@ REJECTED = ("row", "asset_id", "timestamp", "content", "expectation", "reason")
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _INFINITE = r"^(?i)[+-]?inf(inity)?$"
 _HAS_ZONE = r"[Tt ][0-9]{2}[0-9:.,]* ?(?:[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)$"
+
+_MICROSECONDS = {"d": 86_400_000_000, "h": 3_600_000_000, "min": 60_000_000, "s": 1_000_000, "ms": 1000, "µs": 1}
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,13 @@ def parse(batch: Batch, plant: Plant, latest: Mapping[str, pd.Timestamp] | None 
     found = _Found(len(came))
     if "defect" in came:
         _check_defects(came["defect"], found)
-    rows = pd.DataFrame({"row": np.arange(len(came), dtype="int64")})
-    rows["asset_id"] = _assets(came["asset_id"], found)
-    rows["timestamp"] = _timestamps(came["timestamp"], found)
-    rows["regime"] = _regimes(came.get("regime"), len(came), plant.asset_type.regimes, found)
-    for sensor in sensors:
-        rows[sensor] = _numbers(came[sensor], sensor, found)
+    columns: dict[str, Any] = {
+        "row": np.arange(len(came), dtype="int64"),
+        "asset_id": _assets(came["asset_id"], found),
+        "timestamp": _timestamps(came["timestamp"], found),
+        "regime": _regimes(came.get("regime"), len(came), plant.asset_type.regimes, found),
+    }
+    rows = pd.DataFrame({**columns, **{sensor: _numbers(came[sensor], sensor, found) for sensor in sensors}})
     empty = np.logical_and.reduce([np.isnan(rows[sensor].to_numpy()) for sensor in sensors])
     found.add(empty & ~found.bad, "some_value", lambda at: ["no sensor has a value"] * len(at))
     _check_order(rows[~found.bad], dict(latest or {}), found)
@@ -388,8 +391,22 @@ def _runs_ahead(time: pd.Timestamp, following: pd.Timestamp) -> str:
 
 
 def _pause(pause: pd.Timedelta) -> str:
-    whole = pause.round("ms").to_pytimedelta()
-    return format_duration(whole) if whole else f"{pause.value // 1000} µs"
+    """Write a pause with its two largest units: ``23 h 45 min``."""
+    units = (
+        (86_400_000_000, "d"),
+        (3_600_000_000, "h"),
+        (60_000_000, "min"),
+        (1_000_000, "s"),
+        (1000, "ms"),
+        (1, "µs"),
+    )
+    left = round(pause / pd.Timedelta(1, "us"))
+    parts = []
+    for size, unit in units:
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])
 
 
 def _put_aside(batch: Batch, found: pd.DataFrame) -> pd.DataFrame:

@@ -67,9 +67,9 @@ def read_times(text: pd.Series[str], *, form: str | None, zone: str | None) -> t
 
 
 def require_readable(
-    text: pd.Series[str], times: pd.Series[Any], *, form: str | None, zone: str | None, file: str
+    text: pd.Series[str], is_fine: pd.Series[bool], *, form: str | None, zone: str | None, file: str
 ) -> None:
-    """Refuse a file of whose times not one can be read: that is a wrong option, not a bad row.
+    """Refuse a file of whose first times not one is fine: that is a wrong option, not a bad row.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def require_readable(
         Naming the file, an example, and the option that would read it.
     """
     given = text[text.notna() & (text.str.strip() != "")]
-    if len(given) == 0 or times.notna().any():
+    if len(given) == 0 or is_fine.any():
         return
     example = str(given.iloc[0])
     if zone is None and form not in EPOCHS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -65,6 +66,9 @@ class CsvFolder(Source):
     fault_column: str | None = Field(None, description="column that is not 0 (or is true, yes) inside a fault")
     fault_kind_column: str | None = Field(None, description="column that names the kind of fault")
     fault_kind: str = Field("labelled", description="kind of all faults where no column names it")
+    shuffled: bool = Field(
+        False, description="whether rows do not follow each other in time: each file is then read whole and sorted"
+    )
     chunk_rows: int = Field(500_000, ge=1, description="most rows in memory at once")
 
     @field_validator("regimes", mode="before")
@@ -209,8 +213,14 @@ class CsvFolder(Source):
         for file, has in headers.items():
             shown = _shown(file, folder)
             wanted = [column for column in dict.fromkeys([*sensors.values(), *self._others()]) if column in has]
-            for chunk in chunks(file, self._layout, wanted, self.chunk_rows, shown):
+            at_once = sys.maxsize if self.shuffled else self.chunk_rows
+            for place, chunk in enumerate(chunks(file, self._layout, wanted, at_once, shown)):
+                if self.time_column and place == 0:
+                    self._require_readable_times(chunk, shown)
                 frame, kind = self._frame(chunk, shown, sensors, clock)
+                if self.shuffled:
+                    frame = frame.sort_values("_utc", kind="stable")
+                    kind = kind.loc[frame.index]
                 times = frame["_utc"]
                 faults = span.overlapping(runs.add(frame["asset_id"], times, kind))
                 rows = frame[span.holds(times)].drop(columns="_utc").reset_index(drop=True)
@@ -242,7 +252,6 @@ class CsvFolder(Source):
         else:
             text = raw[str(self.time_column)]
             utc, unclear = read_times(text, form=self.time_format, zone=self.time_zone)
-            require_readable(text, utc, form=self.time_format, zone=self.time_zone, file=shown)
             columns["timestamp"] = _times_or_text(utc, text)
             defects = defects.where(defects != "", unclear)
         for sensor, column in sensors.items():
@@ -256,6 +265,13 @@ class CsvFolder(Source):
         if (defects != "").any():
             columns["defect"] = defects
         return pd.DataFrame(columns), self._fault_kind(raw, shown)
+
+    def _require_readable_times(self, chunk: Chunk, shown: str) -> None:
+        """Refuse a file whose first times are all unreadable; later ones are single rows' mistakes."""
+        text = chunk.rows[str(self.time_column)][chunk.defects == ""].head(10_000)
+        utc, unclear = read_times(text, form=self.time_format, zone=self.time_zone)
+        is_fine = utc.notna() | unclear.str.contains("the clocks change", regex=False)
+        require_readable(text, is_fine, form=self.time_format, zone=self.time_zone, file=shown)
 
     def _fault_kind(self, raw: pd.DataFrame, shown: str) -> pd.Series[str]:
         """Return the kind of fault that each row lies in; empty outside faults."""
