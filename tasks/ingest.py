@@ -89,9 +89,12 @@ def _deliveries(space: Workspace, start: datetime | None, end: datetime | None) 
     """Read and clean batch by batch, gathered into deliveries."""
     delivery = Delivery()
     source = sources.build(space.plant.source)
+    origin, latest = "", dict[str, pd.Timestamp]()
     for batch in source.read(space.plant, start, end):
         _log.debug("reading %s", batch.origin)
-        parsed = cleaning.parse(batch, space.plant)
+        # One file may come in several batches; its order is checked through all of them.
+        parsed = cleaning.parse(batch, space.plant, latest if batch.origin == origin else None)
+        origin, latest = batch.origin, parsed.latest
         origin_id = _batch_id(space, batch)
         delivery.kept.append(parsed.rows.assign(batch_id=origin_id, origin=batch.origin))
         delivery.aside.append(parsed.rejected.assign(batch_id=origin_id, origin=batch.origin))
@@ -112,7 +115,8 @@ def _batch_id(space: Workspace, batch: Batch) -> str:
 
 def _store(space: Workspace, delivery: Delivery, now: datetime, number: int, tally: Tally) -> None:
     """Check one delivery against the promises and write quarantine, readings and faults, each exactly once."""
-    rows = pd.concat(delivery.kept, ignore_index=True)
+    # Files may come in any order: within each, order was checked when it was read.
+    rows = pd.concat(delivery.kept).sort_values(["asset_id", "timestamp"], kind="stable", ignore_index=True)
     kept, broken, failures = _keep_promises(space, rows, space.reports / "data_docs" / f"readings_{number + 1}")
     aside = _quarantine(pd.concat([*delivery.aside, broken], ignore_index=True), now)
     if not failures and len(kept) + len(aside) != delivery.rows:

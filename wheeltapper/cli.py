@@ -43,6 +43,10 @@ store_app = typer.Typer(help="Look after the tables.", no_args_is_help=True)
 app.add_typer(store_app, name="store")
 
 out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
+for _console in (out, err):
+    # In a pipe or a log there is no edge to wrap at.
+    if not _console.is_terminal:
+        _console.width = 160
 
 PlantArgument = Annotated[
     str, typer.Argument(metavar="PLANT", help="A plant's name in conf/, or the path of its YAML file.")

@@ -34,18 +34,16 @@ def show_run(out: Console, space: Workspace, found: dict[str, Any]) -> None:
 
 def show_leaderboard(out: Console, judged: dict[str, Any]) -> None:
     """Show the leaderboard, baselines on top."""
-    table = Table(
-        title=f"Leaderboard · ranked by {judged['ranked_by']}", title_justify="left", box=None, pad_edge=False
-    )
-    table.add_column("candidate", no_wrap=True)
-    for header in ("faults found", "delay", "false alarms /week", "cost /asset-week", "VUS-PR", "random"):
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left")
+    table.add_column("", no_wrap=True)
+    for header in ("found", "delay", "false alarms/week", "cost/asset-week", "VUS-PR (random)"):
         table.add_column(header, justify="right", no_wrap=True)
-    was_baseline = True
-    for row in judged["leaderboard"]:
-        if was_baseline and not row["is_baseline"]:
-            table.add_section()
-        was_baseline = row["is_baseline"]
-        table.add_row(*_cells(row), style=_style(row, judged))
+    for is_baseline, heading in ((True, "baselines"), (False, "candidates")):
+        table.add_row(f"[italic]{heading}[/]")
+        for row in judged["leaderboard"]:
+            if row["is_baseline"] == is_baseline:
+                table.add_row(*_cells(row), style=_style(row, judged))
+    out.print(f"[bold]Leaderboard[/] of the validate part, by {judged['ranked_by']}")
     out.print(table)
     for note in judged["notes"]:
         out.print(f"[yellow]{escape(note)}[/]")
@@ -59,23 +57,25 @@ def _style(row: dict[str, Any], judged: dict[str, Any]) -> str:
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    name = f"{row['candidate']} (baseline)" if row["is_baseline"] else row["candidate"]
-    found = f"{row['found']} of {row['faults']}" if row["faults"] else "–"
-    low, high = row["false_alarms_per_asset_week_low"], row["false_alarms_per_asset_week_high"]
-    rate = row["false_alarms_per_asset_week"]
+    delay = row["delay_minutes_median"]
+    random = _number(row["vus_pr_random"], "{:.2f}")
     return [
-        escape(name),
-        found,
-        _number(row["delay_minutes_median"], "{:.3g} min"),
-        "–"
-        if rate is None
-        else f"{rate:.2f} ({low:.2f}–{high:.2f})"
-        if high < 100
-        else f"{rate:.0f} ({low:.0f}–{high:.0f})",
+        f"  {escape(row['candidate'])}",
+        f"{row['found']} of {row['faults']}" if row["faults"] else "–",
+        "–" if delay is None else f"{delay:.0f} min" if delay >= 10 else f"{delay * 60:.0f} s",
+        _rate(row),
         _number(row["cost_per_asset_week"], "{:,.0f} " + row["currency"]),
-        _number(row["vus_pr"], "{:.2f}"),
-        _number(row["vus_pr_random"], "{:.2f}"),
+        "–" if row["vus_pr"] is None else f"{row['vus_pr']:.2f} ({random})",
     ]
+
+
+def _rate(row: dict[str, Any]) -> str:
+    """Write false alarms per asset and week with their 95 % interval."""
+    rate, low, high = (row[f"false_alarms_per_asset_week{end}"] for end in ("", "_low", "_high"))
+    if rate is None:
+        return "–"
+    form = "{:.0f}" if high >= 100 else "{:.1f}"
+    return f"{form.format(rate)} ({form.format(low)}–{form.format(high)})"
 
 
 def _number(value: float | None, form: str) -> str:
@@ -93,8 +93,8 @@ def show_verdict(out: Console, judged: dict[str, Any]) -> None:
     for row in own:
         cells = _cells(row)
         out.print(
-            f"         On the test part, looked at once: {cells[1]} faults found, {cells[3]} false alarms per asset-week, "
-            f"{cells[4]} per asset-week."
+            f"         On the test part, looked at once: {cells[1]} faults found, {cells[3]} false alarms "
+            f"and {cells[4]} per asset-week."
         )
     out.print()
 
@@ -130,9 +130,8 @@ def show_ledger(out: Console, entries: pd.DataFrame, breaks: list[str]) -> None:
         out.print("nothing has been decided yet")
     for row in entries.itertuples():
         version = f" version {row.version}" if row.version else ""
-        out.print(
-            f"[bold]{row.sequence:>3}[/]  {row.time:%Y-%m-%d %H:%M}  [bold]{row.verdict}[/]{version}  by {escape(str(row.actor))}"
-        )
+        when = f"{row.time:%Y-%m-%d %H:%M}"
+        out.print(f"[bold]{row.sequence:>3}[/]  {when}  [bold]{row.verdict}[/]{version}  by {escape(str(row.actor))}")
         for reason in str(row.reason).split("; "):
             out.print(f"     {escape(_capital(reason))}")
         out.print(f"     [dim]bundle {row.bundle[:12] or 'none'}, run {escape(str(row.run))}, entry {row.hash[:12]}[/]")
@@ -164,9 +163,8 @@ def check_source(plant: Plant) -> dict[str, Any]:
 
 def show_check(out: Console, found: dict[str, Any]) -> None:
     """Show what is in a source."""
-    out.print(
-        f"[bold]{found['plant']}[/]: {found['rows']:,} readings of {len(found['assets'])} assets, {found['first']} to {found['last']}"
-    )
+    span = f"{found['first']} to {found['last']}"
+    out.print(f"[bold]{found['plant']}[/]: {found['rows']:,} readings of {len(found['assets'])} assets, {span}")
     step = found["step_seconds"]
     out.print(f"usual step {step:g} s, {found['gap_count']} gaps" if step else "there are not two readings in a row")
     out.print(f"{found['faults']} known faults")

@@ -247,7 +247,9 @@ class Registry:
             text = document if isinstance(document, str) else json.dumps(document, indent=2, ensure_ascii=False)
             self._ask("log_text", run_id, text, name)
         if datasets:
-            self._ask("log_inputs", run_id, datasets=[dataset_input(one) for one in datasets])
+            # MLflow looks for a data set and then inserts it: candidates of one training that do so at once collide.
+            with self._locked():
+                self._ask("log_inputs", run_id, datasets=[dataset_input(one) for one in datasets])
 
     def _log_values(
         self, run: Any, params: Mapping[str, Any], metrics: Mapping[str, float], tags: Mapping[str, str]

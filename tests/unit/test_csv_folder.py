@@ -134,7 +134,7 @@ def test_chunks_lose_nothing(tmp_path, chunk_rows):
 
 @pytest.mark.parametrize("chunk_rows", [1, 2, 3, 100])
 def test_flagged_rows_become_whole_faults(tmp_path, chunk_rows):
-    """Consecutive flags are one fault, also across chunks; it ends one step after its last reading."""
+    """Consecutive flags are one fault, also across chunks; it ends with its last flagged reading."""
     flags = "0110011"
     body = "".join(f"2026-01-05 00:0{at},1,2,{flag}\n" for at, flag in enumerate(flags))
     write(tmp_path, a="time,flow,temp,bad\n" + body, b=HEAD + "2026-01-05 00:00,1,2\n")
@@ -142,7 +142,7 @@ def test_flagged_rows_become_whole_faults(tmp_path, chunk_rows):
     faults = pd.concat([batch.faults for batch in read], ignore_index=True)
     assert faults["asset_id"].tolist() == ["a", "a"]
     assert faults["start"].tolist() == [minute(1), minute(5)]
-    assert faults["end"].tolist() == [minute(3), minute(7)]
+    assert faults["end"].tolist() == [minute(2), minute(6)]
     assert faults["kind"].tolist() == ["labelled", "labelled"]
 
 
@@ -158,9 +158,9 @@ def test_faults_of_interleaved_assets_and_kinds_are_told_apart(tmp_path):
     (batch,) = batches(tmp_path, asset_column="who", fault_column="bad", fault_kind_column="what")
     found = {(f.asset_id, f.kind): (f.start, f.end) for f in batch.faults.itertuples()}
     assert found == {
-        ("p", "leak"): (minute(0), minute(2)),
-        ("p", "worn"): (minute(2), minute(3)),
-        ("q", "labelled"): (minute(1), minute(2)),
+        ("p", "leak"): (minute(0), minute(1)),
+        ("p", "worn"): (minute(2), minute(2)),
+        ("q", "labelled"): (minute(1), minute(1)),
     }
 
 
@@ -170,7 +170,7 @@ def test_a_fault_goes_on_in_the_assets_next_file(tmp_path):
     write(tmp_path, a=head + "2026-01-05 00:00,1,2,p,1\n", b=head + "2026-01-05 00:01,1,2,p,1\n")
     read = batches(tmp_path, asset_column="who", fault_column="bad")
     (fault,) = pd.concat([batch.faults for batch in read]).itertuples()
-    assert (fault.start, fault.end) == (minute(0), minute(2))
+    assert (fault.start, fault.end) == (minute(0), minute(1))
 
 
 def test_a_strange_flag_is_refused(tmp_path):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -19,15 +18,12 @@ class _Run:
     kind: str
     start: pd.Timestamp
     last: pd.Timestamp
-    until: pd.Timestamp | None = None
-    """The reading after it, if there is one."""
 
 
 class FlaggedRuns:
     """Folds flags into faults, chunk after chunk: a fault that crosses chunks comes out whole."""
 
-    def __init__(self, step: timedelta) -> None:
-        self._step = step
+    def __init__(self) -> None:
         self._open: dict[str, _Run] = {}
 
     def add(self, asset_id: pd.Series[str], times: pd.Series[pd.Timestamp], kind: pd.Series[str]) -> pd.DataFrame:
@@ -46,13 +42,13 @@ class FlaggedRuns:
             asset_id=("asset_id", "first"), kind=("kind", "first"), start=("time", "min"), last=("time", "max")
         )
         ended = [self._follow(_Run(*run)) for run in runs.itertuples(index=False, name=None)]
-        return _as_table([run for run in ended if run is not None], self._step)
+        return _as_table([run for run in ended if run is not None])
 
     def finish(self) -> pd.DataFrame:
         """Return the faults that still run where the readings end."""
         left = list(self._open.values())
         self._open = {}
-        return _as_table(left, self._step)
+        return _as_table(left)
 
     def _follow(self, run: _Run) -> _Run | None:
         """Lengthen the asset's open fault by this run, or replace it and return it if it has ended."""
@@ -63,12 +59,12 @@ class FlaggedRuns:
             return None
         if run.kind:
             self._open[run.asset_id] = run
-        return before and replace(before, until=run.start)
+        return before
 
 
-def _as_table(runs: Iterable[_Run], step: timedelta) -> pd.DataFrame:
-    """Write faults as rows of `tables.FAULTS`; labels say that, not how bad, so severity is 1."""
-    found = [(run.asset_id, run.start, _end(run, step), run.kind, 1.0, "imported") for run in runs]
+def _as_table(runs: Iterable[_Run]) -> pd.DataFrame:
+    """Write faults as rows of `tables.FAULTS`, ending with their last flagged reading; labels say that, not how bad, so severity is 1."""
+    found = [(run.asset_id, run.start, run.last, run.kind, 1.0, "imported") for run in runs]
     if not found:
         return tables.FAULTS.empty()
     frame = pd.DataFrame(found, columns=tables.FAULTS.names())
@@ -78,8 +74,3 @@ def _as_table(runs: Iterable[_Run], step: timedelta) -> pd.DataFrame:
     frame = frame.sort_values(["asset_id", "start", "end"], kind="stable")
     return tables.FAULTS.check(frame.drop_duplicates(["asset_id", "start", "kind"], keep="last"))
 
-
-def _end(run: _Run, step: timedelta) -> pd.Timestamp:
-    """Return the instant before which the fault's readings lie: one step after the last, or the next reading."""
-    end = run.last + step
-    return end if run.until is None or run.until <= run.last else min(end, run.until)

@@ -119,9 +119,8 @@ class CsvFolder(Source):
     def read(self, plant: Plant, start: datetime | None = None, end: datetime | None = None) -> Iterator[Batch]:
         """Yield the files' rows from ``start`` (inclusive) to ``end`` (exclusive); see `Source.read`.
 
-        A fault comes with the batch in which it ends, whole, if it overlaps the span; it ends one step after its
-        last flagged reading (or with the next one, if that comes sooner). Rows whose time cannot
-        be read are in every span.
+        A fault comes with the batch in which it ends, whole, if it overlaps the span; it ends with its last flagged
+        reading. Rows whose time cannot be read are in every span.
 
         Raises
         ------
@@ -207,7 +206,7 @@ class CsvFolder(Source):
         self, plant: Plant, folder: Path, headers: dict[Path, list[str]], sensors: dict[str, str], span: _Span
     ) -> Iterator[Batch]:
         """Walk through the files chunk by chunk; the last batch waits for the faults that end with the readings."""
-        runs = FlaggedRuns(plant.asset_type.step)
+        runs = FlaggedRuns()
         clock = _Clock(self.first, plant) if self.first else None
         held: Batch | None = None
         for file, has in headers.items():
