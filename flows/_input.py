@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -15,3 +16,10 @@ End = Annotated[datetime | None, Field(description="First instant to leave out (
 def clock() -> datetime:
     """Return the present: the only place where flows look at a clock."""
     return datetime.now(UTC)
+
+
+def run_name() -> str:
+    """Name a run by its flow and its plant, as Prefect asks for it: ``watch pump_station``, also for a plant's path."""
+    from prefect.runtime import flow_run
+
+    return f"{flow_run.flow_name} {Path(flow_run.parameters['plant']).stem}"

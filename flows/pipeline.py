@@ -6,7 +6,8 @@ from typing import Any
 
 from prefect import flow
 
-from flows._input import End, PlantName, Start, clock
+from flows._alone import alone
+from flows._input import End, PlantName, Start, clock, run_name
 from flows.featurize import featurize
 from flows.ingest import ingest
 from flows.score import score
@@ -14,9 +15,10 @@ from flows.train import train
 from tasks.report import write_report
 
 
-@flow(name="pipeline", flow_run_name="pipeline {plant}")
+@flow(name="pipeline", flow_run_name=run_name)
+@alone
 def pipeline(plant: PlantName, start: Start = None, end: End = None) -> dict[str, Any]:
-    """Readings go in; a promoted, explained, tracked model and its alarms come out."""
+    """Turn readings into a promoted, explained, tracked model and its alarms."""
     taken = ingest(plant, start, end)
     featurize(plant, start, end)
     trained = train(plant)

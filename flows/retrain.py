@@ -6,12 +6,14 @@ from typing import Any
 
 from prefect import flow
 
-from flows._input import PlantName
+from flows._alone import alone
+from flows._input import PlantName, run_name
 from flows.evaluate import evaluate
 from flows.train import train
 
 
-@flow(name="retrain", flow_run_name="retrain {plant}")
+@flow(name="retrain", flow_run_name=run_name)
+@alone
 def retrain(plant: PlantName) -> dict[str, Any]:
     """Train again if the champion needs it."""
     health = evaluate(plant)

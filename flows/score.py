@@ -6,11 +6,13 @@ from typing import Any
 
 from prefect import flow
 
-from flows._input import PlantName
+from flows._alone import alone
+from flows._input import PlantName, run_name
 from tasks.score import score_windows
 
 
-@flow(name="score", flow_run_name="score {plant}")
+@flow(name="score", flow_run_name=run_name)
+@alone
 def score(plant: PlantName) -> dict[str, Any]:
     """Score the newest windows with the champion, and with the challenger in its shadow."""
     return score_windows(plant)

@@ -25,7 +25,7 @@ NEW_SHARE = 0.5
 
 @task(name="evaluate champion", **DEFAULTS)
 def evaluate_champion(plant: str, now: datetime) -> dict[str, Any]:
-    """Return ``keep`` or ``retrain`` with reasons, and the champion's judgement on what it has scored since training."""
+    """Return ``keep`` or ``retrain`` with reasons, and how the champion did on what it scored since training."""
     space = Workspace.open(plant)
     champion = live_bundle(space)
     if champion is None:
@@ -40,7 +40,7 @@ def evaluate_champion(plant: str, now: datetime) -> dict[str, Any]:
     reasons = []
     judgement = None
     if len(scores):
-        judgement = judge_scores(space, "champion", "test", scores, space.store.read(tables.FAULTS))
+        judgement = judge_scores(space, "champion", "live", scores, space.store.read(tables.FAULTS))
         budget = gates.keeps_budget(judgement, space.plant.alarm_budget)
         if budget.passed is False:
             reasons.append(f"the alarm budget is not kept: {budget.reason}")

@@ -27,9 +27,11 @@ def compute_features(plant: str, start: datetime | None, end: datetime | None) -
     space = Workspace.open(plant)
     plan = FeaturePlan.of(space.plant)
     source = space.store.ref(tables.READINGS)
-    if start is not None and not _follows(space, plan):
+    if not _follows(space, plan):
         start = end = None
     before = pd.Timestamp(start) - plan.needed_before if start is not None else None
+    # A reading is part of the windows that end after it, too: those that begin in the span belong to it.
+    end = pd.Timestamp(end) + plan.needed_before if end is not None else None
     readings = space.store.read(tables.READINGS, start=before, end=end)
     if readings.empty:
         raise DataError(f"{space.plant.name} has no readings in this span. Run: wheeltapper ingest {space.plant.name}")
@@ -41,12 +43,12 @@ def compute_features(plant: str, start: datetime | None, end: datetime | None) -
     findings = promises.check(rows, list(plan.columns), space.reports / "data_docs" / "features")
     if not findings.ok:
         raise DataError(f"{space.plant.name}: {'; '.join(findings.failures)}")
+    # Readings may return to what they were before, so the name says what the rows follow; equal rows change nothing.
+    name = f"features:{source.digest}:{plan.hash}:{start}:{end}:after {space.store.version(tables.FEATURES)}"
     if start is None and end is None:
-        ref = space.store.overwrite(tables.FEATURES, rows, txn=f"features:{source.digest}:{plan.hash}")
+        ref = space.store.overwrite(tables.FEATURES, rows, txn=name)
     else:
-        gone = _gone(space, rows, start, end)
-        name = f"features:{source.digest}:{plan.hash}:{start}:{end}"
-        ref = space.store.upsert(tables.FEATURES, rows, txn=name, drop=gone)
+        ref = space.store.upsert(tables.FEATURES, rows, txn=name, drop=_gone(space, rows, start, end))
     _log.info(
         "%s windows with %d features, %s usable", f"{len(rows):,}", len(plan.columns), f"{rows['usable'].mean():.0%}"
     )
@@ -73,8 +75,8 @@ def _nothing_usable(space: Workspace, rows: pd.DataFrame) -> str:
     name, windows = space.plant.name, space.plant.windows
     if rows.empty:
         return (
-            f"{name}: no window of {windows.rows} readings fits between the gaps (a pause above {space.plant.max_gap} is "
-            "a gap). Lower windows.rows, or raise windows.max_gap in the plant's YAML."
+            f"{name}: no window of {windows.rows} readings fits between the gaps (a pause above "
+            f"{space.plant.max_gap} is one). Lower windows.rows, or raise windows.max_gap in the plant's YAML."
         )
     reasons = rows["why_not"].value_counts().head(3).to_dict()
     return f"{name}: not one of {len(rows)} windows is usable: {reasons}."

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from prefect import task
 
 from expectations import readings as promises
 from tasks import RETRIED
-from wheeltapper import sources, tables
-from wheeltapper.errors import DataError
+from wheeltapper import faultpoints, sources, tables
+from wheeltapper.errors import DataError, SourceError
 from wheeltapper.features import cleaning
 from wheeltapper.sources import Batch
 from wheeltapper.workspace import Workspace
@@ -25,6 +26,9 @@ _log = logging.getLogger("wheeltapper.ingest")
 
 DELIVERY_ROWS = 1_000_000
 """Batches are stored together up to about this many rows: fewer, larger commits at bounded memory."""
+
+PERSON = "person"
+"""Origin of faults that a person has confirmed: no source may take them away."""
 
 
 @dataclass
@@ -56,6 +60,30 @@ class Tally:
         return dict(sorted(self.reasons.items(), key=lambda one: (-one[1], one[0]))[:count])
 
 
+@dataclass
+class Truth:
+    """What the source knows about faults, and the time of each asset that it speaks of."""
+
+    faults: list[pd.DataFrame] = field(default_factory=list)
+    spans: list[pd.DataFrame] = field(default_factory=list)
+
+    def add(self, delivery: Delivery) -> None:
+        """Take in one delivery."""
+        self.faults += [faults for faults in delivery.faults if len(faults)]
+        self.spans += [rows.groupby("asset_id")["timestamp"].agg(["min", "max"]) for rows in delivery.kept]
+
+    def known(self) -> pd.DataFrame:
+        """Return all faults; one that was cut between two batches comes whole with the later one."""
+        if not self.faults:
+            return tables.FAULTS.empty()
+        together = pd.concat(self.faults, ignore_index=True)
+        return together.drop_duplicates(list(tables.FAULTS.key), keep="last")
+
+    def span(self) -> pd.DataFrame:
+        """Return first and last timestamp of each asset."""
+        return pd.concat(self.spans).groupby(level=0).agg({"min": "min", "max": "max"})
+
+
 @task(name="ingest readings", **RETRIED)
 def ingest_readings(plant: str, start: datetime | None, end: datetime | None, now: datetime) -> dict[str, object]:
     """Read, check and store; return what came and where it is.
@@ -67,16 +95,22 @@ def ingest_readings(plant: str, start: datetime | None, end: datetime | None, no
     """
     space = Workspace.open(plant)
     tally = Tally()
+    truth = Truth()
     for number, delivery in enumerate(_deliveries(space, start, end)):
         _store(space, delivery, now, number, tally)
+        truth.add(delivery)
     if not tally.rows:
-        raise DataError(f"{space.plant.name}: the source has no readings between {start} and {end}.")
+        raise SourceError(
+            f"{space.plant.name}: the source has no readings from {start or 'the beginning'} to {end or 'the end'}. "
+            f"Look at what it has: wheeltapper check {space.plant.name}"
+        )
     if tally.quarantined == tally.rows:
         why = "; ".join(f"{reason} ({count:,} rows)" for reason, count in tally.most(3).items())
         raise DataError(
             f"{space.plant.name}: all {tally.rows:,} rows were rejected and are in quarantine. Most often: {why}. "
             "Check limits, columns and time settings in the plant's YAML."
         )
+    _store_faults(space, truth)
     kept = tally.rows - tally.quarantined
     _log.info("%s readings kept, %s put aside", f"{kept:,}", f"{tally.quarantined:,}")
     for reason, count in tally.most(3).items():
@@ -121,20 +155,34 @@ def _store(space: Workspace, delivery: Delivery, now: datetime, number: int, tal
     aside = _quarantine(pd.concat([*delivery.aside, broken], ignore_index=True), now)
     if not failures and len(kept) + len(aside) != delivery.rows:
         raise DataError(f"{delivery.rows} rows came, {len(kept)} were kept and {len(aside)} put aside: some are lost")
+    # A file may return to what it was before, so a write's name says what it follows; equal rows change nothing.
     name = _digest(*sorted({*rows["batch_id"], *aside["batch_id"]}))
     if len(aside):
-        space.store.append(tables.QUARANTINE, aside, txn=f"quarantine:{name}")
+        after = space.store.version(tables.QUARANTINE)
+        space.store.upsert(tables.QUARANTINE, aside, txn=f"quarantine:{name}:after {after}")
     tally.add(delivery.rows, aside)
     if failures:
         raise DataError(f"{space.plant.name}: {'; '.join(failures)}")
-    if kept.empty:
-        return
+    faultpoints.hit("ingest.after_quarantine")
     readings = kept.drop(columns="row").assign(ingested_at=pd.Timestamp(now))
     gone = _no_longer_kept(space, aside, readings)
-    space.store.upsert(tables.READINGS, readings, txn=f"readings:{name}", drop=gone)
-    faults = pd.concat(delivery.faults, ignore_index=True)
-    if len(faults):
-        space.store.upsert(tables.FAULTS, faults, txn=f"faults:{name}")
+    after = space.store.version(tables.READINGS)
+    space.store.upsert(tables.READINGS, readings, txn=f"readings:{name}:after {after}", drop=gone)
+
+
+def _store_faults(space: Workspace, truth: Truth) -> None:
+    """Write what the source knows about faults; what it no longer says of the same time was corrected away."""
+    faults = tables.FAULTS.check(truth.known())
+    key = list(tables.FAULTS.key)
+    stored = space.store.read(tables.FAULTS)
+    own = truth.span().reindex(stored["asset_id"])
+    touched = (stored["start"].array <= own["max"].array) & (stored["end"].array >= own["min"].array)
+    spoken_of = stored[np.asarray(touched, dtype=bool) & (stored["origin"] != PERSON).to_numpy()]
+    both = spoken_of[key].merge(faults[key], on=key, how="left", indicator=True)
+    gone = both.loc[both["_merge"] == "left_only", key]
+    name = _digest(faults.to_json(orient="records", date_format="iso", double_precision=15))
+    after = space.store.version(tables.FAULTS)
+    space.store.upsert(tables.FAULTS, faults, txn=f"faults:{name}:after {after}", drop=gone if len(gone) else None)
 
 
 def _keep_promises(space: Workspace, rows: pd.DataFrame, docs: Path) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:

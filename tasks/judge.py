@@ -13,8 +13,9 @@ from prefect.artifacts import create_table_artifact
 from tasks import DEFAULTS
 from tasks._training import TrainingTable, training_table
 from tasks.train import judge_scores
-from wheeltapper import ledger, tables
+from wheeltapper import faultpoints, ledger, tables
 from wheeltapper.deciding import follow_ledger
+from wheeltapper.errors import RegistryError
 from wheeltapper.evaluation import gates, leaderboard
 from wheeltapper.evaluation.gates import Gate, Verdict
 from wheeltapper.evaluation.judgement import Judgement
@@ -41,12 +42,16 @@ def judge_candidates(
     if entry is None:
         decided = _decide(space, training, results)
         space.registry.log(training["run_id"], documents={JUDGED: decided}, tags={"verdict": decided["verdict"]})
+        faultpoints.hit("judge.after_document")
         entry = _put_on_record(space, training, decided, now)
+        faultpoints.hit("judge.after_ledger")
     space.registry.finish(training["run_id"])
     judged: dict[str, Any] = space.registry.document(training["run_id"], JUDGED)
+    live_bundle(space)  # one that was changed on the disk is refused by name before it becomes or stays champion
     follow_ledger(space)
+    space.clear_bundles()
     _show(space, judged)
-    _log.info("%s: %s", judged["verdict"], judged["reasons"][0])
+    _log.info("%s %s", judged["verdict"], judged["candidate"] or "")
     return judged | {
         "run": training["key"],
         "run_id": training["run_id"],
@@ -102,7 +107,10 @@ def _gates(
         gates.keeps_budget(judgement, space.plant.alarm_budget),
     ]
     if rival is not None:
-        asked += [gates.beats_champion(judgement, rival, seed=space.plant.seed)]
+        asked += [
+            gates.beats_champion(judgement, rival),
+            gates.surely_beats_champion(judgement, rival, seed=space.plant.seed),
+        ]
     return asked
 
 
@@ -141,6 +149,12 @@ def live_bundle(space: Workspace) -> Bundle | None:
     if entry is None:
         return None
     known = {version.bundle: version for version in space.registry.versions(space.plant.name, OBJECTIVE)}
+    if entry["bundle"] not in known:
+        raise RegistryError(
+            f"the ledger of {space.plant.name} says that bundle {entry['bundle'][:12]} (version {entry['version']}) is "
+            f"live, but the registry at {space.registry.tracking_uri} does not have it. Restore MLflow's database and "
+            "files, or delete WHEELTAPPER_HOME and start afresh."
+        )
     return bundles.read(space.registry.download(known[entry["bundle"]]), expected=entry["bundle"])
 
 

@@ -11,7 +11,7 @@ from prefect import task
 
 from tasks import DEFAULTS
 from tasks.judge import live_bundle
-from wheeltapper import tables
+from wheeltapper import faultpoints, tables
 from wheeltapper.errors import NoChampionError
 from wheeltapper.scoring import alarms, explanation
 from wheeltapper.scoring import bundle as bundles
@@ -56,10 +56,16 @@ def _score(space: Workspace, bundle: Bundle, role: str) -> tuple[int, int]:
     digest = space.store.digest(tables.FEATURES)
     stored = scores.drop(columns="window_start").assign(bundle=name, role=role, top_sensors="")
     stored["top_sensors"] = _top_sensors(stored, described)
-    space.store.upsert(tables.SCORES, stored, txn=f"scores:{name}:{role}:{digest}")
+    # Readings, roles and rules of alarms may all return to what they were, so the name says what the rows follow.
+    after = space.store.version(tables.SCORES)
+    vanished = _vanished(space, stored, name)
+    txn = f"scores:{name}:{role}:{digest}:after {after}"
+    space.store.upsert(tables.SCORES, stored, txn=txn, drop=vanished)
+    faultpoints.hit("score.after_scores")
     if role == CHAMPION:
         gone = _outdated(space, described, name)
-        space.store.upsert(tables.ALARMS, described, txn=f"alarms:{name}:{digest}", drop=gone)
+        after = space.store.version(tables.ALARMS)
+        space.store.upsert(tables.ALARMS, described, txn=f"alarms:{name}:{digest}:after {after}", drop=gone)
     return len(scores), len(described)
 
 
@@ -80,7 +86,7 @@ def _unlearnt(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
 
 def _describe(bundle: Bundle, folded: pd.DataFrame, features: pd.DataFrame, name: str) -> pd.DataFrame:
     """Give each alarm its name and its explanation."""
-    by_asset = {asset: rows for asset, rows in features[features["usable"]].groupby("asset_id")}
+    by_asset = dict(iter(features[features["usable"]].groupby("asset_id")))
     sentences, ranked = [], []
     for alarm in folded.itertuples():
         rows = by_asset[alarm.asset_id]
@@ -104,6 +110,14 @@ def _top_sensors(scores: pd.DataFrame, described: pd.DataFrame) -> pd.Series:
         inside = (scores["asset_id"] == alarm.asset_id) & scores["window_end"].between(alarm.opened_at, alarm.last_at)
         top[inside] = json.dumps(leading)
     return top
+
+
+def _vanished(space: Workspace, stored: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Find scores of this bundle whose windows are no longer there (their readings were corrected away)."""
+    key = list(tables.SCORES.key)
+    before = space.store.read(tables.SCORES, columns=key)
+    both = before[before["bundle"] == name].merge(stored[key], on=key, how="left", indicator=True)
+    return both.loc[both["_merge"] == "left_only", key]
 
 
 def _outdated(space: Workspace, described: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import platform
+import shutil
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -14,9 +15,8 @@ from prefect import task
 
 from tasks import DEFAULTS, _selftest
 from tasks._training import TrainingTable, training_table
-from wheeltapper import tables
+from wheeltapper import faultpoints, tables
 from wheeltapper.config import PlugIn
-from wheeltapper.detectors import baselines
 from wheeltapper.errors import StoreError
 from wheeltapper.evaluation.judgement import Judgement, judge
 from wheeltapper.features.mask import overlaps
@@ -26,7 +26,7 @@ from wheeltapper.reporting import figures, timeline
 from wheeltapper.reporting.curves import window_curves
 from wheeltapper.scoring import alarms
 from wheeltapper.scoring.bundle import Bundle
-from wheeltapper.scoring.candidate import fit_candidate, guard, spacing
+from wheeltapper.scoring.candidate import baselines_of, fit_candidate, guard, spacing
 from wheeltapper.store import Ref
 from wheeltapper.workspace import Workspace, labels
 
@@ -49,6 +49,7 @@ def open_training(plant: str) -> dict[str, Any]:
     digests = [refs[name]["digest"] for name in sorted(refs)]
     key = hashlib.sha256(json.dumps([space.plant.name, space.decides_by, *digests]).encode()).hexdigest()[:16]
     space.registry.prepare()
+    space.registry.end_others(key)
     settings = space.plant.model_dump(mode="json", include={"normalise", "parts", "models", "alarm_budget", "seed"})
     run_id = space.registry.parent_run(
         key,
@@ -56,8 +57,7 @@ def open_training(plant: str) -> dict[str, Any]:
         tags={"plant": space.plant.name, "wheeltapper.features": FeaturePlan.of(space.plant).hash},
         params=settings | {f"{name}_version": ref["version"] for name, ref in refs.items()},
     )
-    known = set(baselines())
-    named = labels((*(PlugIn(name=name) for name in sorted(known)), *space.plant.candidates))
+    named = labels((*baselines_of(space.plant), *space.plant.candidates))
     return {"key": key, "run_id": run_id, "refs": refs, "candidates": list(named)}
 
 
@@ -68,11 +68,26 @@ _LEARNT_FROM = {"readings": tables.READINGS, "features": tables.FEATURES, "fault
 def train_candidate(plant: str, training: dict[str, Any], label: str) -> dict[str, Any]:
     """Fit, calibrate and judge one candidate as one MLflow run; one that is finished already is only looked up."""
     space = Workspace.open(plant)
-    wanted = labels((*(PlugIn(name=name) for name in baselines()), *space.plant.candidates))[label]
+    wanted = labels((*baselines_of(space.plant), *space.plant.candidates))[label]
     run_id = space.registry.candidate_run(training["run_id"], f"{training['key']}:{label}", label)
     if space.registry.finished(run_id):
         _log.info("%s: trained before on the same data", label)
         return dict(space.registry.document(run_id, RESULT))
+    try:
+        return _train(space, training, label, wanted, run_id)
+    except Exception:
+        # Nobody is to find a run that seems to go on for ever; the next training takes both up again.
+        for failed in (run_id, training["run_id"]):
+            space.registry.finish(failed, "FAILED")
+        raise
+
+
+RESULT = "result.json"
+"""The document of a candidate's run that everything else is read back from."""
+
+
+def _train(space: Workspace, training: dict[str, Any], label: str, wanted: PlugIn, run_id: str) -> dict[str, Any]:
+    """Fit, calibrate and judge one candidate, and write everything down; the run is finished last."""
     _log.debug("training %s", label)
     table = training_table(space, training["refs"])
     bundle = fit_candidate(
@@ -82,11 +97,12 @@ def train_candidate(plant: str, training: dict[str, Any], label: str) -> dict[st
     judgement = judge_scores(space, label, "validate", scores, table.faults)
     tested = _selftest.run(space, bundle, Ref.from_dict(training["refs"]["readings"]), table)
     folder = space.bundles / training["key"] / label.replace(" ", "_").replace("/", "_")
+    shutil.rmtree(folder, ignore_errors=True)  # what a killed run left of an earlier attempt
     bundle_hash = bundle.write(folder)
     uri = space.registry.log_bundle(run_id, folder, list(bundle.plan.columns), _requirements(), _example(table, bundle))
     result = {
         "label": label,
-        "is_baseline": wanted.name in baselines(),
+        "is_baseline": wanted in baselines_of(space.plant),
         "run_id": run_id,
         "bundle": bundle_hash,
         "model_uri": uri,
@@ -96,17 +112,14 @@ def train_candidate(plant: str, training: dict[str, Any], label: str) -> dict[st
         "thresholds": bundle.calibration.threshold,
     }
     _write_down(space, run_id, wanted, result, scores, table, training)
+    faultpoints.hit("train.before_finish")
     space.registry.finish(run_id)
     _log.info("%s: %s", label, summary(judgement))
     return result
 
 
-RESULT = "result.json"
-"""The document of a candidate's run that everything else is read back from."""
-
-
 def judge_scores(
-    space: Workspace, label: str, part: Literal["validate", "test"], scores: pd.DataFrame, faults: pd.DataFrame
+    space: Workspace, label: str, part: Literal["validate", "test", "live"], scores: pd.DataFrame, faults: pd.DataFrame
 ) -> Judgement:
     """Fold scores into alarms and judge both."""
     plant = space.plant
@@ -165,11 +178,16 @@ def _example(table: TrainingTable, bundle: Bundle) -> pd.DataFrame:
 
 
 def _curves(scores: pd.DataFrame, faults: pd.DataFrame) -> dict[str, Any]:
-    """Return ROC and precision-recall curves of the validate part, or nothing where there is only one class."""
-    truth = overlaps(scores.assign(window_start=scores["window_end"]), faults).to_numpy()
-    if truth.all() or not truth.any():
+    """Return ROC and precision-recall curves over the assets that have faults in this part, as VUS is averaged.
+
+    Empty where there is only one class.
+    """
+    truth = overlaps(scores.assign(window_start=scores["window_end"]), faults)
+    seen = truth.groupby(scores["asset_id"]).transform("any")
+    judged = truth[seen].to_numpy()
+    if judged.all() or not judged.any():
         return {}
-    return dict(window_curves(truth, scores["score"].to_numpy()))
+    return dict(window_curves(judged, scores.loc[seen, "score"].to_numpy()))
 
 
 def _write_down(

@@ -38,9 +38,21 @@ def load_module(folder: str, name: str) -> ModuleType:
     """
     found = names(folder)
     if name not in found:
-        kind = Path(folder).name.rstrip("s").replace("set", "feature set")
-        raise ConfigError(f"no {kind} named '{name}'; found {found}.{near_miss(name, found)}")
+        raise ConfigError(f"no {_kind(folder)} named '{name}'; found {found}.{near_miss(name, found)}")
     return importlib.import_module(f"wheeltapper.{folder.replace('/', '.')}.{name}")
+
+
+def _kind(folder: str) -> str:
+    """Say what a folder holds: ``features/sets`` holds feature sets, ``assets`` asset types."""
+    return {"assets": "asset type", "features/sets": "feature set"}.get(folder, Path(folder).name.removesuffix("s"))
+
+
+def door(module: str) -> ModuleType:
+    """Import the module that builds plug-ins of one folder, for callers that may not know it beforehand.
+
+    Configuration lies below everything, yet it must refuse a wrong option of a detector before work begins.
+    """
+    return importlib.import_module(f"wheeltapper.{module}")
 
 
 def load_class(folder: str, name: str, base: type[T]) -> type[T]:

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -68,20 +68,26 @@ def main() -> None:
     if not debug:
         warnings.simplefilter("ignore")
     try:
-        app(standalone_mode=False)
+        # Typer does not raise here: it returns the code of typer.Exit, and makes one of Ctrl-C.
+        code = app(standalone_mode=False)
     except WheeltapperError as error:
         err.print(f"[bold red]wheeltapper:[/] {escape(str(error))}")
         sys.exit(error.exit_code)
-    except typer.Exit as ending:
-        sys.exit(ending.exit_code)
-    except KeyboardInterrupt:
-        err.print("\nstopped; run the same command again to go on where it stopped.")
-        sys.exit(3)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _CONTROL_C
     except Exception as error:
         _end_unexpectedly(error, debug)
+    if code == _CONTROL_C:
+        err.print("\nstopped; run the same command again to go on where it stopped.")
+        sys.exit(3)
+    if code:
+        sys.exit(code)
 
 
-def _end_unexpectedly(error: Exception, debug: bool) -> None:
+_CONTROL_C = 130
+
+
+def _end_unexpectedly(error: Exception, debug: bool) -> NoReturn:
     """Tell wrong use from a failure; a failure's traceback goes to a file."""
     show = getattr(error, "format_message", None)
     if show is not None:
@@ -104,7 +110,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback has answered before
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
@@ -156,6 +162,14 @@ def score(plant: PlantArgument) -> None:
     """Score the newest windows with the champion and raise alarms."""
     found = _flow("score", plant)
     out.print(f"{found['scored']:,} windows scored, {found['alarms']} alarms.")
+
+
+@app.command()
+def watch(plant: PlantArgument) -> None:
+    """Take in the readings that are new, score them and raise alarms: what a schedule does every hour."""
+    found = _flow("watch", plant)
+    kept, scored = found["ingest"]["counts"]["kept"], found["score"]
+    out.print(f"{kept:,} readings looked at, {scored['scored']:,} windows scored, {scored['alarms']} alarms.")
 
 
 @app.command()
@@ -250,7 +264,7 @@ def _progress(title: str) -> Iterator[Callable[[str], None]]:
         handler = _Lines(say)
         log.addHandler(handler)
         try:
-            yield lambda text: status.update(text)
+            yield status.update
         finally:
             log.removeHandler(handler)
     out.print()
@@ -399,9 +413,8 @@ def promote(plant: PlantArgument, objective: ObjectiveArgument = "detect", to: T
     from wheeltapper.deciding import promote as decide
 
     entry = decide(_open(plant), objective, to, actor=getpass.getuser(), now=datetime.now(UTC))
-    out.print(
-        f"version {entry['version']} is champion now (ledger entry {entry['sequence']}). Next: wheeltapper score {plant}"
-    )
+    done = f"version {entry['version']} is champion now (ledger entry {entry['sequence']})."
+    out.print(f"{done} Next: wheeltapper score {plant}")
 
 
 @app.command()
@@ -424,12 +437,12 @@ def up(
 ) -> None:
     """Start Prefect, MLflow, the reports and a worker on this machine, and leave them running."""
     settings = Settings()
-    _open_registry(settings)
     with _progress("starting servers on this machine") as steps:
-        started = servers.up(settings, deploy=deploy, tell=steps)
-    for name, entry in started.items():
-        out.print(f"{name:<8} {entry['url']}" if name != "worker" else "worker   runs the deployments of prefect.yaml")
-    out.print("Stop them with: wheeltapper down")
+        steps("preparing MLflow's database")
+        _open_registry(settings)
+        servers.up(settings, deploy=deploy, now=datetime.now(UTC), tell=steps)
+    _show_services(servers.status(settings))
+    out.print("[dim]They go on running. Stop them with: wheeltapper down[/]")
 
 
 @app.command()
@@ -441,14 +454,44 @@ def down() -> None:
 
 @app.command()
 def status(as_json: JsonOption = False) -> None:
-    """Show which servers are running."""
-    alive = servers.running(Settings())
+    """Show which servers are running, and what runs next (exit code 1: a part has ended or does not answer)."""
+    from dataclasses import asdict
+
+    services = servers.status(Settings())
     if as_json:
-        _print_json(alive)
-    elif not alive:
+        coming = {name: when and when.isoformat() for name, when in servers.next_runs(services).items()}
+        _print_json({"services": [asdict(one) for one in services], "next": coming})
+    elif not services:
         out.print("nothing is running. Start: wheeltapper up")
-    for name, entry in alive.items() if not as_json else ():
-        out.print(f"{name:<8} {entry['url']} (process {entry['pid']})")
+    else:
+        _show_services(services)
+    if any(one.state != "running" for one in services):
+        raise typer.Exit(1)
+
+
+_WHAT_IT_SHOWS = {
+    "prefect": "runs, schedules, artifacts",
+    "mlflow": "experiments, models",
+    "reports": "reports, Data Docs",
+    "worker": "runs the deployments of prefect.yaml",
+}
+
+
+def _show_services(services: list[servers.Service]) -> None:
+    """Show where to look, what is wrong, and what runs next."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for one in services:
+        place = f"process {one.pid}" if one.name == "worker" else one.url
+        if one.state == "running":
+            table.add_row(f"[bold]{one.name}[/]", place, _WHAT_IT_SHOWS[one.name])
+        else:
+            does = "has ended" if one.state == "ended" else "does not answer"
+            table.add_row(f"[bold]{one.name}[/]", place, f"[red]{does}[/]; see {escape(one.log)}")
+    for name, when in servers.next_runs(services).items():
+        table.add_row("[bold]next[/]", f"{when:%Y-%m-%d %H:%M} UTC" if when else "[red]nothing planned[/]", name)
+    out.print(table)
+    if any(one.state != "running" for one in services):
+        out.print("Start what has ended: wheeltapper up. All afresh: wheeltapper down, then wheeltapper up")
 
 
 def _open_registry(settings: Settings) -> None:

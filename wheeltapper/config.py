@@ -6,9 +6,11 @@ Everything is frozen and refuses keys that it does not know; a wrong key gets it
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Hashable
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import (
@@ -19,13 +21,15 @@ from pydantic import (
     Field,
     PlainSerializer,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wheeltapper import _folder
-from wheeltapper.errors import ConfigError
+from wheeltapper._mistakes import describe as describe  # noqa: PLC0414 - belongs to this page
+from wheeltapper.errors import ConfigError, SourceError
 
 REGIMES = ("startup", "normal", "high_load", "maintenance", "off")
 IDLE_REGIMES = ("maintenance", "off")
@@ -58,24 +62,51 @@ def format_duration(value: timedelta) -> str:
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration)]
 
 
-def _as_utc(value: Any) -> Any:
-    """Read a YAML date or time as UTC where it names no zone."""
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    if hasattr(value, "year") and not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)
-    if isinstance(value, datetime) and value.tzinfo is None:
-        value = value.replace(tzinfo=UTC)
-    return value
+def _as_utc(value: Any) -> datetime:
+    """Read a YAML date or time as UTC where it names no zone; a bare number is refused, because it has no unit."""
+    when = _parse_time(value) if isinstance(value, str) else value
+    if isinstance(when, date) and not isinstance(when, datetime):
+        when = datetime(when.year, when.month, when.day)
+    if not isinstance(when, datetime):
+        raise ValueError(f"expected a date or time such as 2026-01-31 or 2026-01-31T06:00Z, got {value!r}")
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+def _parse_time(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_as_utc)]
 
 
 class Model(BaseModel):
-    """A frozen piece of configuration that refuses unknown keys."""
+    """A frozen piece of configuration that refuses unknown keys, and text where a number belongs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_text_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        return _no_text_for_a_number(value, cls.model_fields[str(info.field_name)].annotation)
+
+
+def _no_text_for_a_number(value: Any, annotation: Any) -> Any:
+    """Refuse ``rows: "5"`` and ``rows: yes``, which would silently become 5 and 1."""
+    accepted = _plain_types(annotation)
+    is_number = accepted <= {int, float, NoneType} and bool(accepted & {int, float})
+    if is_number and isinstance(value, str):
+        raise ValueError(f"expected a number, got the text {value!r}")
+    if is_number and isinstance(value, bool):
+        raise ValueError(f"expected a number, got {str(value).lower()}")
+    return value
+
+
+def _plain_types(annotation: Any) -> set[Any]:
+    """Return the types that an annotation such as ``float | None`` allows."""
+    return set(get_args(annotation)) if isinstance(annotation, UnionType) else {annotation}
 
 
 class Sensor(Model):
@@ -84,6 +115,8 @@ class Sensor(Model):
     unit: str = Field(description="engineering unit, such as bar, mm/s or °C; 1 for a pure number")
     low: float | None = Field(None, description="lowest value that the sensor can show, in its unit")
     high: float | None = Field(None, description="highest value that the sensor can show, in its unit")
+    alarm_low: float | None = Field(None, description="below this the plant's own rule raises an alarm, in its unit")
+    alarm_high: float | None = Field(None, description="above this the plant's own rule raises an alarm, in its unit")
     description: str = Field("", description="what it measures, for people")
 
     @field_validator("unit", mode="before")
@@ -92,6 +125,8 @@ class Sensor(Model):
         import pint
 
         try:
+            if unit is None or not str(unit).strip():
+                raise ValueError("nothing was written")
             pint.application_registry.parse_units(str(unit))
         except Exception as error:
             raise ValueError(
@@ -144,6 +179,12 @@ class AssetType(Model):
     faults: dict[str, FaultKind] = Field(default_factory=dict)
 
     @model_validator(mode="after")
+    def _takes_time(self) -> Self:
+        if self.step <= timedelta(0):
+            raise ValueError(f"step must be longer than nothing, got {format_duration(self.step)}")
+        return self
+
+    @model_validator(mode="after")
     def _names_own_sensors(self) -> Self:
         for name in self.sensors:
             if not re.match(_NAME, name) or "__" in name or name in _RESERVED:
@@ -162,6 +203,7 @@ class AssetType(Model):
         return self
 
 
+# The fixed columns of the tables of readings and features (a test holds the two together), and of sources.
 _RESERVED = {
     "asset_id",
     "timestamp",
@@ -175,6 +217,8 @@ _RESERVED = {
     "plan",
     "row",
     "period",
+    "origin",
+    "defect",
 }
 
 
@@ -193,7 +237,11 @@ class PlugIn(Model):
             if len(value) != 1:
                 raise ValueError(f"expected one name with its options, got {sorted(map(str, value))}")
             ((name, options),) = value.items()
-            return {"name": name, "options": options or {}}
+            value = {"name": name, "options": {} if options is None else options}
+        if isinstance(value, dict) and not isinstance(value.get("options", {}), dict):
+            raise ValueError(f"{value['name']} takes options by name, such as {{seed: 1}}, got {value['options']!r}")
+        if not isinstance(value, dict | PlugIn):
+            raise ValueError(f"expected a name such as lof, or lof: {{n_neighbors: 20}} with options, got {value!r}")
         return value
 
 
@@ -207,7 +255,16 @@ class Windows(Model):
     )
 
 
-class PartsByFraction(Model):
+class _PartsRule(Model):
+    """One of the rules; ``by`` tells them apart, and pydantic wants no validator that would see it first."""
+
+    @field_validator("train", "calibrate", "validate_", "test", mode="before", check_fields=False)
+    @classmethod
+    def _is_no_text_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        return _no_text_for_a_number(value, cls.model_fields[str(info.field_name)].annotation)
+
+
+class PartsByFraction(_PartsRule):
     """Cut the plant's time span: the first share trains, the next calibrates, then validates, then tests."""
 
     by: Literal["fraction"] = "fraction"
@@ -224,7 +281,7 @@ class PartsByFraction(Model):
         return self
 
 
-class PartsByDate(Model):
+class PartsByDate(_PartsRule):
     """Cut at three instants (UTC where they name no zone)."""
 
     by: Literal["date"] = "date"
@@ -239,7 +296,7 @@ class PartsByDate(Model):
         return self
 
 
-class PartsByFirstRows(Model):
+class PartsByFirstRows(_PartsRule):
     """Learn from the first readings of each asset; judge the rest.
 
     Every other asset (in the order of their names) judges candidates, the remaining ones are the test part:
@@ -251,7 +308,7 @@ class PartsByFirstRows(Model):
     calibrate: int = Field(ge=10, description="readings after them that set the threshold")
 
 
-class PartsByFiles(Model):
+class PartsByFiles(_PartsRule):
     """Learn from some files, judge others (for data sets that come cut in two)."""
 
     by: Literal["files"] = "files"
@@ -313,13 +370,32 @@ class Plant(Model):
     @classmethod
     def _look_up(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return _folder.load_module("assets", value).ASSET_TYPE
+            try:
+                return _folder.load_module("assets", value).ASSET_TYPE
+            except ConfigError as error:
+                raise ValueError(f"{error} Or describe your own type here: step and sensors.") from error
         return value
+
+    @model_validator(mode="after")
+    def _fills_windows(self) -> Self:
+        if self.max_gap < self.asset_type.step:
+            raise ValueError(
+                f"windows.max_gap must be at least the asset type's step of {format_duration(self.asset_type.step)}, "
+                f"or no window is ever full; got {format_duration(self.max_gap)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _tries_each_once(self) -> Self:
+        for place, candidate in enumerate(self.candidates):
+            if candidate in self.candidates[:place]:
+                raise ValueError(f"candidates name {candidate.name} twice with the same options; name it once")
+        return self
 
     @property
     def max_gap(self) -> timedelta:
         """The longest pause inside a window."""
-        return self.windows.max_gap or 3 * self.asset_type.step
+        return 3 * self.asset_type.step if self.windows.max_gap is None else self.windows.max_gap
 
     @property
     def period(self) -> Literal["day", "month"]:
@@ -338,6 +414,15 @@ class Settings(BaseSettings):
     prefect_port: int = Field(4200, ge=1, le=65535, description="port of Prefect's API and UI")
     mlflow_port: int = Field(5000, ge=1, le=65535, description="port of MLflow's UI")
     reports_port: int = Field(4280, ge=1, le=65535, description="port of the reports and Data Docs")
+
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            lines = describe(error, "", type(self)).splitlines()
+            names = [(line.partition(":")[0], line) for line in lines]
+            said = [line.replace(name, f"WHEELTAPPER_{name.upper()}", 1) for name, line in names]
+            raise ConfigError("\n".join(said)) from error
 
     @property
     def store(self) -> Path:
@@ -372,12 +457,27 @@ def conf_folder() -> Path:
 
 
 def plant_files() -> dict[str, Path]:
-    """List the plants of ``conf/`` by name."""
-    return {path.stem: path for path in sorted(conf_folder().glob("*.yaml"))}
+    """List the plants of ``conf/`` and of the folders in it by name: ``skab``, ``datasets/nab``."""
+    folder = conf_folder()
+    files = sorted([*folder.glob("*.yaml"), *folder.glob("*/*.yaml")], key=lambda path: (len(path.parts), path))
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
+
+
+def _named(plant: str) -> Path:
+    """Find a plant of ``conf/`` by its name; the folder may be left out where that is clear."""
+    known = plant_files()
+    if plant in known:
+        return known[plant]
+    alike = [path for path in known.values() if path.stem == plant]
+    if len(alike) == 1:
+        return alike[0]
+    raise ConfigError(
+        f"no plant named '{plant}'; {conf_folder()}/ has {list(known)}.{_folder.near_miss(plant, list(known))}"
+    )
 
 
 def load(plant: str) -> Plant:
-    """Read one plant: a name in ``conf/`` or the path of a YAML file.
+    """Read one plant: a name in ``conf/`` or the path of a YAML file; its plug-ins are there and take their options.
 
     Raises
     ------
@@ -387,73 +487,94 @@ def load(plant: str) -> Plant:
     """
     path = Path(plant)
     if path.suffix not in (".yaml", ".yml"):
-        known = plant_files()
-        if plant not in known:
-            raise ConfigError(
-                f"no plant named '{plant}'; {conf_folder()}/ has {list(known)}.{_folder.near_miss(plant, list(known))}"
-            )
-        path = known[plant]
+        path = _named(plant)
     if not path.is_file():
         raise ConfigError(f"no such file: {path}. Give the name of a plant in conf/ or the path of its YAML file.")
-    return parse(path.read_text(encoding="utf-8"), name=path.stem, folder=path.resolve().parent, where=str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text ({error}); save it as UTF-8.") from error
+    found = parse(text, name=path.stem, folder=path.resolve().parent, where=str(path))
+    check_plug_ins(found, where=str(path))
+    return found
 
 
 def parse(text: str, *, name: str, folder: Path, where: str) -> Plant:
-    """Turn a plant's YAML text into a `Plant`; ``where`` opens every message."""
+    """Turn a plant's YAML text into a `Plant`; ``where`` opens every message. Plug-ins are not looked at."""
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{where} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{where} is empty or not a mapping; see conf/pump_station.yaml for an example.")
+    _require_name(name, content, where)
     inline = content.get("asset_type")
     if isinstance(inline, dict):
         content["asset_type"] = {"name": name, **inline}
     try:
-        return Plant.model_validate({"name": name, "folder": folder, **content})
+        return Plant.model_validate({**content, "name": name, "folder": folder})
     except ValidationError as error:
         raise ConfigError(describe(error, where, Plant)) from error
 
 
-def describe(error: ValidationError, where: str, model: type[BaseModel]) -> str:
-    """Say what is wrong in a plant's file: one line a mistake, with the near miss of an unknown key."""
-    lines = []
-    for problem in error.errors():
-        place = ".".join(str(part) for part in problem["loc"])
-        message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            key = str(problem["loc"][-1])
-            known = _known_keys(model, problem["loc"][:-1])
-            message = f"unknown key '{key}'.{_folder.near_miss(key, known)}"
-            message += f" Known here: {', '.join(known)}." if known else ""
-        elif problem["type"] == "missing":
-            message = "is missing"
-        lines.append(f"{where}: {place}: {message}")
-    return "\n".join(lines)
+def _require_name(name: str, content: dict[Any, Any], where: str) -> None:
+    """Refuse a file whose name cannot be a plant's, and keys that the file's own place decides."""
+    if not re.fullmatch(_NAME, name):
+        raise ConfigError(
+            f"{where}: the file's name is the plant's name: a letter, then letters, digits and underscores; "
+            f"got '{name}'. Rename the file."
+        )
+    for key in ("name", "folder"):
+        if key in content:
+            raise ConfigError(f"{where}: {key}: the file's own {key} is the plant's. Remove this key.")
 
 
-def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """Follow an error's location through the models and list the keys that are allowed there."""
-    for part in location:
-        field = model.model_fields.get(str(part))
-        if field is None:
-            continue
-        inner = _models_in(field.annotation)
-        if not inner:
-            return []
-        tag = str(location[-1])
-        model = next((one for one in inner if tag in _tags(one)), inner[0])
-    return [field.alias or name for name, field in model.model_fields.items() if name not in ("name", "folder")]
+class _Loader(yaml.SafeLoader):
+    """YAML as a person means it: a key may stand once, and 1e-3 is a number."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Refuse a doubled key, of which YAML would keep the last without a word."""
+        seen: dict[Any, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode) and seen.setdefault(key.value, line) != line:
+                raise yaml.YAMLError(
+                    f"key '{key.value}' stands in line {seen[key.value]} and again in line {line}. Remove one."
+                )
+        return super().construct_mapping(node, deep)
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    """Find the pydantic models inside an annotation such as ``dict[str, Sensor]``."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in getattr(annotation, "__args__", ()) for model in _models_in(part)]
+# YAML 1.1 asks for a dot in 1.0e-3 and takes 1e-3 for text.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
 
 
-def _tags(model: type[BaseModel]) -> tuple[str, ...]:
-    """Return the values of ``by`` that choose this model in a union."""
-    field = model.model_fields.get("by")
-    return () if field is None else tuple(field.annotation.__args__)  # type: ignore[union-attr]
+def check_plug_ins(plant: Plant, where: str) -> None:
+    """Refuse a source, feature set or detector that is not there, or an option that it does not take.
+
+    Nothing is read and nothing computed: a typing mistake must not show after minutes of work.
+
+    Raises
+    ------
+    ConfigError
+        One line a mistake, opened by ``where``.
+    """
+    mistakes: list[str] = []
+
+    def attempt(place: str, build: Callable[[], object]) -> None:
+        try:
+            build()
+        except (ConfigError, SourceError) as error:
+            mistakes.extend(f"{where}: {place}: {line}" for line in str(error).splitlines())
+
+    sources, plan, detectors = (_folder.door(name) for name in ("sources", "features.plan", "detectors"))
+    attempt("source", lambda: sources.build(plant.source).check(plant))
+    for wanted in plant.features:
+        attempt("features", lambda wanted=wanted: plan.build_set(wanted.name, wanted.options))  # type: ignore[misc]
+    if not mistakes:
+        attempt("features", lambda: plan.FeaturePlan.of(plant))
+    for wanted in plant.candidates:
+        attempt("candidates", lambda wanted=wanted: detectors.build(wanted.name, wanted.options))  # type: ignore[misc]
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))

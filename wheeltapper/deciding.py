@@ -74,12 +74,26 @@ def roll_back(space: Workspace, objective: str, to: int | None, *, actor: str, n
     if live is None:
         raise NoChampionError(f"{space.plant.name} has no champion to roll back from.")
     if to is None:
-        entries = ledger.entries(space.store, objective)
-        earlier = entries[entries["verdict"].isin(ledger.MAKES_LIVE) & (entries["bundle"] != live["bundle"])]
-        if earlier.empty:
-            raise NoChampionError(f"{space.plant.name} has had no other champion. Its versions: {_versions(space)}")
-        to = int(earlier["version"].iloc[-1])
+        before = _champions(space, objective)[:-1]
+        if not before:
+            raise NoChampionError(f"{space.plant.name} has had no champion before. Its versions: {_versions(space)}")
+        to = before[-1]
     return _make_champion(space, to, "roll back", f"rolled back from version {live['version']} by hand", actor, now)
+
+
+def _champions(space: Workspace, objective: str) -> list[int]:
+    """Return the versions that led to the live one, which is the last.
+
+    Rolling back forgets what came after: whoever rolls back twice goes two steps back, not one back and one forth.
+    """
+    entries = ledger.entries(space.store, objective)
+    line: list[int] = []
+    for verdict, version in zip(entries["verdict"], entries["version"], strict=True):
+        if verdict == "roll back" and int(version) in line:
+            line = line[: line.index(int(version)) + 1]
+        elif verdict in ledger.MAKES_LIVE and version:
+            line.append(int(version))
+    return line
 
 
 def _make_champion(

@@ -15,6 +15,7 @@ from wheeltapper.errors import DataError
 from wheeltapper.features import cleaning
 from wheeltapper.workspace import Workspace
 
+_MARKS = {True: "[green]✓[/]", False: "[yellow]✗[/]", None: "–"}
 _GOOD = {"promote": "green", "challenge": "green", "keep": "green", "refuse": "yellow"}
 
 
@@ -87,8 +88,10 @@ def show_verdict(out: Console, judged: dict[str, Any]) -> None:
     colour = _GOOD.get(judged["verdict"], "yellow")
     chosen = f" {judged['candidate']}" if judged["candidate"] else ""
     out.print(f"[bold]Verdict[/]  [bold {colour}]{judged['verdict']}{escape(chosen)}[/]")
-    for reason in judged["reasons"]:
-        out.print(f"         {escape(_capital(reason))}")
+    for gate in judged["gates"]:
+        out.print(f"       {_MARKS[gate['passed']]} {escape(gate['name'].replace('_', ' '))}: {escape(gate['reason'])}")
+    if not judged["gates"]:
+        out.print(f"         {escape('; '.join(judged['reasons']))}")
     own = [row for row in judged["test"] if row["candidate"] == judged["candidate"]]
     for row in own:
         cells = _cells(row)

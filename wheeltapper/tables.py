@@ -66,6 +66,9 @@ class Table:
             If a column is missing, unknown, of another kind, or empty where it must not be, or if two rows
             have the same key.
         """
+        doubled = sorted({str(name) for name in frame.columns[frame.columns.duplicated()]})
+        if doubled:
+            raise DataError(f"table {self.name}: column {doubled} came more than once; name each column once.")
         missing = [name for name in self.names() if name not in frame]
         if missing:
             raise DataError(f"table {self.name} needs column {missing}; it came with {list(frame.columns)}")
@@ -91,10 +94,28 @@ class Table:
             raise DataError(
                 f"table {self.name}: column {values.name} must be timestamps with a time zone, got {values.dtype}"
             )
+        if not _may_become(values, kind):
+            raise DataError(
+                f"table {self.name}: column {values.name} must be a {kind}, got {values.dtype} such as "
+                f"{values.dropna().iloc[0]!r}"
+            )
         try:
             return values.astype(DTYPES[kind])  # type: ignore[call-overload,no-any-return]
         except (TypeError, ValueError) as error:
             raise DataError(f"table {self.name}: column {values.name} must be a {kind}: {error}") from error
+
+
+def _may_become(values: pd.Series, kind: Kind) -> bool:
+    """Tell whether values mean what a column holds; pandas alone would turn 'False' into true, and 1.5 into 1."""
+    found = pd.api.types.infer_dtype(values, skipna=True)
+    allowed: dict[Kind, tuple[str, ...]] = {
+        "time": ("datetime64", "datetime"),
+        "number": ("floating", "integer", "mixed-integer-float", "decimal"),
+        "text": ("string",),
+        "flag": ("boolean",),
+        "count": ("integer",),
+    }
+    return found in allowed[kind] or not values.notna().any()
 
 
 READINGS = Table(

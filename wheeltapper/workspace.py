@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from wheeltapper import __version__, config
 from wheeltapper.config import Plant, PlugIn, Settings
+from wheeltapper.errors import WheeltapperError
 from wheeltapper.registry import Registry
 from wheeltapper.store import Store
 
 OBJECTIVE = "detect"
 """The one question that is asked so far: does this window look like normal running?"""
+
+PATIENCE = 6 * 3600.0
+"""Seconds that a run waits for another run of the same plant: longer than any of them should take."""
+
+_log = logging.getLogger("wheeltapper.wait")
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,40 @@ class Workspace:
     def bundles(self) -> Path:
         """Bundles on their way into the registry."""
         return self.settings.home.resolve() / "bundles" / self.plant.name
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let one run at a time work on a plant; others wait. A killed run lets go.
+
+        Whoever is inside already may enter again (a flow inside a flow).
+
+        Raises
+        ------
+        WheeltapperError
+            If the other run has not ended for `PATIENCE` seconds.
+        """
+        path = self.settings.home.resolve() / "locks" / f"{self.plant.name}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, is_singleton=True, thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            _log.info("another run of %s is at work (it holds %s); waiting for it", self.plant.name, path)
+            try:
+                lock.acquire(timeout=PATIENCE)
+            except Timeout as error:
+                raise WheeltapperError(
+                    f"another run of {self.plant.name} has held {path} for {PATIENCE / 3600:g} hours. Nothing was "
+                    "changed. End it if it hangs, then run this again."
+                ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def clear_bundles(self) -> None:
+        """Delete bundles that have arrived in the registry, and what killed runs left of others."""
+        shutil.rmtree(self.bundles, ignore_errors=True)
 
     @property
     def decides_by(self) -> str:

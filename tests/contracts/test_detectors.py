@@ -67,7 +67,7 @@ def test_options_are_stored_as_given_and_all_have_defaults(name):
     options = build(name).options
     assert build(name, options).options == options
     for option, value in options.items():
-        changed = value + 1 if isinstance(value, int) else value / 2
+        changed = {"a": 1.0} if isinstance(value, dict) else value + 1 if isinstance(value, int) else value / 2
         assert build(name, {option: changed}).options == {**options, option: changed}
 
 

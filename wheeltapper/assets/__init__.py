@@ -70,6 +70,10 @@ class Drivers:
     """How hard the timetable makes it work: 0 stands still, 1 is normal running."""
     signals: Mapping[str, Floats]
     """The influences that ``PHYSICS`` names."""
+    seconds: Floats = field(default_factory=lambda: np.zeros(0))
+    """Time of each reading in seconds since the epoch (UTC): for what follows the sun or the calendar."""
+    number: int = 1
+    """Which machine of the fleet it is, from 1: for types whose specimens have different jobs."""
 
     def lag(self, values: Floats, memory: timedelta) -> Floats:
         """Follow ``values`` sluggishly, as a heavy body follows its surroundings (a first-order lag).
@@ -88,7 +92,10 @@ class Physics:
     """Everything that the simulation needs to know about a kind of machine."""
 
     respond: Callable[[Drivers], dict[str, Floats]]
-    """Drivers in; every sensor's undisturbed value in its unit out, of shape (n_readings,) each."""
+    """Drivers in; every sensor's undisturbed value in its unit out, of shape (n_readings,) each.
+
+    Of a counter it says how much is counted in an hour; the simulation counts it up.
+    """
     schedule: tuple[Spell, ...] = ()
     """The timetable; where spells overlap the later one wins, and what none covers is ``normal`` at level 1."""
     signals: Mapping[str, Signal] = field(default_factory=dict)
@@ -100,3 +107,19 @@ class Physics:
     """Every machine's timetable is early or late by up to this."""
     gradual: tuple[str, ...] = ()
     """Fault kinds that grow to their very end; all others are fully developed after a third to a half."""
+    lasts: tuple[timedelta, timedelta] = (timedelta(minutes=30), timedelta(minutes=240))
+    """The shortest and the longest fault."""
+    repair: timedelta | None = None
+    """Faults go on through standstill and end in a failure; then the machine is in maintenance for this long.
+
+    None: a fault lies within one running stretch, and ends as if it had never been.
+    """
+    label: Callable[[Mapping[str, Floats]], NDArray[np.str_]] | None = None
+    """Reads the kind of fault off the sensors' values, empty where there is none, shape (n_readings,).
+
+    For types whose faults are a rule about the values and not planned; None plans them.
+    """
+    names: tuple[str, ...] = ()
+    """Names of the first machines of a fleet; the others are called after the type and their number."""
+    ambient: str | None = None
+    """The signal that is the warmth of the surroundings, for hot days that are no fault."""

@@ -26,7 +26,9 @@ class Detector(ABC):
 
     is_baseline: ClassVar[bool] = False
     """Too simple to fail to understand; stands on top of every leaderboard."""
-    own_threshold: ClassVar[float | None] = None
+    in_units: ClassVar[bool] = False
+    """Looks at features in their own units instead of normalised ones."""
+    own_threshold: float | None = None
     """A fixed threshold for detectors whose score is already a decision; all others get one from the alarm budget."""
     seed: int = 0
 
@@ -50,7 +52,7 @@ class Detector(ABC):
         NotFittedError
         """
 
-    def contributions(self, rows: pd.DataFrame) -> pd.DataFrame | None:
+    def contributions(self, rows: pd.DataFrame) -> pd.DataFrame | None:  # noqa: ARG002
         """Return how much each feature adds to each row's score (same shape as ``rows``), or None if it cannot say."""
         return None
 

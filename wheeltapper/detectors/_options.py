@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from numbers import Integral, Real
 
 
@@ -28,3 +29,16 @@ def check_between(owner: str, name: str, value: object, *, low: float, high: flo
     is_number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
     if not is_number or not low < value < high:  # type: ignore[operator]
         raise ValueError(f"{owner}'s option '{name}' must be a number above {low:g} and below {high:g}, got {value!r}")
+
+
+def check_limits(name: str, value: object) -> dict[str, float]:
+    """Return a mapping of sensors to limits, or say what came instead."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(_is_number(limit) for limit in value.values()):
+        raise ValueError(f"option '{name}' must be a mapping of sensors to numbers, got {value!r}")
+    return {str(sensor): float(limit) for sensor, limit in value.items()}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -19,7 +19,7 @@ class AlwaysAnomalous(Detector):
     """
 
     is_baseline: ClassVar[bool] = True
-    own_threshold: ClassVar[float | None] = 1.0
+    own_threshold: float | None = 1.0
     columns_: Names
 
     def fit(self, rows: pd.DataFrame) -> Self:

@@ -13,10 +13,15 @@ from wheeltapper.errors import DataError
 from wheeltapper.evaluation.judgement import NO_FAULTS, Judgement
 
 BEATS_CHAMPION = "beats_champion"
+SURELY_BEATS_CHAMPION = "surely_beats_champion"
+SURE_SHARE = 0.95
+"""Share of resampled asset-weeks in which a challenger must be cheaper to take the champion's place at once."""
 RAISED_SHARE = 0.9
 """Share of stepped rows that must score above their clean twin; the rest is room for rows at a sensor's limit."""
 CLEARLY_UP = 0.75
 """Quantile of the clean scores that the median stepped score must exceed."""
+SURE_WEEKS = 5
+"""Asset-weeks below which nobody can be sure of anything."""
 _DRAWS = 1000
 
 Word = Literal["promote", "challenge", "refuse", "keep"]
@@ -134,11 +139,8 @@ def keeps_budget(judgement: Judgement, budget: float, *, blocks: bool = False) -
     )
 
 
-def beats_champion(challenger: Judgement, champion: Judgement, *, seed: int = 0) -> Gate:
+def beats_champion(challenger: Judgement, champion: Judgement) -> Gate:
     """Ask whether the challenger costs less than the champion on the same windows.
-
-    The two are compared asset-week by asset-week: the reason says in which share of resampled asset-weeks the
-    challenger stays cheaper, so that one lucky week is seen for what it is.
 
     Raises
     ------
@@ -146,21 +148,48 @@ def beats_champion(challenger: Judgement, champion: Judgement, *, seed: int = 0)
         If the two were judged on other data.
     """
     _require_same_data(challenger, champion)
-    mine, theirs = challenger.cost_by_asset_week, champion.cost_by_asset_week
     own, limit = challenger.cost_per_asset_week, champion.cost_per_asset_week
-    if mine is None or theirs is None or own is None or limit is None:
+    if own is None or limit is None:
         return Gate(name=BEATS_CHAMPION, passed=None, figure=None, limit=None, reason=NO_FAULTS)
-    saved = np.array([theirs.get(block, 0.0) - mine.get(block, 0.0) for block in sorted(mine.keys() | theirs.keys())])
-    weights = np.random.default_rng(seed).multinomial(saved.size, np.full(saved.size, 1 / saved.size), size=_DRAWS)
-    cheaper = float((weights @ saved > 0).mean())
     return Gate(
         name=BEATS_CHAMPION,
         passed=own < limit,
         figure=own,
         limit=limit,
         reason=f"{challenger.candidate} costs {own:,.0f} {challenger.currency} per asset-week, the champion "
-        f"{champion.candidate} {limit:,.0f}; it is cheaper in {cheaper:.0%} of {_DRAWS} resamplings of "
-        f"{saved.size} asset-weeks",
+        f"{champion.candidate} {limit:,.0f}",
+    )
+
+
+def surely_beats_champion(challenger: Judgement, champion: Judgement, *, seed: int = 0) -> Gate:
+    """Ask whether it would still be cheaper in other weeks, so that one lucky week is seen for what it is.
+
+    The two are compared asset-week by asset-week; the figure is the share of resampled asset-weeks in which the
+    challenger stays cheaper. It never blocks: it decides between challenger and champion.
+
+    Raises
+    ------
+    DataError
+        If the two were judged on other data.
+    """
+    _require_same_data(challenger, champion)
+    name, limit = SURELY_BEATS_CHAMPION, SURE_SHARE
+    mine, theirs = challenger.cost_by_asset_week, champion.cost_by_asset_week
+    if mine is None or theirs is None:
+        return Gate(name=name, passed=None, figure=None, limit=limit, reason=NO_FAULTS, blocks=False)
+    saved = np.array([theirs.get(block, 0.0) - mine.get(block, 0.0) for block in sorted(mine.keys() | theirs.keys())])
+    if saved.size < SURE_WEEKS:
+        reason = f"{saved.size} asset-weeks are too few to be sure on; at least {SURE_WEEKS} are needed"
+        return Gate(name=name, passed=None, figure=None, limit=limit, reason=reason, blocks=False)
+    weights = np.random.default_rng(seed).multinomial(saved.size, np.full(saved.size, 1 / saved.size), size=_DRAWS)
+    cheaper = float((weights @ saved > 0).mean())
+    return Gate(
+        name=name,
+        passed=cheaper >= limit,
+        figure=cheaper,
+        limit=limit,
+        reason=f"it is cheaper in {cheaper:.0%} of {_DRAWS} resamplings of {saved.size} asset-weeks",
+        blocks=False,
     )
 
 
@@ -185,8 +214,9 @@ def decide(gates: Sequence[Gate], has_champion: bool) -> Verdict:
     """Return what to do with a candidate: promote, challenge (run in the shadow), keep the champion, or refuse.
 
     A failed gate that blocks refuses; one that could not be asked does not, but at least one blocking gate must have
-    been passed: a candidate of which nothing is known never goes live. With a champion, a better candidate becomes
-    its challenger and anything else leaves the champion alone.
+    been passed: a candidate of which nothing is known never goes live. With a champion, a candidate that is surely
+    better takes its place, one that is better on paper becomes its challenger (it scores in the shadow until somebody
+    promotes it), and anything else leaves the champion alone.
 
     Raises
     ------
@@ -205,4 +235,7 @@ def decide(gates: Sequence[Gate], has_champion: bool) -> Verdict:
         return Verdict(word="refuse", reasons=("no gate could be passed: nothing is known about the candidate", *said))
     if not has_champion:
         return Verdict(word="promote", reasons=said)
-    return Verdict(word="challenge" if duel[0].passed else "keep", reasons=said)
+    if not duel[0].passed:
+        return Verdict(word="keep", reasons=said)
+    is_sure = any(gate.passed for gate in gates if gate.name == SURELY_BEATS_CHAMPION)
+    return Verdict(word="promote" if is_sure else "challenge", reasons=said)

@@ -62,7 +62,7 @@ class Judgement(_Record):
     """One candidate on one part. None where a figure is undefined; intervals are 95 %."""
 
     candidate: str
-    part: Literal["validate", "test"]
+    part: Literal["validate", "test", "live"]
     notes: tuple[str, ...] = ()
 
     faults: int = Field(description="faults with at least one watched window inside")
@@ -108,9 +108,9 @@ class Judgement(_Record):
     mtbf_hours: float | None = Field(description="watched hours between two faults")
 
 
-def judge(  # noqa: PLR0917
+def judge(
     candidate: str,
-    part: Literal["validate", "test"],
+    part: Literal["validate", "test", "live"],
     scores: pd.DataFrame,
     alarms: pd.DataFrame,
     faults: pd.DataFrame,

@@ -40,5 +40,6 @@ def why_masked(rows: pd.DataFrame, faults: pd.DataFrame, guard: timedelta) -> pd
     A guard band around each fault is masked as well: its edges are never as sharp as its record.
     """
     reason = rows["why_not"].where(~rows["usable"], "")
+    reason = reason.mask((reason == "") & ~rows["usable"], "not usable")
     in_fault = overlaps(rows, faults, guard)
     return reason.mask((reason == "") & in_fault, "inside a fault")

@@ -6,7 +6,9 @@ no part at all (``purged``), so that no reading is ever on both sides of a bound
 
 from __future__ import annotations
 
-from fnmatch import fnmatch
+from collections.abc import Sequence
+from datetime import datetime
+from fnmatch import fnmatchcase
 
 import numpy as np
 import pandas as pd
@@ -42,12 +44,28 @@ def cuts(readings: pd.DataFrame, plant: Plant) -> pd.DataFrame:
         raise DataError(f"{plant.name} has no readings yet. Run: wheeltapper ingest {plant.name}")
     rule = plant.parts
     if isinstance(rule, PartsByFraction):
-        return _by_fraction(readings, rule)
-    if isinstance(rule, PartsByDate):
-        return _for_all(readings, [rule.calibrate_from, rule.validate_from, rule.test_from])
-    if isinstance(rule, PartsByFirstRows):
-        return _by_first_rows(readings, rule)
-    return _by_files(readings, rule)
+        found = _by_fraction(readings, rule)
+    elif isinstance(rule, PartsByDate):
+        found = _for_all(readings, [rule.calibrate_from, rule.validate_from, rule.test_from])
+    elif isinstance(rule, PartsByFirstRows):
+        found = _by_first_rows(readings, rule)
+    else:
+        found = _by_files(readings, rule)
+    _require_readings(readings, found, plant)
+    return found
+
+
+def _require_readings(readings: pd.DataFrame, cut: pd.DataFrame, plant: Plant) -> None:
+    """Refuse parts without a single reading; the test part may be empty, nothing depends on it."""
+    moments = readings[["asset_id"]].assign(window_start=readings["timestamp"], window_end=readings["timestamp"])
+    counts = assign(moments, cut).value_counts()
+    for part in PARTS[:3]:
+        if not counts.get(part, 0):
+            times = readings["timestamp"]
+            raise DataError(
+                f"{plant.name}: no reading falls into the {part} part. The {len(readings)} readings run from "
+                f"{times.min()} to {times.max()}; bring more, or change parts in the plant's YAML."
+            )
 
 
 def assign(features: pd.DataFrame, cut: pd.DataFrame) -> pd.Series:
@@ -64,7 +82,7 @@ def assign(features: pd.DataFrame, cut: pd.DataFrame) -> pd.Series:
     return pd.Series(part, index=features.index, name="part", dtype="str")
 
 
-def _for_all(readings: pd.DataFrame, instants: list[pd.Timestamp]) -> pd.DataFrame:
+def _for_all(readings: pd.DataFrame, instants: Sequence[datetime]) -> pd.DataFrame:
     assets = sorted(readings["asset_id"].unique())
     columns = {
         name: pd.to_datetime([instant] * len(assets), utc=True) for name, instant in zip(_CUTS, instants, strict=True)
@@ -81,7 +99,12 @@ def _by_fraction(readings: pd.DataFrame, rule: PartsByFraction) -> pd.DataFrame:
     """Cut the whole plant at the same instants: the future of one asset never teaches about another's past."""
     first, last = readings["timestamp"].min(), readings["timestamp"].max()
     shares = np.cumsum([rule.train, rule.calibrate, rule.validate_])
-    return _for_all(readings, [first + (last - first) * float(share) for share in shares])
+    return _for_all(readings, [_between(first, last, float(share)) for share in shares])
+
+
+def _between(first: pd.Timestamp, last: pd.Timestamp, share: float) -> pd.Timestamp:
+    """Return the instant after a share of the way, to the microsecond: 0.7 of 100 minutes is not 69.99999998."""
+    return first + pd.Timedelta(round((last - first) / pd.Timedelta("1us") * share), unit="us")
 
 
 def _by_first_rows(readings: pd.DataFrame, rule: PartsByFirstRows) -> pd.DataFrame:
@@ -107,8 +130,15 @@ def _by_files(readings: pd.DataFrame, rule: PartsByFiles) -> pd.DataFrame:
     """Cut where the training files end; an asset without one of the two kinds is an error."""
     columns: dict[str, list[pd.Timestamp]] = {name: [] for name in _CUTS}
     origins = readings["origin"].unique()
-    in_test = readings["origin"].isin([one for one in origins if fnmatch(one, rule.test)])
-    in_train = readings["origin"].isin([one for one in origins if fnmatch(one, rule.train)])
+    for one in origins:
+        fits = [name for name in ("train", "test") if fnmatchcase(one, getattr(rule, name))]
+        if len(fits) != 1:
+            raise DataError(
+                f"file {one} is like {'both' if fits else 'neither'} of parts.train '{rule.train}' and parts.test "
+                f"'{rule.test}'. Change these patterns, or leave the file out in the source's files."
+            )
+    in_test = readings["origin"].isin([one for one in origins if fnmatchcase(one, rule.test)])
+    in_train = ~in_test
     assets = sorted(readings["asset_id"].unique())
     for asset in assets:
         own = readings["asset_id"] == asset
@@ -122,7 +152,7 @@ def _by_files(readings: pd.DataFrame, rule: PartsByFiles) -> pd.DataFrame:
             raise DataError(
                 f"{asset}: its training files end at {train.max()}, after its test files start at {test.min()}."
             )
-        columns["calibrate_from"].append(train.min() + (train.max() - train.min()) * (1 - rule.calibrate))
+        columns["calibrate_from"].append(_between(train.min(), train.max(), 1 - rule.calibrate))
         columns["validate_from"].append(test.min())
-        columns["test_from"].append(test.min() + (test.max() - test.min()) * rule.validate_)
+        columns["test_from"].append(_between(test.min(), test.max(), rule.validate_))
     return _frame({name: pd.DatetimeIndex(column) for name, column in columns.items()}, assets)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.config import Alarms
+from wheeltapper.errors import DataError
 from wheeltapper.tables import microseconds
 
 CRITICAL, HIGH = 3.0, 1.5
@@ -31,19 +33,30 @@ def fold(scores: pd.DataFrame, rule: Alarms, max_gap: timedelta) -> pd.DataFrame
     -------
     DataFrame with columns asset_id, opened_at, last_at, closed_at, peak_severity, peak_at, regime, tier, state
         One row an alarm, in the order of asset and time; ``closed_at`` is empty while it is open.
+
+    Raises
+    ------
+    DataError
+        If a window has no severity: it would pass for a normal one.
     """
+    blank = scores["severity"].isna()
+    if blank.any():
+        lost = scores[blank].iloc[0]
+        raise DataError(
+            f"{int(blank.sum())} windows have no severity, first {lost['asset_id']} at {lost['window_end']}. "
+            "Score usable windows only."
+        )
     rows = scores.sort_values(["asset_id", "window_end"], kind="stable").reset_index(drop=True)
     time = microseconds(rows["window_end"])
     asset = rows["asset_id"].to_numpy()
     new_stretch = np.ones(len(rows), dtype=bool)
     new_stretch[1:] = (asset[1:] != asset[:-1]) | (np.diff(time) > max_gap / timedelta(microseconds=1))
-    stretch_starts = np.flatnonzero(new_stretch)
     found = []
-    for begin, end in zip(stretch_starts, [*stretch_starts[1:], len(rows)], strict=True):
+    for begin, end in pairwise([*np.flatnonzero(new_stretch).tolist(), len(rows)]):
         is_newest = end == len(rows) or asset[end] != asset[begin]
         for first, last in _spans(rows["severity"].to_numpy()[begin:end] > 1, rule):
             quiet_after = end - begin - 1 - last
-            is_open = is_newest and quiet_after < rule.close_after
+            is_open = bool(is_newest) and quiet_after < rule.close_after
             found.append((begin + first, begin + last, is_open))
     return _describe(rows, found)
 

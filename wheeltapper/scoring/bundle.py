@@ -46,13 +46,13 @@ class Bundle:
     provenance: dict[str, Any]
     """What it was made from: plant, seed, data digest, package versions."""
 
-    def normalised(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return the feature columns in usual deviations from what is typical for asset and regime."""
-        return self.normaliser.transform(rows)
+    def inputs(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return what the detectors look at: feature columns in usual deviations, or in their own units."""
+        return inputs(next(iter(self.detectors.values())), self.normaliser, rows)
 
     def raw_scores(self, rows: pd.DataFrame) -> Floats:
         """Return the detectors' own scores of usable rows, shape (n_windows,)."""
-        z = self.normalised(rows)
+        z = self.inputs(rows)
         raw = np.empty(len(rows))
         assets = rows["asset_id"].to_numpy()
         for unit, detector in self.detectors.items():
@@ -111,6 +111,11 @@ class Bundle:
         return {_DESCRIPTION: text.encode(), _ARRAYS: manifest.pack(arrays)}
 
 
+def inputs(detector: Detector, normaliser: RegimeNormaliser, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the feature columns as a detector wants them."""
+    return rows[list(normaliser.columns)] if detector.in_units else normaliser.transform(rows)
+
+
 def read(folder: Path, expected: str | None = None) -> Bundle:
     """Read a bundle, after its manifest (and its hash, where one is expected) has been verified.
 
@@ -141,7 +146,9 @@ def read(folder: Path, expected: str | None = None) -> Bundle:
 
 
 def _below(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+    """Return the arrays of one part; those of asset ``valve1/0`` are not among those of asset ``valve1``."""
+    found = {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+    return {name: value for name, value in found.items() if "/" not in name}
 
 
 def fingerprint(bundle: Bundle) -> str:

@@ -1,4 +1,4 @@
-"""Calibration: turn a detector's raw score into one that means the same everywhere, and an alarm budget into a threshold.
+"""Calibration: raw scores on one scale for all assets and regimes, and an alarm budget as a threshold.
 
 Raw scores of different assets and regimes live on different scales. On held-out normal windows each is moved to a
 common one: 0 is typical for this asset in this regime, 1 is one usual spread above it. The threshold is then set so
@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from wheeltapper.errors import DataError
 from wheeltapper.tables import microseconds
 
 Floats = NDArray[np.float64]
@@ -62,7 +63,10 @@ class Calibration:
         DataFrame of shape (n_windows, 2)
             ``score`` (0 is typical, 1 is one spread above) and ``threshold``, both unitless.
         """
-        place, keys = pd.MultiIndex.from_frame(rows[["asset_id", "regime"]]).factorize()
+        assets, asset_names = pd.factorize(rows["asset_id"])
+        regimes, regime_names = pd.factorize(rows["regime"])
+        place = assets * len(regime_names) + regimes
+        keys = [(str(asset), str(regime)) for asset in asset_names for regime in regime_names]
         found = [self._closest(asset, regime) for asset, regime in keys]
         typical = np.array([self.typical[key] for key in found], dtype=float)
         spread = np.array([self.spread[key] for key in found], dtype=float)
@@ -117,15 +121,27 @@ def fit(
         Usual and longest time between two windows of one stretch.
     open_after : int
         Anomalous windows in a row that open an alarm.
+
+    Raises
+    ------
+    DataError
+        If the windows never follow each other long enough to open an alarm: nothing says where one should begin.
     """
+    order = np.lexsort((microseconds(rows["window_end"]), pd.factorize(rows["asset_id"])[0]))
+    rows, raw = rows.iloc[order], raw[order]
     typical, spread = _scale(rows, raw)
     calibration = Calibration(typical, spread, {ANY: 1.0})
     score = calibration.apply(rows, raw)["score"].to_numpy()
     block = max(60 * spacing.total_seconds(), 2 * open_after * spacing.total_seconds())
     peaks = block_maxima(rows, score, block=block, max_gap=max_gap, hold=open_after)
+    if peaks.empty:
+        raise DataError(
+            f"the {len(rows)} normal windows of the calibrate part never last for {open_after} windows in a row, which "
+            "open an alarm: there is nothing to set a threshold by. Bring more readings, or lower alarms.open_after."
+        )
     # An hour that spans two regimes is two blocks: the accepted alarms are shared out among all blocks there are.
     asset_weeks = len(rows) * spacing.total_seconds() / _WEEK
-    share = min(budget * asset_weeks / max(len(peaks), 1), 0.5)
+    share = min(budget * asset_weeks / len(peaks), 0.5)
     threshold = {ANY: _level(peaks["peak"].to_numpy(), share)}
     for regime, own in peaks.groupby("regime"):
         if len(own) >= MIN_BLOCKS:
@@ -141,19 +157,35 @@ def _scale(rows: pd.DataFrame, raw: Floats) -> tuple[dict[tuple[str, str], float
     groups |= {(ANY, str(regime)): own.to_numpy() for regime, own in frame.groupby("regime")["raw"]}
     groups |= {(str(a), str(r)): own.to_numpy() for (a, r), own in frame.groupby(["asset", "regime"])["raw"]}
     typical, spread = {}, {}
-    overall = _upper_spread(raw) or 1.0
+    floor = 0.1 * _usual_spread(groups)
     for key, own in groups.items():
         if len(own) >= MIN_ROWS or key == (ANY, ANY):
             typical[key] = float(np.median(own))
             # A score that hardly moves in one group must not make a trifle there look enormous.
-            spread[key] = max(_upper_spread(own), 0.1 * overall)
+            spread[key] = max(_upper_spread(own), floor)
     return typical, spread
 
 
+def _usual_spread(groups: dict[tuple[str, str], Floats]) -> float:
+    """Return the median spread of the single assets and regimes; 1 where no score ever moves.
+
+    Wider groups hold the distance between machines that score differently; counted as movement, it would make deaf
+    to everything that one of them does.
+    """
+    own = [one for key, one in groups.items() if ANY not in key and len(one) >= MIN_ROWS] or [groups[ANY, ANY]]
+    moving = [spread for spread in map(_upper_spread, own) if spread > 0]
+    return float(np.median(moving)) if moving else 1.0
+
+
 def _upper_spread(values: Floats) -> float:
-    """Return how far scores usually reach above their median: the distance to the 90th percentile over 1.2816."""
+    """Return how far scores usually reach above their median: the distance to the 90th percentile over 1.2816.
+
+    Where nine in ten scores do not move at all, it is the standard deviation.
+    """
     middle, upper = np.quantile(values, [0.5, 0.9])
-    return float((upper - middle) / 1.2816)
+    # Of equal numbers the mean may be off in its last digit: a deviation that small is no movement.
+    deviation = float(values.std()) if np.ptp(values) > 0 else 0.0
+    return float((upper - middle) / 1.2816) or deviation
 
 
 def block_maxima(rows: pd.DataFrame, score: Floats, *, block: float, max_gap: timedelta, hold: int) -> pd.DataFrame:

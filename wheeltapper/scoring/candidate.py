@@ -15,7 +15,7 @@ from wheeltapper.features.mask import why_masked
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import calibration
-from wheeltapper.scoring.bundle import POOLED, Bundle
+from wheeltapper.scoring.bundle import POOLED, Bundle, inputs
 
 MIN_TRAIN_ROWS = 50
 """Fewer normal windows than this teach nothing about normal running."""
@@ -29,6 +29,17 @@ def spacing(plant: Plant) -> timedelta:
 def guard(plant: Plant) -> timedelta:
     """Return the band around a fault that is kept out of learning: one window's length."""
     return plant.windows.rows * plant.asset_type.step
+
+
+def baselines_of(plant: Plant) -> tuple[PlugIn, ...]:
+    """Return the baselines that stand on top of a plant's leaderboard, its own alarm limits among them."""
+    sensors = plant.asset_type.sensors.items()
+    own = {
+        "low": {name: sensor.alarm_low for name, sensor in sensors if sensor.alarm_low is not None},
+        "high": {name: sensor.alarm_high for name, sensor in sensors if sensor.alarm_high is not None},
+    }
+    options = {"limits": {end: limits for end, limits in own.items() if limits}}
+    return tuple(PlugIn(name=name, options=options.get(name, {})) for name in detectors.baselines())
 
 
 def fit_candidate(
@@ -75,7 +86,7 @@ def fit_candidate(
         plan=plan,
         normaliser=normaliser,
         detector_name=wanted.name,
-        detectors=_fit_detectors(plant, wanted, train, normaliser.transform(train)),
+        detectors=_fit_detectors(plant, wanted, train, normaliser),
         calibration=calibration.fixed(1.0),
         provenance=provenance,
     )
@@ -99,13 +110,18 @@ def calibrated(bundle: Bundle, plant: Plant, rows: pd.DataFrame) -> Bundle:
     return Bundle(**{**vars(bundle), "calibration": fitted})
 
 
-def _fit_detectors(plant: Plant, wanted: PlugIn, train: pd.DataFrame, z: pd.DataFrame) -> dict[str, Detector]:
+def _fit_detectors(
+    plant: Plant, wanted: PlugIn, train: pd.DataFrame, normaliser: RegimeNormaliser
+) -> dict[str, Detector]:
     """Fit one detector for all, and one for each asset with enough rows where the plant asks for that."""
 
     def make() -> Detector:
         return detectors.build(wanted.name, wanted.options, seed=plant.seed)
 
-    fitted = {POOLED: make().fit(z)}
+    z = inputs(make(), normaliser, train)
+    # In the order of time over all assets: what a detector holds back at the end is then the latest of each.
+    in_time = train["window_end"].sort_values(kind="stable").index
+    fitted = {POOLED: make().fit(z.loc[in_time])}
     if plant.models == "per_asset":
         for asset, own in train.groupby("asset_id").groups.items():
             if len(own) >= MIN_TRAIN_ROWS:

@@ -12,13 +12,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wheeltapper.config import AssetType
+from wheeltapper.config import AssetType, Effect
+from wheeltapper.errors import DataError
 from wheeltapper.scoring.bundle import POOLED, Bundle
 
 TOP = 3
 """Sensors that a sentence names."""
 _PERCENT_ABOVE = 5.0
 """A change is told in percent only where normal lies this many usual deviations from zero: −4000 % helps nobody."""
+_NO_PERCENT = ("°C", "degC", "°F", "degF", "%")
+"""Units whose zero is not nothing, or of which a percentage would be mistaken for the unit."""
+_SATURATED = 5.0
+"""Usual deviations beyond which a sensor is simply far off: one wild sensor must not outweigh all others."""
+_LIKE = 0.75
+"""Cosine from which a fault kind is named: chosen so that a single sensor gone wild looks like no kind of the pump."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +36,16 @@ class Finding:
     unit: str
     share: float
     """Part of the score that it accounts for, 0 to 1."""
-    value: float
-    """Mean of its readings at the peak, in its unit."""
-    normal: float
-    """What is typical for this asset and regime, in its unit."""
+    value: float | None
+    """Mean of its readings during the alarm, in its unit; None where no feature holds its level."""
+    normal: float | None
+    """What is typical for this asset and regime, in its unit; None like ``value``."""
     deviations: float
-    """How many usual deviations lie between the two; signed."""
+    """How many usual deviations lie between the two; signed. Of its oddest feature where ``value`` is None."""
     change: str
     """The same in words: ``pressure −38 %``."""
+    spread: float | None = None
+    """One usual deviation, in its unit; None like ``value``."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the finding as plain JSON."""
@@ -60,7 +69,7 @@ def shares(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
     DataFrame of shape (n_windows, n_sensors)
         Shares from 0 to 1 that add up to 1 in each row (0 where the row is perfectly typical).
     """
-    z = bundle.normalised(rows)
+    z = bundle.inputs(rows)
     by_unit = []
     assets = rows["asset_id"].to_numpy()
     for unit, detector in bundle.detectors.items():
@@ -101,73 +110,116 @@ def explain(bundle: Bundle, rows: pd.DataFrame) -> list[Finding]:
     ----------
     rows : DataFrame
         Feature rows of the alarm's anomalous windows (of one asset).
+
+    Raises
+    ------
+    DataError
+        If there is no row.
     """
+    if rows.empty:
+        raise DataError("an alarm needs at least one window to be explained, got none.")
     share = shares(bundle, rows).mean()
-    centre, scale = bundle.normaliser.centre(rows), bundle.normaliser.scale(rows)
+    z = bundle.inputs(rows).mean()
+    centre, scale = bundle.normaliser.centre(rows).mean(), bundle.normaliser.scale(rows).mean()
     findings = []
     for name, sensor in bundle.asset_type.sensors.items():
-        if name not in centre:
+        level = next((column for column in (name, f"{name}__rolling_mean") if column in z), None)
+        odd = _oddest(name, z)
+        if level is None:
+            change = _manner(name, odd, z) if odd else f"{name} unusual"
+            deviations = float(z[odd]) if odd else 0.0
+            findings.append(Finding(name, sensor.unit, float(share[name]), None, None, deviations, change))
             continue
-        z = (rows[name] - centre[name]) / scale[name]
-        at = int(np.argmax(z.abs().to_numpy()))
-        value, normal = float(rows[name].mean()), float(centre[name].mean())
-        deviations = float(z.mean())
-        change = _in_words(name, sensor.unit, value, normal, float(scale[name].iloc[at]))
-        findings.append(Finding(name, sensor.unit, float(share[name]), value, normal, deviations, change))
+        value, normal, spread = float(rows[level].mean()), float(centre[level]), float(scale[level])
+        is_level_usual = abs(z[level]) < 1 and odd is not None and abs(z[odd]) >= 2
+        change = (
+            _manner(name, odd, z) if is_level_usual and odd else _in_words(name, sensor.unit, value, normal, spread)
+        )
+        findings.append(Finding(name, sensor.unit, float(share[name]), value, normal, float(z[level]), change, spread))
     return sorted(findings, key=lambda one: (-round(one.share, 9), one.sensor))
+
+
+def _oddest(sensor: str, z: pd.Series) -> str | None:
+    """Return the feature of a sensor, beside its level, that is farthest from usual; None if it has no other."""
+    others = [column for column in z.index if "__" in column and sensor in sensors_of(column)]
+    others = [column for column in others if not column.endswith("__rolling_mean")]
+    return max(others, key=lambda column: abs(float(z[column])), default=None)
+
+
+def _manner(sensor: str, column: str, z: pd.Series) -> str:
+    """Say what a feature that is no level shows: a stuck sensor has its usual value, and stands out all the same."""
+    if column.endswith("__rolling_std"):
+        return f"{sensor} unusually {'restless' if z[column] > 0 else 'still'}"
+    other = [name for name in sensors_of(column) if name != sensor]
+    return f"{sensor} out of step with {other[0]}" if other else f"{sensor} changes unusually fast"
 
 
 def _in_words(sensor: str, unit: str, value: float, normal: float, deviation: float) -> str:
     difference = value - normal
     sign = "+" if difference >= 0 else "−"
-    if abs(normal) >= _PERCENT_ABOVE * deviation and unit not in ("°C", "%"):
-        return f"{sensor} {sign}{abs(difference / normal) * 100:.0f} %"
-    return f"{sensor} {sign}{abs(difference):.3g} {unit}"
+    if abs(normal) >= _PERCENT_ABOVE * deviation and unit not in _NO_PERCENT:
+        return f"{sensor} {sign}{_number(abs(difference / normal) * 100, 2)} %"
+    return f"{sensor} {sign}{_number(abs(difference), 3)} {unit if unit != '1' else ''}".rstrip()
+
+
+def _number(value: float, digits: int) -> str:
+    """Write a number with so many digits, but whole numbers in full: 140, not 1.4e+02."""
+    return f"{value:.0f}" if value >= 10 ** (digits - 1) else f"{value:.{digits}g}"
 
 
 def likely_fault(asset_type: AssetType, findings: list[Finding]) -> str | None:
     """Name the fault kind whose effects look most like what the sensors did, if one clearly does.
 
     The likeness is the cosine between the deviations seen and the effects that the asset type lists, both in usual
-    deviations of the sensors as far as they are known; below 0.6 nothing is named.
+    deviations of the sensors and saturated beyond five; below 0.75 nothing is named.
     """
-    seen = {one.sensor: one for one in findings}
-    best, best_likeness = None, 0.6
+    known = [one for one in findings if one.spread]
+    observed = [np.clip(one.deviations, -_SATURATED, _SATURATED) for one in known]
+    best, best_likeness = None, _LIKE
     for kind, fault in asset_type.faults.items():
-        if fault.part != "machine" or not fault.effects:
-            continue
-        expected, observed = [], []
-        for name, one in seen.items():
-            effect = fault.effects.get(name)
-            width = abs(one.value - one.normal) / max(abs(one.deviations), 1e-9)
-            full = 0.0 if effect is None else one.normal * (effect.factor - 1) + effect.shift
-            expected.append(np.clip(full / max(width, 1e-12), -30, 30))
-            observed.append(np.clip(one.deviations, -30, 30))
-        norm = float(np.linalg.norm(expected) * np.linalg.norm(observed))
-        likeness = float(np.dot(expected, observed)) / norm if norm else 0.0
-        if likeness > best_likeness:
-            best, best_likeness = kind, likeness
+        if fault.part == "machine" and fault.effects:
+            expected = [_expected(fault.effects.get(one.sensor), one) for one in known]
+            norm = float(np.linalg.norm(expected) * np.linalg.norm(observed))
+            likeness = float(np.dot(expected, observed)) / norm if norm else 0.0
+            if likeness > best_likeness:
+                best, best_likeness = kind, likeness
     return best
 
 
+def _expected(effect: Effect | None, one: Finding) -> float:
+    """Return by how many usual deviations a fully developed fault moves a sensor; saturated."""
+    if effect is None or one.normal is None or not one.spread:
+        return 0.0
+    moved = one.normal * (effect.factor - 1) + effect.shift
+    return float(np.clip(moved / one.spread, -_SATURATED, _SATURATED))
+
+
 def sentence(asset_id: str, alarm: Any, findings: list[Finding], asset_type: AssetType) -> str:
-    """Say one alarm as a person would.
+    """Say one alarm as a person would; all times are UTC.
 
     ``pump-03, 2026-02-03 14:20–15:05, severity 3.1: pressure −38 %, vibration +140 % against its high_load regime.``
     """
     named = [one for one in findings[:TOP] if one.share >= 0.1] or findings[:1]
-    opened, last = alarm.opened_at, alarm.last_at
-    until = f"{last:%H:%M}" if last.date() == opened.date() else f"{last:%Y-%m-%d %H:%M}"
-    if f"{opened:%H:%M}" == until:
-        opened_text, until = f"{opened:%Y-%m-%d %H:%M:%S}", f"{last:%H:%M:%S}"
-    else:
-        opened_text = f"{opened:%Y-%m-%d %H:%M}"
     text = (
-        f"{asset_id}, {opened_text}–{until}, severity {alarm.peak_severity:.1f}: "
+        f"{asset_id}, {_span(alarm.opened_at, alarm.last_at)}, severity {alarm.peak_severity:.1f}: "
         f"{', '.join(one.change for one in named)} against its {alarm.regime} regime."
     )
     kind = likely_fault(asset_type, findings)
     if kind is None:
         return text
-    first = asset_type.faults[kind].first_check
-    return f"{text} Looks like {kind.replace('_', ' ')}{': ' + first if first else ''}."
+    looks = f"{text} Looks like {kind.replace('_', ' ')}"
+    first = asset_type.faults[kind].first_check.strip()
+    if not first:
+        return f"{looks}."
+    return f"{looks}: {first}{'' if first[-1] in '.!?' else '.'}"
+
+
+def _span(opened: pd.Timestamp, last: pd.Timestamp) -> str:
+    """Write a span as short as it can be: the day once, seconds only where minutes do not tell."""
+    if opened == last:
+        return f"{opened:%Y-%m-%d %H:%M}" if opened.second == 0 else f"{opened:%Y-%m-%d %H:%M:%S}"
+    if opened.floor("min") == last.floor("min"):
+        return f"{opened:%Y-%m-%d %H:%M:%S}–{last:%H:%M:%S}"
+    if opened.date() == last.date():
+        return f"{opened:%Y-%m-%d %H:%M}–{last:%H:%M}"
+    return f"{opened:%Y-%m-%d %H:%M}–{last:%Y-%m-%d %H:%M}"

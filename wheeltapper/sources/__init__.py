@@ -34,6 +34,22 @@ class Batch:
 class Source(Model, ABC):
     """One kind of source. Its fields are its options in the plant's YAML."""
 
+    def check(self, plant: Plant) -> None:
+        """Refuse options that do not go with the plant's asset type; reads nothing.
+
+        Raises
+        ------
+        SourceError
+            If the options name a sensor or fault kind that the asset type does not have.
+        """
+
+    def caveats(self, plant: Plant) -> tuple[str, ...]:  # noqa: ARG002 - most sources have nothing to confess
+        """Say in words what the options make up or assume, so that figures are not read as more than they are.
+
+        Each sentence is shown under the leaderboard.
+        """
+        return ()
+
     @abstractmethod
     def read(self, plant: Plant, start: datetime | None = None, end: datetime | None = None) -> Iterator[Batch]:
         """Yield the readings from ``start`` (inclusive) to ``end`` (exclusive) in batches of bounded size.

@@ -63,7 +63,7 @@ class FlaggedRuns:
 
 
 def _as_table(runs: Iterable[_Run]) -> pd.DataFrame:
-    """Write faults as rows of `tables.FAULTS`, ending with their last flagged reading; labels say that, not how bad, so severity is 1."""
+    """Write faults as rows of `tables.FAULTS`: each ends with its last flagged reading; labels say no severity: 1."""
     found = [(run.asset_id, run.start, run.last, run.kind, 1.0, "imported") for run in runs]
     if not found:
         return tables.FAULTS.empty()
@@ -73,4 +73,3 @@ def _as_table(runs: Iterable[_Run]) -> pd.DataFrame:
     # A clock that steps back can make two runs begin at the same instant; the longer one is the fault.
     frame = frame.sort_values(["asset_id", "start", "end"], kind="stable")
     return tables.FAULTS.check(frame.drop_duplicates(["asset_id", "start", "kind"], keep="last"))
-

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -18,12 +19,14 @@ import pyarrow.compute as pc
 from pydantic import Field, field_validator, model_validator
 
 from wheeltapper import _folder
-from wheeltapper.config import Instant, Plant, Settings
+from wheeltapper.config import Instant, Plant, Settings, format_duration
 from wheeltapper.errors import SourceError
 from wheeltapper.sources import Batch, Source
 from wheeltapper.sources._csv import WHITESPACE, Chunk, Layout, chunks, header
 from wheeltapper.sources._flagged import FlaggedRuns
+from wheeltapper.sources._listed import ListedFaults, read_list
 from wheeltapper.sources._times import read_times, require_readable
+from wheeltapper.tables import FAULTS
 
 _YES = {"true", "t", "yes", "y", "on"}
 _NO = {"false", "f", "no", "n", "off", "", "nan", "null", "na"}
@@ -42,7 +45,10 @@ class CsvFolder(Source):
         description="folder (or one file); a relative one is looked for beside the plant's file, in WHEELTAPPER_DATA, "
         "and in ../shared/data"
     )
-    files: str = Field("**/*.csv", description="which files below the folder, as a pattern")
+    files: str | tuple[str, ...] = Field(
+        "**/*.csv",
+        description="which files below the folder, as a pattern; of several patterns the first one's files come first",
+    )
     separator: str = Field(",", description=f'character between two fields, such as ";"; or {WHITESPACE}')
     decimal: str = Field(".", pattern=r"^[.,]$", description="decimal mark")
     encoding: str = Field("utf-8", description="how letters are stored, such as utf-8 or latin-1")
@@ -61,11 +67,30 @@ class CsvFolder(Source):
     asset_column: str | None = Field(
         None, description="column that names the asset; by default each file is one asset, named by its path"
     )
+    asset_pattern: str | None = Field(
+        None,
+        description="regular expression for a file's whole path without its ending; its group 'asset' is the asset's "
+        "name, as in (?P<asset>.*)_(train|test). Files of one asset follow each other. With asset_column: file/column",
+    )
     regime_column: str | None = Field(None, description="column of the operating state; by default all is normal")
     regimes: dict[str, str] = Field(default_factory=dict, description="operating state in the file → regime")
     fault_column: str | None = Field(None, description="column that is not 0 (or is true, yes) inside a fault")
     fault_kind_column: str | None = Field(None, description="column that names the kind of fault")
-    fault_kind: str = Field("labelled", description="kind of all faults where no column names it")
+    fault_kind: str = Field("labelled", description="kind of all faults where nothing else names it")
+    fault_file: Path | None = Field(
+        None,
+        description="list of faults below the folder: JSON (asset or file → [start, end] pairs), or CSV with asset, "
+        "start, end and perhaps kind",
+    )
+    fault_from_row: int | None = Field(
+        None, ge=0, description="row of each file, counted from 0, from which the asset is faulty until the file ends"
+    )
+    fault_last_rows: int | None = Field(
+        None, ge=1, description="last rows of each asset in a file that count as faulty, for machines run to failure"
+    )
+    fault_free: str | None = Field(
+        None, description="pattern of files to which fault_from_row and fault_last_rows do not apply"
+    )
     shuffled: bool = Field(
         False, description="whether rows do not follow each other in time: each file is then read whole and sorted"
     )
@@ -102,6 +127,27 @@ class CsvFolder(Source):
         except (ValueError, OSError, LookupError) as error:
             raise ValueError(f"no such time zone: {zone!r}; write it like UTC or Europe/Berlin") from error
 
+    @field_validator("asset_pattern")
+    @classmethod
+    def _names_the_asset(cls, pattern: str | None) -> str | None:
+        try:
+            groups = {"asset"} if pattern is None else set(re.compile(pattern).groupindex)
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+        if "asset" not in groups:
+            raise ValueError(f"expected a group (?P<asset>...), got {pattern!r}")
+        return pattern
+
+    @model_validator(mode="after")
+    def _knows_faults_one_way(self) -> Self:
+        ways = ("fault_column", "fault_file", "fault_from_row", "fault_last_rows")
+        used = [way for way in ways if getattr(self, way) is not None]
+        if len(used) > 1:
+            raise ValueError(f"{' and '.join(used)} each say where the faults are; keep one")
+        if self.fault_free is not None and used not in (["fault_from_row"], ["fault_last_rows"]):
+            raise ValueError("fault_free needs fault_from_row or fault_last_rows, from which it excepts files")
+        return self
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.time_column is None and self.first is None:
@@ -115,6 +161,26 @@ class CsvFolder(Source):
         if self.fault_kind_column is not None and self.fault_column is None:
             raise ValueError("fault_kind_column needs fault_column, which says where the faults are")
         return self
+
+    def caveats(self, plant: Plant) -> tuple[str, ...]:
+        """Say which of these options make something up; see `Source.caveats`."""
+        step = format_duration(plant.asset_type.step)
+        said = []
+        if self.first is not None:
+            said.append(
+                f"the data has no times: each reading counts as {step} after the one before, so delays, weeks and "
+                "costs count readings, not hours"
+            )
+        if self.fault_last_rows is not None:
+            said.append(
+                f"fault '{self.fault_kind}' is a convention, the last {self.fault_last_rows} readings before an asset "
+                "failed; nobody saw it begin, so an earlier alarm counts as false"
+            )
+        return tuple(said)
+
+    def check(self, plant: Plant) -> None:
+        """Refuse columns that name no sensor of the plant; see `Source.check`."""
+        self._sensors(plant)
 
     def read(self, plant: Plant, start: datetime | None = None, end: datetime | None = None) -> Iterator[Batch]:
         """Yield the files' rows from ``start`` (inclusive) to ``end`` (exclusive); see `Source.read`.
@@ -132,42 +198,65 @@ class CsvFolder(Source):
         sensors = self._sensors(plant)
         headers = {file: header(file, self._layout, _shown(file, folder)) for file in files}
         self._check_columns(headers, folder, sensors)
-        found = self._batches(plant, folder, headers, sensors, _Span(start, end))
+        listed = self._listed(folder)
+        found = self._batches(plant, folder, headers, sensors, _Span(start, end), listed)
         count = 0
         for batch in found:
             count += 1
             yield batch
-        if count == 0 and start is None and end is None:
-            raise SourceError(f"the {len(files)} files {self.files} in {folder} hold no rows, only headers.")
+        if start is None and end is None:
+            if count == 0:
+                raise SourceError(f"the {len(files)} files {self.files} in {folder} hold no rows, only headers.")
+            listed.require_match()
 
     @property
     def _layout(self) -> Layout:
         return Layout(self.separator, self.encoding, self.names)
 
+    def _listed(self, folder: Path) -> ListedFaults:
+        """Read the list of faults beside the files; without one it is empty."""
+        if self.fault_file is None:
+            return ListedFaults(FAULTS.empty(), "")
+        path = folder / self.fault_file
+        if not path.is_file():
+            raise SourceError(f"no fault_file '{self.fault_file}' in {folder}. Change fault_file, or bring the file.")
+        listed = read_list(path, kind=self.fault_kind, form=self.time_format, zone=self.time_zone)
+        return ListedFaults(listed, path.name)
+
     def _find(self, plant: Plant) -> tuple[Path, list[Path]]:
-        """Return the folder and its matching files, in natural order."""
+        """Return the folder and its matching files: pattern by pattern, each in natural order."""
         place = self._locate(plant)
         if place.is_file():
             return place.parent, [place]
-        files = [file for file in place.glob(self.files) if file.is_file()]
-        if not files:
-            there = sorted({"".join(file.suffixes[-2:]) or file.name for file in place.rglob("*") if file.is_file()})
-            raise SourceError(
-                f"no file in {place} matches files: '{self.files}' (it holds {', '.join(there[:8]) or 'nothing'})."
-            )
-        return place, sorted(files, key=lambda file: _natural(file.relative_to(place).as_posix()))
+        found: dict[Path, None] = {}
+        for pattern in [self.files] if isinstance(self.files, str) else self.files:
+            files = [file for file in place.glob(pattern) if file.is_file()]
+            if not files:
+                there = {"".join(file.suffixes[-2:]) or file.name for file in place.rglob("*") if file.is_file()}
+                raise SourceError(
+                    f"no file in {place} matches files: '{pattern}' (it holds "
+                    f"{', '.join(sorted(there)[:8]) or 'nothing'})."
+                )
+            found |= dict.fromkeys(sorted(files, key=lambda file: _natural(file.relative_to(place).as_posix())))
+        return place, list(found)
 
     def _locate(self, plant: Plant) -> Path:
         """Find the folder; the message of a failure lists the places looked at."""
         data = Settings().data
         shared = Path("..") / "shared" / "data"
-        roots = [plant.folder, *([data] if data else []), Path.cwd() / shared, plant.folder.parent / shared]
+        # A plant lies in conf/ or in a folder below; the data may lie beside the checkout.
+        beside = [parent / shared for parent in list(plant.folder.parents)[:2]]
+        fetched = Settings().home / "data"
+        roots = [plant.folder, *([data] if data else []), fetched, Path.cwd() / shared, *beside]
         places = [(root / self.path).resolve() for root in roots]
         for place in places:
             if place.exists():
                 return place
         looked = "; ".join(dict.fromkeys(map(str, places)))
-        raise SourceError(f"no folder '{self.path}'. Looked for: {looked}. Set path, or WHEELTAPPER_DATA.")
+        raise SourceError(
+            f"no folder '{self.path}'. Looked for: {looked}. Set path, or WHEELTAPPER_DATA; "
+            "public data sets: wheeltapper datasets list."
+        )
 
     def _sensors(self, plant: Plant) -> dict[str, str]:
         """Return sensor → its column in the files."""
@@ -203,7 +292,13 @@ class CsvFolder(Source):
                 raise SourceError(_missing(f"none of the {len(headers)} files", column, option, has, False))
 
     def _batches(
-        self, plant: Plant, folder: Path, headers: dict[Path, list[str]], sensors: dict[str, str], span: _Span
+        self,
+        plant: Plant,
+        folder: Path,
+        headers: dict[Path, list[str]],
+        sensors: dict[str, str],
+        span: _Span,
+        listed: ListedFaults,
     ) -> Iterator[Batch]:
         """Walk through the files chunk by chunk; the last batch waits for the faults that end with the readings."""
         runs = FlaggedRuns()
@@ -212,17 +307,24 @@ class CsvFolder(Source):
         for file, has in headers.items():
             shown = _shown(file, folder)
             wanted = [column for column in dict.fromkeys([*sensors.values(), *self._others()]) if column in has]
-            at_once = sys.maxsize if self.shuffled else self.chunk_rows
-            for place, chunk in enumerate(chunks(file, self._layout, wanted, at_once, shown)):
-                if self.time_column and place == 0:
+            from_file = self._asset_of(shown)
+            at_once = sys.maxsize if self.shuffled or self.fault_last_rows else self.chunk_rows
+            done = 0
+            for chunk in chunks(file, self._layout, wanted, at_once, shown):
+                if self.time_column and done == 0:
                     self._require_readable_times(chunk, shown)
-                frame, kind = self._frame(chunk, shown, sensors, clock)
+                frame = self._frame(chunk, from_file, sensors, clock)
+                kind = self._fault_kind(chunk.rows, shown)
                 if self.shuffled:
                     frame = frame.sort_values("_utc", kind="stable")
                     kind = kind.loc[frame.index]
+                kind = self._fault_rows(kind, frame["asset_id"], shown, done)
+                done += len(frame)
                 times = frame["_utc"]
                 faults = span.overlapping(runs.add(frame["asset_id"], times, kind))
                 rows = frame[span.holds(times)].drop(columns="_utc").reset_index(drop=True)
+                more = listed.of(rows["asset_id"].dropna().unique(), "" if self.asset_column else shown)
+                faults = pd.concat([faults, span.overlapping(more)], ignore_index=True) if len(more) else faults
                 if held is not None and len(faults) and not len(rows):
                     held = _with_faults(held, faults)
                 if len(rows):
@@ -238,14 +340,14 @@ class CsvFolder(Source):
         options = (self.time_column, self.asset_column, self.regime_column, self.fault_column, self.fault_kind_column)
         return [column for column in options if column is not None]
 
-    def _frame(
-        self, chunk: Chunk, shown: str, sensors: dict[str, str], clock: _Clock | None
-    ) -> tuple[pd.DataFrame, pd.Series[str]]:
-        """Turn a chunk into a batch's columns, and say for each row inside which kind of fault it lies."""
+    def _frame(self, chunk: Chunk, from_file: str, sensors: dict[str, str], clock: _Clock | None) -> pd.DataFrame:
+        """Turn a chunk into a batch's columns."""
         raw, defects = chunk.rows, chunk.defects
         columns: dict[str, Any] = {}
         assets = raw[self.asset_column].str.strip() if self.asset_column else None
-        columns["asset_id"] = _constant(_asset_name(shown), len(raw)) if assets is None else assets
+        if assets is not None and self.asset_pattern is not None:
+            assets = from_file + "/" + assets
+        columns["asset_id"] = _constant(from_file, len(raw)) if assets is None else assets
         if clock is not None:
             columns["timestamp"] = utc = clock.times(columns["asset_id"])
         else:
@@ -263,7 +365,20 @@ class CsvFolder(Source):
         columns["_utc"] = utc
         if (defects != "").any():
             columns["defect"] = defects
-        return pd.DataFrame(columns), self._fault_kind(raw, shown)
+        return pd.DataFrame(columns)
+
+    def _asset_of(self, shown: str) -> str:
+        """Return the asset that a file's name tells of."""
+        name = _asset_name(shown)
+        if self.asset_pattern is None:
+            return name
+        match = re.fullmatch(self.asset_pattern, name)
+        if match is None or not match["asset"]:
+            raise SourceError(
+                f"{shown}: '{name}' does not fit asset_pattern {self.asset_pattern}, which names the asset. "
+                "Change it, or leave the file out in files."
+            )
+        return match["asset"]
 
     def _require_readable_times(self, chunk: Chunk, shown: str) -> None:
         """Refuse a file whose first times are all unreadable; later ones are single rows' mistakes."""
@@ -282,6 +397,17 @@ class CsvFolder(Source):
         if self.fault_kind_column in raw:
             kind = raw[self.fault_kind_column].str.strip().fillna(self.fault_kind).replace("", self.fault_kind)
         return kind.where(inside, nothing)
+
+    def _fault_rows(self, kind: pd.Series[str], asset_id: pd.Series[str], shown: str, done: int) -> pd.Series[str]:
+        """Mark the rows that are faulty by their place in the file; ``done`` rows of it came before."""
+        if self.fault_free is not None and fnmatchcase(shown, self.fault_free):
+            return kind
+        if self.fault_from_row is not None:
+            return kind.mask(np.arange(done, done + len(kind)) >= self.fault_from_row, self.fault_kind)
+        if self.fault_last_rows is not None:
+            to_come = asset_id.groupby(asset_id, dropna=False).cumcount(ascending=False)
+            return kind.mask(to_come < self.fault_last_rows, self.fault_kind)
+        return kind
 
 
 class _Span:

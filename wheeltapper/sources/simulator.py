@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, model_validator
 from wheeltapper._folder import near_miss
 from wheeltapper.config import AssetType, Duration, Instant, Plant, format_duration
 from wheeltapper.errors import SourceError
-from wheeltapper.simulation.fleet import Span, Wishes, simulate
+from wheeltapper.simulation.fleet import Span, Wishes, physics_of, simulate
 from wheeltapper.sources import Batch, Source
 
 
@@ -34,6 +34,11 @@ class Simulator(Source):
             if value is not None and value.total_seconds() <= 0:
                 raise ValueError(f"{name} must be longer than nothing, got {format_duration(value)}")
         return self
+
+    def check(self, plant: Plant) -> None:
+        """Refuse fault kinds that the asset type does not have, and types without physics; see `Source.check`."""
+        self._kinds(plant.asset_type)
+        physics_of(plant.asset_type)
 
     def read(self, plant: Plant, start: datetime | None = None, end: datetime | None = None) -> Iterator[Batch]:
         """Yield one batch for each machine.

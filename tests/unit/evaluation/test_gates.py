@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from wheeltapper.errors import DataError
-from wheeltapper.evaluation.gates import Gate, beats_baselines, beats_champion, decide, is_not_inverted, keeps_budget
+from wheeltapper.evaluation.gates import (
+    Gate,
+    beats_baselines,
+    beats_champion,
+    decide,
+    is_not_inverted,
+    keeps_budget,
+    surely_beats_champion,
+)
 from wheeltapper.evaluation.judgement import NO_FAULTS
 
 FAULT = "    LLL"
@@ -102,7 +110,7 @@ def test_champion_is_beaten_by_a_cheaper_challenger_only(draw, sharp, late):
     """Sharp beats late, late does not beat sharp, nobody beats itself; the figures are in the reason."""
     won = beats_champion(sharp, late)
     assert won.passed and won.figure < won.limit
-    assert "100% of 1000 resamplings of 1 asset-weeks" in won.reason
+    assert "sharp costs 2,016,000 EUR per asset-week, the champion late 2,019,360" in won.reason
     assert not beats_champion(late, sharp).passed
     assert not beats_champion(sharp, sharp).passed
     with pytest.raises(DataError, match="different data"):
@@ -138,3 +146,30 @@ def test_unasked_question_about_the_champion_is_refused():
         decide([gate("is_not_inverted", True)], has_champion=True)
     unknown = [gate("is_not_inverted", True), gate("beats_champion", None)]
     assert decide(unknown, has_champion=True).word == "keep"
+
+
+def _weekly(judgement, *costs: float):
+    return judgement.model_copy(update={"cost_by_asset_week": {f"pump week {at}": cost for at, cost in enumerate(costs)}})
+
+
+def test_one_lucky_week_is_not_being_sure(sharp, late):
+    """Cheaper in every week is sure; cheaper in the sum by one huge week is not; four weeks say nothing."""
+    always = surely_beats_champion(_weekly(sharp, 1, 1, 1, 1, 1, 1), _weekly(late, 2, 2, 2, 2, 2, 2))
+    assert always.passed and always.figure == 1
+    lucky = surely_beats_champion(_weekly(sharp, 0, 3, 3, 3, 3, 3), _weekly(late, 90, 2, 2, 2, 2, 2))
+    assert lucky.passed is False and 0.5 < lucky.figure < 0.95
+    few = surely_beats_champion(_weekly(sharp, 1, 1, 1, 1), _weekly(late, 2, 2, 2, 2))
+    assert few.passed is None and "4 asset-weeks are too few" in few.reason
+
+
+def test_only_a_sure_winner_takes_the_champions_place():
+    """Better and sure is promoted, better on paper challenges, no better leaves the champion alone."""
+    sound = Gate(name="beats_baselines", passed=True, figure=1, limit=2, reason="")
+    duel = Gate(name="beats_champion", passed=True, figure=1, limit=2, reason="")
+    sure = Gate(name="surely_beats_champion", passed=True, figure=1, limit=0.95, reason="", blocks=False)
+    unsure = sure.model_copy(update={"passed": False})
+    lost = duel.model_copy(update={"passed": False})
+    assert decide([sound, duel, sure], True).word == "promote"
+    assert decide([sound, duel, unsure], True).word == "challenge"
+    assert decide([sound, duel], True).word == "challenge"
+    assert decide([sound, lost, sure], True).word == "keep"

@@ -1,0 +1,26 @@
+"""One run of a plant at a time: whoever comes second waits, on the terminal and on a schedule alike."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+
+from wheeltapper.workspace import Workspace
+
+Rest = ParamSpec("Rest")
+Result = TypeVar("Result")
+
+
+def alone(flow: Callable[Concatenate[str, Rest], Result]) -> Callable[Concatenate[str, Rest], Result]:
+    """Hold the plant's lock while the flow runs; flows inside it enter freely."""
+
+    @wraps(flow)
+    def waiting(plant: str, *args: Rest.args, **options: Rest.kwargs) -> Result:
+        with Workspace.open(plant).alone():
+            return flow(plant, *args, **options)
+
+    # Prefect makes a form of the parameters and would look for the names of their types in this file.
+    waiting.__signature__ = inspect.signature(flow, eval_str=True)  # type: ignore[attr-defined]
+    return waiting

@@ -1,0 +1,24 @@
+"""What is new → features → scores → alarms: one parent flow, because every run of its own starts 20 s late."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows._alone import alone
+from flows._input import PlantName, run_name
+from flows.featurize import featurize
+from flows.ingest import ingest
+from flows.score import score
+from tasks.watch import find_start
+
+
+@flow(name="watch", flow_run_name=run_name)
+@alone
+def watch(plant: PlantName) -> dict[str, Any]:
+    """Take in the readings that are new, score them with the champion and raise alarms."""
+    start = find_start(plant)
+    taken = ingest(plant, start)
+    featurize(plant, start)
+    return {"ingest": taken, "score": score(plant)}
