@@ -50,7 +50,8 @@ def _gather(space: Workspace, judged: dict[str, Any], now: datetime) -> ReportDa
         leaderboard=[*judged["leaderboard"], *judged["test"]],
         champion=_champion_label(judged, name),
         verdict=judged["verdict"],
-        reasons=judged["reasons"],
+        # The gates' own table says why; what else was said is shown above it.
+        reasons=[] if judged["gates"] else judged["reasons"],
         gates=judged["gates"],
         readings=readings,
         scores=scores[scores["bundle"] == name],

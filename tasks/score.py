@@ -51,6 +51,8 @@ def _score(space: Workspace, bundle: Bundle, role: str) -> tuple[int, int]:
     name = bundles.fingerprint(bundle)
     features = _unlearnt(bundle, _features(space, bundle))
     scores = bundle.score(features)
+    for line in _fallbacks(bundle, features):
+        _log.info("  note: %s", line)
     folded = alarms.fold(scores, space.plant.alarms, space.plant.max_gap)
     described = _describe(bundle, folded, features, name)
     digest = space.store.digest(tables.FEATURES)
@@ -67,6 +69,15 @@ def _score(space: Workspace, bundle: Bundle, role: str) -> tuple[int, int]:
         after = space.store.version(tables.ALARMS)
         space.store.upsert(tables.ALARMS, described, txn=f"alarms:{name}:{digest}:after {after}", drop=gone)
     return len(scores), len(described)
+
+
+def _fallbacks(bundle: Bundle, features: pd.DataFrame) -> list[str]:
+    """Say which machines and regimes are scaled by a wider group, because training knew too little of them."""
+    found = bundle.normaliser.fallbacks(features[features["usable"]])
+    return [
+        f"{row.asset_id} in {row.regime} ({row.rows:,} windows) is scaled by its {row.used}: {row.why}"
+        for row in found.sort_values("rows", ascending=False).head(3).itertuples()
+    ]
 
 
 def _features(space: Workspace, bundle: Bundle) -> pd.DataFrame:

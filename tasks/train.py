@@ -180,12 +180,12 @@ def _example(table: TrainingTable, bundle: Bundle) -> pd.DataFrame:
 def _curves(scores: pd.DataFrame, faults: pd.DataFrame) -> dict[str, Any]:
     """Return ROC and precision-recall curves over the assets that have faults in this part, as VUS is averaged.
 
-    Empty where there is only one class.
+    Empty where there is only one class, or where a candidate gives every window the same score.
     """
     truth = overlaps(scores.assign(window_start=scores["window_end"]), faults)
     seen = truth.groupby(scores["asset_id"]).transform("any")
     judged = truth[seen].to_numpy()
-    if judged.all() or not judged.any():
+    if judged.all() or not judged.any() or scores["score"].nunique() < 2:
         return {}
     return dict(window_curves(judged, scores.loc[seen, "score"].to_numpy()))
 

@@ -95,6 +95,23 @@ def end_groups(groups: dict[int, str]) -> None:
             time.sleep(0.1)
 
 
+def orphans(home: Path) -> dict[int, str]:
+    """Find flow runs of a worker of this home (number → when born): after kill -9 of the worker they go on alone.
+
+    Only Linux tells; elsewhere such a run is left to end by itself.
+    """
+    mark = f"WHEELTAPPER_HOME={home}".encode()
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            is_run = b"prefect.engine" in (folder / "cmdline").read_bytes().split(b"\0")
+            if is_run and mark in (folder / "environ").read_bytes().split(b"\0"):
+                when = born(int(folder.name))
+                if when is not None:
+                    found[int(folder.name)] = when
+    return found
+
+
 def _is_left(pid: int, when: str) -> bool:
     """Tell whether anything is left of a group. A number stays taken while its group has members."""
     now = born(pid)

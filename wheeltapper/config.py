@@ -117,6 +117,9 @@ class Sensor(Model):
     high: float | None = Field(None, description="highest value that the sensor can show, in its unit")
     alarm_low: float | None = Field(None, description="below this the plant's own rule raises an alarm, in its unit")
     alarm_high: float | None = Field(None, description="above this the plant's own rule raises an alarm, in its unit")
+    counter: bool = Field(
+        False, description="it only counts up, like an energy meter; features look at what it counts in an hour"
+    )
     description: str = Field("", description="what it measures, for people")
 
     @field_validator("unit", mode="before")

@@ -396,9 +396,10 @@ def down(settings: Settings) -> list[str]:
 
 def _down(settings: Settings) -> list[str]:
     known = _known(settings)
-    # The worker first: it tells the server how its runs ended.
+    # The worker first: it ends its runs and tells the server how.
     for names in (("worker",), tuple(name for name in known if name != "worker")):
         _processes.end_groups({int(known[name]["pid"]): known[name]["born"] for name in names if name in known})
+        _processes.end_groups(_processes.orphans(settings.home.resolve()))
     _state_file(settings).unlink(missing_ok=True)
     return list(known)
 

@@ -18,6 +18,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -128,7 +129,8 @@ def fit(
         If the windows never follow each other long enough to open an alarm: nothing says where one should begin.
     """
     order = np.lexsort((microseconds(rows["window_end"]), pd.factorize(rows["asset_id"])[0]))
-    rows, raw = rows.iloc[order], raw[order]
+    if (np.diff(order) < 0).any():
+        rows, raw = rows.iloc[order], raw[order]
     typical, spread = _scale(rows, raw)
     calibration = Calibration(typical, spread, {ANY: 1.0})
     score = calibration.apply(rows, raw)["score"].to_numpy()
@@ -151,11 +153,14 @@ def fit(
 
 def _scale(rows: pd.DataFrame, raw: Floats) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], float]]:
     """Return median and upper spread of the raw scores of every group that is large enough."""
-    frame = pd.DataFrame({"asset": rows["asset_id"].to_numpy(), "regime": rows["regime"].to_numpy(), "raw": raw})
+    assets, asset_names = pd.factorize(rows["asset_id"], sort=True)
+    regimes, regime_names = pd.factorize(rows["regime"], sort=True)
     groups: dict[tuple[str, str], Floats] = {(ANY, ANY): raw}
-    groups |= {(str(asset), ANY): own.to_numpy() for asset, own in frame.groupby("asset")["raw"]}
-    groups |= {(ANY, str(regime)): own.to_numpy() for regime, own in frame.groupby("regime")["raw"]}
-    groups |= {(str(a), str(r)): own.to_numpy() for (a, r), own in frame.groupby(["asset", "regime"])["raw"]}
+    groups |= {(str(asset_names[code]), ANY): own for code, own in _by_code(assets, raw)}
+    groups |= {(ANY, str(regime_names[code])): own for code, own in _by_code(regimes, raw)}
+    for code, own in _by_code(assets * len(regime_names) + regimes, raw):
+        asset, regime = divmod(code, len(regime_names))
+        groups[str(asset_names[asset]), str(regime_names[regime])] = own
     typical, spread = {}, {}
     floor = 0.1 * _usual_spread(groups)
     for key, own in groups.items():
@@ -164,6 +169,14 @@ def _scale(rows: pd.DataFrame, raw: Floats) -> tuple[dict[tuple[str, str], float
             # A score that hardly moves in one group must not make a trifle there look enormous.
             spread[key] = max(_upper_spread(own), floor)
     return typical, spread
+
+
+def _by_code(codes: NDArray[np.int64], values: Floats) -> Iterator[tuple[int, Floats]]:
+    """Yield the values of each code."""
+    order = np.argsort(codes, kind="stable")
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    for code, own in zip(codes[order][starts].tolist(), np.split(values[order], starts[1:]), strict=True):
+        yield code, own
 
 
 def _usual_spread(groups: dict[tuple[str, str], Floats]) -> float:
@@ -196,16 +209,21 @@ def block_maxima(rows: pd.DataFrame, score: Floats, *, block: float, max_gap: ti
     DataFrame of shape (n_blocks, …) with columns asset_id, regime, peak
     """
     time = microseconds(rows["window_end"]) / 1e6
-    asset = rows["asset_id"].to_numpy()
+    asset, asset_names = pd.factorize(rows["asset_id"])
+    regime, regime_names = pd.factorize(rows["regime"])
     starts = np.ones(len(rows), dtype=bool)
     starts[1:] = (asset[1:] != asset[:-1]) | (np.diff(time) > max_gap.total_seconds())
     stretch = np.cumsum(starts)
     lasting = pd.Series(score).groupby(stretch).rolling(hold).min().to_numpy()
-    frame = pd.DataFrame(
-        {"asset_id": asset, "regime": rows["regime"].to_numpy(), "block": time // block, "peak": lasting}
+    frame = pd.DataFrame({"asset": asset, "regime": regime, "block": time // block, "peak": lasting}).dropna()
+    peaks = frame.groupby(["asset", "regime", "block"])["peak"].max().reset_index()
+    return pd.DataFrame(
+        {
+            "asset_id": asset_names[peaks["asset"].to_numpy()],
+            "regime": regime_names[peaks["regime"].to_numpy()],
+            "peak": peaks["peak"],
+        }
     )
-    peaks = frame.dropna().groupby(["asset_id", "regime", "block"], sort=True)["peak"].max()
-    return peaks.reset_index()[["asset_id", "regime", "peak"]]
 
 
 def _level(peaks: Floats, share: float) -> float:

@@ -61,11 +61,14 @@ def plan(
     *,
     gradual: Sequence[str] = (),
     overlap: bool = False,
+    lasts: tuple[timedelta, timedelta] = (SHORTEST, LONGEST),
+    distance: timedelta = DISTANCE,
 ) -> list[Fault]:
     """Choose the faults of one machine so that they fill the asked share of its rows.
 
-    A fault lasts 30 to 240 minutes and lies wholly where the machine runs. The number of rows inside faults is
-    exact; where the whole share is shorter than 30 minutes there is one fault that short. Kinds come in equal parts.
+    A fault lasts 30 to 240 minutes, or as asked, and lies wholly where the machine runs. The number of rows inside
+    faults is exact; where the whole share is shorter than the shortest fault there is one fault that short. Kinds come
+    in equal parts.
 
     Parameters
     ----------
@@ -81,6 +84,10 @@ def plan(
         Kinds that grow to their very end.
     overlap : bool
         Let faults lie anywhere, also on each other; rows inside several count once.
+    lasts : pair of timedelta
+        The shortest and the longest fault.
+    distance : timedelta
+        Between two faults, at least.
 
     Returns
     -------
@@ -95,12 +102,12 @@ def plan(
     wanted = round(rate * len(runs))
     if wanted == 0 or not kinds:
         return []
-    shortest, longest, distance = (max(1, round(time / step)) for time in (SHORTEST, LONGEST, DISTANCE))
+    shortest, longest, apart = (max(1, round(time / step)) for time in (*lasts, distance))
     if overlap:
         firsts, rows = _scatter(rng, runs, wanted, shortest, longest)
     else:
         rows = _lengths(rng, wanted, shortest, longest)
-        firsts, rows = _place(rng, runs, rows, distance, step)
+        firsts, rows = _place(rng, runs, rows, apart, step)
     chosen = _in_equal_parts(rng, kinds, len(rows))
     return [
         Fault(
@@ -115,16 +122,22 @@ def plan(
 
 
 def damage(
-    values: Mapping[str, Floats], faults: Sequence[Fault], asset_type: AssetType, rng: np.random.Generator
+    values: Mapping[str, Floats],
+    faults: Sequence[Fault],
+    asset_type: AssetType,
+    rng: np.random.Generator,
+    *,
+    runs: Flags | None = None,
 ) -> dict[str, Floats]:
     """Return the sensors' values with the faults in them; what lies outside the faults is untouched.
 
     At momentary severity s a value becomes ``value · (1 + (factor − 1) · s) + shift · s``, with extra noise of
-    standard deviation ``noise · s``. Limits are not applied here.
+    standard deviation ``noise · s``. Limits are not applied here. Where ``runs`` says that the machine stands still,
+    a fault shows nothing: worn bearings are silent then.
     """
     damaged = {sensor: column.copy() for sensor, column in values.items()}
     for fault in faults:
-        severity = fault.severity()
+        severity = fault.severity() if runs is None else fault.severity() * runs[fault.span]
         for sensor, effect in asset_type.faults[fault.kind].effects.items():
             shaken = effect.shift + effect.noise * rng.standard_normal(fault.rows)
             column = damaged[sensor]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from wheeltapper import _folder, tables
 from wheeltapper.assets import Drivers, Floats, Physics
 from wheeltapper.config import IDLE_REGIMES, AssetType
 from wheeltapper.errors import ConfigError, SourceError
-from wheeltapper.simulation import faults, regimes, signals
+from wheeltapper.simulation import faults, lookalikes, regimes, sensor_faults, signals
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -57,9 +58,20 @@ class Wishes:
     anomaly_rate: float = 0.0
     """Share of rows inside faults."""
     kinds: tuple[str, ...] = ()
+    """Of machines (those of the asset type) and of sensors (`sensor_faults`)."""
     overlap: bool = False
+    lookalike_rate: float = 0.0
+    """Share of rows in which something happens that looks like a fault and is none."""
     missing_rate: float = 0.0
     """Share of single sensor values that are missing."""
+    gap_rate: float = 0.0
+    """Share of readings that never come."""
+    gap: timedelta | None = None
+    """How long they stay away on average; single readings by default."""
+    jitter: timedelta = timedelta(0)
+    """Readings are stamped up to this much late; less than a step."""
+    turns: int = 0
+    """At each instant only one of this many machines is read, left to chance; 0 reads all."""
 
 
 def physics_of(asset_type: AssetType) -> Physics:
@@ -117,33 +129,104 @@ def simulate(
     wishes = wishes or Wishes()
     physics = physics_of(asset_type)
     drivers = _drive(physics, span, seed, number)
-    values = _run(asset_type, physics, drivers, seed, number)
+    drivers = _with_lookalikes(drivers, physics, span, wishes.lookalike_rate, seed, number)
+    planned = _plan(asset_type, physics, drivers, span, wishes, seed, number)
+    of_sensors = [fault for fault in planned if sensor_faults.is_sensor_kind(fault.kind.partition(":")[0], asset_type)]
+    of_machine = [fault for fault in planned if fault not in of_sensors]
+    drivers = _with_repairs(drivers, of_machine, physics, span)
 
-    runs = ~np.isin(drivers.regime, IDLE_REGIMES) & (drivers.level > 0)
-    planned = faults.plan(
-        signals.stream(seed, number, "fault plan"),
-        runs,
-        span.step,
-        wishes.anomaly_rate,
-        wishes.kinds,
-        gradual=physics.gradual,
-        overlap=wishes.overlap,
-    )
-    values = faults.damage(values, planned, asset_type, signals.stream(seed, number, "fault noise"))
-    values = _within_limits(values, asset_type)
+    values = _run(asset_type, physics, drivers, seed, number)
+    # What a lying sensor is off by is measured against healthy running; finding it out costs a sort.
+    usual = sensor_faults.usual_of(_count_up(values, asset_type, drivers, 0.0), _runs(drivers)) if of_sensors else {}
+    noise = signals.stream(seed, number, "fault noise")
+    values = faults.damage(values, of_machine, asset_type, noise, runs=_runs(drivers))
+    begins = float(signals.stream(seed, number, "counter").uniform(1000, 9000))
+    values = _within_limits(_count_up(values, asset_type, drivers, begins), asset_type)
+    if of_sensors:
+        rng = signals.stream(seed, number, "sensor fault noise")
+        values = _within_limits(sensor_faults.disturb(values, of_sensors, asset_type, usual, rng), asset_type)
+    labels = physics.label(values) if physics.label is not None else None
     values = _with_gaps(values, wishes.missing_rate, signals.stream(seed, number, "missing"))
 
-    asset_id = f"{asset_type.name}-{number:02d}"
+    came = _came(span, wishes, seed, number)
+    asset_id = physics.names[number - 1] if number <= len(physics.names) else f"{asset_type.name}-{number:02d}"
+    times = _stamped(span, wishes.jitter, signals.stream(seed, number, "jitter"))
     names, codes = np.unique(drivers.regime, return_inverse=True)
     readings = pd.DataFrame(
         {
             "asset_id": pd.Series(asset_id, index=range(span.readings), dtype="str"),
-            "timestamp": span.timestamps(),
+            "timestamp": times,
             **values,
             "regime": pd.array(names, dtype="str").take(codes),
         }
     )
-    return readings, _as_table(planned, span, asset_id)
+    if labels is not None:
+        planned = _labelled(labels, came)
+    truth = _as_table(planned, times, came, asset_id)
+    return readings if came.all() else readings[came].reset_index(drop=True), truth
+
+
+def _plan(
+    asset_type: AssetType, physics: Physics, drivers: Drivers, span: Span, wishes: Wishes, seed: int, number: int
+) -> list[faults.Fault]:
+    """Choose the machine's faults, those of its sensors included."""
+    if physics.label is not None:
+        if wishes.anomaly_rate > 0:
+            raise SourceError(
+                f"anomaly_rate is {wishes.anomaly_rate:g}, but the faults of {asset_type.name} are a rule about its "
+                "values and cannot be ordered. Set anomaly_rate: 0."
+            )
+        return []
+    # A failure is followed by its repair, and after that the machine runs for a while before the next one begins.
+    apart = faults.DISTANCE if physics.repair is None else 2 * physics.repair
+    planned = faults.plan(
+        signals.stream(seed, number, "fault plan"),
+        _runs(drivers) if physics.repair is None else np.ones(span.readings, dtype=bool),
+        span.step,
+        wishes.anomaly_rate,
+        wishes.kinds,
+        gradual=(*physics.gradual, "drift", *(kind for kind in wishes.kinds if kind.startswith("drift:"))),
+        overlap=wishes.overlap,
+        lasts=physics.lasts,
+        distance=apart,
+    )
+    return sensor_faults.choose_sensors(planned, asset_type, signals.stream(seed, number, "sensor fault"))
+
+
+def _runs(drivers: Drivers) -> faults.Flags:
+    """Tell where the machine runs and is watched."""
+    return np.asarray(~np.isin(drivers.regime, IDLE_REGIMES) & (drivers.level > 0))
+
+
+def _with_lookalikes(drivers: Drivers, physics: Physics, span: Span, rate: float, seed: int, number: int) -> Drivers:
+    """Let things happen that are no faults."""
+    if rate == 0:
+        return drivers
+    happenings = faults.plan(
+        signals.stream(seed, number, "lookalikes"),
+        np.asarray(drivers.regime == "normal"),
+        span.step,
+        rate,
+        lookalikes.kinds(physics),
+        lasts=lookalikes.LASTS,
+        distance=lookalikes.DISTANCE,
+    )
+    return lookalikes.apply(drivers, happenings, physics)
+
+
+def _with_repairs(drivers: Drivers, planned: Sequence[faults.Fault], physics: Physics, span: Span) -> Drivers:
+    """Stop the machine after each failure until it is repaired."""
+    if physics.repair is None or not planned:
+        return drivers
+    rows = max(1, round(physics.repair / span.step))
+    regime, level = (
+        drivers.regime.astype(f"<U{max(drivers.regime.dtype.itemsize // 4, len('maintenance'))}"),
+        drivers.level.copy(),
+    )
+    for fault in planned:
+        stop = slice(fault.span.stop, fault.span.stop + rows)
+        regime[stop], level[stop] = "maintenance", 0.0
+    return replace(drivers, regime=regime, level=level)
 
 
 def _drive(physics: Physics, span: Span, seed: int, number: int) -> Drivers:
@@ -155,7 +238,7 @@ def _drive(physics: Physics, span: Span, seed: int, number: int) -> Drivers:
         name: signals.draw(signal, signals.stream(seed, number, f"signal {name}"), seconds, step)
         for name, signal in physics.signals.items()
     }
-    return Drivers(step=step, regime=regime, level=level, signals=outer)
+    return Drivers(step=step, regime=regime, level=level, signals=outer, seconds=seconds, number=number)
 
 
 def _run(asset_type: AssetType, physics: Physics, drivers: Drivers, seed: int, number: int) -> dict[str, Floats]:
@@ -198,18 +281,79 @@ def _with_gaps(values: dict[str, Floats], share: float, rng: np.random.Generator
     return {sensor: np.where(rng.random(len(column)) < share, np.nan, column) for sensor, column in values.items()}
 
 
-def _as_table(planned: Sequence[faults.Fault], span: Span, asset_id: str) -> pd.DataFrame:
-    """Write the planned faults as rows of `tables.FAULTS`."""
-    if not planned:
+def _count_up(
+    values: Mapping[str, Floats], asset_type: AssetType, drivers: Drivers, begins: float
+) -> dict[str, Floats]:
+    """Turn what counters count in an hour into what they show; a counter never counts down."""
+    hours = drivers.step / 3600
+    return {
+        sensor: begins + np.cumsum(np.maximum(column, 0.0)) * hours if asset_type.sensors[sensor].counter else column
+        for sensor, column in values.items()
+    }
+
+
+def _came(span: Span, wishes: Wishes, seed: int, number: int) -> faults.Flags:
+    """Tell which readings reach the logger."""
+    came = np.ones(span.readings, dtype=bool)
+    if wishes.turns:
+        # Drawn once for the whole fleet, so that exactly one machine is read at each instant.
+        came = signals.stream(seed, 0, "turns").integers(1, wishes.turns + 1, span.readings) == number
+    if wishes.gap_rate > 0:
+        came &= ~_lost(signals.stream(seed, number, "gaps"), span, wishes)
+    return came
+
+
+def _lost(rng: np.random.Generator, span: Span, wishes: Wishes) -> faults.Flags:
+    """Alternate between spells of readings and gaps, both of random length."""
+    lost = max(1.0, (wishes.gap or span.step) / span.step)
+    # Whoever is away for so long on average, with this share of time, is there for so long on average.
+    there = max(1.0, lost * (1 - wishes.gap_rate) / wishes.gap_rate)
+    spells = int(span.readings / (lost + there) * 2) + 20
+    lengths = np.column_stack([rng.geometric(1 / there, spells), rng.geometric(1 / lost, spells)]).ravel()
+    away = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)[: span.readings]
+    return np.concatenate([away, np.zeros(span.readings - len(away), dtype=bool)])
+
+
+def _stamped(span: Span, jitter: timedelta, rng: np.random.Generator) -> pd.DatetimeIndex:
+    """Return the time that the logger writes beside each reading: its arrival, in whole milliseconds."""
+    times = span.timestamps()
+    if not jitter:
+        return times
+    late = rng.integers(0, jitter // timedelta(milliseconds=1) + 1, span.readings)
+    return times + pd.TimedeltaIndex(late.astype("timedelta64[ms]").astype("timedelta64[us]"))
+
+
+def _labelled(labels: NDArray[np.str_], came: faults.Flags) -> list[faults.Fault]:
+    """Turn labels into faults: consecutive readings that came and have the same label are one."""
+    rows = np.flatnonzero(came)
+    own = labels[rows]
+    starts = np.flatnonzero(np.concatenate([[True], own[1:] != own[:-1]])) if len(own) else np.array([], dtype=int)
+    ends = np.append(starts[1:], len(own)) - 1
+    return [
+        faults.Fault(first=int(rows[i]), rows=int(rows[j] - rows[i] + 1), kind=str(own[i]), peak=1.0, growth=0.0)
+        for i, j in zip(starts, ends, strict=True)
+        if own[i]
+    ]
+
+
+def _as_table(
+    planned: Sequence[faults.Fault], times: pd.DatetimeIndex, came: faults.Flags, asset_id: str
+) -> pd.DataFrame:
+    """Write the planned faults as rows of `tables.FAULTS`, from their first to their last reading that came."""
+    seen = [(fault, fault.first + np.flatnonzero(came[fault.span])) for fault in planned]
+    seen = [(fault, rows) for fault, rows in seen if len(rows)]
+    if not seen:
         return tables.FAULTS.empty()
     frame = pd.DataFrame(
         {
             "asset_id": asset_id,
-            "start": pd.to_datetime([span.at(fault.first) for fault in planned], utc=True),
-            "end": pd.to_datetime([span.at(fault.first + fault.rows - 1) for fault in planned], utc=True),
-            "kind": [fault.kind for fault in planned],
-            "severity": [fault.peak for fault in planned],
+            "start": times[[int(rows[0]) for _, rows in seen]],
+            "end": times[[int(rows[-1]) for _, rows in seen]],
+            "kind": [fault.kind for fault, _ in seen],
+            "severity": [fault.peak for fault, _ in seen],
             "origin": "simulated",
         }
     )
+    # With gaps, two overlapping faults of a kind may be seen from the same reading on; the longer one tells of both.
+    frame = frame.sort_values(["start", "end"], kind="stable").drop_duplicates(["start", "kind"], keep="last")
     return tables.FAULTS.check(frame)

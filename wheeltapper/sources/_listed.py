@@ -149,7 +149,8 @@ class ListedFaults:
             names = sorted(self._listed["asset_id"].unique())
             raise SourceError(
                 f"fault_file {self._name} names {', '.join(names[:5])}{' …' if len(names) > 5 else ''}, but the "
-                f"assets are {', '.join(sorted({asset for asset, _ in self._seen})[:5])}. Name them alike, or by their files."
+                f"assets are {', '.join(sorted({asset for asset, _ in self._seen})[:5])}. Name them alike, or "
+                "by their files."
             )
 
 

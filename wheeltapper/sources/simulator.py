@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from pydantic import Field, TypeAdapter, model_validator
 
-from wheeltapper._folder import near_miss
 from wheeltapper.config import AssetType, Duration, Instant, Plant, format_duration
 from wheeltapper.errors import SourceError
 from wheeltapper.simulation.fleet import Span, Wishes, physics_of, simulate
+from wheeltapper.simulation.sensor_faults import describe
 from wheeltapper.sources import Batch, Source
 
 
@@ -23,9 +23,20 @@ class Simulator(Source):
     duration: Duration = Field(description="how long they are watched")
     step: Duration | None = Field(None, description="time between two readings; the asset type's step by default")
     anomaly_rate: float = Field(0.0, ge=0, le=0.5, description="share of each machine's readings that lie in a fault")
-    kinds: tuple[str, ...] | None = Field(None, description="fault kinds to use; all of the asset type's by default")
+    kinds: tuple[str, ...] | None = Field(
+        None,
+        description="fault kinds to use; all of the asset type's by default. Beside those, any sensor can be stuck, "
+        "drift, dropout, spike, noise, clipped or unit_change, a counter reset: stuck or stuck:pressure",
+    )
     overlap: bool = Field(False, description="let a machine have several faults at once")
+    lookalike_rate: float = Field(
+        0.0, ge=0, le=0.5, description="share of readings in load changes, restarts and hot days, which are no faults"
+    )
     missing_rate: float = Field(0.0, ge=0, lt=1, description="share of single sensor values that are missing")
+    gap_rate: float = Field(0.0, ge=0, lt=1, description="share of readings that never come")
+    gap: Duration | None = Field(None, description="how long they stay away on average; single readings by default")
+    jitter: Duration = Field(timedelta(0), description="readings are stamped up to this much late; less than a step")
+    one_at_a_time: bool = Field(False, description="at each instant one machine of the fleet is read, left to chance")
 
     @model_validator(mode="after")
     def _lasts(self) -> Self:
@@ -33,12 +44,25 @@ class Simulator(Source):
             value = getattr(self, name)
             if value is not None and value.total_seconds() <= 0:
                 raise ValueError(f"{name} must be longer than nothing, got {format_duration(value)}")
+        if self.gap is not None and self.gap_rate == 0:
+            raise ValueError("gap says how long gaps are, but gap_rate is 0: there are none. Set gap_rate.")
         return self
 
     def check(self, plant: Plant) -> None:
         """Refuse fault kinds that the asset type does not have, and types without physics; see `Source.check`."""
         self._kinds(plant.asset_type)
-        physics_of(plant.asset_type)
+        physics = physics_of(plant.asset_type)
+        if physics.label is not None and self.anomaly_rate > 0:
+            raise SourceError(
+                f"anomaly_rate is {self.anomaly_rate:g}, but the faults of {plant.asset_type.name} are a rule about "
+                "its values and cannot be ordered. Leave anomaly_rate out."
+            )
+        step = self.step or plant.asset_type.step
+        if not timedelta(0) <= self.jitter < step:
+            raise SourceError(
+                f"jitter must be shorter than a step of {format_duration(step)}, or readings overtake each other; got "
+                f"{format_duration(self.jitter)}."
+            )
 
     def read(self, plant: Plant, start: datetime | None = None, end: datetime | None = None) -> Iterator[Batch]:
         """Yield one batch for each machine.
@@ -52,14 +76,27 @@ class Simulator(Source):
             If the asset type cannot be simulated, a fault kind is unknown, faults do not fit, or the cut is empty.
         """
         span = Span(self.start, self.duration, self.step or plant.asset_type.step)
-        wishes = Wishes(self.anomaly_rate, self._kinds(plant.asset_type), self.overlap, self.missing_rate)
-        begin, stop = self._cut(span, start, end)
+        wishes = Wishes(
+            anomaly_rate=self.anomaly_rate,
+            kinds=self._kinds(plant.asset_type),
+            overlap=self.overlap,
+            lookalike_rate=self.lookalike_rate,
+            missing_rate=self.missing_rate,
+            gap_rate=self.gap_rate,
+            gap=self.gap,
+            jitter=self.jitter,
+            turns=self.assets if self.one_at_a_time else 0,
+        )
+        begin, stop = (span.at(row) for row in self._cut(span, start, end))
         for number in range(1, self.assets + 1):
             readings, faults = simulate(plant.asset_type, span, seed=plant.seed, number=number, wishes=wishes)
-            touched = (faults["start"] < span.at(stop)) & (faults["end"] >= span.at(begin))
+            inside = (readings["timestamp"] >= begin) & (readings["timestamp"] < stop)
+            if not inside.any():
+                continue  # every reading of this machine fell into a gap
+            touched = (faults["start"] < stop) & (faults["end"] >= begin)
             yield Batch(
                 origin=f"simulation of {readings['asset_id'].iloc[0]}, seed {plant.seed}",
-                rows=readings.iloc[begin:stop].reset_index(drop=True),
+                rows=readings[inside].reset_index(drop=True),
                 faults=faults[touched].reset_index(drop=True),
             )
 
@@ -73,11 +110,7 @@ class Simulator(Source):
         """
         known = list(asset_type.faults)
         for kind in self.kinds or ():
-            if kind not in known:
-                raise SourceError(
-                    f"{asset_type.name} has no fault kind '{kind}' (it has: {', '.join(known)})."
-                    f"{near_miss(kind, known)}"
-                )
+            describe(kind, asset_type)
         kinds = tuple(known) if self.kinds is None else tuple(dict.fromkeys(self.kinds))
         if self.anomaly_rate > 0 and not kinds:
             raise SourceError(

@@ -1,0 +1,70 @@
+"""What looks like a fault and is none: another load, a hot day, a restart.
+
+Nothing of it stands in the table of faults: whoever raises an alarm here raises a false one. All of it happens to
+what the machine is exposed to, before the machine answers, so every sensor follows as physics wants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+
+from wheeltapper.assets import Drivers, Floats, Physics
+from wheeltapper.simulation.faults import Fault
+
+LASTS = (timedelta(hours=1), timedelta(hours=6))
+DISTANCE = timedelta(hours=1)
+LOAD = 0.25
+"""Share by which the load rises or falls."""
+HEAT = 3.0
+"""How hot the surroundings become, in their usual deviations."""
+STANDS = timedelta(minutes=10)
+RAMPS = timedelta(minutes=20)
+RAMP_FROM = 0.3
+
+
+def kinds(physics: Physics) -> tuple[str, ...]:
+    """List what can happen to machines of this type."""
+    return ("load_change", "restart", *(("hot_day",) if physics.ambient else ()))
+
+
+def apply(drivers: Drivers, happenings: Sequence[Fault], physics: Physics) -> Drivers:
+    """Return what the machine is exposed to when these things happen.
+
+    Parameters
+    ----------
+    drivers : Drivers
+    happenings : sequence of Fault
+        Planned like faults; kinds are those of `kinds`.
+    physics : Physics
+    """
+    regime, level = drivers.regime.astype(f"<U{max(drivers.regime.dtype.itemsize // 4, len('startup'))}"), drivers.level
+    level, outer = level.copy(), {name: values.copy() for name, values in drivers.signals.items()}
+    for one in happenings:
+        if one.kind == "load_change":
+            # Up for one half of them, down for the other; the peak is drawn evenly, so it can decide.
+            sign = 1.0 if round(one.peak * 1e6) % 2 else -1.0
+            level[one.span] *= 1 + sign * LOAD * _rise_and_fall(one.rows)
+        elif one.kind == "hot_day" and physics.ambient:
+            signal = physics.signals[physics.ambient]
+            outer[physics.ambient][one.span] += (
+                HEAT * float(np.hypot(signal.sd, signal.daily)) * _rise_and_fall(one.rows)
+            )
+        elif one.kind == "restart":
+            stands = max(1, round(STANDS.total_seconds() / drivers.step))
+            ramps = max(1, round(RAMPS.total_seconds() / drivers.step))
+            begin = one.first + stands
+            regime[one.first : begin], level[one.first : begin] = "off", 0.0
+            regime[begin : begin + ramps] = "startup"
+            climb = np.linspace(RAMP_FROM, 1.0, ramps + 1)[1:]
+            level[begin : begin + ramps] = climb[: len(level[begin : begin + ramps])]
+    return replace(drivers, regime=regime, level=level, signals=outer)
+
+
+def _rise_and_fall(rows: int) -> Floats:
+    """Climb to 1 within the first quarter, stay, and come down within the last."""
+    place = (np.arange(rows) + 0.5) / rows
+    return np.asarray(np.clip(np.minimum(place, 1 - place) * 4, 0, 1))
