@@ -12,6 +12,7 @@ was printed goes to ``benchmarks/results/run.json``, from which the README and t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -20,11 +21,8 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "run.json"
@@ -39,38 +37,43 @@ LEADERBOARD = (
 """Figures of a leaderboard row that are kept."""
 
 
-@dataclass
 class Peak:
     """Watches a process and its children, and remembers the most memory that they held at one time."""
 
-    process: psutil.Process
-    highest: int = 0
-    """Bytes; memory that several processes share counts once (proportional set size) where the system can tell."""
-    _over: threading.Event = field(default_factory=threading.Event)
+    def __init__(self, pid: int) -> None:
+        self.highest = 0
+        """Bytes; memory that several processes share counts once (proportional set size)."""
+        self._pid = pid
+        self._over = threading.Event()
 
     def watch(self) -> None:
         """Look five times a second until `end`."""
         while not self._over.wait(0.2):
-            self.highest = max(self.highest, sum(map(_memory, _family(self.process))))
+            self.highest = max(self.highest, sum(map(_memory, _family(self._pid))))
 
     def end(self) -> None:
         """Stop looking."""
         self._over.set()
 
 
-def _family(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        return [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
+def _family(pid: int) -> list[int]:
+    """Return a process with its children and theirs; on systems without /proc nobody can say."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    family = {pid}
+    while more := {child for child, parent in parents.items() if parent in family} - family:
+        family |= more
+    return sorted(family & parents.keys())
 
 
-def _memory(process: psutil.Process) -> int:
-    try:
-        full = process.memory_full_info()
-        return int(getattr(full, "pss", full.rss))
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return 0
+def _memory(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def measure(command: list[str], environment: dict[str, str]) -> dict[str, Any]:
@@ -85,7 +88,7 @@ def measure(command: list[str], environment: dict[str, str]) -> dict[str, Any]:
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
     )
-    peak = Peak(psutil.Process(process.pid))
+    peak = Peak(process.pid)
     watcher = threading.Thread(target=peak.watch, daemon=True)
     watcher.start()
     printed, complaints = process.communicate()
@@ -96,7 +99,7 @@ def measure(command: list[str], environment: dict[str, str]) -> dict[str, Any]:
         sys.exit(f"{' '.join(command[1:])} ended with code {process.returncode}:\n{printed}\n{complaints}")
     return {
         "seconds": round(seconds, 1),
-        "peak_mib": round(peak.highest / 2**20),
+        "peak_mib": round(peak.highest / 2**20) or None,
         "exit_code": process.returncode,
         "printed": [line.rstrip() for line in printed.splitlines()],
         "complaints": [line.rstrip() for line in complaints.splitlines()],
@@ -179,7 +182,7 @@ def machine() -> dict[str, Any]:
     """Describe the machine without naming it."""
     return {
         "cores": os.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "system": platform.system(),
         "python": platform.python_version(),
     }

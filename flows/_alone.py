@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
+from flows._input import described
 from wheeltapper.workspace import Workspace
 
 Rest = ParamSpec("Rest")
@@ -23,4 +24,5 @@ def alone(flow: Callable[Concatenate[str, Rest], Result]) -> Callable[Concatenat
 
     # Prefect makes a form of the parameters and would look for the names of their types in this file.
     waiting.__signature__ = inspect.signature(flow, eval_str=True)  # type: ignore[attr-defined]
+    waiting.__doc__ = described(flow)
     return waiting

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
+from pydantic.fields import FieldInfo
 
 PlantName = Annotated[str, Field(min_length=1, description="A plant's name in conf/, or the path of its YAML file.")]
 Start = Annotated[datetime | None, Field(description="First instant to take in (UTC); empty: from the beginning.")]
 End = Annotated[datetime | None, Field(description="First instant to leave out (UTC); empty: to the end.")]
+
+
+def described(flow: Callable[..., object]) -> str:
+    """Return a flow's docstring with what its parameters mean: Prefect's form reads it there, in Google's format."""
+    lines = [inspect.getdoc(flow) or "", "", "Args:"]
+    for name, parameter in inspect.signature(flow, eval_str=True).parameters.items():
+        about = next(note.description for note in parameter.annotation.__metadata__ if isinstance(note, FieldInfo))
+        lines.append(f"    {name}: {about}")
+    return "\n".join(lines)
 
 
 def clock() -> datetime:

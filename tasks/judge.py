@@ -13,7 +13,7 @@ from prefect.artifacts import create_table_artifact
 from tasks import DEFAULTS
 from tasks._training import TrainingTable, training_table
 from tasks.train import judge_scores
-from wheeltapper import faultpoints, ledger, tables
+from wheeltapper import faultpoints, ledger, sources, tables
 from wheeltapper.deciding import follow_ledger
 from wheeltapper.errors import RegistryError
 from wheeltapper.evaluation import gates, leaderboard
@@ -89,7 +89,7 @@ def _decide(space: Workspace, training: dict[str, Any], results: list[dict[str, 
         "gates": [gate.model_dump(mode="json") for gate in passed],
         "champion_before": rival.model_dump(mode="json") if rival else None,
         "ranked_by": board.ranked_by,
-        "notes": list(board.notes),
+        "notes": [*board.notes, *sources.build(space.plant.source).caveats(space.plant)],
         "leaderboard": board.rows(),
         "text": leaderboard.as_text(board),
         "judgements": {label: result["judgement"] for label, result in by_label.items()},

@@ -14,7 +14,7 @@ from prefect.artifacts import create_markdown_artifact
 from tasks import DEFAULTS
 from tasks.judge import live_bundle
 from tasks.train import REQUIREMENTS
-from wheeltapper import ledger, tables
+from wheeltapper import ledger, sources, tables
 from wheeltapper.features import parts
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.reporting.report import ReportData, write
@@ -47,7 +47,7 @@ def _gather(space: Workspace, judged: dict[str, Any], now: datetime) -> ReportDa
         plant=space.plant,
         generated_at=now,
         objective=OBJECTIVE,
-        leaderboard=[*judged["leaderboard"], *judged["test"]],
+        leaderboard=_with_caveats([*judged["leaderboard"], *judged["test"]], space),
         champion=_champion_label(judged, name),
         verdict=judged["verdict"],
         # The gates' own table says why; what else was said is shown above it.
@@ -66,6 +66,12 @@ def _gather(space: Workspace, judged: dict[str, Any], now: datetime) -> ReportDa
         provenance=_provenance(space, judged, name),
         links=_links(space),
     )
+
+
+def _with_caveats(rows: list[dict[str, Any]], space: Workspace) -> list[dict[str, Any]]:
+    """Add what the source makes up or assumes to the remarks on every row."""
+    said = sources.build(space.plant.source).caveats(space.plant)
+    return [row | {"notes": [*row.get("notes", ()), *said]} for row in rows]
 
 
 def _champion_label(judged: dict[str, Any], live: str) -> str | None:

@@ -139,14 +139,22 @@ class PrefectApi:
 
         After a power cut or kill -9 Prefect shows them as running forever, and they hold their deployment's place.
         """
+        return self._end([run for run in self._unfinished() if now - self._last_sign(run) > SILENCE], _gone())
+
+    def end_all_runs(self, why: str) -> list[str]:
+        """Mark every unfinished run as crashed, because what it needs is being ended; return their names."""
+        return self._end(self._unfinished(), why)
+
+    def _unfinished(self) -> list[dict[str, Any]]:
         question = {"flow_runs": {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}}, "limit": 200}
-        ended = []
-        for run in self.ask("flow_runs/filter", question):
-            if now - self._last_sign(run) > SILENCE:
-                state = {"type": "CRASHED", "name": "Crashed", "message": _gone()}
-                self.ask(f"flow_runs/{run['id']}/set_state", {"state": state, "force": True})
-                ended.append(str(run["name"]))
-        return ended
+        found: list[dict[str, Any]] = self.ask("flow_runs/filter", question)
+        return found
+
+    def _end(self, runs: list[dict[str, Any]], why: str) -> list[str]:
+        for run in runs:
+            state = {"type": "CRASHED", "name": "Crashed", "message": why}
+            self.ask(f"flow_runs/{run['id']}/set_state", {"state": state, "force": True})
+        return [str(run["name"]) for run in runs]
 
     def _last_sign(self, run: dict[str, Any]) -> datetime:
         """Return when a run last changed its state or said that it lives."""

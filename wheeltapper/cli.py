@@ -367,20 +367,43 @@ def alarms(plant: PlantArgument, as_json: JsonOption = False) -> None:
 
 @store_app.command("verify")
 def store_verify(as_json: JsonOption = False) -> None:
-    """Check every file of every table: log, size, SHA-256, page checksums, row counts."""
+    """Check every file of every table (log, size, SHA-256, page checksums, row counts) and of every model version."""
     from dataclasses import asdict
 
     from wheeltapper.store import verify_all
 
-    damage = verify_all(Settings().store)
+    settings = Settings()
+    damage = [{name: str(value) for name, value in asdict(one).items()} for one in verify_all(settings.store)]
+    damage += _damaged_bundles(settings)
     if as_json:
-        _print_json([{name: str(value) for name, value in asdict(one).items()} for one in damage])
+        _print_json(damage)
     else:
         for one in damage:
-            out.print(f"[red]{escape(str(one.path))}[/]: {escape(one.what)}")
+            out.print(f"[red]{escape(one['path'])}[/]: {escape(one['what'])}")
         out.print("every file is as it was written" if not damage else f"{len(damage)} files are damaged")
     if damage:
         raise typer.Exit(1)
+
+
+def _damaged_bundles(settings: Settings) -> list[dict[str, str]]:
+    """List the registered bundles of all plants that are not as they were written."""
+    from wheeltapper import manifest
+    from wheeltapper.errors import BundleError
+    from wheeltapper.registry import Registry
+    from wheeltapper.workspace import OBJECTIVE
+
+    if not settings.artifacts.is_dir():
+        return []
+    registry = Registry(settings.tracking_uri, settings.artifacts, experiment="Default")
+    damage = []
+    for plant in sorted(folder.name for folder in settings.store.iterdir() if folder.is_dir()):
+        for version in registry.versions(plant, OBJECTIVE):
+            folder = registry.download(version)
+            try:
+                manifest.verify(folder, version.bundle)
+            except BundleError as error:
+                damage.append({"path": str(folder), "what": f"{plant} version {version.version}: {error}"})
+    return damage
 
 
 def _open(plant: str) -> Workspace:

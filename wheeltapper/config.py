@@ -141,7 +141,17 @@ class Sensor(Model):
     def _has_a_range(self) -> Self:
         if self.low is not None and self.high is not None and not self.low < self.high:
             raise ValueError(f"low must be below high, got low {self.low:g} and high {self.high:g}")
+        if self.alarm_low is not None and self.alarm_high is not None and not self.alarm_low < self.alarm_high:
+            raise ValueError(
+                f"alarm_low must be below alarm_high, got alarm_low {self.alarm_low:g} and alarm_high "
+                f"{self.alarm_high:g}"
+            )
         return self
+
+    @property
+    def unit_of_features(self) -> str:
+        """The unit that its features are in: of a counter, what it counts in an hour."""
+        return f"{self.unit}/h" if self.counter else self.unit
 
     def limits(self) -> str:
         """Say the limits as a person would: ``0 to 12 bar``."""
@@ -451,6 +461,18 @@ class Settings(BaseSettings):
     def reports(self) -> Path:
         """HTML reports and Data Docs."""
         return self.home.resolve() / "reports"
+
+
+def data_folders(folder: Path) -> list[Path]:
+    """List where data with a relative path is looked for; ``folder`` is the one of the plant's file.
+
+    Beside that file, in WHEELTAPPER_DATA, where `datasets fetch` puts it, and in ``../shared/data``.
+    """
+    settings = Settings()
+    shared = Path("..") / "shared" / "data"
+    # A plant lies in conf/ or in a folder below; the data may lie beside the checkout.
+    beside = [parent / shared for parent in list(folder.resolve().parents)[:2]]
+    return [folder, *([settings.data] if settings.data else []), settings.home / "data", Path.cwd() / shared, *beside]
 
 
 def conf_folder() -> Path:

@@ -396,12 +396,19 @@ def down(settings: Settings) -> list[str]:
 
 def _down(settings: Settings) -> list[str]:
     known = _known(settings)
-    # The worker first: it ends its runs and tells the server how.
-    for names in (("worker",), tuple(name for name in known if name != "worker")):
-        _processes.end_groups({int(known[name]["pid"]): known[name]["born"] for name in names if name in known})
-        _processes.end_groups(_processes.orphans(settings.home.resolve()))
+    # The worker and its runs first, while there is a server to tell.
+    _end_parts(known, ["worker"])
+    _processes.end_groups(_processes.orphans(settings.home.resolve()))
+    if "prefect" in running(settings):
+        with contextlib.suppress(WheeltapperError):
+            PrefectApi(f"{known['prefect']['url']}/api").end_all_runs("Ended by `wheeltapper down`.")
+    _end_parts(known, [name for name in known if name != "worker"])
     _state_file(settings).unlink(missing_ok=True)
     return list(known)
+
+
+def _end_parts(known: dict[str, dict[str, str]], names: list[str]) -> None:
+    _processes.end_groups({int(known[name]["pid"]): known[name]["born"] for name in names if name in known})
 
 
 def status(settings: Settings) -> list[Service]:
@@ -447,8 +454,8 @@ def _known(settings: Settings) -> dict[str, dict[str, str]]:
 
 def _end_remains(settings: Settings, alive: dict[str, dict[str, str]]) -> None:
     """End what killed parts have left behind: it would hold their ports."""
-    dead = {int(one["pid"]): one["born"] for name, one in _known(settings).items() if name not in alive}
-    _processes.end_groups(dead)
+    known = _known(settings)
+    _end_parts(known, [name for name in known if name not in alive])
 
 
 def _remember(

@@ -11,7 +11,7 @@ from wheeltapper import config, detectors, sources
 from wheeltapper.features.plan import FeaturePlan
 
 CONF = Path(__file__).parents[2] / "conf"
-PLANTS = sorted(CONF.glob("*.yaml"))
+PLANTS = sorted(CONF.rglob("*.yaml"))
 
 
 def test_there_are_plants() -> None:

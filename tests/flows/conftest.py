@@ -19,10 +19,10 @@ from wheeltapper.config import Settings
 ROOT = Path(__file__).parents[2]
 
 SIMULATED = """\
-description: Two simulated pumps for six days.
+description: Two simulated pumps for four days.
 asset_type: pump
 source:
-  simulator: {assets: 2, start: 2026-01-05, duration: 6d, step: 2min, anomaly_rate: 0.08}
+  simulator: {assets: 2, start: 2026-01-05, duration: 4d, step: 2min, anomaly_rate: 0.08}
 windows: {rows: 5, every: 1, max_gap: 6min}
 features: [latest]
 parts: {by: fraction, train: 0.4, calibrate: 0.25, validate: 0.2, test: 0.15}
@@ -207,6 +207,21 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def second_run(
+    undisturbed: Home, prefect_api: str, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Ended, dict[str, Any], dict[str, Any]]:
+    """Run the real program again, from a plant file that has moved; return how it ended and what was there before."""
+    before = {**undisturbed.everything(), "table versions": undisturbed.versions()}
+    moved = tmp_path_factory.mktemp("moved") / undisturbed.plant.name
+    moved.write_text(undisturbed.plant.read_text())
+    env = {**os.environ, "WHEELTAPPER_HOME": str(undisturbed.folder), "PREFECT_API_URL": prefect_api}
+    command = [sys.executable, "-m", "wheeltapper.cli", "run", str(moved)]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    after = {**undisturbed.everything(), "table versions": undisturbed.versions()}
+    return Ended(done.returncode, done.stdout, done.stderr), before, after
+
+
 @pytest.fixture
 def home(tmp_path: Path, simulated: Path, nursery: Nursery) -> Home:
     """Return an empty home for the simulated plant."""
@@ -261,8 +276,14 @@ class LineHome(Home):
 
 
 @pytest.fixture
-def line_plant(tmp_path: Path, nursery: Nursery) -> LineHome:
-    """Write a plant with two CSV files; b has a fault from 02:30 on, 20 minutes long. Nothing was run yet."""
+def line_plant(line_yaml: Path, tmp_path: Path, nursery: Nursery) -> LineHome:
+    """Return a home for the plant with two CSV files. Nothing was run yet."""
+    return LineHome(tmp_path / "home", line_yaml, nursery)
+
+
+@pytest.fixture
+def line_yaml(tmp_path: Path) -> Path:
+    """Write a plant with two CSV files; b has a fault from 02:30 on, 20 minutes long."""
     plant = tmp_path / "line.yaml"
     plant.write_text(LINE)
     (tmp_path / "data").mkdir()
@@ -273,4 +294,4 @@ def line_plant(tmp_path: Path, nursery: Nursery) -> LineHome:
             cells = (20 + number + row % 7 / 10, 5 + row % 5 / 10, int(inside))
             lines.append(f"2026-01-05T{row // 60:02d}:{row % 60:02d}:00Z,{cells[0]:g},{cells[1]:g},{cells[2]}")
         (tmp_path / "data" / f"{asset}.csv").write_text("\n".join(lines) + "\n")
-    return LineHome(tmp_path / "home", plant, nursery)
+    return plant

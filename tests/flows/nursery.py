@@ -10,10 +10,16 @@ import os
 import signal
 import sys
 
+PRELOADED = (
+    *("wheeltapper.cli", "wheeltapper.reporting.report", "flows.pipeline", "flows.retrain"),
+    *("deltalake", "great_expectations", "matplotlib.pyplot", "mlflow.tracking", "numba", "pint"),
+    *("scipy.stats", "sklearn.ensemble", "sklearn.decomposition", "wheeltapper.evaluation.vus"),
+)
+
 
 def main() -> None:
     """Serve requests until the input ends: start a command, or wait for one."""
-    for name in ("wheeltapper.cli", "flows.pipeline", "flows.retrain", "mlflow", "deltalake", "great_expectations"):
+    for name in PRELOADED:
         importlib.import_module(name)
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:

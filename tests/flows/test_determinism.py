@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 
@@ -13,14 +12,3 @@ def test_two_runs_at_once_are_one_run(home: Any, undisturbed: Any) -> None:
     assert [(one.code, one.err) for one in ended] == [(0, ""), (0, "")]
     assert sum("waiting for it" in one.out for one in ended) == 1
     assert home.everything() == undisturbed.everything()
-
-
-def test_another_seed_gives_another_bundle(home: Any, undisturbed: Any) -> None:
-    """The seed is part of what a bundle is: with another one its hash differs, and so do the readings."""
-    plant = home.folder.parent / "tiny.yaml"
-    plant.write_text(home.plant.read_text().replace("seed: 7", "seed: 8"))
-    other = replace(home, plant=plant)
-    assert other.run("run").err == ""
-    ours, theirs = other.models(), undisturbed.models()
-    assert {bundle for _, bundle in ours["versions"]}.isdisjoint(bundle for _, bundle in theirs["versions"])
-    assert other.contents()["readings"] != undisturbed.contents()["readings"]

@@ -2,24 +2,73 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+import pytest
 
 
-def test_the_real_program_ends_well_and_says_nothing_on_stderr(
-    undisturbed: Any, prefect_api: str, tmp_path: Path
-) -> None:
+def test_the_real_program_ends_well_and_says_nothing_on_stderr(second_run: Any) -> None:
     """A good run: exit code 0, a leaderboard and an explained alarm, no warning, no progress bar, no log line."""
-    env = {**os.environ, "WHEELTAPPER_HOME": str(undisturbed.folder), "PREFECT_API_URL": prefect_api}
-    command = [sys.executable, "-m", "wheeltapper.cli", "run", str(undisturbed.plant)]
-    ended = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stderr) == (0, "")
+    ended, _, _ = second_run
+    assert (ended.code, ended.err) == (0, "")
     for part in ("Leaderboard", "k_sigma", "Verdict", "promote", "Alarm", "report.html"):
-        assert part in ended.stdout
-    for noise in ("Traceback", "Warning", "%|", "prefect.", "mlflow."):
-        assert noise not in ended.stdout
+        assert part in ended.out
+    for noise in ("Traceback", "Warning", "%|", "prefect.", "mlflow.", "INFO", "ERROR"):
+        assert noise not in ended.out
+
+
+def test_the_champion_is_on_record(undisturbed: Any) -> None:
+    """What is live in the registry is what the ledger's last entry says, and every run has come to its end."""
+    from wheeltapper import ledger
+
+    models = undisturbed.models()
+    assert ledger.live(undisturbed.store, "detect")["bundle"] == models["live"]["champion"]
+    assert models["versions"] == [(1, models["live"]["champion"])]
+    assert {status for _, status in models["runs"]} == {"FINISHED"}
+    assert len({key for key, _ in models["runs"]}) == len(models["runs"])
+
+
+@contextmanager
+def changed_byte(path: Path) -> Iterator[None]:
+    """Change the byte in the middle of a file, and change it back."""
+    content = path.read_bytes()
+    middle = len(content) // 2
+    path.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+    try:
+        yield
+    finally:
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("store/tiny/features/**/*.parquet", "part-"),
+        ("mlartifacts/**/bundle.json", "bundle.json"),
+    ],
+)
+def test_a_changed_byte_is_refused_by_name(undisturbed: Any, pattern: str, says: str) -> None:
+    """One bit of a table or of the live bundle flips: nothing is scored or trained, and verify names the file."""
+    live = undisturbed.models()["live"]["champion"]
+    files = [path for path in sorted(undisturbed.folder.glob(pattern)) if _is_live(path, live)]
+    before = undisturbed.versions()
+    with changed_byte(files[-1]):
+        for command in ("score", "train"):
+            ended = undisturbed.run(command)
+            assert ended.code == 3, ended
+            assert says in ended.err
+            assert "Traceback" not in ended.err + ended.out
+        verified = undisturbed.nursery.run(undisturbed.folder, "store", "verify")
+        assert verified.code == 1
+        assert says in verified.out
+    assert undisturbed.versions() == before
+    assert undisturbed.nursery.run(undisturbed.folder, "store", "verify").code == 0
+
+
+def _is_live(path: Path, bundle: str) -> bool:
+    from wheeltapper import manifest
+
+    return path.suffix == ".parquet" or manifest.verify(path.parent) == bundle

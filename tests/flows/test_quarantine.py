@@ -7,18 +7,19 @@ from typing import Any
 from wheeltapper import tables
 
 DIRTY = {
-    20: ("text in a number column", {"temperature": "warm"}, "temperature_is_number"),
-    21: ("infinity", {"temperature": "inf"}, "temperature_is_number"),
+    20: ("text in a number column", {"temperature": "warm"}, "number_readable"),
+    21: ("infinity", {"temperature": "inf"}, "number_finite"),
     22: ("outside its limits", {"temperature": "999"}, "temperature_within_limits"),
     23: ("no value at all", {"temperature": "", "pressure": "NaN"}, "some_value"),
     24: ("no time", {"time": ""}, "timestamp_readable"),
     25: ("no real time", {"time": "2026-13-05T00:25:00Z"}, "timestamp_readable"),
-    26: ("the time of the row before", {"time": "2026-01-05T00:19:00Z"}, "in_order"),
+    27: ("a time before that", {"time": "2026-01-05T00:05:30Z"}, "in_order"),
+    26: ("the time of the row before", {"time": "2026-01-05T00:19:00Z"}, "key_unique"),
 }
 
 
 def test_every_bad_row_is_put_aside_with_its_reason(line_plant: Any) -> None:
-    """Seven rows are spoilt, each in its own way: these seven are in quarantine, all others are readings."""
+    """Eight rows are spoilt, each in its own way: these eight are in quarantine, all others are readings."""
     for row, (_, cells, _) in DIRTY.items():
         for column, value in cells.items():
             line_plant.correct("a", {row: value}, column=column)
@@ -31,7 +32,7 @@ def test_every_bad_row_is_put_aside_with_its_reason(line_plant: Any) -> None:
     }
     assert (aside["reason"].str.len() > 10).all()
     assert len(line_plant.store.read(tables.READINGS)) + len(aside) == rows
-    assert f"{rows} rows came: {rows - 7} kept, 7 in quarantine." in ended.out
+    assert f"{rows} rows came: {rows - 8} kept, 8 in quarantine." in ended.out
 
 
 def test_a_tightened_limit_moves_rows_to_quarantine(line_plant: Any) -> None:

@@ -68,7 +68,7 @@ MISTAKES = {
     "asset type": (MILL.replace("  step:", "  stepp:"), "asset_type.stepp: unknown key 'stepp'. Did you mean 'step'?"),
     "sensor": (
         MILL.replace("low: 0, high: 80", "lwo: 0, high: 80"),
-        "asset_type.sensors.load.lwo: unknown key 'lwo'. Did you mean 'low'? Known here: unit, low, high, description.",
+        "asset_type.sensors.load.lwo: unknown key 'lwo'. Did you mean 'low'? Known here: unit, low, high, ",
     ),
     "windows": (MILL + "windows: {rws: 5}", "windows.rws: unknown key 'rws'. Did you mean 'rows'?"),
     "parts": (
@@ -124,6 +124,10 @@ MISTAKES = {
     "blank unit": (MILL.replace("unit: A", "unit: ''"), "asset_type.sensors.load.unit: unit '' is not known"),
     "low is high": (MILL.replace("high: 80", "high: 0"), "load: low must be below high, got low 0 and high 0"),
     "low above high": (MILL.replace("low: 0, high: 80", "low: 9, high: 8"), "low must be below high, got low 9 and hi"),
+    "alarm limits": (
+        MILL.replace("high: 80", "high: 80, alarm_low: 9, alarm_high: 8"),
+        "load: alarm_low must be below alarm_high, got alarm_low 9 and alarm_high 8",
+    ),
     "infinite": (MILL.replace("high: 80", "high: .inf"), "sensors.load.high: must be a finite number, got inf"),
     "no unit of time": (MILL.replace("1min", "60"), "step: expected a duration such as 30s, 5min, 1h or 2d, got 60"),
     "unknown unit of time": (MILL.replace("1min", "1 fortnight"), "5min, 1h or 2d, got '1 fortnight'"),

@@ -6,6 +6,8 @@ import json
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,12 @@ REJECTED = ("row", "asset_id", "timestamp", "content", "expectation", "reason")
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _INFINITE = r"^(?i)[+-]?inf(inity)?$"
 _HAS_ZONE = r"[Tt ][0-9]{2}[0-9:.,]* ?(?:[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)$"
+
+_QUOTED = 120
+"""Letters of a value that a sentence quotes."""
+
+_BEYOND = 2**1024
+"""The first whole number that is no float64 any more."""
 
 _MICROSECONDS = {"d": 86_400_000_000, "h": 3_600_000_000, "min": 60_000_000, "s": 1_000_000, "ms": 1000, "µs": 1}
 
@@ -76,11 +84,11 @@ def parse(batch: Batch, plant: Plant, latest: Mapping[str, pd.Timestamp] | None 
     Raises
     ------
     DataError
-        If the batch lacks a column that its source promised.
+        If the batch lacks a column that its source promised, or has it more than once.
     """
-    came = batch.rows.reset_index(drop=True)
     sensors = list(plant.asset_type.sensors)
-    _require_columns(came, batch.origin, sensors)
+    _require_columns(batch.rows, batch.origin, sensors)
+    came = settle(batch.rows)
     found = _Found(len(came))
     if "defect" in came:
         _check_defects(came["defect"], found)
@@ -101,6 +109,28 @@ def parse(batch: Batch, plant: Plant, latest: Mapping[str, pd.Timestamp] | None 
         _put_aside(batch, found.table()),
         {**(latest or {}), **{str(asset): time for asset, time in ends.items()}},
     )
+
+
+def settle(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return a table that holds the same and cannot surprise: any source may hand over any Python object.
+
+    Columns of numbers, flags, texts and times stay as they are. In all others a value is None, a flag, a number or a
+    text: such values can be compared, hashed and written as JSON.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Any columns, types and index.
+
+    Returns
+    -------
+    DataFrame of the same shape
+        Index from 0; columns named by distinct texts, a repeated one with its place in brackets.
+    """
+    names = [str(name) for name in rows.columns]
+    distinct = [name if name not in names[:at] else f"{name} ({at})" for at, name in enumerate(names)]
+    fresh = rows.reset_index(drop=True).set_axis(distinct, axis="columns")
+    return fresh.assign(**{name: _settle_column(fresh[name]) for name in distinct if not _is_settled(fresh[name])})
 
 
 def set_aside(parsed: Parsed, batch: Batch, found: pd.DataFrame) -> Parsed:
@@ -197,13 +227,53 @@ class _Found:
 
 
 def _require_columns(came: pd.DataFrame, origin: str, sensors: list[str]) -> None:
-    missing = [name for name in ("asset_id", "timestamp", *sensors) if name not in came]
+    has = [str(name) for name in came.columns]
+    missing = [name for name in ("asset_id", "timestamp", *sensors) if name not in has]
     if missing:
-        raise DataError(f"{origin} came without column {missing}; it has {list(came.columns)}. Mend its source.")
+        raise DataError(f"{origin} came without column {missing}; it has {has}. Mend its source.")
+    twice = [name for name in ("asset_id", "timestamp", "regime", "defect", *sensors) if has.count(name) > 1]
+    if twice:
+        raise DataError(f"{origin} came with column {twice} more than once. Name each column once in its source.")
+
+
+def _is_settled(values: pd.Series[Any]) -> bool:
+    """Tell whether every value of a column is of one kind that can be compared, hashed and written."""
+    dtype = values.dtype
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        return dtype.unit in ("us", "ns")  # a coarser one reaches beyond the years that microseconds can count
+    if dtype == object or isinstance(dtype, pd.SparseDtype | pd.CategoricalDtype):
+        return False
+    is_number = pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype)
+    return is_number or pd.api.types.is_string_dtype(dtype) or pd.api.types.is_datetime64_any_dtype(dtype)
+
+
+def _settle_column(values: pd.Series[Any]) -> pd.Series[Any]:
+    settled = pd.Series([None] * len(values), dtype=object)
+    settled[:] = [_settle_value(value) for value in values]
+    return settled
+
+
+def _settle_value(value: Any) -> Any:
+    """Return None, a flag, a number or a text."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()  # half of a surrogate pair cannot be stored
+    if isinstance(value, Decimal):
+        return None if value.is_nan() else str(value)
+    if isinstance(value, np.ndarray | bytearray | memoryview):
+        return str(value.tolist() if isinstance(value, np.ndarray) else bytes(value))  # nothing left out, no address
+    if isinstance(value, np.datetime64) and not np.isnat(value):
+        return str(value.astype("datetime64[us]"))  # a bare year would look like a number
+    if isinstance(value, int) and abs(value) >= _BEYOND:
+        return hex(value)  # Python refuses to write more than 4 300 digits
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return None
+    if isinstance(value, bool | int | float | np.bool_ | np.integer | np.floating):
+        return value.item() if isinstance(value, np.generic) else value
+    return value.isoformat(sep=" ") if isinstance(value, pd.Timestamp) else _settle_value(str(value))
 
 
 def _check_defects(defect: pd.Series[Any], found: _Found) -> None:
-    text = defect.fillna("").astype("str")
+    text = _text(defect).fillna("")
     found.add((text != "").to_numpy(dtype=bool), "row_readable", lambda at: text.iloc[at])
 
 
@@ -244,11 +314,11 @@ def _timestamps(values: pd.Series[Any], found: _Found) -> pd.Series[Any]:
     found.add(
         naive & is_time & silent,
         "timestamp_readable",
-        lambda at: [f"timestamp '{value}' names no time zone" for value in text.iloc[at]],
+        lambda at: [f"timestamp {_short(value)} names no time zone" for value in text.iloc[at]],
     )
     unread = given.to_numpy(dtype=bool) & times.isna().to_numpy() & ~is_time & silent
     found.add(
-        unread, "timestamp_readable", lambda at: [f"timestamp '{value}' cannot be read" for value in text.iloc[at]]
+        unread, "timestamp_readable", lambda at: [f"timestamp {_short(value)} cannot be read" for value in text.iloc[at]]
     )
     return times.astype("datetime64[us, UTC]")
 
@@ -263,7 +333,7 @@ def _regimes(values: pd.Series[Any] | None, length: int, known: tuple[str, ...],
         strange,
         "regime_known",
         lambda at: [
-            f"regime '{name}' is none of {allowed}" if name else f"regime is missing, expected one of {allowed}"
+            f"regime {_short(name)} is none of {allowed}" if name else f"regime is missing, expected one of {allowed}"
             for name in names.iloc[at]
         ],
     )
@@ -275,7 +345,7 @@ def _numbers(values: pd.Series[Any], sensor: str, found: _Found) -> Floats:
     numbers, wrong = _read_numbers(values)
     wrong = wrong & values.notna().to_numpy()
     found.add(
-        wrong, "number_readable", lambda at: [f"{sensor}: '{value}' is not a number" for value in values.iloc[at]]
+        wrong, "number_readable", lambda at: [f"{sensor}: {_short(value)} is not a number" for value in values.iloc[at]]
     )
     endless = np.isinf(numbers)
     found.add(endless, "number_finite", lambda at: [f"{sensor}: {value} is not finite" for value in numbers[at]])
@@ -409,9 +479,15 @@ def _pause(pause: pd.Timedelta) -> str:
     return " ".join(parts[:2])
 
 
+def _short(value: Any) -> str:
+    """Quote a value in a sentence; the row's content has all of it."""
+    text = str(value)
+    return f"'{text}'" if len(text) <= _QUOTED else f"'{text[:_QUOTED]}…' ({len(text):,} letters)"
+
+
 def _put_aside(batch: Batch, found: pd.DataFrame) -> pd.DataFrame:
     """Write the rows named in ``found`` the way they came, with what is wrong with them."""
-    came = batch.rows.iloc[found["row"].to_numpy(dtype="int64")].reset_index(drop=True)
+    came = settle(batch.rows.iloc[found["row"].to_numpy(dtype="int64")])
     times = came["timestamp"]
     is_time = pd.api.types.is_datetime64_any_dtype(times.dtype)
     shown = came.drop(columns="defect", errors="ignore").to_dict("records")
@@ -436,7 +512,7 @@ def _as_json(row: dict[Any, Any]) -> str:
 
 def _plain(value: Any) -> Any:
     """Return a value that JSON can hold; infinity, which it cannot, as a word."""
-    if isinstance(value, str | bool):
+    if isinstance(value, str | bool) or type(value) is int:
         return value
     if pd.isna(value):
         return None

@@ -135,13 +135,20 @@ class FeaturePlan(Model):
         return self.windows.max_gap or 3 * self.asset_type.step
 
     @property
+    def readings_needed(self) -> int:
+        """How many readings one window's features are computed from: one more than it has, where a sensor counts."""
+        return self.windows.rows + any(sensor.counter for sensor in self.asset_type.sensors.values())
+
+    @property
     def needed_before(self) -> timedelta:
         """How far before a window's end readings are needed: the longest that a window can last.
+
+        A counter's first step begins at the reading before the window.
 
         Features computed from readings that start this much earlier (inclusive) are the same, bit for bit, as those
         computed from all readings.
         """
-        return (self.windows.rows - 1) * self.max_gap
+        return (self.readings_needed - 1) * self.max_gap
 
     @cached_property
     def hash(self) -> str:
@@ -236,6 +243,7 @@ class FeaturePlan(Model):
         ndarray of shape (n_readings, n_columns)
             In the order of ``columns``; the first ``windows.rows - 1`` rows mean nothing.
         """
+        stretch = self._with_rates_of_counters(stretch)
         found: dict[str, Floats] = {}
         # Sensors near the largest float overflow; the window is then marked, not warned about.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -246,6 +254,18 @@ class FeaturePlan(Model):
             values[:, place] = found[column]
         values[~np.isfinite(values)] = np.nan
         return values
+
+    def _with_rates_of_counters(self, stretch: Stretch) -> Stretch:
+        """Put what a counter counted per hour, over the time that really passed, in the place of its level.
+
+        The level says when the meter was installed, and nothing else. The first reading has no rate: NaN, not 0.
+        """
+        counters = [name for name, sensor in self.asset_type.sensors.items() if sensor.counter]
+        if not counters:
+            return stretch
+        hours = np.diff(stretch.seconds) / 3600
+        rates = {name: np.concatenate([[np.nan], np.diff(stretch.sensors[name]) / hours]) for name in counters}
+        return replace(stretch, sensors={**stretch.sensors, **rates})
 
     def empty(self) -> pd.DataFrame:
         """Return the features table of this plan without rows."""

@@ -122,12 +122,14 @@ def read(folder: Path, expected: str | None = None) -> Bundle:
     Raises
     ------
     BundleError
-        If a file was changed, added or removed, or the format is not known.
+        If a file was changed, added or removed, the format is not known, or no detector scores unknown assets.
     """
     files = manifest.read(folder, expected)
     content = json.loads(files[_DESCRIPTION])
     if content["format"] != FORMAT:
         raise BundleError(f"{folder}: bundle format {content['format']} is not known; this version reads {FORMAT}")
+    if POOLED not in content["options"]:
+        raise BundleError(f"{folder}: has no detector for '{POOLED}', which scores assets without one of their own.")
     arrays = manifest.unpack(files[_ARRAYS])
     normaliser = RegimeNormaliser(method=content["normaliser"]).restore(_below(arrays, "normaliser/"))
     fitted = {

@@ -175,8 +175,7 @@ def _by_code(codes: NDArray[np.int64], values: Floats) -> Iterator[tuple[int, Fl
     """Yield the values of each code."""
     order = np.argsort(codes, kind="stable")
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
-    for code, own in zip(codes[order][starts].tolist(), np.split(values[order], starts[1:]), strict=True):
-        yield code, own
+    yield from zip(codes[order][starts].tolist(), np.split(values[order], starts[1:]), strict=True)
 
 
 def _usual_spread(groups: dict[tuple[str, str], Floats]) -> float:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from wheeltapper.config import AssetType, Effect
 from wheeltapper.errors import DataError
-from wheeltapper.scoring.bundle import POOLED, Bundle
+from wheeltapper.scoring.bundle import POOLED, Bundle, inputs
 
 TOP = 3
 """Sensors that a sentence names."""
@@ -77,7 +77,9 @@ def shares(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
         if own.any():
             parts = detector.contributions(z.loc[own])
             by_unit.append(
-                _occlusion(bundle, unit, z.loc[own]) if parts is None else _by_sensor(parts, bundle.asset_type)
+                _occlusion(bundle, unit, z.loc[own], rows.loc[own])
+                if parts is None
+                else _by_sensor(parts, bundle.asset_type)
             )
     total = pd.concat(by_unit).loc[rows.index].clip(lower=0)
     return total.div(total.sum(axis=1).replace(0, 1), axis=0)
@@ -93,13 +95,15 @@ def _by_sensor(parts: pd.DataFrame, asset_type: AssetType) -> pd.DataFrame:
     return total
 
 
-def _occlusion(bundle: Bundle, unit: str, z: pd.DataFrame) -> pd.DataFrame:
+def _occlusion(bundle: Bundle, unit: str, z: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Set each sensor's features to what is typical, one sensor at a time, and see how far the score drops."""
+    typical = inputs(bundle.detectors[unit], bundle.normaliser, rows.assign(**bundle.normaliser.centre(rows)))
     detector = bundle.detectors[unit]
     whole = detector.score(z)
     drop = {}
     for sensor in bundle.asset_type.sensors:
         own = [column for column in z.columns if sensor in sensors_of(column)]
-        drop[sensor] = whole - detector.score(z.assign(**dict.fromkeys(own, 0.0)))
+        drop[sensor] = whole - detector.score(z.assign(**typical[own]))
     return pd.DataFrame(drop, index=z.index)
 
 
@@ -119,7 +123,7 @@ def explain(bundle: Bundle, rows: pd.DataFrame) -> list[Finding]:
     if rows.empty:
         raise DataError("an alarm needs at least one window to be explained, got none.")
     share = shares(bundle, rows).mean()
-    z = bundle.inputs(rows).mean()
+    z = bundle.normaliser.transform(rows).mean()
     centre, scale = bundle.normaliser.centre(rows).mean(), bundle.normaliser.scale(rows).mean()
     findings = []
     for name, sensor in bundle.asset_type.sensors.items():
@@ -128,14 +132,14 @@ def explain(bundle: Bundle, rows: pd.DataFrame) -> list[Finding]:
         if level is None:
             change = _manner(name, odd, z) if odd else f"{name} unusual"
             deviations = float(z[odd]) if odd else 0.0
-            findings.append(Finding(name, sensor.unit, float(share[name]), None, None, deviations, change))
+            findings.append(Finding(name, sensor.unit_of_features, float(share[name]), None, None, deviations, change))
             continue
         value, normal, spread = float(rows[level].mean()), float(centre[level]), float(scale[level])
         is_level_usual = abs(z[level]) < 1 and odd is not None and abs(z[odd]) >= 2
         change = (
-            _manner(name, odd, z) if is_level_usual and odd else _in_words(name, sensor.unit, value, normal, spread)
+            _manner(name, odd, z) if is_level_usual and odd else _in_words(name, sensor.unit_of_features, value, normal, spread)
         )
-        findings.append(Finding(name, sensor.unit, float(share[name]), value, normal, float(z[level]), change, spread))
+        findings.append(Finding(name, sensor.unit_of_features, float(share[name]), value, normal, float(z[level]), change, spread))
     return sorted(findings, key=lambda one: (-round(one.share, 9), one.sensor))
 
 

@@ -54,15 +54,15 @@ def read_times(text: pd.Series[str], *, form: str | None, zone: str | None) -> t
     text = text.str.strip()
     defects = pd.Series("", index=text.index, dtype="str")
     if form in EPOCHS:
-        return _from_epoch(text, EPOCHS[form]), defects
+        return from_epoch(text, EPOCHS[form]), defects
     aware = text.str.contains(_HAS_ZONE, regex=True, na=False) if form is None else None
     if aware is None or not aware.any():
         has_offset = form is not None and "%z" in form.lower()
         local = pd.to_datetime(text, format=form or "ISO8601", errors="coerce", utc=has_offset)
-        times, more = (local, defects) if has_offset else _localise(local, zone)
+        times, more = (local, defects) if has_offset else localise(local, zone)
         return times.astype("datetime64[us, UTC]"), more
     times = pd.to_datetime(text.where(aware), format="ISO8601", errors="coerce", utc=True)
-    local, more = _localise(pd.to_datetime(text.where(~aware), format="ISO8601", errors="coerce"), zone)
+    local, more = localise(pd.to_datetime(text.where(~aware), format="ISO8601", errors="coerce"), zone)
     return times.fillna(local).astype("datetime64[us, UTC]"), more
 
 
@@ -105,8 +105,8 @@ def _advice(given: pd.Series[str]) -> str:
     return f"Set time_format in the source: {which} reads the first {len(sample)}."
 
 
-def _from_epoch(text: pd.Series[str], unit: str) -> pd.Series[Any]:
-    """Read counts since 1970; what is no finite number within the calendar becomes NaT."""
+def from_epoch(text: pd.Series[Any], unit: str) -> pd.Series[Any]:
+    """Read counts since 1970, numbers or text; what is no finite number within the calendar becomes NaT."""
     numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
     per_second = {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}[unit]
     micros = np.round(numbers * (1e6 / per_second))
@@ -115,7 +115,7 @@ def _from_epoch(text: pd.Series[str], unit: str) -> pd.Series[Any]:
     return pd.Series(stamps.view("datetime64[us]"), index=text.index).dt.tz_localize("UTC")
 
 
-def _localise(local: pd.Series[Any], zone: str | None) -> tuple[pd.Series[Any], pd.Series[str]]:
+def localise(local: pd.Series[Any], zone: str | None) -> tuple[pd.Series[Any], pd.Series[str]]:
     """Give wall-clock times their zone; the hours of a clock change, which mean two instants or none, become NaT."""
     defects = pd.Series("", index=local.index, dtype="str")
     there = local.notna()
@@ -129,3 +129,14 @@ def _localise(local: pd.Series[Any], zone: str | None) -> tuple[pd.Series[Any], 
         why = np.where(once.isna(), "does not exist", "happens twice")
         defects[lost] = "timestamp " + local[lost].astype("str") + " " + why + f" in {zone} (the clocks change)"
     return zoned.dt.tz_convert("UTC"), defects
+
+
+def place(text: pd.Series[str], *, form: str | None, zone: str | None) -> pd.Series[Any]:
+    """Say roughly when times are that have no single meaning: enough to tell which days they belong to.
+
+    Of an hour that happens twice it is the first, of one that does not exist the moment after it.
+    """
+    local = pd.to_datetime(text, format=form or "ISO8601", errors="coerce")
+    early = np.ones(len(local), dtype=bool)
+    zoned = local.dt.tz_localize(ZoneInfo(zone or "UTC"), ambiguous=early, nonexistent="shift_forward")
+    return zoned.dt.tz_convert("UTC").astype("datetime64[us, UTC]")

@@ -10,30 +10,26 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Self
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, field_validator, model_validator
 
-from wheeltapper import _folder
-from wheeltapper.config import Instant, Plant, Settings, format_duration
+from wheeltapper.config import Instant, Plant, format_duration
 from wheeltapper.errors import SourceError
-from wheeltapper.sources import Batch, Source
+from wheeltapper.sources import Batch
+from wheeltapper.sources._cells import constant, numbers_or_text, times_or_text
 from wheeltapper.sources._csv import WHITESPACE, Chunk, Layout, chunks, header
+from wheeltapper.sources._files import asset_name, locate, natural
 from wheeltapper.sources._flagged import FlaggedRuns
 from wheeltapper.sources._listed import ListedFaults, read_list
+from wheeltapper.sources._span import Span, with_faults
+from wheeltapper.sources._table import TableSource, missing
 from wheeltapper.sources._times import read_times, require_readable
 from wheeltapper.tables import FAULTS
 
-_YES = {"true", "t", "yes", "y", "on"}
-_NO = {"false", "f", "no", "n", "off", "", "nan", "null", "na"}
-_PACKED = {".gz", ".bz2", ".zst", ".lz4"}
 
-
-class CsvFolder(Source):
+class CsvFolder(TableSource):
     """Readings from delimited text files, one row an instant; files may be packed (.gz, .bz2, .zst, .lz4).
 
     Files are read in natural order (2 before 10) and in chunks, so memory does not grow with them. Nothing is
@@ -53,15 +49,10 @@ class CsvFolder(Source):
     decimal: str = Field(".", pattern=r"^[.,]$", description="decimal mark")
     encoding: str = Field("utf-8", description="how letters are stored, such as utf-8 or latin-1")
     time_column: str | None = Field(None, description="column of the timestamp; none for data without times")
-    time_zone: str | None = Field(None, description="zone of times that name none, such as Europe/Berlin")
-    time_format: str | None = Field(
-        None, description="how times are written: %d/%m/%Y %H:%M and the like, unix or unix_ms; by default ISO 8601"
-    )
     first: Instant | None = Field(
         None,
         description="for data without times: the first reading's instant; the next follow at the asset type's step",
     )
-    columns: dict[str, str] = Field(default_factory=dict, description="name in the file → sensor; by default the same")
     header: bool = Field(True, description="whether the first line names the columns")
     names: tuple[str, ...] | None = Field(None, description="the columns' names, for files without a header")
     asset_column: str | None = Field(
@@ -72,11 +63,6 @@ class CsvFolder(Source):
         description="regular expression for a file's whole path without its ending; its group 'asset' is the asset's "
         "name, as in (?P<asset>.*)_(train|test). Files of one asset follow each other. With asset_column: file/column",
     )
-    regime_column: str | None = Field(None, description="column of the operating state; by default all is normal")
-    regimes: dict[str, str] = Field(default_factory=dict, description="operating state in the file → regime")
-    fault_column: str | None = Field(None, description="column that is not 0 (or is true, yes) inside a fault")
-    fault_kind_column: str | None = Field(None, description="column that names the kind of fault")
-    fault_kind: str = Field("labelled", description="kind of all faults where nothing else names it")
     fault_file: Path | None = Field(
         None,
         description="list of faults below the folder: JSON (asset or file → [start, end] pairs), or CSV with asset, "
@@ -94,15 +80,6 @@ class CsvFolder(Source):
     shuffled: bool = Field(
         False, description="whether rows do not follow each other in time: each file is then read whole and sorted"
     )
-    chunk_rows: int = Field(500_000, ge=1, description="most rows in memory at once")
-
-    @field_validator("regimes", mode="before")
-    @classmethod
-    def _takes_off_for_a_word(cls, regimes: Any) -> Any:
-        """Undo YAML's reading of off as false, and of on as true."""
-        if not isinstance(regimes, dict):
-            return regimes
-        return {_word(came): _word(meant) for came, meant in regimes.items()}
 
     @field_validator("separator")
     @classmethod
@@ -118,14 +95,6 @@ class CsvFolder(Source):
             return codecs.lookup(encoding).name
         except LookupError as error:
             raise ValueError(f"no such encoding: {encoding!r}; try utf-8, latin-1 or cp1252") from error
-
-    @field_validator("time_zone")
-    @classmethod
-    def _is_a_zone(cls, zone: str | None) -> str | None:
-        try:
-            return zone and ZoneInfo(zone).key
-        except (ValueError, OSError, LookupError) as error:
-            raise ValueError(f"no such time zone: {zone!r}; write it like UTC or Europe/Berlin") from error
 
     @field_validator("asset_pattern")
     @classmethod
@@ -158,8 +127,6 @@ class CsvFolder(Source):
             raise ValueError("names lists the columns of files without a header: set both header: false and names")
         if self.decimal == self.separator:
             raise ValueError(f"decimal and separator cannot both be {self.decimal!r}")
-        if self.fault_kind_column is not None and self.fault_column is None:
-            raise ValueError("fault_kind_column needs fault_column, which says where the faults are")
         return self
 
     def caveats(self, plant: Plant) -> tuple[str, ...]:
@@ -178,10 +145,6 @@ class CsvFolder(Source):
             )
         return tuple(said)
 
-    def check(self, plant: Plant) -> None:
-        """Refuse columns that name no sensor of the plant; see `Source.check`."""
-        self._sensors(plant)
-
     def read(self, plant: Plant, start: datetime | None = None, end: datetime | None = None) -> Iterator[Batch]:
         """Yield the files' rows from ``start`` (inclusive) to ``end`` (exclusive); see `Source.read`.
 
@@ -195,11 +158,11 @@ class CsvFolder(Source):
             are looked at before the first row is read.
         """
         folder, files = self._find(plant)
-        sensors = self._sensors(plant)
+        sensors = self.sensor_columns(plant)
         headers = {file: header(file, self._layout, _shown(file, folder)) for file in files}
         self._check_columns(headers, folder, sensors)
         listed = self._listed(folder)
-        found = self._batches(plant, folder, headers, sensors, _Span(start, end), listed)
+        found = self._batches(plant, folder, headers, sensors, Span(start, end), listed)
         count = 0
         for batch in found:
             count += 1
@@ -225,7 +188,7 @@ class CsvFolder(Source):
 
     def _find(self, plant: Plant) -> tuple[Path, list[Path]]:
         """Return the folder and its matching files: pattern by pattern, each in natural order."""
-        place = self._locate(plant)
+        place = locate(self.path, plant)
         if place.is_file():
             return place.parent, [place]
         found: dict[Path, None] = {}
@@ -237,41 +200,8 @@ class CsvFolder(Source):
                     f"no file in {place} matches files: '{pattern}' (it holds "
                     f"{', '.join(sorted(there)[:8]) or 'nothing'})."
                 )
-            found |= dict.fromkeys(sorted(files, key=lambda file: _natural(file.relative_to(place).as_posix())))
+            found |= dict.fromkeys(sorted(files, key=lambda file: natural(file.relative_to(place).as_posix())))
         return place, list(found)
-
-    def _locate(self, plant: Plant) -> Path:
-        """Find the folder; the message of a failure lists the places looked at."""
-        data = Settings().data
-        shared = Path("..") / "shared" / "data"
-        # A plant lies in conf/ or in a folder below; the data may lie beside the checkout.
-        beside = [parent / shared for parent in list(plant.folder.parents)[:2]]
-        fetched = Settings().home / "data"
-        roots = [plant.folder, *([data] if data else []), fetched, Path.cwd() / shared, *beside]
-        places = [(root / self.path).resolve() for root in roots]
-        for place in places:
-            if place.exists():
-                return place
-        looked = "; ".join(dict.fromkeys(map(str, places)))
-        raise SourceError(
-            f"no folder '{self.path}'. Looked for: {looked}. Set path, or WHEELTAPPER_DATA; "
-            "public data sets: wheeltapper datasets list."
-        )
-
-    def _sensors(self, plant: Plant) -> dict[str, str]:
-        """Return sensor → its column in the files."""
-        known = list(plant.asset_type.sensors)
-        names: dict[str, str] = {}
-        for column, sensor in self.columns.items():
-            if sensor not in known:
-                raise SourceError(
-                    f"columns: '{column}' names sensor '{sensor}', which {plant.name} does not have "
-                    f"(it has: {', '.join(known)}).{_folder.near_miss(sensor, known)}"
-                )
-            if sensor in names:
-                raise SourceError(f"columns: '{names[sensor]}' and '{column}' both name sensor '{sensor}'.")
-            names[sensor] = column
-        return {sensor: names.get(sensor, sensor) for sensor in known}
 
     def _check_columns(self, headers: dict[Path, list[str]], folder: Path, sensors: dict[str, str]) -> None:
         """Refuse files that lack a column or have it twice; only the fault column may be absent from some."""
@@ -281,7 +211,7 @@ class CsvFolder(Source):
         for file, has in headers.items():
             for column, use, is_sensor in needed:
                 if column not in has:
-                    raise SourceError(_missing(_shown(file, folder), column, use, has, is_sensor))
+                    raise SourceError(missing(_shown(file, folder), column, use, has, is_sensor))
             for column, use, _ in needed:
                 if has.count(column) > 1:
                     raise SourceError(f"{_shown(file, folder)} has column '{column}' for {use} twice; name them apart.")
@@ -289,7 +219,7 @@ class CsvFolder(Source):
             column = getattr(self, option)
             if column and not any(column in has for has in headers.values()):
                 has = max(headers.values(), key=len)
-                raise SourceError(_missing(f"none of the {len(headers)} files", column, option, has, False))
+                raise SourceError(missing(f"none of the {len(headers)} files", column, option, has, False))
 
     def _batches(
         self,
@@ -297,7 +227,7 @@ class CsvFolder(Source):
         folder: Path,
         headers: dict[Path, list[str]],
         sensors: dict[str, str],
-        span: _Span,
+        span: Span,
         listed: ListedFaults,
     ) -> Iterator[Batch]:
         """Walk through the files chunk by chunk; the last batch waits for the faults that end with the readings."""
@@ -314,7 +244,7 @@ class CsvFolder(Source):
                 if self.time_column and done == 0:
                     self._require_readable_times(chunk, shown)
                 frame = self._frame(chunk, from_file, sensors, clock)
-                kind = self._fault_kind(chunk.rows, shown)
+                kind = self.fault_kind_of(chunk.rows, shown, self.decimal)
                 if self.shuffled:
                     frame = frame.sort_values("_utc", kind="stable")
                     kind = kind.loc[frame.index]
@@ -326,15 +256,15 @@ class CsvFolder(Source):
                 more = listed.of(rows["asset_id"].dropna().unique(), "" if self.asset_column else shown)
                 faults = pd.concat([faults, span.overlapping(more)], ignore_index=True) if len(more) else faults
                 if held is not None and len(faults) and not len(rows):
-                    held = _with_faults(held, faults)
+                    held = with_faults(held, faults)
                 if len(rows):
                     if held is not None:
                         yield held
                     held = Batch(origin=shown, rows=rows, faults=faults)
             if self.asset_column is None and held is not None:
-                held = _with_faults(held, span.overlapping(runs.finish()))
+                held = with_faults(held, span.overlapping(runs.finish()))
         if held is not None:
-            yield _with_faults(held, span.overlapping(runs.finish()))
+            yield with_faults(held, span.overlapping(runs.finish()))
 
     def _others(self) -> list[str]:
         options = (self.time_column, self.asset_column, self.regime_column, self.fault_column, self.fault_kind_column)
@@ -347,16 +277,16 @@ class CsvFolder(Source):
         assets = raw[self.asset_column].str.strip() if self.asset_column else None
         if assets is not None and self.asset_pattern is not None:
             assets = from_file + "/" + assets
-        columns["asset_id"] = _constant(from_file, len(raw)) if assets is None else assets
+        columns["asset_id"] = constant(from_file, len(raw)) if assets is None else assets
         if clock is not None:
             columns["timestamp"] = utc = clock.times(columns["asset_id"])
         else:
             text = raw[str(self.time_column)]
             utc, unclear = read_times(text, form=self.time_format, zone=self.time_zone)
-            columns["timestamp"] = _times_or_text(utc, text)
+            columns["timestamp"] = times_or_text(utc, text)
             defects = defects.where(defects != "", unclear)
         for sensor, column in sensors.items():
-            columns[sensor], wrong = _numbers_or_text(raw[column], self.decimal)
+            columns[sensor], wrong = numbers_or_text(raw[column], self.decimal)
             if wrong is not None:
                 why = f"{sensor}: '" + raw[column].astype("str") + f"' does not have the decimal mark '{self.decimal}'"
                 defects = defects.where((defects != "") | ~wrong, why)
@@ -369,7 +299,7 @@ class CsvFolder(Source):
 
     def _asset_of(self, shown: str) -> str:
         """Return the asset that a file's name tells of."""
-        name = _asset_name(shown)
+        name = asset_name(shown)
         if self.asset_pattern is None:
             return name
         match = re.fullmatch(self.asset_pattern, name)
@@ -387,17 +317,6 @@ class CsvFolder(Source):
         is_fine = utc.notna() | unclear.str.contains("the clocks change", regex=False)
         require_readable(text, is_fine, form=self.time_format, zone=self.time_zone, file=shown)
 
-    def _fault_kind(self, raw: pd.DataFrame, shown: str) -> pd.Series[str]:
-        """Return the kind of fault that each row lies in; empty outside faults."""
-        nothing = _constant("", len(raw))
-        if self.fault_column is None or self.fault_column not in raw:
-            return nothing
-        inside = _flags(raw[self.fault_column], self.fault_column, shown, self.decimal)
-        kind = _constant(self.fault_kind, len(raw))
-        if self.fault_kind_column in raw:
-            kind = raw[self.fault_kind_column].str.strip().fillna(self.fault_kind).replace("", self.fault_kind)
-        return kind.where(inside, nothing)
-
     def _fault_rows(self, kind: pd.Series[str], asset_id: pd.Series[str], shown: str, done: int) -> pd.Series[str]:
         """Mark the rows that are faulty by their place in the file; ``done`` rows of it came before."""
         if self.fault_free is not None and fnmatchcase(shown, self.fault_free):
@@ -408,31 +327,6 @@ class CsvFolder(Source):
             to_come = asset_id.groupby(asset_id, dropna=False).cumcount(ascending=False)
             return kind.mask(to_come < self.fault_last_rows, self.fault_kind)
         return kind
-
-
-class _Span:
-    """From ``start`` (inclusive) to ``end`` (exclusive); an open side is None."""
-
-    def __init__(self, start: datetime | None, end: datetime | None) -> None:
-        self._start, self._end = start, end
-
-    def holds(self, times: pd.Series[Any]) -> pd.Series[bool]:
-        """Say which rows belong to the span: those inside, and all without a time."""
-        inside = pd.Series(True, index=times.index)
-        if self._start is not None:
-            inside &= ~(times < self._start)
-        if self._end is not None:
-            inside &= ~(times >= self._end)
-        return inside
-
-    def overlapping(self, faults: pd.DataFrame) -> pd.DataFrame:
-        """Return the faults that touch the span, whole."""
-        outside = pd.Series(False, index=faults.index)
-        if self._start is not None:
-            outside |= faults["end"] <= self._start
-        if self._end is not None:
-            outside |= faults["start"] >= self._end
-        return faults[~outside].reset_index(drop=True)
 
 
 class _Clock:
@@ -456,90 +350,5 @@ class _Clock:
         return times.dt.tz_convert("UTC").astype("datetime64[us, UTC]").where(asset_id.notna())
 
 
-def _with_faults(batch: Batch, faults: pd.DataFrame) -> Batch:
-    """Return the batch with further faults."""
-    if not len(faults):
-        return batch
-    together = pd.concat([batch.faults, faults], ignore_index=True) if len(batch.faults) else faults
-    together = together.sort_values(["asset_id", "start", "end"], kind="stable")
-    together = together.drop_duplicates(["asset_id", "start", "kind"], keep="last").reset_index(drop=True)
-    return Batch(origin=batch.origin, rows=batch.rows, faults=together)
-
-
-def _times_or_text(utc: pd.Series[Any], text: pd.Series[str]) -> pd.Series[Any]:
-    """Return UTC if every time is clear; else text, in which clear times name UTC and others stay as they came."""
-    unclear = utc.isna()
-    if not unclear.any():
-        return utc
-    written: pd.Series[Any] = utc.dt.strftime("%Y-%m-%dT%H:%M:%S.%f+00:00").astype("str").where(~unclear, text)
-    return written
-
-
-def _numbers_or_text(text: pd.Series[str], decimal: str) -> tuple[pd.Series[Any], pd.Series[bool] | None]:
-    """Return float64 where every field is a number or empty, otherwise text; cleaning says what is wrong with it.
-
-    The second value flags fields with the other decimal mark ('1.234' where '1,234' is expected): read as a number
-    they would be wrong by a factor of a thousand.
-    """
-    fields = pa.array(text, type=pa.string(), from_pandas=True)
-    wrong = None
-    if decimal != ".":
-        pointed = pc.fill_null(pc.match_substring(fields, "."), False)
-        wrong = pd.Series(pointed.to_numpy(zero_copy_only=False), index=text.index) if pc.any(pointed).as_py() else None
-        is_number = pc.fill_null(
-            pc.match_substring_regex(fields, r"^\s*[+-]?[0-9]*,?[0-9]*([eE][+-]?[0-9]+)?\s*$"), False
-        )
-        fields = pc.if_else(is_number, pc.replace_substring(fields, ",", "."), fields)
-    try:
-        numbers = pc.cast(fields, pa.float64())
-    except pa.ArrowInvalid:
-        return pd.Series(fields.to_pandas(), index=text.index, dtype="str"), wrong
-    return pd.Series(numbers.to_numpy(zero_copy_only=False), index=text.index, dtype="float64"), wrong
-
-
-def _flags(text: pd.Series[str], column: str, shown: str, decimal: str) -> pd.Series[bool]:
-    """Read a fault column: numbers other than 0 and words such as true or yes are inside a fault."""
-    words = text.fillna("").str.strip().str.lower()
-    unique = pd.Series(words.unique(), dtype="str")
-    numbers = pd.to_numeric(unique.str.replace(decimal, ".", regex=False), errors="coerce")
-    strange = unique[numbers.isna() & ~unique.isin(_YES | _NO)]
-    if len(strange):
-        raise SourceError(
-            f"{shown}: fault column '{column}' holds '{strange.iloc[0]}'; expected a number (0 is no fault) or "
-            "true/false, yes/no. A column of kinds belongs in fault_kind_column."
-        )
-    yes = unique[unique.isin(_YES) | (numbers.notna() & (numbers != 0))]
-    return words.isin(set(yes))
-
-
-def _word(value: Any) -> Any:
-    return {False: "off", True: "on"}[value] if isinstance(value, bool) else value
-
-
-def _constant(value: str, length: int) -> pd.Series[str]:
-    return pd.Series(np.full(length, value, dtype=object), dtype="str")
-
-
 def _shown(file: Path, folder: Path) -> str:
     return file.relative_to(folder).as_posix()
-
-
-def _asset_name(shown: str) -> str:
-    """Return a file's path without its ending: ``valve1/0`` for ``valve1/0.csv.gz``."""
-    path = Path(shown)
-    path = path.with_suffix("") if path.suffix.lower() in _PACKED else path
-    return path.with_suffix("").as_posix()
-
-
-def _natural(text: str) -> list[tuple[int, int, str]]:
-    """Return a sort key in which 2 stands before 10."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]
-
-
-def _missing(file: str, column: str, use: str, has: list[str], is_sensor: bool) -> str:
-    verb = "have" if file.startswith("none") else "has no"
-    advice = "Add it to the source, or remove it from the plant's sensors." if is_sensor else f"Change {use}."
-    return (
-        f"{file} {verb} column '{column}' for {use} (it has: {', '.join(has)})."
-        f"{_folder.near_miss(column, has)} {advice}"
-    )

@@ -1,0 +1,245 @@
+"""Write the generated parts of the documents: numbers from a run's JSON, tables from the code itself.
+
+A part stands between two comments, ``<!-- generated: NAME -->`` and ``<!-- end of NAME -->``; whatever is written
+between them by hand is lost. What each name means is said below, one function a name.
+
+    python docs/generate.py            write
+    python docs/generate.py --check    write nothing; exit code 1 if something is out of date
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+from wheeltapper import _folder, config, tables
+from wheeltapper.cli import app
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+RESULTS = ROOT / "benchmarks" / "results" / "run.json"
+_PART = re.compile(r"<!-- generated: (?P<name>[a-z_ ]+) -->\n.*?<!-- end of (?P=name) -->", re.DOTALL)
+_MARK = re.compile(r"<!-- generated: (?P<name>.+?) -->")
+
+
+def results() -> dict[str, Any]:
+    """Return what ``benchmarks/run.py`` has measured."""
+    found: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return found
+
+
+def plants_run(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the runs of plants among the results, the pump station first."""
+    runs = [part for part in found.values() if isinstance(part, dict) and "leaderboard" in part]
+    return sorted(runs, key=lambda run: (run["plant"] != "pump_station", run["plant"]))
+
+
+# -- parts: one function a name ------------------------------------------------------------------------------------
+
+
+def printed_pump_station() -> str:
+    """Show what a run of the pump station printed, to the letter."""
+    return _code(results()["pump_station"]["printed"])
+
+
+def printed_skab() -> str:
+    """Show how a run on the testbed's data ended: leaderboard, verdict, alarm."""
+    lines = results()["skab"]["printed"]
+    first = next(place for place, line in enumerate(lines) if line.startswith("Leaderboard"))
+    last = next(place for place, line in enumerate(lines) if line.startswith("Report"))
+    return _code(lines[first:last])
+
+
+def alarm() -> str:
+    """Quote the strongest alarm of the pump station."""
+    return f"> {results()['pump_station']['strongest_alarm']}"
+
+
+def measured() -> str:
+    """Show what runs took."""
+    found = results()
+    about = found["machine"]
+    rows = [
+        (
+            f"`{run['plant']}`",
+            f"{run['assets']}",
+            f"{run['readings']:,}",
+            f"{run['seconds']:.0f} s",
+            f"{run['second_run_seconds']:.0f} s",
+            "–" if run["peak_mib"] is None else f"{run['peak_mib'] / 1024:.1f} GiB",
+            f"{run['home_mib']} MiB",
+        )
+        for run in plants_run(found)
+    ]
+    where = f"{about['cores']} cores, {about['system']}, Python {about['python']}"
+    table = _table(
+        ("plant", "assets", "readings", "first run", "the same again", "peak memory", "written to disk"), rows
+    )
+    return f"{table}\n\nMeasured on {where}, with other work going on beside it: load {_loads(found)} before each run."
+
+
+def _loads(found: dict[str, Any]) -> str:
+    return " and ".join(f"{run['load_before']:.1f}" for run in plants_run(found))
+
+
+def setup() -> str:
+    """Say what an installation took."""
+    took = results()["setup"]
+    return (
+        f"Setting up took {took['seconds'] / 60:.1f} minutes there: {took['packages']} packages, "
+        f"{took['mib'] / 1024:.1f} GiB in `.venv/`; most of the time goes into downloading, so yours depends on your line."
+    )
+
+
+def commands() -> str:
+    """List every command of the command line, with its arguments and options."""
+    rows = [(f"`{usage}`", _first_line(command.help)) for usage, command in command_usages()]
+    return _table(("command", "does"), rows)
+
+
+def command_usages() -> Iterator[tuple[str, Any]]:
+    """Yield every command of the command line, groups taken apart, as one would type it."""
+    yield from _usages("wheeltapper", typer.main.get_command(app))
+
+
+def _usages(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    below = getattr(command, "commands", None)
+    if below is None:
+        yield " ".join([name, *map(_shown, command.params)]).replace(" [] ", " "), command
+        return
+    for word, one in below.items():
+        yield from _usages(f"{name} {word}", one)
+
+
+def _shown(parameter: Any) -> str:
+    """Write a parameter the way that people read it: PLANT, [--start]."""
+    if parameter.param_type_name == "argument":
+        return str(parameter.metavar)
+    return f"[{'/'.join([*parameter.opts, *parameter.secondary_opts])}]"
+
+
+def plants() -> str:
+    """List the plants of conf/."""
+    loaded = {path.stem: config.load(str(path)) for path in sorted((ROOT / "conf").glob("*.yaml"))}
+    rows = [
+        (f"[`{name}`](conf/{name}.yaml)", plant.description, f"`{plant.source.name}`") for name, plant in loaded.items()
+    ]
+    return _table(("plant", "what it is", "source"), rows)
+
+
+def plug_ins() -> str:
+    """List every plug-in with the first sentence about it."""
+    rows = [
+        (f"`{folder}/`", f"`{name}`", _first_line(_folder.load_module(folder, name).__doc__))
+        for folder in ("detectors", "features/sets", "sources", "assets")
+        for name in _folder.names(folder)
+    ]
+    return _table(("folder", "name", "what it is"), rows)
+
+
+def the_tables() -> str:
+    """List every table with its key and columns."""
+    rows = [
+        (f"`{table.name}`", ", ".join(f"`{column}`" for column in table.key), _columns(table))
+        for table in tables.TABLES.values()
+    ]
+    return _table(("table", "key", "further columns"), rows)
+
+
+def _columns(table: tables.Table) -> str:
+    own = [f"`{column.name}`" for column in table.columns if column.name not in table.key]
+    more = {"readings": ["the sensors"], "features": ["the features"]}.get(table.name, [])
+    return ", ".join([*own, *more])
+
+
+def layers() -> str:
+    """Show the layers that `make check` enforces, the top one first."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    outer, inner = (one["layers"] for one in contracts if one["type"] == "layers")
+    lines = ["the checkout:", *(f"  {layer}" for layer in outer), "", "inside wheeltapper/:"]
+    return _code([*lines, *(f"  {layer.replace(' : ', ', ').replace(' | ', ', ')}" for layer in inner)])
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "printed pump_station": printed_pump_station,
+    "printed skab": printed_skab,
+    "alarm": alarm,
+    "measured": measured,
+    "setup": setup,
+    "commands": commands,
+    "plants": plants,
+    "plug_ins": plug_ins,
+    "tables": the_tables,
+    "layers": layers,
+}
+
+
+# -- writing -------------------------------------------------------------------------------------------------------
+
+
+def _first_line(text: str | None) -> str:
+    """Return the first sentence of a docstring, in one line."""
+    return " ".join((text or "").strip().split("\n\n")[0].split()).replace("|", "\\|")
+
+
+def _table(headers: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [headers, tuple("---" for _ in headers), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _code(lines: list[str]) -> str:
+    return "\n".join(["```text", *lines, "```"])
+
+
+def fill(text: str, document: str) -> str:
+    """Return a document with all its parts written anew.
+
+    Raises
+    ------
+    SystemExit
+        If a part has no end, or a name that nobody knows.
+    """
+    whole = [match["name"] for match in _PART.finditer(text)]
+    named = [match["name"] for match in _MARK.finditer(text)]
+    if whole != named or not set(named) <= set(PARTS):
+        sys.exit(f"{document}: the parts are {named}, of which {whole} have an end; known are {sorted(PARTS)}")
+    return _PART.sub(
+        lambda match: f"<!-- generated: {match['name']} -->\n{PARTS[match['name']]()}\n<!-- end of {match['name']} -->",
+        text,
+    )
+
+
+def stale() -> dict[Path, str]:
+    """Return the documents that are out of date, with the text that they should have."""
+    found = {}
+    for path in DOCUMENTS:
+        text = path.read_text(encoding="utf-8")
+        new = fill(text, path.name)
+        if new != text:
+            found[path] = new
+    return found
+
+
+def main() -> None:
+    """Write, or only check."""
+    late = stale()
+    if "--check" in sys.argv[1:]:
+        if late:
+            sys.exit(f"out of date: {', '.join(str(path.relative_to(ROOT)) for path in late)}. Run: make docs")
+        return
+    for path, text in late.items():
+        path.write_text(text, encoding="utf-8")
+        print(f"written: {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Parquet files: one, a folder of them, a pattern, or an object store's URL."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from pydantic import Field
+
+from wheeltapper.config import Plant
+from wheeltapper.errors import SourceError
+from wheeltapper.sources import Batch
+from wheeltapper.sources._files import asset_name
+from wheeltapper.sources._flagged import FlaggedRuns
+from wheeltapper.sources._parquet import ParquetFile, find
+from wheeltapper.sources._shape import Piece, ShapedSource, in_batches
+from wheeltapper.sources._span import Span
+
+
+class Parquet(ShapedSource):
+    """Readings from parquet files, wide or long, local or in an object store.
+
+    Files are read in natural order (2 before 10), row group by row group and in chunks, so memory does not grow with
+    them. A folder named ``site=north`` (hive style) is a column ``site`` of the files below it, if they have none.
+    With ``start`` or ``end``, row groups that lie outside are skipped by their statistics, unless there is a
+    fault_column: how long a fault lasts is told by rows outside the span as well. Timestamps may have any unit; they
+    are cut to microseconds. Access to an object store is taken from the environment, as its own tools do.
+    """
+
+    path: str = Field(
+        description="file, folder, pattern such as data/**/*.parquet, or URL (s3://, gs://, file://); a relative one "
+        "is looked for beside the plant's file, in WHEELTAPPER_DATA, and in ../shared/data"
+    )
+    asset_column: str | None = Field(
+        None, description="column that names the asset; by default each file is one asset, named by its path"
+    )
+    shuffled: bool = Field(
+        False, description="whether rows do not follow each other in time: each file is then read whole and sorted"
+    )
+
+    def read(self, plant: Plant, start: datetime | None = None, end: datetime | None = None) -> Iterator[Batch]:
+        """Yield the files' rows from ``start`` (inclusive) to ``end`` (exclusive); see `Source.read`.
+
+        Rows whose time is missing or cannot be read come only when reading from the beginning (``start`` None).
+
+        Raises
+        ------
+        SourceError
+            If nothing matches, a file is damaged or no parquet, or a column is missing. All files' footers
+            are looked at before the first row is read.
+        """
+        files = find(self.path, plant)
+        for file in files:
+            self.require_columns(plant, file.names, file.shown)
+        span = Span(start, end)
+        count = 0
+        for batch in in_batches(self._pieces(plant, files, span), span, FlaggedRuns()):
+            count += 1
+            yield batch
+        if count == 0 and start is None and end is None:
+            raise SourceError(f"the {len(files)} parquet files in {self.path} hold no rows.")
+
+    def _pieces(self, plant: Plant, files: list[ParquetFile], span: Span) -> Iterator[Piece]:
+        """Walk through the files chunk by chunk."""
+        columns = list(self.wanted(plant))
+        seen: set[str] = set()
+        for file in files:
+            long = self.long_rows(plant, file.shown)
+            for table in self._tables(file, columns, span):
+                if long is not None:
+                    seen |= set(pa.compute.unique(table.column(self.sensor_column).cast(pa.string())).to_pylist())
+                rows = self._shape(table, plant, file)
+                if long is not None:
+                    rows = long.add(rows)
+                yield Piece(file.shown, rows)
+            last = long.finish() if long is not None else None
+            if last is not None:
+                yield Piece(file.shown, last)
+            if self.asset_column is None:
+                yield Piece(file.shown, rows.head(0), ends_asset=True)
+
+    def _tables(self, file: ParquetFile, columns: list[str], span: Span) -> Iterator[Any]:
+        """Yield a file's columns in chunks; whole if it has to be sorted."""
+        bounds = (None, None) if self.fault_column or self.time_format else span.bounds(self.time_zone)
+        at_once = sys.maxsize if self.shuffled else self.chunk_rows
+        yield from file.tables(columns, self.time_column, bounds, at_once)
+
+    def _shape(self, table: Any, plant: Plant, file: ParquetFile) -> pd.DataFrame:
+        rows = self.shape(table, plant, file.shown, asset=asset_name(file.shown), origin=file.shown)
+        return rows.sort_values("_utc", kind="stable", ignore_index=True) if self.shuffled else rows
