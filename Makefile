@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: run test quick check format constraints clean help
+.PHONY: run test quick check format docs constraints clean help
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
@@ -25,15 +25,19 @@ test: $(READY) ## every test
 quick: $(READY) ## the tests that take less than ten seconds each
 	@$(BIN)/python -m pytest -m 'not slow'
 
-check: $(READY) ## style, types, direction of imports
+check: $(READY) ## style, types, direction of imports, generated documents
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python docs/generate.py --check
 
 format: $(READY) ## put the code in order
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: $(READY) ## write the generated parts of README and docs again
+	@$(BIN)/python docs/generate.py
 
 constraints: ## resolve every version again (names and versions only)
 	@$(PYTHON) -m venv .venv-resolve

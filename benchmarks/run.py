@@ -47,8 +47,8 @@ class Peak:
         self._over = threading.Event()
 
     def watch(self) -> None:
-        """Look five times a second until `end`."""
-        while not self._over.wait(0.2):
+        """Look twice a second until `end`."""
+        while not self._over.wait(0.5):
             self.highest = max(self.highest, sum(map(_memory, _family(self._pid))))
 
     def end(self) -> None:

@@ -93,8 +93,8 @@ def setup() -> str:
     """Say what an installation took."""
     took = results()["setup"]
     return (
-        f"Setting up took {took['seconds'] / 60:.1f} minutes there: {took['packages']} packages, "
-        f"{took['mib'] / 1024:.1f} GiB in `.venv/`; most of the time goes into downloading, so yours depends on your line."
+        f"Setting up took {took['seconds'] / 60:.1f} minutes on the machine that is named below: {took['packages']} "
+        f"packages, {took['mib'] / 1024:.1f} GiB in `.venv/`. Much of that is downloading."
     )
 
 
@@ -132,6 +132,19 @@ def plants() -> str:
         (f"[`{name}`](conf/{name}.yaml)", plant.description, f"`{plant.source.name}`") for name, plant in loaded.items()
     ]
     return _table(("plant", "what it is", "source"), rows)
+
+
+def settings() -> str:
+    """List what is read from the environment."""
+    rows = [
+        (
+            f"`WHEELTAPPER_{name.upper()}`",
+            str(about.description),
+            "–" if about.default is None else f"`{about.default}`",
+        )
+        for name, about in config.Settings.model_fields.items()
+    ]
+    return _table(("variable", "what it says", "if it is not set"), rows)
 
 
 def plug_ins() -> str:
@@ -177,6 +190,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "setup": setup,
     "commands": commands,
     "plants": plants,
+    "settings": settings,
     "plug_ins": plug_ins,
     "tables": the_tables,
     "layers": layers,

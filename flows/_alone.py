@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from flows._input import described
 from wheeltapper.workspace import Workspace
@@ -23,6 +23,6 @@ def alone(flow: Callable[Concatenate[str, Rest], Result]) -> Callable[Concatenat
             return flow(plant, *args, **options)
 
     # Prefect makes a form of the parameters and would look for the names of their types in this file.
-    waiting.__signature__ = inspect.signature(flow, eval_str=True)  # type: ignore[attr-defined]
+    waiting.__signature__ = inspect.signature(flow, eval_str=True)
     waiting.__doc__ = described(flow)
-    return waiting
+    return cast(Callable[Concatenate[str, Rest], Result], waiting)

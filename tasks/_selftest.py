@@ -25,7 +25,9 @@ def run(space: Workspace, bundle: Bundle, readings: Ref, table: TrainingTable) -
     """Return the gate ``is_not_inverted`` and, for each sensor alone, the share of windows whose score rose."""
     recent = _recent_normal(space, readings, table)
     clean = _scores(bundle, recent)
-    twins = selftest.inject_obvious(recent, _usual_deviations(recent, bundle), _limits(bundle))
+    counters = [name for name, sensor in bundle.asset_type.sensors.items() if sensor.counter]
+    deviations = _usual_deviations(recent, bundle, counters)
+    twins = selftest.inject_obvious(recent, deviations, _limits(bundle), counters=counters)
     rose = {}
     for sensor, twin in twins.items():
         injected = _scores(bundle, twin)
@@ -58,7 +60,12 @@ def _scores(bundle: Bundle, readings: pd.DataFrame) -> pd.Series:
     return scored.set_index(["asset_id", "window_end"])["score"]
 
 
-def _usual_deviations(readings: pd.DataFrame, bundle: Bundle) -> dict[str, float]:
+def _usual_deviations(readings: pd.DataFrame, bundle: Bundle, counters: list[str]) -> dict[str, float]:
+    """Return each sensor's usual deviation; of a counter that of what it counts in an hour."""
+    readings = readings.sort_values(["asset_id", "timestamp"])
+    steps = readings.groupby("asset_id")[["timestamp", *counters]].diff()
+    hours = steps["timestamp"] / pd.Timedelta(hours=1)
+    readings = readings.assign(**{name: steps[name] / hours for name in counters})
     by_asset = readings.groupby("asset_id")[list(bundle.asset_type.sensors)].std()
     return {str(name): float(value) for name, value in by_asset.median().fillna(0).items()}
 

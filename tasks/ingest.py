@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from prefect import task
 
 from expectations import readings as promises
@@ -70,7 +71,7 @@ class Truth:
     def add(self, delivery: Delivery) -> None:
         """Take in one delivery."""
         self.faults += [faults for faults in delivery.faults if len(faults)]
-        self.spans += [rows.groupby("asset_id")["timestamp"].agg(["min", "max"]) for rows in delivery.kept]
+        self.spans += [_spans(rows) for rows in delivery.kept]
 
     def known(self) -> pd.DataFrame:
         """Return all faults; one that was cut between two batches comes whole with the later one."""
@@ -82,6 +83,31 @@ class Truth:
     def span(self) -> pd.DataFrame:
         """Return first and last timestamp of each asset."""
         return pd.concat(self.spans).groupby(level=0).agg({"min": "min", "max": "max"})
+
+
+@dataclass
+class Memory:
+    """What this run has done so far, so that a later delivery neither overwrites it nor repeats it."""
+
+    batches: set[str] = field(default_factory=set)
+    came: Counter[str] = field(default_factory=Counter)
+    """Origin → its batches so far."""
+    aside: Counter[int] = field(default_factory=Counter)
+    """Row that was put aside, by its hash → how often it came."""
+    keys: list[NDArray[np.uint64]] = field(default_factory=list)
+    spans: list[pd.DataFrame] = field(default_factory=list)
+
+    def repeated(self, rows: pd.DataFrame) -> NDArray[np.bool_]:
+        """Say which rows have a key that an earlier delivery of this run had."""
+        keys = pd.util.hash_pandas_object(rows[list(tables.READINGS.key)], index=False).to_numpy()
+        again = np.zeros(len(rows), dtype=bool)
+        if self.spans:
+            ends = rows["asset_id"].map(pd.concat(self.spans).groupby(level=0)["max"].max())
+            inside = (rows["timestamp"] <= ends).to_numpy()
+            again[inside] = np.isin(keys[inside], np.concatenate(self.keys))
+        self.keys.append(keys[~again])
+        self.spans.append(_spans(rows))
+        return again
 
 
 @task(name="ingest readings", **RETRIED)
@@ -96,8 +122,9 @@ def ingest_readings(plant: str, start: datetime | None, end: datetime | None, no
     space = Workspace.open(plant)
     tally = Tally()
     truth = Truth()
-    for number, delivery in enumerate(_deliveries(space, start, end)):
-        _store(space, delivery, now, number, tally)
+    memory = Memory()
+    for number, delivery in enumerate(_deliveries(space, start, end, memory)):
+        _store(space, delivery, now, number, tally, memory)
         truth.add(delivery)
     if not tally.rows:
         raise SourceError(
@@ -119,7 +146,12 @@ def ingest_readings(plant: str, start: datetime | None, end: datetime | None, no
     return {"counts": counts, "reasons": tally.most(20), "readings": space.store.ref(tables.READINGS).as_dict()}
 
 
-def _deliveries(space: Workspace, start: datetime | None, end: datetime | None) -> Iterator[Delivery]:
+def _spans(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return each asset's first and last timestamp as columns min and max."""
+    return rows.groupby("asset_id")["timestamp"].agg(["min", "max"])
+
+
+def _deliveries(space: Workspace, start: datetime | None, end: datetime | None, memory: Memory) -> Iterator[Delivery]:
     """Read and clean batch by batch, gathered into deliveries."""
     delivery = Delivery()
     source = sources.build(space.plant.source)
@@ -129,7 +161,8 @@ def _deliveries(space: Workspace, start: datetime | None, end: datetime | None) 
         # One file may come in several batches; its order is checked through all of them.
         parsed = cleaning.parse(batch, space.plant, latest if batch.origin == origin else None)
         origin, latest = batch.origin, parsed.latest
-        origin_id = _batch_id(space, batch)
+        origin_id = _batch_id(space, batch, memory.came[batch.origin])
+        memory.came[batch.origin] += 1
         delivery.kept.append(parsed.rows.assign(batch_id=origin_id, origin=batch.origin))
         delivery.aside.append(parsed.rejected.assign(batch_id=origin_id, origin=batch.origin))
         delivery.faults.append(batch.faults)
@@ -141,25 +174,30 @@ def _deliveries(space: Workspace, start: datetime | None, end: datetime | None) 
         yield delivery
 
 
-def _batch_id(space: Workspace, batch: Batch) -> str:
-    """Name a batch by its content and by what is expected of it: the same delivery twice has the same name."""
-    content = pd.util.hash_pandas_object(batch.rows, index=False).to_numpy().tobytes()
-    return _digest(space.accepts_by, batch.origin, hashlib.sha256(content).hexdigest())
+def _batch_id(space: Workspace, batch: Batch, place: int) -> str:
+    """Name a batch by its content and by what is expected of it: the same delivery twice has the same name.
+
+    Its place among the batches of its file keeps two apart that hold the same.
+    """
+    content = pd.util.hash_pandas_object(cleaning.settle(batch.rows), index=False).to_numpy().tobytes()
+    return _digest(space.accepts_by, batch.origin, str(place), hashlib.sha256(content).hexdigest())
 
 
-def _store(space: Workspace, delivery: Delivery, now: datetime, number: int, tally: Tally) -> None:
+def _store(space: Workspace, delivery: Delivery, now: datetime, number: int, tally: Tally, memory: Memory) -> None:
     """Check one delivery against the promises and write quarantine, readings and faults, each exactly once."""
     # Files may come in any order: within each, order was checked when it was read.
     rows = pd.concat(delivery.kept).sort_values(["asset_id", "timestamp"], kind="stable", ignore_index=True)
+    rows, twice = _part(rows, _delivered_before(rows, memory))
     kept, broken, failures = _keep_promises(space, rows, space.reports / "data_docs" / f"readings_{number + 1}")
-    aside = _quarantine(pd.concat([*delivery.aside, broken], ignore_index=True), now)
+    aside = _quarantine(pd.concat([*delivery.aside, twice, broken], ignore_index=True), now)
     if not failures and len(kept) + len(aside) != delivery.rows:
         raise DataError(f"{delivery.rows} rows came, {len(kept)} were kept and {len(aside)} put aside: some are lost")
     # A file may return to what it was before, so a write's name says what it follows; equal rows change nothing.
     name = _digest(*sorted({*rows["batch_id"], *aside["batch_id"]}))
-    if len(aside):
+    new = aside[~_aside_before(space, aside, memory)]
+    if len(new):
         after = space.store.version(tables.QUARANTINE)
-        space.store.upsert(tables.QUARANTINE, aside, txn=f"quarantine:{name}:after {after}")
+        space.store.upsert(tables.QUARANTINE, new, txn=f"quarantine:{name}:after {after}")
     tally.add(delivery.rows, aside)
     if failures:
         raise DataError(f"{space.plant.name}: {'; '.join(failures)}")
@@ -197,20 +235,46 @@ def _keep_promises(space: Workspace, rows: pd.DataFrame, docs: Path) -> tuple[pd
     return kept, broken, list(findings.failures)
 
 
+def _delivered_before(rows: pd.DataFrame, memory: Memory) -> pd.DataFrame:
+    """Find readings that an earlier delivery of this run had already: as within a delivery, the first one stays."""
+    places = np.flatnonzero(memory.repeated(rows))
+    came = rows.iloc[places]
+    reasons = [
+        f"{asset} has several readings at {time.isoformat()}"
+        for asset, time in zip(came["asset_id"], came["timestamp"], strict=True)
+    ]
+    return pd.DataFrame({"row": places, "expectation": "key_unique", "reason": reasons})
+
+
+def _aside_before(space: Workspace, aside: pd.DataFrame, memory: Memory) -> NDArray[np.bool_]:
+    """Say which rows are in quarantine from another run, which read other days, or the file before it grew.
+
+    Two equal rows of a file are two rows: as many are known as that run put aside.
+    """
+    means = ["origin", "timestamp", "content", "expectation", "reason"]
+    memory.batches |= set(aside["batch_id"])
+    stored = space.store.read(tables.QUARANTINE, columns=["batch_id", *means])
+    others = pd.util.hash_pandas_object(stored.loc[~stored["batch_id"].isin(memory.batches), means], index=False)
+    keys = pd.util.hash_pandas_object(aside[means], index=False)
+    place = keys.groupby(keys).cumcount() + keys.map(memory.aside).fillna(0)
+    memory.aside.update(keys.tolist())
+    return (place < keys.map(others.value_counts()).fillna(0)).to_numpy(dtype=bool)
+
+
 def _part(rows: pd.DataFrame, rejected: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Separate the rows that broke a promise; ``rejected.row`` is their place in ``rows``."""
     if rejected.empty:
         return rows, tables.QUARANTINE.empty().drop(columns="ingested_at")
     places = rejected["row"].to_numpy()
-    broken = rows.loc[places]
+    broken = rows.iloc[places]
     content = broken.drop(columns=["row", "batch_id", "origin"])
     aside = broken[["batch_id", "row", "origin", "asset_id"]].assign(
         timestamp=broken["timestamp"].astype(str),
-        content=content.to_json(orient="records", lines=True, date_format="iso").splitlines(),
+        content=cleaning.write_content(content).to_numpy(),
         expectation=rejected["expectation"].to_numpy(),
         reason=rejected["reason"].to_numpy(),
     )
-    return rows.drop(index=list(places)), aside
+    return rows.drop(index=rows.index[places]).reset_index(drop=True), aside
 
 
 def _quarantine(aside: pd.DataFrame, now: datetime) -> pd.DataFrame:

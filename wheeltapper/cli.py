@@ -41,6 +41,8 @@ app = typer.Typer(
 )
 store_app = typer.Typer(help="Look after the tables.", no_args_is_help=True)
 app.add_typer(store_app, name="store")
+datasets_app = typer.Typer(help="Public data sets to try the plants of conf/ on.", no_args_is_help=True)
+app.add_typer(datasets_app, name="datasets")
 
 out, err = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
 for _console in (out, err):
@@ -406,6 +408,49 @@ def _damaged_bundles(settings: Settings) -> list[dict[str, str]]:
     return damage
 
 
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name that `datasets list` shows.")]
+
+
+@datasets_app.command("list")
+def datasets_list(as_json: JsonOption = False) -> None:
+    """List public data sets: what they are, under which licence, and whether they are here."""
+    from wheeltapper import datasets
+
+    known = datasets.registry()
+    here = {name: datasets.where(one) for name, one in known.items()}
+    if as_json:
+        _print_json([{"name": name, **one.model_dump(mode="json"), "here": here[name]} for name, one in known.items()])
+        return
+    table = Table(box=None, pad_edge=False)
+    for header in ("name", "plant", "licence", "data", "what it is"):
+        table.add_column(header)
+    for name, one in known.items():
+        state = "here" if here[name] else "by hand" if one.by_hand else "not here"
+        table.add_row(name, one.plant, one.licence, state, escape(one.title))
+    out.print(table)
+    out.print("[dim]Get one: wheeltapper datasets fetch NAME[/]")
+
+
+@datasets_app.command("fetch")
+def datasets_fetch(name: NameArgument) -> None:
+    """Download a public data set; the checksum of every file is checked, or shown and recorded."""
+    from wheeltapper import datasets
+
+    dataset = datasets.named(name, datasets.registry())
+    with out.status("looking at what is here") as status:
+        files = datasets.fetch(dataset, datasets.target(), status.update)
+    for one in files:
+        out.print(f"{one.sha256}  {escape(one.name)}  [dim]{one.state}[/]")
+    new = sum(one.state == "seen for the first time" for one in files)
+    if new:
+        record = datasets.target() / dataset.folder / datasets.RECORDED
+        out.print(
+            f"Nobody knew the checksum of {new} of these {len(files)} files. They are recorded now in "
+            f"{escape(str(record))}; compare them with somebody else's if you can."
+        )
+    out.print(f"Licence {escape(dataset.licence)}; see {escape(dataset.page)}. Next: wheeltapper run {dataset.plant}")
+
+
 def _open(plant: str) -> Workspace:
     from wheeltapper.workspace import Workspace
 
@@ -435,7 +480,9 @@ def promote(plant: PlantArgument, objective: ObjectiveArgument = "detect", to: T
     """Make a version champion by hand: the challenger, unless --to names another."""
     from wheeltapper.deciding import promote as decide
 
-    entry = decide(_open(plant), objective, to, actor=getpass.getuser(), now=datetime.now(UTC))
+    space = _open(plant)
+    with space.alone():
+        entry = decide(space, objective, to, actor=getpass.getuser(), now=datetime.now(UTC))
     done = f"version {entry['version']} is champion now (ledger entry {entry['sequence']})."
     out.print(f"{done} Next: wheeltapper score {plant}")
 
@@ -445,7 +492,9 @@ def rollback(plant: PlantArgument, objective: ObjectiveArgument = "detect", to: 
     """Return to the champion before this one, or to the version that --to names."""
     from wheeltapper.deciding import roll_back as decide
 
-    entry = decide(_open(plant), objective, to, actor=getpass.getuser(), now=datetime.now(UTC))
+    space = _open(plant)
+    with space.alone():
+        entry = decide(space, objective, to, actor=getpass.getuser(), now=datetime.now(UTC))
     out.print(f"back to version {entry['version']} (ledger entry {entry['sequence']}). Next: wheeltapper score {plant}")
 
 

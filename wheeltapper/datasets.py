@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
@@ -247,6 +246,7 @@ class _Bring:
         address, *inner = self._dataset.archive
         self._tell(f"downloading {address}")
         place = self._own / "archive.zip.part"
+        place.unlink(missing_ok=True)  # a killed run left it; its publisher may have another by now
         try:
             # The checksum is kept of each file that is taken out, not of its wrapping.
             _download(address, place, "", address)
@@ -275,6 +275,11 @@ def _download(address: str, path: Path, known: str, name: str) -> str:
     pooch.get_logger().setLevel("ERROR")  # it would say where the file came from; so do we
     try:
         came = pooch.retrieve(address, known_hash=known or None, fname=path.name, path=path.parent)
+    except OSError as error:
+        answer = getattr(error, "response", None)
+        if answer is not None:  # pooch leaves the connection open when the answer is an error
+            answer.close()
+        raise
     except ValueError as error:
         if "hash" not in str(error).lower():
             raise
@@ -299,7 +304,7 @@ def _write(path: Path, content: bytes) -> None:
     """Write a file so that it is there whole or not at all."""
     part = path.with_name(path.name + ".part")
     part.write_bytes(content)
-    os.replace(part, path)
+    part.replace(path)
 
 
 class _Seen:

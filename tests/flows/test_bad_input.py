@@ -95,6 +95,7 @@ def _no_files(line: Any) -> None:
         line.file(asset).rename(line.file(asset).with_suffix(".txt"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "options", "parts"),
     [
@@ -118,6 +119,7 @@ def test_a_source_that_cannot_be_read_is_named(line_plant: Any, spoil: Any, opti
     assert [path for path in line_plant.files() if path.startswith(("store", "mlflow", "reports"))] == []
 
 
+@pytest.mark.slow
 def test_a_refusal_by_exit_code_reaches_the_shell(line_plant: Any) -> None:
     """Commands that answer no end with 1: a plant that was never trained has no champion to keep."""
     assert line_plant.run("ingest").code == 0

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow  # real servers and processes
+
 KILLED = -signal.SIGKILL
 
 POINTS = (
@@ -39,7 +41,6 @@ def test_a_run_that_is_killed_again_and_again_ends_like_one_that_was_not(home: A
     assert not (home.folder / "bundles").exists() or list((home.folder / "bundles").rglob("*.npz")) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("point", ["train.before_finish:2"])
 def test_one_kill_changes_nothing(home: Any, undisturbed: Any, point: str) -> None:
     """A run is killed once; the next one ends like a run that nobody disturbed."""
@@ -49,7 +50,6 @@ def test_one_kill_changes_nothing(home: Any, undisturbed: Any, point: str) -> No
     assert home.everything() == undisturbed.everything()
 
 
-@pytest.mark.slow
 def test_kills_at_random_times_change_nothing(home: Any, undisturbed: Any) -> None:
     """Killed at two moments that nobody chose, the run ends like one that was not."""
     chance = random.Random(20261122)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.slow  # real servers and processes
+
 
 def test_two_runs_at_once_are_one_run(home: Any, undisturbed: Any) -> None:
     """Two runs start at the same moment in a new home: one waits, and both end like a single run elsewhere."""

@@ -9,6 +9,8 @@ import pytest
 
 from wheeltapper import tables
 
+pytestmark = pytest.mark.slow  # real servers and processes
+
 
 def test_running_twice_changes_nothing(second_run: Any) -> None:
     """A second run, from a plant file that has moved, adds no version, run, ledger entry or model."""

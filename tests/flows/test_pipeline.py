@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow  # real servers and processes
+
 
 def test_the_real_program_ends_well_and_says_nothing_on_stderr(second_run: Any) -> None:
     """A good run: exit code 0, a leaderboard and an explained alarm, no warning, no progress bar, no log line."""

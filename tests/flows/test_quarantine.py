@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from wheeltapper import tables
+
+pytestmark = pytest.mark.slow  # real servers and processes
 
 DIRTY = {
     20: ("text in a number column", {"temperature": "warm"}, "number_readable"),

@@ -99,7 +99,7 @@ MISTAKES = {
     "feature set": (MILL.replace("rolling", "roling"), "no feature set named 'roling'; found ["),
     "asset type's name": (
         "asset_type: pmp\nsource:" + MILL.split("source:")[1],
-        "asset_type: no asset type named 'pmp'; found ['pump']. Did you mean 'pump'?",
+        "Did you mean 'pump'? Or describe your own type here: step and sensors.",
     ),
     "sensor of a ratio": (
         MILL.replace("source:", "  ratios: [[speed, laod]]\nsource:"),

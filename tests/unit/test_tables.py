@@ -32,7 +32,7 @@ def readings(**more: Any) -> pd.DataFrame:
 
 
 def test_fixed_columns_come_first_with_exact_dtypes() -> None:
-    """Whole numbers become float64, times microseconds in UTC, the index starts at 0; the caller's frame is untouched."""
+    """Whole numbers become float64, times UTC microseconds, the index starts at 0; the caller's frame stays."""
     came = readings()
     checked = READINGS.check(came)
     assert list(checked.columns) == [*READINGS.names(), "pressure"]

@@ -107,15 +107,15 @@ def respond(drivers: Drivers) -> dict[str, Floats]:
     outer = drivers.signals
     runs = drivers.level > 0
     torque: Floats = drivers.level * np.maximum(0.85 + outer["load"] + outer["chatter"], 0.05)
-    current = runs * np.hypot(ACTIVE * torque, MAGNETISING)
+    current = np.where(runs, np.hypot(ACTIVE * torque, MAGNETISING), 0.0)
     losses = runs * IRON_LOSSES + (1 - IRON_LOSSES) * (current / CURRENT) ** 2
     air = AIR + outer["air"]
     return {
         "winding_temperature": drivers.lag(air + WINDING_WARMTH * losses, WINDING_MEMORY),
         "bearing_temperature": drivers.lag(air + BEARING_WARMTH * (0.6 * runs + 0.4 * losses), BEARING_MEMORY),
-        "vibration": 0.05 + runs * (UNBALANCE + BY_LOAD * torque),
+        "vibration": 0.05 + np.where(runs, UNBALANCE + BY_LOAD * torque, 0.0),
         "current": current,
-        "speed": runs * NO_LOAD_SPEED * (1 - SLIP * torque),
+        "speed": np.where(runs, NO_LOAD_SPEED * (1 - SLIP * torque), 0.0),
     }
 
 

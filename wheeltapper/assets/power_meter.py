@@ -140,7 +140,7 @@ def as_published(readings: pd.DataFrame, step: timedelta = ASSET_TYPE.step) -> p
     import pandas as pd
 
     wide = readings.pivot_table(index="timestamp", columns="asset_id", values="energy", sort=False)
-    wide = wide.sort_index().asfreq(pd.Timedelta(step))
+    wide = wide.sort_index().asfreq(pd.tseries.frequencies.to_offset(step))
     names = np.array(wide.columns.tolist(), dtype=object)
     filled = wide.isna().to_numpy()
     notes = [" | ".join(names[row]) for row in filled]
@@ -159,7 +159,7 @@ def _sun(drivers: Drivers) -> Floats:
     declination = -np.radians(23.44) * np.cos(season)
     hour = 2 * np.pi * (drivers.seconds - NOON) / DAY
     height = np.sin(LATITUDE) * np.sin(declination) + np.cos(LATITUDE) * np.cos(declination) * np.cos(hour)
-    return np.maximum(height, 0.0)
+    return np.asarray(np.maximum(height, 0.0), dtype=np.float64)
 
 
 def _uniform(normal: Floats) -> Floats:

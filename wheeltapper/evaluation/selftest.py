@@ -5,7 +5,7 @@ It needs no labels. It finds the blind and the inverted, and proves nothing abou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ def inject_obvious(
     limits: Mapping[str, Limits] | None = None,
     *,
     size: float = OBVIOUS,
+    counters: Collection[str] = (),
 ) -> dict[str, pd.DataFrame]:
     """Return twins of the readings in which one sensor, then every sensor, shows an unmistakable step.
 
@@ -43,6 +44,9 @@ def inject_obvious(
         Sensor → lowest and highest value that it can show; None for no limit.
     size : float
         Step in scales.
+    counters : collection of str
+        Sensors that only count up: what they count in an hour is stepped, and their scale is that of it. A counter
+        whose level was stepped would look the same as before.
 
     Returns
     -------
@@ -63,7 +67,9 @@ def inject_obvious(
     if not moving:
         raise DataError(f"no sensor of {list(scales)} ever moved: there is nothing that a detector could see")
     stepped = {
-        sensor: _step(readings, sensor, size * scales[sensor], (limits or {}).get(sensor, (None, None)))
+        sensor: _step_rate(readings, sensor, size * scales[sensor])
+        if sensor in counters
+        else _step(readings, sensor, size * scales[sensor], (limits or {}).get(sensor, (None, None)))
         for sensor in moving
     }
     twins = {sensor: readings.assign(**{sensor: values}) for sensor, values in stepped.items()}
@@ -82,3 +88,10 @@ def _step(readings: pd.DataFrame, sensor: str, step: float, limits: Limits) -> p
     raised = np.maximum(values, np.minimum(values + step, high))
     lowered = np.minimum(values, np.maximum(values - step, low))
     return pd.Series(np.where(goes_up, raised, lowered), index=readings.index, name=sensor)
+
+
+def _step_rate(readings: pd.DataFrame, sensor: str, step: float) -> pd.Series:
+    """Let one counter count faster, asset by asset, by ``step`` of its unit in an hour."""
+    since = readings["timestamp"] - readings.groupby("asset_id")["timestamp"].transform("min")
+    stepped: pd.Series = readings[sensor].astype("float64") + step * since.dt.total_seconds() / 3600
+    return stepped

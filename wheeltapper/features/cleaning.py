@@ -6,7 +6,6 @@ import json
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -35,6 +34,9 @@ _HAS_ZONE = r"[Tt ][0-9]{2}[0-9:.,]* ?(?:[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)$"
 
 _QUOTED = 120
 """Letters of a value that a sentence quotes."""
+
+_YEARS = (pd.Timestamp("1900-01-01", tz="UTC"), pd.Timestamp("2200-01-01", tz="UTC"))
+"""Nanoseconds in 64 bits, as many tools count, reach from 1677 to 2262."""
 
 _BEYOND = 2**1024
 """The first whole number that is no float64 any more."""
@@ -95,7 +97,7 @@ def parse(batch: Batch, plant: Plant, latest: Mapping[str, pd.Timestamp] | None 
     columns: dict[str, Any] = {
         "row": np.arange(len(came), dtype="int64"),
         "asset_id": _assets(came["asset_id"], found),
-        "timestamp": _timestamps(came["timestamp"], found),
+        "timestamp": _possible(_timestamps(came["timestamp"], found), found),
         "regime": _regimes(came.get("regime"), len(came), plant.asset_type.regimes, found),
     }
     rows = pd.DataFrame({**columns, **{sensor: _numbers(came[sensor], sensor, found) for sensor in sensors}})
@@ -131,6 +133,12 @@ def settle(rows: pd.DataFrame) -> pd.DataFrame:
     distinct = [name if name not in names[:at] else f"{name} ({at})" for at, name in enumerate(names)]
     fresh = rows.reset_index(drop=True).set_axis(distinct, axis="columns")
     return fresh.assign(**{name: _settle_column(fresh[name]) for name in distinct if not _is_settled(fresh[name])})
+
+
+def write_content(rows: pd.DataFrame) -> pd.Series[str]:
+    """Write each row as JSON, with every digit of its numbers; infinity, which JSON cannot hold, as a word."""
+    shown = rows.astype(object)
+    return pd.Series([_as_json(row) for row in shown.where(shown.notna(), None).to_dict("records")], dtype="str")
 
 
 def set_aside(parsed: Parsed, batch: Batch, found: pd.DataFrame) -> Parsed:
@@ -241,7 +249,7 @@ def _is_settled(values: pd.Series[Any]) -> bool:
     dtype = values.dtype
     if isinstance(dtype, pd.DatetimeTZDtype):
         return dtype.unit in ("us", "ns")  # a coarser one reaches beyond the years that microseconds can count
-    if dtype == object or isinstance(dtype, pd.SparseDtype | pd.CategoricalDtype):
+    if pd.api.types.is_object_dtype(dtype) or isinstance(dtype, pd.SparseDtype | pd.CategoricalDtype):
         return False
     is_number = pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype)
     return is_number or pd.api.types.is_string_dtype(dtype) or pd.api.types.is_datetime64_any_dtype(dtype)
@@ -256,20 +264,30 @@ def _settle_column(values: pd.Series[Any]) -> pd.Series[Any]:
 def _settle_value(value: Any) -> Any:
     """Return None, a flag, a number or a text."""
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()  # half of a surrogate pair cannot be stored
+        return _storable(value)
     if isinstance(value, Decimal):
         return None if value.is_nan() else str(value)
-    if isinstance(value, np.ndarray | bytearray | memoryview):
-        return str(value.tolist() if isinstance(value, np.ndarray) else bytes(value))  # nothing left out, no address
-    if isinstance(value, np.datetime64) and not np.isnat(value):
-        return str(value.astype("datetime64[us]"))  # a bare year would look like a number
-    if isinstance(value, int) and abs(value) >= _BEYOND:
-        return hex(value)  # Python refuses to write more than 4 300 digits
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return None
     if isinstance(value, bool | int | float | np.bool_ | np.integer | np.floating):
-        return value.item() if isinstance(value, np.generic) else value
-    return value.isoformat(sep=" ") if isinstance(value, pd.Timestamp) else _settle_value(str(value))
+        plain = value.item() if isinstance(value, np.generic) else value
+        # Python refuses to write more than 4 300 digits.
+        return hex(plain) if isinstance(plain, int) and abs(plain) >= _BEYOND else plain
+    return _storable(_in_text(value))
+
+
+def _in_text(value: Any) -> str:
+    """Write any other object, the same in every process."""
+    if isinstance(value, np.datetime64):
+        return str(value.astype("datetime64[us]"))  # a bare year would look like a number
+    if isinstance(value, bytearray | memoryview):
+        return str(bytes(value))
+    return str(value.tolist() if isinstance(value, np.ndarray) else value)
+
+
+def _storable(text: str) -> str:
+    """Write half of a surrogate pair, which no file can hold, with its number."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _check_defects(defect: pd.Series[Any], found: _Found) -> None:
@@ -318,9 +336,23 @@ def _timestamps(values: pd.Series[Any], found: _Found) -> pd.Series[Any]:
     )
     unread = given.to_numpy(dtype=bool) & times.isna().to_numpy() & ~is_time & silent
     found.add(
-        unread, "timestamp_readable", lambda at: [f"timestamp {_short(value)} cannot be read" for value in text.iloc[at]]
+        unread,
+        "timestamp_readable",
+        lambda at: [f"timestamp {_short(value)} cannot be read" for value in text.iloc[at]],
     )
     return times.astype("datetime64[us, UTC]")
+
+
+def _possible(times: pd.Series[Any], found: _Found) -> pd.Series[Any]:
+    """Note times that no machine's clock means: beyond these years other tools count wrongly, or not at all."""
+    outside = ((times < _YEARS[0]) | (times >= _YEARS[1])).to_numpy(dtype=bool) & ~found.bad
+    span = f"{_YEARS[0].year} to {_YEARS[1].year}"
+    found.add(
+        outside,
+        "timestamp_readable",
+        lambda at: [f"timestamp {_iso(time)} lies outside the years {span}" for time in times.iloc[at]],
+    )
+    return times
 
 
 def _regimes(values: pd.Series[Any] | None, length: int, known: tuple[str, ...], found: _Found) -> pd.Series[str]:
@@ -490,7 +522,6 @@ def _put_aside(batch: Batch, found: pd.DataFrame) -> pd.DataFrame:
     came = settle(batch.rows.iloc[found["row"].to_numpy(dtype="int64")])
     times = came["timestamp"]
     is_time = pd.api.types.is_datetime64_any_dtype(times.dtype)
-    shown = came.drop(columns="defect", errors="ignore").to_dict("records")
     aside = pd.DataFrame(
         {
             "row": found["row"].astype("int64").to_numpy(),
@@ -498,7 +529,7 @@ def _put_aside(batch: Batch, found: pd.DataFrame) -> pd.DataFrame:
             "timestamp": pd.Series(
                 [None if pd.isna(v) else _iso(v) if is_time else str(v) for v in times], dtype="str"
             ),
-            "content": pd.Series([_as_json(row) for row in shown], dtype="str"),
+            "content": write_content(came.drop(columns="defect", errors="ignore")),
             "expectation": found["expectation"].astype("str").to_numpy(),
             "reason": found["reason"].astype("str").to_numpy(),
         }
@@ -507,7 +538,10 @@ def _put_aside(batch: Batch, found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _as_json(row: dict[Any, Any]) -> str:
-    return json.dumps({key: _plain(value) for key, value in row.items()}, ensure_ascii=False)
+    try:
+        return _STRICT.encode(row)
+    except ValueError:
+        return _STRICT.encode({key: _plain(value) for key, value in row.items()})
 
 
 def _plain(value: Any) -> Any:
@@ -519,6 +553,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, int | float | np.integer | np.floating):
         return value.item() if isinstance(value, np.generic) else value if np.isfinite(value) else str(value)
     return _iso(value) if isinstance(value, pd.Timestamp) else str(value)
+
+
+_STRICT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_plain)
 
 
 def _iso(time: Any) -> str | None:

@@ -127,19 +127,18 @@ def explain(bundle: Bundle, rows: pd.DataFrame) -> list[Finding]:
     centre, scale = bundle.normaliser.centre(rows).mean(), bundle.normaliser.scale(rows).mean()
     findings = []
     for name, sensor in bundle.asset_type.sensors.items():
+        unit = sensor.unit_of_features
         level = next((column for column in (name, f"{name}__rolling_mean") if column in z), None)
         odd = _oddest(name, z)
         if level is None:
             change = _manner(name, odd, z) if odd else f"{name} unusual"
             deviations = float(z[odd]) if odd else 0.0
-            findings.append(Finding(name, sensor.unit_of_features, float(share[name]), None, None, deviations, change))
+            findings.append(Finding(name, unit, float(share[name]), None, None, deviations, change))
             continue
         value, normal, spread = float(rows[level].mean()), float(centre[level]), float(scale[level])
         is_level_usual = abs(z[level]) < 1 and odd is not None and abs(z[odd]) >= 2
-        change = (
-            _manner(name, odd, z) if is_level_usual and odd else _in_words(name, sensor.unit_of_features, value, normal, spread)
-        )
-        findings.append(Finding(name, sensor.unit_of_features, float(share[name]), value, normal, float(z[level]), change, spread))
+        change = _manner(name, odd, z) if is_level_usual and odd else _in_words(name, unit, value, normal, spread)
+        findings.append(Finding(name, unit, float(share[name]), value, normal, float(z[level]), change, spread))
     return sorted(findings, key=lambda one: (-round(one.share, 9), one.sensor))
 
 

@@ -131,8 +131,8 @@ def simulate(
     drivers = _drive(physics, span, seed, number)
     drivers = _with_lookalikes(drivers, physics, span, wishes.lookalike_rate, seed, number)
     planned = _plan(asset_type, physics, drivers, span, wishes, seed, number)
-    of_sensors = [fault for fault in planned if sensor_faults.is_sensor_kind(fault.kind.partition(":")[0], asset_type)]
-    of_machine = [fault for fault in planned if fault not in of_sensors]
+    of_sensors = [fault for fault in planned if sensor_faults.is_sensor_kind(fault.kind, asset_type)]
+    of_machine = [fault for fault in planned if not sensor_faults.is_sensor_kind(fault.kind, asset_type)]
     drivers = _with_repairs(drivers, of_machine, physics, span)
 
     values = _run(asset_type, physics, drivers, seed, number)

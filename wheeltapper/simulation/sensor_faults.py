@@ -26,7 +26,7 @@ SPIKE_SHARE = 0.15
 """Share of readings inside that are spikes."""
 RESTLESS = 4.0
 CLIP_AT = -0.3
-"""A fully clipped sensor shows nothing above this many deviations from its usual value."""
+"""A fully clipped sensor shows nothing above this many deviations from its usual value, three more in the mildest."""
 
 OTHER_UNIT: Mapping[str, tuple[float, float, str]] = {
     "°C": (1.8, 32.0, "°F"),
@@ -81,9 +81,10 @@ def _noise(at: _Place, rng: np.random.Generator) -> Floats:
 
 
 def _clipped(at: _Place, _: np.random.Generator) -> Floats:
-    # Half-grown, the ceiling lies above almost everything; full-grown, below the usual value.
-    ceiling = at.usual + at.deviation * (CLIP_AT + 3.0 * (1 - at.peak))
-    return np.minimum(at.values, ceiling)
+    # A ceiling that the machine does not reach while it lasts would be no fault: it lies within what is shown.
+    reached = float(np.quantile(at.values, 0.9 - 0.4 * at.peak))
+    ceiling = min(at.usual + at.deviation * (CLIP_AT + 3.0 * (1 - at.peak)), reached)
+    return np.asarray(np.minimum(at.values, ceiling))
 
 
 def _unit_change(at: _Place, _: np.random.Generator) -> Floats:
@@ -148,7 +149,7 @@ KINDS: Mapping[str, FaultKind] = {
         part="sensor",
     ),
 }
-"""What every sensor can suffer; a counter only stuck, dropout and reset, which is a counter's alone."""
+"""What sensors can suffer; which one can suffer what, `kinds_for` says."""
 
 _OF_COUNTERS = ("stuck", "dropout", "reset")
 
@@ -181,7 +182,7 @@ def describe(kind: str, asset_type: AssetType) -> FaultKind:
             f"{asset_type.name} has no fault kind '{kind}' (it has: {', '.join(asset_type.faults) or 'none'}; and its "
             f"sensors: {', '.join(KINDS)}).{near_miss(kind, known)}"
         )
-    able = [one for one in asset_type.sensors if _can(name, asset_type.sensors[one])]
+    able = [one for one in asset_type.sensors if name in kinds_for(asset_type.sensors[one])]
     if sensor is not None and sensor not in asset_type.sensors:
         raise SourceError(
             f"fault kind '{kind}': {asset_type.name} has no sensor '{sensor}' (it has: "
@@ -203,7 +204,7 @@ def choose_sensors(faults: Sequence[Fault], asset_type: AssetType, rng: np.rando
         name, sensor = split(fault.kind)
         drawn = float(rng.random())
         if is_sensor_kind(fault.kind, asset_type):
-            able = [one for one in asset_type.sensors if _can(name, asset_type.sensors[one])]
+            able = [one for one in asset_type.sensors if name in kinds_for(asset_type.sensors[one])]
             sensor = sensor or able[int(drawn * len(able))]
             chosen.append(replace(fault, kind=f"{name}:{sensor}", rows=1 if name == "reset" else fault.rows))
         else:
@@ -255,7 +256,11 @@ def usual_of(values: Mapping[str, Floats], normal: Flags) -> dict[str, tuple[flo
     return found
 
 
-def _can(name: str, sensor: Sensor) -> bool:
+def kinds_for(sensor: Sensor) -> tuple[str, ...]:
+    """List what a sensor can suffer: a counter to stick, to drop out and to be reset, others everything but the last.
+
+    A unit is only mistaken where it has a rival.
+    """
     if sensor.counter:
-        return name in _OF_COUNTERS
-    return name != "reset" and (name != "unit_change" or sensor.unit in OTHER_UNIT)
+        return _OF_COUNTERS
+    return tuple(name for name in KINDS if name != "reset" and (name != "unit_change" or sensor.unit in OTHER_UNIT))

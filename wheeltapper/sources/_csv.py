@@ -57,7 +57,7 @@ def header(path: Path, layout: Layout, shown: str) -> list[str]:
         number of columns than the file has.
     """
     first = _first_line(path, layout, shown)
-    fields = next(csv.reader([first], delimiter=layout.delimiter))
+    fields = _split(first, layout)
     if len(fields) == 1:
         _refuse_wrong_separator(first, layout, shown)
     if layout.names is None:
@@ -180,8 +180,15 @@ def _merge(
 
 def _fields(row: _BadRow, names: list[str], layout: Layout) -> dict[str, str | None]:
     """Split a bad row as far as it goes, so that people recognise it."""
-    fields = next(csv.reader([row.text.replace("\r", "").replace("\n", " ")], delimiter=layout.delimiter), [])
+    fields = _split(row.text.replace("\r", "").replace("\n", " "), layout)
     return {name: value or None for name, value in zip(names, fields, strict=False)}
+
+
+def _split(line: str, layout: Layout) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=layout.delimiter), [])
+    except csv.Error:  # a field of more than 131 072 letters
+        return line.split(layout.delimiter)
 
 
 def _defect(row: _BadRow, shown: str) -> str:
@@ -232,6 +239,11 @@ def _in_words(error: Exception, layout: Layout, shown: str) -> str:
         return (
             f"{shown} is not text in encoding {layout.encoding} ({text}). "
             "Set encoding in the source: latin-1, cp1252 and utf-16 are common."
+        )
+    if "straddl" in text:
+        return (
+            f"{shown} has a row of more than {_BLOCK >> 20} MB, or a quotation mark that is never closed. "
+            "Mend the file, or leave it out in files."
         )
     return f"{shown} cannot be read: {text}"
 

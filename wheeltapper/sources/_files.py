@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from wheeltapper.config import Plant, Settings
+from wheeltapper.config import Plant, data_folders
 from wheeltapper.errors import SourceError
 
 _PACKED = {".gz", ".bz2", ".zst", ".lz4"}
@@ -19,13 +19,7 @@ def locate(path: Path, plant: Plant) -> Path:
     SourceError
         If it is in none of them; the message lists the places looked at.
     """
-    data = Settings().data
-    shared = Path("..") / "shared" / "data"
-    # A plant lies in conf/ or in a folder below; the data may lie beside the checkout.
-    beside = [parent / shared for parent in list(plant.folder.parents)[:2]]
-    fetched = Settings().home / "data"
-    roots = [plant.folder, *([data] if data else []), fetched, Path.cwd() / shared, *beside]
-    places = [(root / path).resolve() for root in roots]
+    places = [(folder / path).resolve() for folder in data_folders(plant.folder)]
     for place in places:
         if place.exists():
             return place

@@ -30,10 +30,11 @@ class Piece:
     """Some consecutive rows of a source, ready to be a batch."""
 
     origin: str
-    rows: pd.DataFrame
-    """A batch's columns, and ``_utc``, ``_placed`` (see `Times`) and ``_kind``: the fault inside which a row lies."""
-    ends_asset: bool = False
-    """Whether the next piece belongs to another asset."""
+    rows: pd.DataFrame | None
+    """A batch's columns, and ``_utc``, ``_placed`` (see `Times`) and ``_kind``: the fault inside which a row lies.
+
+    None says that an asset ends here, and its fault with it.
+    """
 
 
 class ShapedSource(TableSource, ABC):
@@ -139,11 +140,14 @@ class ShapedSource(TableSource, ABC):
         if self.regime_column:
             columns["regime"] = as_text(table.column(self.regime_column)).replace(self.regimes)
         columns |= {"defect": times.defects, "_utc": times.utc, "_placed": times.placed}
-        columns["_kind"] = self._kind(table, origin)
+        columns["_kind"] = self.kind_of(table, origin)
         rows = pd.DataFrame(columns)
         return rows if self.layout == "wide" else self._long(rows, table, plant)
 
-    def _kind(self, table: Any, origin: str) -> pd.Series[str]:
+    def _assets(self, table: Any, asset: str | None) -> pd.Series[str]:
+        return as_text(table.column(self.asset_column)) if self.asset_column else constant(str(asset), len(table))
+
+    def kind_of(self, table: Any, origin: str) -> pd.Series[str]:
         """Return the kind of fault that each row lies in; missing outside faults."""
         names = [self.fault_column, self.fault_kind_column]
         raw = pd.DataFrame({name: as_text(table.column(name)) for name in names if name}, index=range(len(table)))
@@ -185,15 +189,17 @@ def in_batches(
     held: Batch | None = None
     for piece in pieces:
         rows = piece.rows
+        if rows is None:
+            held = held and with_faults(held, span.overlapping(runs.finish()))
+            continue
         faults = span.overlapping(runs.add(rows["asset_id"], rows["_utc"], rows["_kind"].fillna("")))
-        held = held and with_faults(held, faults)
         own = _own(rows, span)
         if len(own):
             if held is not None:
                 yield held
-            held = Batch(origin=piece.origin, rows=own)
-        if piece.ends_asset:
-            held = held and with_faults(held, span.overlapping(runs.finish()))
+            held = Batch(origin=piece.origin, rows=own, faults=faults)
+        else:
+            held = held and with_faults(held, faults)
     if held is not None:
         if later is not None:
             held = with_faults(held, span.overlapping(runs.add(later["asset_id"], later["time"], later["kind"])))

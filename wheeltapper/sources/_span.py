@@ -17,6 +17,11 @@ class Span:
         self._start, self._end = start, end
 
     @property
+    def bounds(self) -> tuple[datetime | None, datetime | None]:
+        """Start (inclusive) and end (exclusive)."""
+        return self._start, self._end
+
+    @property
     def is_open_at_start(self) -> bool:
         """Tell whether the span begins with the first row there is."""
         return self._start is None

@@ -22,6 +22,7 @@ from wheeltapper.sources._cells import constant, numbers_or_text, times_or_text
 from wheeltapper.sources._csv import WHITESPACE, Chunk, Layout, chunks, header
 from wheeltapper.sources._files import asset_name, locate, natural
 from wheeltapper.sources._flagged import FlaggedRuns
+from wheeltapper.sources._flags import FlagFile
 from wheeltapper.sources._listed import ListedFaults, read_list
 from wheeltapper.sources._span import Span, with_faults
 from wheeltapper.sources._table import TableSource, missing
@@ -74,6 +75,11 @@ class CsvFolder(TableSource):
     fault_last_rows: int | None = Field(
         None, ge=1, description="last rows of each asset in a file that count as faulty, for machines run to failure"
     )
+    fault_flags: tuple[str, str] | None = Field(
+        None,
+        description="a piece of a file's path, and what stands there in the path of the file with its flags, one a "
+        "row without header, as in [test/, test_label/]; files without that piece are normal",
+    )
     fault_free: str | None = Field(
         None, description="pattern of files to which fault_from_row and fault_last_rows do not apply"
     )
@@ -109,10 +115,12 @@ class CsvFolder(TableSource):
 
     @model_validator(mode="after")
     def _knows_faults_one_way(self) -> Self:
-        ways = ("fault_column", "fault_file", "fault_from_row", "fault_last_rows")
+        ways = ("fault_column", "fault_file", "fault_from_row", "fault_last_rows", "fault_flags")
         used = [way for way in ways if getattr(self, way) is not None]
         if len(used) > 1:
             raise ValueError(f"{' and '.join(used)} each say where the faults are; keep one")
+        if self.shuffled and self.fault_flags is not None:
+            raise ValueError("fault_flags follow the rows of a file, and shuffled rows are sorted; remove one of them")
         if self.fault_free is not None and used not in (["fault_from_row"], ["fault_last_rows"]):
             raise ValueError("fault_free needs fault_from_row or fault_last_rows, from which it excepts files")
         return self
@@ -135,8 +143,8 @@ class CsvFolder(TableSource):
         said = []
         if self.first is not None:
             said.append(
-                f"the data has no times: each reading counts as {step} after the one before, so delays, weeks and "
-                "costs count readings, not hours"
+                f"the files name no times: each reading counts as {step} after the one before it, and delays, weeks "
+                "and costs mean no more than that step does"
             )
         if self.fault_last_rows is not None:
             said.append(
@@ -185,6 +193,13 @@ class CsvFolder(TableSource):
             raise SourceError(f"no fault_file '{self.fault_file}' in {folder}. Change fault_file, or bring the file.")
         listed = read_list(path, kind=self.fault_kind, form=self.time_format, zone=self.time_zone)
         return ListedFaults(listed, path.name)
+
+    def _flags_beside(self, file: Path, folder: Path) -> FlagFile | None:
+        """Read the flags that stand in a file of their own; None for a file without."""
+        shown = _shown(file, folder)
+        if self.fault_flags is None or self.fault_flags[0] not in shown:
+            return None
+        return FlagFile(folder / shown.replace(*self.fault_flags, 1), self.encoding, self.decimal)
 
     def _find(self, plant: Plant) -> tuple[Path, list[Path]]:
         """Return the folder and its matching files: pattern by pattern, each in natural order."""
@@ -239,6 +254,7 @@ class CsvFolder(TableSource):
             wanted = [column for column in dict.fromkeys([*sensors.values(), *self._others()]) if column in has]
             from_file = self._asset_of(shown)
             at_once = sys.maxsize if self.shuffled or self.fault_last_rows else self.chunk_rows
+            beside = self._flags_beside(file, folder)
             done = 0
             for chunk in chunks(file, self._layout, wanted, at_once, shown):
                 if self.time_column and done == 0:
@@ -249,6 +265,8 @@ class CsvFolder(TableSource):
                     frame = frame.sort_values("_utc", kind="stable")
                     kind = kind.loc[frame.index]
                 kind = self._fault_rows(kind, frame["asset_id"], shown, done)
+                if beside is not None:
+                    kind = kind.mask(beside.of(done, len(frame)), self.fault_kind)
                 done += len(frame)
                 times = frame["_utc"]
                 faults = span.overlapping(runs.add(frame["asset_id"], times, kind))
@@ -261,6 +279,8 @@ class CsvFolder(TableSource):
                     if held is not None:
                         yield held
                     held = Batch(origin=shown, rows=rows, faults=faults)
+            if beside is not None:
+                beside.require_end(done, shown)
             if self.asset_column is None and held is not None:
                 held = with_faults(held, span.overlapping(runs.finish()))
         if held is not None:

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 from pydantic import Field
 
 from wheeltapper.config import Plant
@@ -19,6 +18,7 @@ from wheeltapper.sources._flagged import FlaggedRuns
 from wheeltapper.sources._parquet import ParquetFile, find
 from wheeltapper.sources._shape import Piece, ShapedSource, in_batches
 from wheeltapper.sources._span import Span
+from wheeltapper.sources._typed import as_text
 
 
 class Parquet(ShapedSource):
@@ -67,12 +67,12 @@ class Parquet(ShapedSource):
     def _pieces(self, plant: Plant, files: list[ParquetFile], span: Span) -> Iterator[Piece]:
         """Walk through the files chunk by chunk."""
         columns = list(self.wanted(plant))
-        seen: set[str] = set()
+        seen: set[str | None] = set()
         for file in files:
             long = self.long_rows(plant, file.shown)
             for table in self._tables(file, columns, span):
                 if long is not None:
-                    seen |= set(pa.compute.unique(table.column(self.sensor_column).cast(pa.string())).to_pylist())
+                    seen |= set(as_text(table.column(self.sensor_column).unique()))
                 rows = self._shape(table, plant, file)
                 if long is not None:
                     rows = long.add(rows)
@@ -81,11 +81,13 @@ class Parquet(ShapedSource):
             if last is not None:
                 yield Piece(file.shown, last)
             if self.asset_column is None:
-                yield Piece(file.shown, rows.head(0), ends_asset=True)
+                yield Piece(file.shown, None)
+        if self.layout == "long" and span.bounds == (None, None):
+            self.require_sensors(plant, (name for name in seen if isinstance(name, str)), self.path)
 
     def _tables(self, file: ParquetFile, columns: list[str], span: Span) -> Iterator[Any]:
         """Yield a file's columns in chunks; whole if it has to be sorted."""
-        bounds = (None, None) if self.fault_column or self.time_format else span.bounds(self.time_zone)
+        bounds = (None, None) if self.fault_column or self.time_format else span.bounds
         at_once = sys.maxsize if self.shuffled else self.chunk_rows
         yield from file.tables(columns, self.time_column, bounds, at_once)
 
