@@ -82,11 +82,8 @@ def measured() -> str:
     table = _table(
         ("plant", "assets", "readings", "first run", "the same again", "peak memory", "written to disk"), rows
     )
-    return f"{table}\n\nMeasured on {where}, with other work going on beside it: load {_loads(found)} before each run."
-
-
-def _loads(found: dict[str, Any]) -> str:
-    return " and ".join(f"{run['load_before']:.1f}" for run in plants_run(found))
+    loads = " and ".join(f"{run['load_before']:.1f}" for run in plants_run(found))
+    return f"{table}\n\nMeasured on {where}. Load of the machine just before: {loads} (0 is a machine at rest)."
 
 
 def setup() -> str:
@@ -126,8 +123,8 @@ def _shown(parameter: Any) -> str:
 
 
 def plants() -> str:
-    """List the plants of conf/."""
-    loaded = {path.stem: config.load(str(path)) for path in sorted((ROOT / "conf").glob("*.yaml"))}
+    """List the plants of conf/ and of the folders in it."""
+    loaded = {name: config.load(str(path)) for name, path in config.plant_files().items()}
     rows = [
         (f"[`{name}`](conf/{name}.yaml)", plant.description, f"`{plant.source.name}`") for name, plant in loaded.items()
     ]

@@ -7,12 +7,13 @@ from typing import Any
 from prefect import flow
 
 from flows._alone import alone
-from flows._input import End, PlantName, Start, clock, run_name
+from flows._input import End, OnlyNew, PlantName, Start, clock, run_name
 from tasks.ingest import ingest_readings
+from tasks.watch import find_start
 
 
 @flow(name="ingest", flow_run_name=run_name)
 @alone
-def ingest(plant: PlantName, start: Start = None, end: End = None) -> dict[str, Any]:
+def ingest(plant: PlantName, start: Start = None, end: End = None, new: OnlyNew = False) -> dict[str, Any]:
     """Take readings in; put aside, with its reason, what cannot be trusted."""
-    return ingest_readings(plant, start, end, clock())
+    return ingest_readings(plant, find_start(plant) if new else start, end, clock())

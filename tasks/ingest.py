@@ -97,16 +97,19 @@ class Memory:
     keys: list[NDArray[np.uint64]] = field(default_factory=list)
     spans: list[pd.DataFrame] = field(default_factory=list)
 
-    def repeated(self, rows: pd.DataFrame) -> NDArray[np.bool_]:
-        """Say which rows have a key that an earlier delivery of this run had."""
-        keys = pd.util.hash_pandas_object(rows[list(tables.READINGS.key)], index=False).to_numpy()
+    def keep(self, rows: pd.DataFrame) -> None:
+        """Remember the keys of readings that were kept."""
+        self.keys.append(_hashes(rows[list(tables.READINGS.key)]).to_numpy())
+        self.spans.append(_spans(rows))
+
+    def holds(self, rows: pd.DataFrame) -> NDArray[np.bool_]:
+        """Say which rows have the key of a reading that an earlier delivery of this run has brought."""
         again = np.zeros(len(rows), dtype=bool)
         if self.spans:
             ends = rows["asset_id"].map(pd.concat(self.spans).groupby(level=0)["max"].max())
-            inside = (rows["timestamp"] <= ends).to_numpy()
-            again[inside] = np.isin(keys[inside], np.concatenate(self.keys))
-        self.keys.append(keys[~again])
-        self.spans.append(_spans(rows))
+            inside = (rows["timestamp"] <= ends).to_numpy(dtype=bool)  # time mostly goes on: nothing to look up
+            keys = _hashes(rows.loc[inside, list(tables.READINGS.key)])
+            again[inside] = np.isin(keys.to_numpy(), np.concatenate(self.keys))
         return again
 
 
@@ -203,7 +206,8 @@ def _store(space: Workspace, delivery: Delivery, now: datetime, number: int, tal
         raise DataError(f"{space.plant.name}: {'; '.join(failures)}")
     faultpoints.hit("ingest.after_quarantine")
     readings = kept.drop(columns="row").assign(ingested_at=pd.Timestamp(now))
-    gone = _no_longer_kept(space, aside, readings)
+    gone = _no_longer_kept(space, aside, readings, memory)
+    memory.keep(kept)
     after = space.store.version(tables.READINGS)
     space.store.upsert(tables.READINGS, readings, txn=f"readings:{name}:after {after}", drop=gone)
 
@@ -237,7 +241,7 @@ def _keep_promises(space: Workspace, rows: pd.DataFrame, docs: Path) -> tuple[pd
 
 def _delivered_before(rows: pd.DataFrame, memory: Memory) -> pd.DataFrame:
     """Find readings that an earlier delivery of this run had already: as within a delivery, the first one stays."""
-    places = np.flatnonzero(memory.repeated(rows))
+    places = np.flatnonzero(memory.holds(rows))
     came = rows.iloc[places]
     reasons = [
         f"{asset} has several readings at {time.isoformat()}"
@@ -254,8 +258,8 @@ def _aside_before(space: Workspace, aside: pd.DataFrame, memory: Memory) -> NDAr
     means = ["origin", "timestamp", "content", "expectation", "reason"]
     memory.batches |= set(aside["batch_id"])
     stored = space.store.read(tables.QUARANTINE, columns=["batch_id", *means])
-    others = pd.util.hash_pandas_object(stored.loc[~stored["batch_id"].isin(memory.batches), means], index=False)
-    keys = pd.util.hash_pandas_object(aside[means], index=False)
+    others = _hashes(stored.loc[~stored["batch_id"].isin(memory.batches), means])
+    keys = _hashes(aside[means])
     place = keys.groupby(keys).cumcount() + keys.map(memory.aside).fillna(0)
     memory.aside.update(keys.tolist())
     return (place < keys.map(others.value_counts()).fillna(0)).to_numpy(dtype=bool)
@@ -281,12 +285,14 @@ def _quarantine(aside: pd.DataFrame, now: datetime) -> pd.DataFrame:
     return tables.QUARANTINE.check(aside.assign(ingested_at=pd.Timestamp(now)))
 
 
-def _no_longer_kept(space: Workspace, aside: pd.DataFrame, kept: pd.DataFrame) -> pd.DataFrame | None:
+def _no_longer_kept(space: Workspace, aside: pd.DataFrame, kept: pd.DataFrame, memory: Memory) -> pd.DataFrame | None:
     """Find stored readings that the same file now delivers as rows that may not be kept (limits were tightened)."""
     times = pd.to_datetime(aside["timestamp"], utc=True, errors="coerce", format="ISO8601").astype(
         kept["timestamp"].dtype
     )
     keys = aside.assign(timestamp=times).dropna(subset=["timestamp", "asset_id"])[["asset_id", "timestamp", "origin"]]
+    keys = keys[cleaning.is_possible(keys["timestamp"])]
+    keys = keys[~memory.holds(keys)]
     if keys.empty or space.store.version(tables.READINGS) is None:
         return None
     end = keys["timestamp"].max() + pd.Timedelta(microseconds=1)
@@ -294,6 +300,11 @@ def _no_longer_kept(space: Workspace, aside: pd.DataFrame, kept: pd.DataFrame) -
     stored = space.store.read(tables.READINGS, columns=columns, start=keys["timestamp"].min(), end=end)
     both = stored.merge(keys.drop_duplicates(), on=columns)[["asset_id", "timestamp"]]
     return both if len(both) else None
+
+
+def _hashes(rows: pd.DataFrame) -> pd.Series[int]:
+    """Return a number for each row, the same for the same content."""
+    return pd.util.hash_pandas_object(rows, index=False)
 
 
 def _digest(*texts: str) -> str:

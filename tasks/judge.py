@@ -41,7 +41,10 @@ def judge_candidates(
     entry = ledger.of_run(space.store, OBJECTIVE, training["key"])
     if entry is None:
         decided = _decide(space, training, results)
-        space.registry.log(training["run_id"], documents={JUDGED: decided}, tags={"verdict": decided["verdict"]})
+        # The note is the description that MLflow's UI shows on the run's page; a tag takes 8000 characters.
+        note = f"{_in_short(decided)}\n\n```\n{decided['text'][:6000]}\n```"
+        tags = {"verdict": decided["verdict"], "mlflow.note.content": note}
+        space.registry.log(training["run_id"], documents={JUDGED: decided}, tags=tags)
         faultpoints.hit("judge.after_document")
         entry = _put_on_record(space, training, decided, now)
         faultpoints.hit("judge.after_ledger")
@@ -197,7 +200,15 @@ def _show(space: Workspace, judged: dict[str, Any]) -> None:
     )
     rows = [{name: _rounded(row.get(name)) for name in shown} for row in judged["leaderboard"]]
     key = f"leaderboard-{space.plant.name.replace('_', '-').lower()}"
-    create_table_artifact(rows, key=key, description=f"{judged['verdict']}: {judged['reasons'][0]}")
+    create_table_artifact(rows, key=key, description=_in_short(judged))
+
+
+def _in_short(judged: dict[str, Any]) -> str:
+    """Say the verdict with what decided it: the first gate that failed, else the comparison with the baselines."""
+    failed = [gate["reason"] for gate in judged["gates"] if gate["passed"] is False and gate["blocks"]]
+    compared = [gate["reason"] for gate in judged["gates"] if gate["name"] == "beats_baselines"]
+    why = [*failed, *compared, *judged["reasons"]][0]
+    return f"{judged['verdict']} {judged['candidate']}: {why}" if judged["candidate"] else f"{judged['verdict']}: {why}"
 
 
 def _rounded(value: Any) -> Any:

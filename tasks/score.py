@@ -61,6 +61,8 @@ def _score(space: Workspace, bundle: Bundle, role: str) -> tuple[int, int]:
     # Readings, roles and rules of alarms may all return to what they were, so the name says what the rows follow.
     after = space.store.version(tables.SCORES)
     vanished = _vanished(space, stored, name)
+    for line in _rescored(space, stored, name):
+        _log.info("  note: %s", line)
     txn = f"scores:{name}:{role}:{digest}:after {after}"
     space.store.upsert(tables.SCORES, stored, txn=txn, drop=vanished)
     faultpoints.hit("score.after_scores")
@@ -129,6 +131,27 @@ def _vanished(space: Workspace, stored: pd.DataFrame, name: str) -> pd.DataFrame
     before = space.store.read(tables.SCORES, columns=key)
     both = before[before["bundle"] == name].merge(stored[key], on=key, how="left", indicator=True)
     return both.loc[both["_merge"] == "left_only", key]
+
+
+def _rescored(space: Workspace, stored: pd.DataFrame, name: str) -> list[str]:
+    """Say which windows of a time that was scored before are new or have another score: their readings came late."""
+    key = ["asset_id", "window_end"]
+    before = space.store.read(tables.SCORES, columns=[*tables.SCORES.key, "score"])
+    before = before[before["bundle"] == name]
+    if before.empty:
+        return []
+    both = stored[[*key, "score"]].merge(before[[*key, "score"]], on=key, how="left", suffixes=("", "_before"))
+    is_past = both["window_end"] <= both["asset_id"].map(before.groupby("asset_id")["window_end"].max())
+    late = both[is_past & (both["score"] != both["score_before"])]
+    if late.empty:
+        return []
+    spans = late.groupby("asset_id")["window_end"].agg(["size", "min", "max"])
+    told = [
+        f"{count:,} of {asset} between {first.isoformat()} and {last.isoformat()}"
+        for asset, count, first, last in spans.head(3).itertuples()
+    ]
+    told += [f"and {len(spans) - 3} more machines"] if len(spans) > 3 else []
+    return [f"{len(late):,} windows are scored anew, their readings came late or were corrected: {'; '.join(told)}"]
 
 
 def _outdated(space: Workspace, described: pd.DataFrame, name: str) -> pd.DataFrame:

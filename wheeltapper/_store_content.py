@@ -180,7 +180,8 @@ def merge(table: Table, old: pd.DataFrame, new: pd.DataFrame, drop: pd.DataFrame
 def _index(table: Table, frame: pd.DataFrame) -> pd.Index[Any]:
     if len(table.key) == 1:
         return pd.Index(frame[table.key[0]])
-    return pd.MultiIndex.from_frame(frame[list(table.key)])
+    several: pd.Index[Any] = pd.MultiIndex.from_frame(frame[list(table.key)])
+    return several
 
 
 def _differ(table: Table, old: pd.DataFrame, new: pd.DataFrame) -> NDArray[np.bool_]:

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from wheeltapper import __version__, config, servers
+from wheeltapper import __version__, config, servers, station
 from wheeltapper.config import Settings
 from wheeltapper.errors import ConfigError, NoChampionError, WheeltapperError
 
@@ -134,9 +134,18 @@ def run(plant: PlantArgument, start: StartOption = None, end: EndOption = None) 
 
 
 @app.command()
-def ingest(plant: PlantArgument, start: StartOption = None, end: EndOption = None) -> None:
+def ingest(
+    plant: PlantArgument,
+    start: StartOption = None,
+    end: EndOption = None,
+    new: Annotated[
+        bool, typer.Option("--new", help="Only what is new: from where the stored readings end, less a day.")
+    ] = False,
+) -> None:
     """Take readings in; what cannot be trusted goes to quarantine with its reason."""
-    counts = _flow("ingest", plant, start=start, end=end)["counts"]
+    if new and start is not None:
+        raise ConfigError("--new finds its own start: leave --start out, or --new.")
+    counts = _flow("ingest", plant, start=start, end=end, new=new)["counts"]
     out.print(f"{counts['rows']:,} rows came: {counts['kept']:,} kept, {counts['quarantined']:,} in quarantine.")
 
 
@@ -195,9 +204,10 @@ def retrain(plant: PlantArgument) -> None:
         show_verdict(out, found["train"])
 
 
-def _flow(name: str, plant: str, **options: str | None) -> dict[str, Any]:
+def _flow(name: str, plant: str, **options: str | bool | None) -> dict[str, Any]:
     """Run one flow with progress on the terminal, against a Prefect server of its own or the one that is up."""
-    given = {option: _instant(value) for option, value in options.items() if value is not None}
+    wishes = {option: value for option, value in options.items() if value is not None and value is not False}
+    given = {option: _instant(value) if isinstance(value, str) else value for option, value in wishes.items()}
     known = config.load(plant)
     settings = Settings()
     with _progress(f"{known.name}: {known.description}" if known.description else known.name) as steps:
@@ -512,15 +522,15 @@ def up(
     with _progress("starting servers on this machine") as steps:
         steps("preparing MLflow's database")
         _open_registry(settings)
-        servers.up(settings, deploy=deploy, now=datetime.now(UTC), tell=steps)
-    _show_services(servers.status(settings))
+        station.up(settings, deploy=deploy, now=datetime.now(UTC), tell=steps)
+    _show_services(station.status(settings))
     out.print("[dim]They go on running. Stop them with: wheeltapper down[/]")
 
 
 @app.command()
 def down() -> None:
     """Stop what `up` started."""
-    ended = servers.down(Settings())
+    ended = station.down(Settings())
     out.print(f"stopped: {', '.join(ended)}" if ended else "nothing was running")
 
 
@@ -529,9 +539,9 @@ def status(as_json: JsonOption = False) -> None:
     """Show which servers are running, and what runs next (exit code 1: a part has ended or does not answer)."""
     from dataclasses import asdict
 
-    services = servers.status(Settings())
+    services = station.status(Settings())
     if as_json:
-        coming = {name: when and when.isoformat() for name, when in servers.next_runs(services).items()}
+        coming = {name: when and when.isoformat() for name, when in station.next_runs(services).items()}
         _print_json({"services": [asdict(one) for one in services], "next": coming})
     elif not services:
         out.print("nothing is running. Start: wheeltapper up")
@@ -547,19 +557,21 @@ _WHAT_IT_SHOWS = {
     "reports": "reports, Data Docs",
     "worker": "runs the deployments of prefect.yaml",
 }
+_FIRST_PAGE = {"mlflow": "/#/experiments?workflowType=machine_learning"}
+"""MLflow's first page is about language models, and stays so until it is told otherwise once."""
 
 
-def _show_services(services: list[servers.Service]) -> None:
+def _show_services(services: list[station.Service]) -> None:
     """Show where to look, what is wrong, and what runs next."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for one in services:
-        place = f"process {one.pid}" if one.name == "worker" else one.url
+        place = f"process {one.pid}" if one.name == "worker" else one.url + _FIRST_PAGE.get(one.name, "")
         if one.state == "running":
             table.add_row(f"[bold]{one.name}[/]", place, _WHAT_IT_SHOWS[one.name])
         else:
             does = "has ended" if one.state == "ended" else "does not answer"
             table.add_row(f"[bold]{one.name}[/]", place, f"[red]{does}[/]; see {escape(one.log)}")
-    for name, when in servers.next_runs(services).items():
+    for name, when in station.next_runs(services).items():
         table.add_row("[bold]next[/]", f"{when:%Y-%m-%d %H:%M} UTC" if when else "[red]nothing planned[/]", name)
     out.print(table)
     if any(one.state != "running" for one in services):

@@ -6,7 +6,7 @@ Everything is frozen and refuses keys that it does not know; a wrong key gets it
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import NoneType, UnionType
@@ -235,11 +235,22 @@ _RESERVED = {
 }
 
 
+def _without_passwords(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_passwords(one) for key, one in value.items()}
+    return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", value) if isinstance(value, str) else value
+
+
 class PlugIn(Model):
     """A plug-in by its file's name, with its options: ``lof`` or ``lof: {n_neighbors: 20}``."""
 
     name: str
     options: dict[str, Any] = Field(default_factory=dict)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Hide a password that stands in an address: whoever wrote it there must not find it in a log."""
+        for name, value in super().__repr_args__():
+            yield name, _without_passwords(value)
 
     @model_validator(mode="before")
     @classmethod

@@ -138,10 +138,11 @@ def named(name: str, known: dict[str, DataSet]) -> DataSet:
 
 
 def where(dataset: DataSet) -> Path | None:
-    """Return the folder in which the data set's plant would find it; None if it is nowhere."""
+    """Return the folder in which the data set's plant finds it, or some of its files; None if it is nowhere."""
     for folder in data_folders(conf_folder() / "datasets"):
-        if (folder / dataset.folder).is_dir():
-            return folder / dataset.folder
+        own = folder / dataset.folder
+        if any((own / name).is_file() for name in dataset.files) or (not dataset.files and own.is_dir()):
+            return own
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -12,7 +13,7 @@ from rich.table import Table
 from wheeltapper import sources, tables
 from wheeltapper.config import Plant, Settings
 from wheeltapper.errors import DataError
-from wheeltapper.features import cleaning
+from wheeltapper.features import cleaning, suspicions
 from wheeltapper.workspace import Workspace
 
 _MARKS = {True: "[green]✓[/]", False: "[yellow]✗[/]", None: "–"}
@@ -89,7 +90,9 @@ def show_verdict(out: Console, judged: dict[str, Any]) -> None:
     chosen = f" {judged['candidate']}" if judged["candidate"] else ""
     out.print(f"[bold]Verdict[/]  [bold {colour}]{judged['verdict']}{escape(chosen)}[/]")
     for gate in judged["gates"]:
-        out.print(f"       {_MARKS[gate['passed']]} {escape(gate['name'].replace('_', ' '))}: {escape(gate['reason'])}")
+        mark = _MARKS[gate["passed"]] if gate["passed"] is not False or gate["blocks"] else "[yellow]![/]"
+        informs = "" if gate["passed"] is not False or gate["blocks"] else " (informs, does not block)"
+        out.print(f"       {mark} {escape(gate['name'].replace('_', ' '))}: {escape(gate['reason'])}{informs}")
     if not judged["gates"]:
         out.print(f"         {escape('; '.join(judged['reasons']))}")
     own = [row for row in judged["test"] if row["candidate"] == judged["candidate"]]
@@ -159,9 +162,11 @@ def check_source(plant: Plant) -> dict[str, Any]:
     if not kept:
         raise DataError(f"{plant.name}: the source has no readings.")
     aside = pd.concat(rejected, ignore_index=True)
-    found = cleaning.profile(pd.concat(kept, ignore_index=True), plant, aside)
+    rows = pd.concat(kept, ignore_index=True)
+    found = cleaning.profile(rows, plant, aside)
+    suspected = suspicions.suspect(rows, plant, aside, backward_share=found["backward_share"])
     reasons = {str(reason): int(count) for reason, count in aside["reason"].value_counts().head(5).items()}
-    return {"plant": plant.name, **found, "faults": faults, "reasons": reasons}
+    return {"plant": plant.name, **found, "faults": faults, "reasons": reasons, "suspicions": [*map(asdict, suspected)]}
 
 
 def show_check(out: Console, found: dict[str, Any]) -> None:
@@ -183,4 +188,6 @@ def show_check(out: Console, found: dict[str, Any]) -> None:
         figures = [_number(sensor[key], "{:.4g}") for key in ("min", "mean", "max", "std")]
         table.add_row(name, sensor["unit"], f"{sensor['missing']:,}", *figures, f"{sensor['outliers']:,}")
     out.print(table)
+    for suspected in found["suspicions"]:
+        out.print(f"[yellow]suspected {suspected['kind'].replace('_', ' ')}[/]  {escape(suspected['said'])}")
     out.print(f"[dim]Nothing was written. Next: wheeltapper run {found['plant']} (writes to {Settings().home})[/]")

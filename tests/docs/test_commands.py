@@ -55,7 +55,7 @@ def test_a_command_in_a_shell_block_is_understood(line: str) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_a_command_in_the_text_exists(path: Path) -> None:
     """`wheeltapper up` in a sentence, or in a table, is a command."""
-    known = {tuple(usage.split()[1:][: len(usage.split())]) for usage in _known()}
+    known = [tuple(name.split()[1:]) for name in _known()]
     for mention in MENTIONED.findall(prose(path)):
         words = tuple(word for word in mention.split()[1:] if re.fullmatch(r"[a-z]+", word))
         assert not words or any(name[: len(words)] == words for name in known), mention

@@ -57,9 +57,10 @@ def test_what_is_said_to_be_missing_is_missing() -> None:
 
 
 def test_the_list_of_plants_is_the_folder() -> None:
-    """Every plant of conf/ stands in the README once."""
-    rows = re.findall(r"^\| \[`(\w+)`\]\(conf/\w+\.yaml\)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
-    assert rows == sorted(path.stem for path in (ROOT / "conf").glob("*.yaml"))
+    """Every plant of conf/ and of the folders in it stands in the README once."""
+    rows = re.findall(r"^\| \[`([\w/]+)`\]\(conf/\1\.yaml\)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    conf = ROOT / "conf"
+    assert sorted(rows) == sorted(path.relative_to(conf).with_suffix("").as_posix() for path in conf.rglob("*.yaml"))
 
 
 def test_the_list_of_plug_ins_is_the_folders() -> None:

@@ -39,7 +39,9 @@ def readings() -> pd.DataFrame:
         rows.loc[inside, ["fault", "kind"]] = [1, fault.kind]
     assert rows["fault"].sum() > 3
     rows.loc[::7, SENSORS[0]] = np.nan
-    rows["asset_id"] = rows["asset_id"].map(dict(zip(sorted(rows["asset_id"].unique()), ["Pümpe №1", "O'Brien; --"])))
+    rows["asset_id"] = rows["asset_id"].map(
+        dict(zip(sorted(rows["asset_id"].unique()), ["Pümpe №1", "O'Brien; --"], strict=True))
+    )
     renamed = {"asset_id": "Maschine", "timestamp": "Zeit (µs)", "current": "Strom %s [A]"}
     return rows.rename(columns=renamed).sort_values(["Maschine", "Zeit (µs)"], ignore_index=True)
 
@@ -98,7 +100,6 @@ def _sqlite(rows: pd.DataFrame, folder: Path) -> str:
 def _in_postgres(rows: pd.DataFrame) -> str:
     url = new_database()
     engine = sa.create_engine(sa.make_url(url).set(drivername="postgresql+psycopg"))
-    # psycopg takes % in a column's name for a parameter; SQLAlchemy's own insert does not.
     rows.astype(object).where(rows.notna(), None).to_sql("readings", engine, index=False, dtype=_types(rows))
     engine.dispose()
     return url
@@ -113,13 +114,18 @@ def _types(rows: pd.DataFrame) -> dict[str, Any]:
 WAYS = [_csv, _parquet, _parquet_long, _url_of_parquet, _postgres, _postgres_long, _postgres_wall_clock, _sqlite]
 
 
+def _write_plant(source: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = folder / "tiny.yaml"
+    path.write_text(PLANT.format(source=source), encoding="utf-8")
+    monkeypatch.setenv("WHEELTAPPER_HOME", str(folder / "home"))
+    return path
+
+
 def _ingest(source: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **span: datetime) -> Workspace:
     """Do what the flow does, without a Prefect server."""
     from tasks.ingest import ingest_readings
 
-    path = folder / "tiny.yaml"
-    path.write_text(PLANT.format(source=source), encoding="utf-8")
-    monkeypatch.setenv("WHEELTAPPER_HOME", str(folder / "home"))
+    path = _write_plant(source, folder, monkeypatch)
     ingest_readings.fn(str(path), span.get("start"), span.get("end"), NOW)
     return Workspace.open(str(path))
 
@@ -173,3 +179,34 @@ def test_two_halves_and_a_second_time_are_the_same(
         for table in (tables.READINGS, tables.FAULTS):
             assert space.store.digest(table) == expected.store.digest(table), table.name
         space = _ingest(source, tmp_path, monkeypatch)
+
+
+def test_only_what_is_new_is_asked_for(
+    readings: pd.DataFrame, expected: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From where the stored readings end (``--new``), a growing table ends as if it had been read at once."""
+    from tasks.watch import find_start
+
+    source = _postgres(readings, tmp_path)
+    assert find_start.fn(str(_write_plant(source, tmp_path, monkeypatch))) is None
+    _ingest(source, tmp_path, monkeypatch, end=datetime(2026, 1, 5, 12, tzinfo=UTC))
+    start = find_start.fn(str(tmp_path / "tiny.yaml"))
+    assert start == datetime(2026, 1, 4, 11, 50, tzinfo=UTC)
+    space = _ingest(source, tmp_path, monkeypatch, start=start)
+    assert space.store.digest(tables.READINGS) == expected.store.digest(tables.READINGS)
+
+
+def test_a_dry_run_finds_the_same_and_writes_nothing(
+    readings: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``wheeltapper check`` says the same of a database as of the CSV file, and suspects nothing of simulated pumps."""
+    from wheeltapper.printing import check_source
+
+    found = []
+    for way in (_csv, _postgres, _postgres_long):
+        path = _write_plant(way(readings, tmp_path), tmp_path, monkeypatch)
+        found.append(check_source(config.load(str(path))))
+    assert found[0]["rows"] == 288
+    assert found[0]["suspicions"] == []
+    assert found[0] == found[1] == found[2]
+    assert not (tmp_path / "home").exists()

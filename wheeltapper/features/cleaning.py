@@ -135,6 +135,11 @@ def settle(rows: pd.DataFrame) -> pd.DataFrame:
     return fresh.assign(**{name: _settle_column(fresh[name]) for name in distinct if not _is_settled(fresh[name])})
 
 
+def is_possible(times: pd.Series[Any]) -> pd.Series[bool]:
+    """Say which times (UTC) can be readings at all; NaT cannot."""
+    return (times >= _YEARS[0]) & (times < _YEARS[1])
+
+
 def write_content(rows: pd.DataFrame) -> pd.Series[str]:
     """Write each row as JSON, with every digit of its numbers; infinity, which JSON cannot hold, as a word."""
     shown = rows.astype(object)
@@ -269,7 +274,8 @@ def _settle_value(value: Any) -> Any:
         return None if value.is_nan() else str(value)
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return None
-    if isinstance(value, bool | int | float | np.bool_ | np.integer | np.floating):
+    is_number = isinstance(value, bool | int | float | np.bool_ | np.integer | np.floating)
+    if is_number and not isinstance(value, np.timedelta64):  # which numpy counts among its integers
         plain = value.item() if isinstance(value, np.generic) else value
         # Python refuses to write more than 4 300 digits.
         return hex(plain) if isinstance(plain, int) and abs(plain) >= _BEYOND else plain
@@ -345,7 +351,7 @@ def _timestamps(values: pd.Series[Any], found: _Found) -> pd.Series[Any]:
 
 def _possible(times: pd.Series[Any], found: _Found) -> pd.Series[Any]:
     """Note times that no machine's clock means: beyond these years other tools count wrongly, or not at all."""
-    outside = ((times < _YEARS[0]) | (times >= _YEARS[1])).to_numpy(dtype=bool) & ~found.bad
+    outside = (times.notna() & ~is_possible(times)).to_numpy(dtype=bool) & ~found.bad
     span = f"{_YEARS[0].year} to {_YEARS[1].year}"
     found.add(
         outside,

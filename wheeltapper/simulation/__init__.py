@@ -6,9 +6,12 @@ in layers that never look at each other's random numbers:
 
 1. `regimes`: the clock says what the machine is asked to do;
 2. `signals`: demand, weather and measurement wander, equally at every sampling rate;
-3. ``respond``: the machine answers (in ``assets/``);
-4. `faults`: some stretches are damaged, in an exact share of the rows;
-5. `fleet`: values stay within the sensors' limits, some go missing, and rows of a table come out.
+3. `lookalikes`: now and then something happens that looks like a fault and is none;
+4. ``respond``: the machine answers (in ``assets/``);
+5. `faults`: some stretches are damaged, in an exact share of the rows, and counters count up;
+6. `sensor_faults`: some sensors lie about a machine that is well;
+7. `fleet`: values stay within the sensors' limits, some go missing, some readings come late or never, and rows of a
+   table come out.
 
 So the same machine without faults (``anomaly_rate: 0``) is the twin to compare with, and machine 3 stays the same
 whether the fleet has 3 machines or 300.

@@ -89,11 +89,11 @@ def _clipped(at: _Place, _: np.random.Generator) -> Floats:
 
 def _unit_change(at: _Place, _: np.random.Generator) -> Floats:
     factor, offset, _name = OTHER_UNIT[at.sensor.unit]
-    return at.values * factor + offset
+    return np.asarray(at.values * factor + offset)
 
 
 def _reset(at: _Place, _: np.random.Generator) -> Floats:
-    return at.values - at.values[0]
+    return np.asarray(at.values - at.values[0])
 
 
 _ALTER: Mapping[str, Callable[[_Place, np.random.Generator], Floats]] = {

@@ -88,11 +88,16 @@ def _word(value: Any) -> Any:
     return {False: "off", True: "on"}[value] if isinstance(value, bool) else value
 
 
+def _listed(has: list[str]) -> str:
+    """List columns, but no more than a sentence can hold."""
+    shown = [name if len(name) <= 60 else f"{name[:60]}…" for name in has[:30]]
+    return ", ".join([*shown, *(["…"] if len(has) > 30 else [])])
+
+
 def missing(file: str, column: str, use: str, has: list[str], is_sensor: bool) -> str:
     """Say which column is missing, what is there, and what to do."""
     verb = "have" if file.startswith("none") else "has no"
     advice = "Add it to the source, or remove it from the plant's sensors." if is_sensor else f"Change {use}."
     return (
-        f"{file} {verb} column '{column}' for {use} (it has: {', '.join(has)})."
-        f"{_folder.near_miss(column, has)} {advice}"
+        f"{file} {verb} column '{column}' for {use} (it has: {_listed(has)}).{_folder.near_miss(column, has)} {advice}"
     )

@@ -90,7 +90,8 @@ def as_times(column: Any, *, form: str | None, zone: str | None, where: str) -> 
 
 def _from_clock(column: Any, zone: str | None, where: str) -> Times:
     """Read microseconds; without a zone of their own they are wall-clock times."""
-    local = pd.Series(pc.cast(column, pa.timestamp("us"), safe=False).to_numpy(), dtype="datetime64[us]")
+    wall = pc.cast(column, pa.timestamp("us"), safe=False).to_numpy(zero_copy_only=False)
+    local = pd.Series(wall, dtype="datetime64[us]")
     if column.type.tz is not None:  # arrow counts them in UTC, whatever the zone
         utc = local.dt.tz_localize("UTC").astype("datetime64[us, UTC]")
         return Times(utc, utc, utc, _nothing(len(utc)))

@@ -87,7 +87,7 @@ class Simulator(Source):
             jitter=self.jitter,
             turns=self.assets if self.one_at_a_time else 0,
         )
-        begin, stop = (span.at(row) for row in self._cut(span, start, end))
+        begin, stop = self._cut(span, start, end)
         for number in range(1, self.assets + 1):
             readings, faults = simulate(plant.asset_type, span, seed=plant.seed, number=number, wishes=wishes)
             inside = (readings["timestamp"] >= begin) & (readings["timestamp"] < stop)
@@ -120,8 +120,8 @@ class Simulator(Source):
             )
         return kinds
 
-    def _cut(self, span: Span, start: datetime | None, end: datetime | None) -> tuple[int, int]:
-        """Return first row and end of the cut.
+    def _cut(self, span: Span, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
+        """Return from when (inclusive) to when (exclusive) is read.
 
         Raises
         ------
@@ -129,9 +129,9 @@ class Simulator(Source):
             If nothing is left.
         """
         as_utc = TypeAdapter(Instant).validate_python
-        begin = 0 if start is None else span.row(as_utc(start))
-        stop = span.readings if end is None else span.row(as_utc(end))
-        if begin >= stop:
+        begin = span.at(0) if start is None else as_utc(start)
+        stop = span.at(span.readings) if end is None else as_utc(end)
+        if span.row(begin) >= span.row(stop):
             raise SourceError(
                 f"nothing to read from {start or 'the beginning'} to {end or 'the end'}: the simulation has "
                 f"{span.readings} readings from {span.at(0)} to {span.at(span.readings - 1)}. "

@@ -31,9 +31,10 @@ class Sql(ShapedSource):
     arrive meanwhile wait for the next time. On PostgreSQL times come in UTC, whatever the server's own zone;
     timestamps without a zone are wall-clock times of ``time_zone``.
 
-    Only what is new: ``wheeltapper ingest PLANT --new`` reads from where the stored readings end, and the database
-    sends nothing older. ``--start`` does the same from any instant, such as before a late delivery. Reading a row
-    again changes nothing.
+    Only what is new: ``wheeltapper ingest PLANT --new`` (and every scheduled ``wheeltapper watch``) reads from where
+    the stored readings of the asset furthest behind end, less a day for late ones; the database sends nothing older.
+    ``--start`` does the same from any instant, such as before a delivery that was a week late. Reading a row again
+    changes nothing.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)

@@ -39,7 +39,7 @@ def _damaged(folder: Path) -> str:
 
 BROKEN = {
     "no folder": lambda folder: PLANT,
-    "no file": lambda folder: _write(folder),
+    "no file": _write,
     "no column": lambda folder: _write(folder, a=_readings().rename(columns={"load": "weight"})),
     "no rows": lambda folder: _write(folder, a=_readings().head(0)),
     "a damaged file": _damaged,

@@ -153,15 +153,15 @@ def test_a_score_that_stands_still_in_one_regime_is_not_blown_up() -> None:
 def test_unseen_assets_and_regimes_fall_back() -> None:
     """Own machine and regime, else the regime, else the machine, else everything; and the threshold likewise."""
     fitted = Calibration(
-        typical={("a", "normal"): 1.0, (ANY, "normal"): 2.0, ("a", ANY): 3.0, (ANY, ANY): 4.0},
-        spread={("a", "normal"): 1.0, (ANY, "normal"): 1.0, ("a", ANY): 1.0, (ANY, ANY): 2.0},
+        typical={("a", "normal"): 1.0, (ANY, "normal"): 2.0, ("a", ANY): 3.0, ("c", ANY): 3.0, (ANY, ANY): 4.0},
+        spread={("a", "normal"): 1.0, (ANY, "normal"): 1.0, ("a", ANY): 1.0, ("c", ANY): 1.0, (ANY, ANY): 2.0},
         threshold={"normal": 5.0, ANY: 6.0},
     )
-    pairs = [("a", "normal"), ("b", "normal"), ("a", "startup"), ("b", "startup")]
+    pairs = [("a", "normal"), ("b", "normal"), ("c", "normal"), ("a", "startup"), ("b", "startup")]
     rows = pd.DataFrame(pairs, columns=["asset_id", "regime"])
-    found = fitted.apply(rows, np.array([10.0, 10.0, 10.0, 10.0]))
-    assert found["score"].tolist() == [9.0, 8.0, 7.0, 3.0]
-    assert found["threshold"].tolist() == [5.0, 5.0, 6.0, 6.0]
+    found = fitted.apply(rows, np.full(5, 10.0))
+    assert found["score"].tolist() == [9.0, 8.0, 8.0, 7.0, 3.0]
+    assert found["threshold"].tolist() == [5.0, 5.0, 5.0, 6.0, 6.0]
 
 
 def test_a_small_group_gets_no_scale_of_its_own() -> None:

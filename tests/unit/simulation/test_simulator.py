@@ -132,3 +132,26 @@ def test_a_pump_year_is_quick() -> None:
     (batch,) = _read(duration="365d", anomaly_rate=0.02)
     assert len(batch.rows) == 525_600
     assert perf_counter() - begin < 5
+
+
+def test_readings_that_come_late_are_cut_by_the_time_that_they_show() -> None:
+    """Read in two halves, cut within a step, late readings come once, and on the side where their time lies."""
+    plant = config.parse(PLANT, name="tiny", folder=Path(), where="tiny.yaml")
+    source = Simulator(start="2026-01-05", duration="2h", step="10min", jitter="9min", gap_rate=0.1)
+    cut = datetime(2026, 1, 5, 1, 4, tzinfo=UTC)
+    (whole,), (early,), (late,) = source.read(plant), source.read(plant, end=cut), source.read(plant, start=cut)
+    assert early.rows["timestamp"].max() < cut <= late.rows["timestamp"].min()
+    pd.testing.assert_frame_equal(pd.concat([early.rows, late.rows], ignore_index=True), whole.rows)
+
+
+def test_a_gap_without_gaps_is_a_mistake() -> None:
+    """Who says how long gaps are wants some."""
+    with pytest.raises(ValidationError, match="Set gap_rate"):
+        Simulator(start="2026-01-05", duration="1d", gap="1h")
+
+
+def test_readings_must_not_overtake_each_other() -> None:
+    """A jitter as long as the step is refused when the plant is read."""
+    plant = config.parse(PLANT, name="tiny", folder=Path(), where="tiny.yaml")
+    with pytest.raises(SourceError, match="jitter must be shorter than a step of 1min"):
+        Simulator(start="2026-01-05", duration="1d", jitter="1min").check(plant)

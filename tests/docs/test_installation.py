@@ -1,0 +1,46 @@
+"""What the README says of an installation: versions that work together, and the two that must not be newer."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.docs.reading import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+REQUIRED = [Requirement(one) for one in (*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"])]
+
+
+def _pinned() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").split()
+    return {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines)}
+
+
+def test_constraints_are_what_the_project_asks_for() -> None:
+    """Every version of constraints.txt is one that pyproject.toml allows; else nothing can be installed."""
+    pinned = {need.name: (need, _pinned().get(canonicalize_name(need.name))) for need in REQUIRED}
+    wrong = [
+        f"{need} but =={version}" for need, version in pinned.values() if version and version not in need.specifier
+    ]
+    assert sum(version is not None for _, version in pinned.values()) > 20
+    assert not wrong, wrong
+
+
+def test_the_two_limits_of_the_readme_are_those_of_the_project() -> None:
+    """FastAPI and SQLAlchemy must stay below the versions that the README names."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    said = dict(re.findall(r"`(\w+)` must stay below ([\d.]+\d)", text))
+    assert set(said) == {"fastapi", "sqlalchemy"}
+    for need in REQUIRED:
+        if need.name in said:
+            assert f"<{said[need.name]}" in str(need.specifier)
+
+
+def test_the_python_versions_are_those_of_the_project() -> None:
+    """The README's 3.11 to 3.13 are `requires-python`."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "Python 3.11, 3.12 or 3.13" in text
+    assert PROJECT["requires-python"] == ">=3.11,<3.14"

@@ -1,0 +1,150 @@
+"""Broken sensors lie in the way that their kind says, and the machine knows nothing of it."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wheeltapper import config
+from wheeltapper.assets.power_meter import ASSET_TYPE as METER
+from wheeltapper.assets.pump import ASSET_TYPE as PUMP
+from wheeltapper.errors import SourceError
+from wheeltapper.simulation import sensor_faults
+from wheeltapper.simulation.faults import Fault
+from wheeltapper.simulation.fleet import Span, Wishes, simulate
+from wheeltapper.sources.simulator import Simulator
+
+WEEK = Span(datetime(2026, 1, 5, tzinfo=UTC), timedelta(days=7), timedelta(minutes=1))
+WELL = 6.0 + np.sin(np.arange(100.0))  # about 6 bar
+USUAL = dict.fromkeys(PUMP.sensors, (6.0, 0.5))
+
+
+def _shown(kind: str, peak: float = 1.0, growth: float = 1e-9, rows: int = 40) -> np.ndarray:
+    """Return what the pressure shows during a fault over rows 10 to 49."""
+    values = {name: WELL.copy() for name in PUMP.sensors}
+    fault = Fault(10, rows, f"{kind}:pressure", peak=peak, growth=growth)
+    shown = sensor_faults.disturb(values, [fault], PUMP, USUAL, np.random.default_rng(0))
+    assert np.array_equal(shown["pressure"][:10], WELL[:10])
+    assert np.array_equal(shown["pressure"][10 + rows :], WELL[10 + rows :])
+    assert all(np.array_equal(shown[name], WELL) for name in PUMP.sensors if name != "pressure")
+    return shown["pressure"][10 : 10 + rows]
+
+
+def test_stuck_repeats_its_first_value() -> None:
+    """Forty readings, one value: that of the reading at which it stuck."""
+    assert set(_shown("stuck")) == {WELL[10]}
+
+
+def test_drift_moves_away_evenly() -> None:
+    """Fully developed at its end it is off by six deviations of 0.5 bar, half-way by half of that."""
+    off = _shown("drift", growth=1.0) - WELL[10:50]
+    assert abs(off[-1]) == pytest.approx(3.0)
+    assert abs(off[19]) == pytest.approx(1.5)
+
+
+def test_dropout_falls_silent() -> None:
+    """At severity 1 there is no value; at 0.5 about half; the last reading is always lost."""
+    assert np.isnan(_shown("dropout")).all()
+    half = np.isnan(_shown("dropout", peak=0.5))
+    assert 0.3 < half.mean() < 0.7
+    assert half[-1]
+
+
+def test_spikes_are_few_and_far_away() -> None:
+    """Some readings are off by 8 to 16 deviations, most are not off at all."""
+    off = np.abs(_shown("spike") - WELL[10:50])
+    assert ((off == 0) | ((off >= 4) & (off <= 8))).all()
+    assert 0 < (off > 0).mean() < 0.4
+
+
+def test_noise_is_restless() -> None:
+    """Four deviations of 0.5 bar more, within sampling error of forty readings."""
+    assert (_shown("noise") - WELL[10:50]).std() == pytest.approx(2.0, rel=0.3)
+
+
+def test_clipped_has_a_ceiling() -> None:
+    """Nothing lies above the ceiling, many lie on it, and what is below stays."""
+    shown, well = _shown("clipped"), WELL[10:50]
+    assert shown.max() == pytest.approx(6.0 - 0.3 * 0.5)
+    assert (shown == shown.max()).mean() > 0.3
+    assert np.array_equal(shown[well < shown.max()], well[well < shown.max()])
+
+
+def test_unit_change_is_the_rivals_number() -> None:
+    """Bar shown as megapascal are a tenth."""
+    assert _shown("unit_change") == pytest.approx(WELL[10:50] / 10)
+
+
+def test_every_rival_unit_is_right() -> None:
+    """Factors and offsets agree with pint."""
+    import pint
+
+    units = pint.application_registry
+    names = {"°F": "degF", "in/s": "inch/s", "knots": "knot", "1/min": "rpm", "share of one": "dimensionless"}
+    names |= {"hp": "horsepower", "l/s": "l/s", "MPa": "MPa", "Hz": "Hz"}
+    for unit, (factor, offset, rival) in sensor_faults.OTHER_UNIT.items():
+        source = {"1/min": "rpm", "%": "percent", "°C": "degC", "Hz": "Hz", "m³/h": "m**3/h", "m³/min": "m**3/min"}
+        if {unit, rival} == {"1/min", "Hz"}:  # turns, not radians
+            assert factor == pytest.approx(60.0 if unit == "Hz" else 1 / 60)
+            continue
+        expected = units.Quantity(10.0, source.get(unit, unit)).to(names[rival]).magnitude
+        assert 10 * factor + offset == pytest.approx(expected, rel=1e-3), unit
+
+
+def test_the_truth_names_the_sensor() -> None:
+    """A bare kind befalls several sensors, and each stands in the table as kind:sensor."""
+    _, faults = simulate(PUMP, WEEK, seed=1, number=1, wishes=Wishes(0.2, ("stuck",)))
+    kinds = set(faults["kind"])
+    assert len(kinds) > 2
+    assert {kind.partition(":")[0] for kind in kinds} == {"stuck"}
+    assert {kind.partition(":")[2] for kind in kinds} <= set(PUMP.sensors)
+
+
+def test_machine_and_sensor_faults_come_together() -> None:
+    """With three kinds asked for, all come, and what is known of each says which part is broken."""
+    wishes = Wishes(0.2, ("cavitation", "stuck:pressure", "noise:current"))
+    readings, faults = simulate(PUMP, WEEK, seed=1, number=1, wishes=wishes)
+    parts = {kind: sensor_faults.describe(kind, PUMP).part for kind in set(faults["kind"])}
+    assert parts == {"cavitation": "machine", "stuck:pressure": "sensor", "noise:current": "sensor"}
+    fault = faults[faults["kind"] == "stuck:pressure"].iloc[0]
+    assert readings.loc[readings["timestamp"].between(fault["start"], fault["end"]), "pressure"].nunique() == 1
+
+
+def test_values_stay_within_limits() -> None:
+    """Also a drifting, jumping or renamed sensor shows nothing that it cannot show."""
+    kinds = ("drift", "spike", "noise", "unit_change")
+    readings, _ = simulate(PUMP, WEEK, seed=2, number=1, wishes=Wishes(0.4, kinds, overlap=True))
+    for name, sensor in PUMP.sensors.items():
+        assert readings[name].between(sensor.low, sensor.high).all(), name
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("stuk", "Did you mean 'stuck'"),
+        ("stuck:presure", "Did you mean 'pressure'"),
+        ("reset:pressure", "sensor pressure of pump can suffer reset"),
+        ("reset", "no sensor of pump can suffer reset"),
+        ("unit_change:current", "these can: "),
+    ],
+)
+def test_a_kind_that_cannot_be_is_refused(kind: str, says: str) -> None:
+    """The message says which sensors could suffer it, and the near miss."""
+    plant = config.parse(
+        "asset_type: pump\nsource: simulator\nfeatures: [latest]\ncandidates: [lof]",
+        name="tiny",
+        folder=Path(),
+        where="tiny.yaml",
+    )
+    source = Simulator(start="2026-01-05", duration="1d", anomaly_rate=0.1, kinds=[kind])
+    with pytest.raises(SourceError, match=says):
+        source.check(plant)
+
+
+def test_a_counter_suffers_only_what_a_counter_can() -> None:
+    """A meter sticks, drops out and is reset; it does not drift."""
+    assert sensor_faults.kinds_for(METER.sensors["energy"]) == ("stuck", "dropout", "reset")
+    assert "reset" not in sensor_faults.kinds_for(PUMP.sensors["pressure"])
+    with pytest.raises(SourceError, match="no sensor of power_meter can suffer drift"):
+        sensor_faults.describe("drift", METER)

@@ -1,0 +1,143 @@
+"""Processes that are started, known again and ended; ports; a server that is not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from wheeltapper import _processes, servers, station
+from wheeltapper.config import Settings
+from wheeltapper.errors import ConfigError, WheeltapperError
+
+NOW = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def wait_until(is_so, seconds: float = 20) -> bool:
+    """Ask again and again until it is so."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@pytest.fixture
+def stranger():
+    """A process that has nothing to do with us."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as process:
+        yield process
+        process.kill()
+
+
+def test_a_server_ends_with_the_process_that_started_it_even_by_kill_9(tmp_path):
+    """A program that started a server is killed: the server ends by itself."""
+    program = f"""
+import time
+from wheeltapper import servers
+from wheeltapper.config import Settings
+settings = Settings(home={str(tmp_path)!r})
+process = servers.start(servers.report_server(settings, 0), settings, dies_with_us=True)
+print(process.pid, flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as starter:
+        assert starter.stdout is not None
+        server = int(starter.stdout.readline())
+        assert wait_until(lambda: "Serving" in (tmp_path / "logs" / "reports.log").read_text() or not _born(server), 2)
+        assert _born(server) is not None
+        starter.kill()
+    assert wait_until(lambda: _born(server) is None)
+
+
+def _born(pid: int) -> str | None:
+    return _processes.born(pid)
+
+
+def test_a_process_is_told_from_a_later_one_of_the_same_number(stranger):
+    """When a process was born stays the same while it lives, and is None once it has ended."""
+    first = _born(stranger.pid)
+    assert first is not None
+    assert _born(stranger.pid) == first
+    assert _born(os.getpid()) != first
+    stranger.kill()
+    assert wait_until(lambda: _born(stranger.pid) is None)
+
+
+def test_down_leaves_a_stranger_alone_who_got_the_number_of_a_server(tmp_path, stranger):
+    """After a restart of the machine the numbers that we wrote down belong to others."""
+    entry = {"pid": str(stranger.pid), "born": "before the restart", "url": "http://127.0.0.1:9"}
+    (tmp_path / "servers.json").write_text(json.dumps({"reports": entry}))
+    settings = Settings(home=tmp_path)
+    assert servers.running(settings) == {}
+    assert [one.state for one in station.status(settings)] == ["ended"]
+    station.down(settings)
+    assert stranger.poll() is None
+    assert station.status(settings) == []
+
+
+def test_what_a_killed_process_has_started_is_ended_too(tmp_path):
+    """The first process is killed and its child goes on, holding a port: it is ended with the group."""
+    program = "import subprocess, sys; c = subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)\n"
+    program += "print(c.pid, flush=True); c.wait()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as first:
+        assert first.stdout is not None
+        child, born = int(first.stdout.readline()), _born(first.pid)
+        assert born is not None
+        os.kill(first.pid, signal.SIGSTOP)  # so that the child is not ended by the end of its input
+        first.kill()
+        first.wait()
+        _processes.end_groups({first.pid: born})
+        assert wait_until(lambda: _born(child) is None)
+
+
+@pytest.mark.parametrize("name", ["prefect", "mlflow", "reports"])
+def test_a_port_in_use_is_refused_and_names_its_variable(tmp_path, name):
+    """Somebody listens on the port: nothing is left running, and the message says which variable moves it."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        ports = {f"{one}_port": servers.free_port() for one in ("prefect", "mlflow", "reports")}
+        settings = Settings(home=tmp_path, **{**ports, f"{name}_port": other.getsockname()[1]})
+        with pytest.raises(WheeltapperError, match=f"WHEELTAPPER_{name.upper()}_PORT"):
+            station.up(settings, deploy=False, now=NOW, tell=print)
+    assert station.status(settings) == []
+
+
+def test_two_servers_with_one_port_are_refused(tmp_path):
+    """The same port twice would look like somebody else's."""
+    port = servers.free_port()
+    settings = Settings(home=tmp_path, prefect_port=port, mlflow_port=port)
+    with pytest.raises(ConfigError, match="must differ"):
+        station.up(settings, deploy=False, now=NOW, tell=print)
+
+
+def test_a_configured_server_that_is_not_there_is_named_at_once(tmp_path, monkeypatch):
+    """PREFECT_API_URL leads nowhere: Prefect would try for minutes."""
+    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{servers.free_port()}/api")
+    message = "no Prefect server answers at PREFECT_API_URL"
+    with pytest.raises(WheeltapperError, match=message), servers.prefect(Settings(home=tmp_path), lambda: None):
+        pytest.fail("there is no server")
+
+
+def test_every_server_listens_on_this_machine_only(tmp_path):
+    """No command names another address than 127.0.0.1."""
+    settings = Settings(home=Path(tmp_path))
+    for server in (
+        servers.prefect_server(1),
+        servers.mlflow_server(settings, 2),
+        servers.report_server(settings, 3),
+    ):
+        place = server.module.index("--bind" if server.name == "reports" else "--host")
+        assert server.module[place + 1] == "127.0.0.1"
