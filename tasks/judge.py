@@ -69,7 +69,7 @@ def _decide(space: Workspace, training: dict[str, Any], results: list[dict[str, 
     by_label = {result["label"]: result for result in results}
     judgements = {label: Judgement.model_validate(result["judgement"]) for label, result in by_label.items()}
     baselines = {label for label, result in by_label.items() if result["is_baseline"]}
-    figures = {label: result["self_test"]["gate"]["figure"] for label, result in by_label.items()}
+    figures = {label: result["self_test"]["mean"] for label, result in by_label.items()}
     board = leaderboard.rank(judgements.values(), baselines, figures)
     table = training_table(space, training["refs"])
     champion = live_bundle(space)

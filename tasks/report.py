@@ -19,6 +19,7 @@ from wheeltapper.features import parts
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.reporting.report import ReportData, write
 from wheeltapper.scoring import bundle as bundles
+from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.workspace import OBJECTIVE, Workspace
 
 
@@ -48,7 +49,7 @@ def _gather(space: Workspace, judged: dict[str, Any], now: datetime) -> ReportDa
         generated_at=now,
         objective=OBJECTIVE,
         leaderboard=_with_caveats([*judged["leaderboard"], *judged["test"]], space),
-        champion=_champion_label(judged, name),
+        champion=_champion_label(space, judged, champion),
         verdict=judged["verdict"],
         # The gates' own table says why; what else was said is shown above it.
         reasons=[] if judged["gates"] else judged["reasons"],
@@ -74,9 +75,14 @@ def _with_caveats(rows: list[dict[str, Any]], space: Workspace) -> list[dict[str
     return [row | {"notes": [*row.get("notes", ()), *said]} for row in rows]
 
 
-def _champion_label(judged: dict[str, Any], live: str) -> str | None:
-    """Name the live bundle as the leaderboard does, if it was a candidate of this run."""
-    return judged["candidate"] if judged["bundle"] == live and live else None
+def _champion_label(space: Workspace, judged: dict[str, Any], champion: Bundle | None) -> str | None:
+    """Name the live bundle: as the leaderboard does if it was a candidate of this run, else by how long it is live."""
+    if champion is None:
+        return None
+    if judged["bundle"] == bundles.fingerprint(champion):
+        return str(judged["candidate"])
+    entry = ledger.live(space.store, OBJECTIVE)
+    return f"{champion.detector_name}, live since {entry['time']:%Y-%m-%d %H:%M}" if entry else champion.detector_name
 
 
 def _provenance(space: Workspace, judged: dict[str, Any], bundle: str) -> dict[str, Any]:

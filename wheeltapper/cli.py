@@ -128,7 +128,7 @@ def run(plant: PlantArgument, start: StartOption = None, end: EndOption = None) 
     from wheeltapper.printing import show_run
 
     found = _flow("pipeline", plant, start=start, end=end)
-    show_run(out, _open(plant), found)
+    show_run(out, _open(plant), found, plant)
     if not found["train"]["has_champion"]:
         raise typer.Exit(1)
 
@@ -314,7 +314,7 @@ def check(plant: PlantArgument, as_json: JsonOption = False) -> None:
     if as_json:
         _print_json(found)
     else:
-        show_check(out, found)
+        show_check(out, found, plant)
 
 
 @app.command()
@@ -367,10 +367,17 @@ def ledger(plant: PlantArgument, as_json: JsonOption = False) -> None:
 @app.command()
 def alarms(plant: PlantArgument, as_json: JsonOption = False) -> None:
     """Show the alarms of the live model, newest first, each explained."""
+    from wheeltapper import ledger as book
     from wheeltapper import tables
     from wheeltapper.printing import show_alarms
+    from wheeltapper.workspace import OBJECTIVE
 
-    rows = _open(plant).store.read(tables.ALARMS).sort_values("opened_at", ascending=False)
+    store = _open(plant).store
+    live = book.live(store, OBJECTIVE)
+    if live is None:
+        raise NoChampionError(f"{plant} has no live model yet. Run: wheeltapper run {plant}")
+    rows = store.read(tables.ALARMS).sort_values("opened_at", ascending=False)
+    rows = rows[rows["bundle"] == live["bundle"]]
     if as_json:
         _print_json(json.loads(rows.to_json(orient="records", date_format="iso")))
     else:

@@ -20,12 +20,12 @@ _MARKS = {True: "[green]✓[/]", False: "[yellow]✗[/]", None: "–"}
 _GOOD = {"promote": "green", "challenge": "green", "keep": "green", "refuse": "yellow"}
 
 
-def show_run(out: Console, space: Workspace, found: dict[str, Any]) -> None:
-    """Show how a run of the main job ended."""
+def show_run(out: Console, space: Workspace, found: dict[str, Any], plant: str) -> None:
+    """Show how a run of the main job ended; ``plant`` is what the user called it."""
     show_leaderboard(out, found["train"])
     show_verdict(out, found["train"])
     if found["score"] is not None:
-        _show_strongest_alarm(out, space, found["score"]["bundle"])
+        _show_strongest_alarm(out, space, found["score"]["bundle"], plant)
     out.print(f"[bold]Report[/]   {escape(found['report'])}")
     settings = space.settings
     out.print(
@@ -110,7 +110,7 @@ def _capital(reason: str) -> str:
     return f"{name.replace('_', ' ')}{colon}{rest}"
 
 
-def _show_strongest_alarm(out: Console, space: Workspace, bundle: str) -> None:
+def _show_strongest_alarm(out: Console, space: Workspace, bundle: str, plant: str) -> None:
     rows = space.store.read(tables.ALARMS)
     mine = rows[rows["bundle"] == bundle]
     if mine.empty:
@@ -118,7 +118,7 @@ def _show_strongest_alarm(out: Console, space: Workspace, bundle: str) -> None:
         return
     strongest = mine.loc[mine["peak_severity"].idxmax()]
     out.print(f"[bold]Alarm[/]    {escape(strongest['explanation'])}")
-    out.print(f"         The strongest of {len(mine)}; all of them: wheeltapper alarms {space.plant.name}\n")
+    out.print(f"         The strongest of {len(mine)}; all of them: wheeltapper alarms {escape(plant)}\n")
 
 
 def show_alarms(out: Console, rows: pd.DataFrame) -> None:
@@ -169,7 +169,7 @@ def check_source(plant: Plant) -> dict[str, Any]:
     return {"plant": plant.name, **found, "faults": faults, "reasons": reasons, "suspicions": [*map(asdict, suspected)]}
 
 
-def show_check(out: Console, found: dict[str, Any]) -> None:
+def show_check(out: Console, found: dict[str, Any], plant: str) -> None:
     """Show what is in a source."""
     span = f"{found['first']} to {found['last']}"
     out.print(f"[bold]{found['plant']}[/]: {found['rows']:,} readings of {len(found['assets'])} assets, {span}")
@@ -190,4 +190,4 @@ def show_check(out: Console, found: dict[str, Any]) -> None:
     out.print(table)
     for suspected in found["suspicions"]:
         out.print(f"[yellow]suspected {suspected['kind'].replace('_', ' ')}[/]  {escape(suspected['said'])}")
-    out.print(f"[dim]Nothing was written. Next: wheeltapper run {found['plant']} (writes to {Settings().home})[/]")
+    out.print(f"[dim]Nothing was written. Next: wheeltapper run {escape(plant)} (writes to {Settings().home})[/]")

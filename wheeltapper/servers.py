@@ -64,7 +64,6 @@ def prepare_environment(settings: Settings) -> None:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("PREFECT_HOME", str(settings.prefect))
-    settings.prefect.mkdir(parents=True, exist_ok=True)
 
 
 @dataclass(frozen=True)

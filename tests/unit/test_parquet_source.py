@@ -204,6 +204,16 @@ def test_long_rows_tag_after_tag_are_refused_unless_they_are_sorted(tmp_path):
     assert got["temp"].tolist() == [20.0] * 20
 
 
+def test_rows_without_a_time_come_once(tmp_path):
+    """They are put aside when reading from the beginning, and do not come again from a watermark on."""
+    frame = readings(3)
+    frame.loc[1, "time"] = pd.NaT
+    write(tmp_path, "data/a.parquet", frame)
+    whole = rows(tmp_path, end=datetime(2026, 2, 1, tzinfo=UTC))
+    assert whole["flow"].tolist() == [0.0, 1.0, 2.0]
+    assert rows(tmp_path, start=datetime(2026, 1, 5, tzinfo=UTC))["flow"].tolist() == [0.0, 2.0]
+
+
 def test_unsorted_rows_are_sorted_when_asked_for(tmp_path):
     """Shuffled puts each file in the order of time."""
     write(tmp_path, "data/a.parquet", readings(9).sample(frac=1, random_state=0))

@@ -156,7 +156,7 @@ def beats_champion(challenger: Judgement, champion: Judgement) -> Gate:
         passed=own < limit,
         figure=own,
         limit=limit,
-        reason=f"{challenger.candidate} costs {own:,.0f} {challenger.currency} per asset-week, the champion "
+        reason=f"{challenger.candidate} costs {own:,.0f} {challenger.currency} per asset-week, the live "
         f"{champion.candidate} {limit:,.0f}",
     )
 

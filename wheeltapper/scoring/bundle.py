@@ -45,6 +45,8 @@ class Bundle:
     calibration: Calibration
     provenance: dict[str, Any]
     """What it was made from: plant, seed, data digest, package versions."""
+    read_as: str = ""
+    """The hash that its files had when it was read; empty for one that was just made."""
 
     def inputs(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return what the detectors look at: feature columns in usual deviations, or in their own units."""
@@ -144,6 +146,7 @@ def read(folder: Path, expected: str | None = None) -> Bundle:
         detectors=fitted,
         calibration=Calibration.from_dict(content["calibration"]),
         provenance=content["provenance"],
+        read_as=manifest.fingerprint(files),
     )
 
 
@@ -154,5 +157,8 @@ def _below(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[An
 
 
 def fingerprint(bundle: Bundle) -> str:
-    """Return the bundle's hash: the one that `Bundle.write` returns and that the ledger and MLflow name it by."""
-    return manifest.fingerprint(bundle.files())
+    """Return the bundle's hash: the one that `Bundle.write` returns and that the ledger and MLflow name it by.
+
+    A bundle that was read keeps the name it was read under: a later version of this code may write it differently.
+    """
+    return bundle.read_as or manifest.fingerprint(bundle.files())

@@ -110,7 +110,7 @@ def test_champion_is_beaten_by_a_cheaper_challenger_only(draw, sharp, late):
     """Sharp beats late, late does not beat sharp, nobody beats itself; the figures are in the reason."""
     won = beats_champion(sharp, late)
     assert won.passed and won.figure < won.limit
-    assert "sharp costs 2,016,000 EUR per asset-week, the champion late 2,019,360" in won.reason
+    assert "sharp costs 2,016,000 EUR per asset-week, the live late 2,019,360" in won.reason
     assert not beats_champion(late, sharp).passed
     assert not beats_champion(sharp, sharp).passed
     with pytest.raises(DataError, match="different data"):
@@ -149,7 +149,9 @@ def test_unasked_question_about_the_champion_is_refused():
 
 
 def _weekly(judgement, *costs: float):
-    return judgement.model_copy(update={"cost_by_asset_week": {f"pump week {at}": cost for at, cost in enumerate(costs)}})
+    return judgement.model_copy(
+        update={"cost_by_asset_week": {f"pump week {at}": cost for at, cost in enumerate(costs)}}
+    )
 
 
 def test_one_lucky_week_is_not_being_sure(sharp, late):
