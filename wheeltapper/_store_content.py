@@ -179,7 +179,8 @@ def merge(table: Table, old: pd.DataFrame, new: pd.DataFrame, drop: pd.DataFrame
 
 def _index(table: Table, frame: pd.DataFrame) -> pd.Index[Any]:
     if len(table.key) == 1:
-        return pd.Index(frame[table.key[0]])
+        one: pd.Index[Any] = pd.Index(frame[table.key[0]])
+        return one
     several: pd.Index[Any] = pd.MultiIndex.from_frame(frame[list(table.key)])
     return several
 
