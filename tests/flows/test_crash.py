@@ -68,7 +68,7 @@ def test_control_c_ends_in_one_sentence(home: Any) -> None:
     """Ctrl-C in the middle of a run: exit code 3, what to do next, and no traceback."""
     started = home.start("run")
     deadline = time.monotonic() + 60
-    while "featurize" not in started.out.read_text() and time.monotonic() < deadline:
+    while not (started.out.exists() and "featurize" in started.out.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
     os.kill(started.process, signal.SIGINT)
     ended = home.nursery.wait(started)
