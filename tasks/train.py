@@ -213,7 +213,7 @@ def _write_down(
         run_id,
         params={"detector": wanted.name} | {f"option.{name}": value for name, value in wanted.options.items()},
         metrics={name: float(value) for name, value in judgement.items() if isinstance(value, int | float)},
-        tags={"baseline": str(result["is_baseline"]).lower(), "bundle": result["bundle"]},
+        tags={"baseline": str(result["is_baseline"]).lower()},
         figures=pictures,
         documents={RESULT: result},
         datasets=_datasets(table, training),
@@ -233,6 +233,6 @@ def _datasets(table: TrainingTable, training: dict[str, Any]) -> list[Dataset]:
     columns = {name: "double" for name in table.features.columns if name not in tables.FEATURES.names()}
     source = f"delta table {ref.table}@v{ref.version}"
     return [
-        Dataset("features", ref.digest, source, context, int((table.part == context).sum()), columns)
+        Dataset(f"features {context}", ref.digest, source, context, int((table.part == context).sum()), columns)
         for context in ("train", "calibrate", "validate")
     ]
