@@ -69,14 +69,21 @@ def beats_baselines(candidate: Judgement, baselines: Sequence[Judgement]) -> Gat
         return Gate(name="beats_baselines", passed=None, figure=None, limit=None, reason=NO_FAULTS)
     best = min(costs, key=lambda name: (costs[name], name))
     says = "less than" if own < costs[best] else "no less than"
+    mine, theirs = _told_apart(own, costs[best])
     return Gate(
         name="beats_baselines",
         passed=own < costs[best],
         figure=own,
         limit=costs[best],
-        reason=f"{candidate.candidate} costs {own:,.0f} {candidate.currency} per asset-week, {says} the best baseline, "
-        f"{best}, with {costs[best]:,.0f}",
+        reason=f"{candidate.candidate} costs {mine} {candidate.currency} per asset-week, {says} the best baseline, "
+        f"{best}, with {theirs}",
     )
+
+
+def _told_apart(first: float, second: float) -> tuple[str, str]:
+    """Write two amounts with cents where it takes them to see which is smaller."""
+    pairs = [(f"{first:,.{digits}f}", f"{second:,.{digits}f}") for digits in (0, 2)]
+    return next((pair for pair in pairs if pair[0] != pair[1]), pairs[0])
 
 
 def is_not_inverted(clean_scores: ArrayLike, injected_scores: ArrayLike) -> Gate:

@@ -175,3 +175,11 @@ def test_only_a_sure_winner_takes_the_champions_place():
     assert decide([sound, duel, unsure], True).word == "challenge"
     assert decide([sound, duel], True).word == "challenge"
     assert decide([sound, lost, sure], True).word == "keep"
+
+
+def test_a_narrow_win_shows_in_the_figures(sharp, late):
+    """Costs that differ by cents are not printed alike."""
+    narrow = sharp.model_copy(update={"cost_per_asset_week": 7208.31})
+    other = late.model_copy(update={"cost_per_asset_week": 7208.36})
+    assert "7,208.31 EUR per asset-week, less than" in beats_baselines(narrow, [other]).reason
+    assert "with 7,208.36" in beats_baselines(narrow, [other]).reason
