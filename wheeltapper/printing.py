@@ -102,7 +102,20 @@ def show_verdict(out: Console, judged: dict[str, Any]) -> None:
             f"         On the test part, looked at once: {cells[1]} faults found, {cells[3]} false alarms "
             f"and {cells[4]} per asset-week."
         )
+        cheaper = cheaper_baseline(judged["test"], row)
+        if cheaper is not None:
+            out.print(
+                f"         [yellow]There the baseline {cheaper['candidate']} costs less: {_cells(cheaper)[4]}.[/]"
+            )
     out.print()
+
+
+def cheaper_baseline(rows: list[dict[str, Any]], chosen: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the cheapest baseline of a part if it costs less than the chosen candidate, else None."""
+    known = [row for row in rows if row["is_baseline"] and row["cost_per_asset_week"] is not None]
+    best = min(known, key=lambda row: row["cost_per_asset_week"], default=None)
+    own = chosen["cost_per_asset_week"]
+    return best if best is not None and own is not None and best["cost_per_asset_week"] < own else None
 
 
 def _capital(reason: str) -> str:
