@@ -8,6 +8,7 @@ import pint
 import pytest
 
 from wheeltapper import config, detectors, sources
+from wheeltapper.errors import ConfigError
 from wheeltapper.features.plan import FeaturePlan
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -48,5 +49,5 @@ def test_a_misspelt_key_in_it_would_be_noticed(path: Path, tmp_path: Path) -> No
     """No file of ``conf/`` switches the checks off."""
     copy = tmp_path / path.name
     copy.write_text(path.read_text(encoding="utf-8") + "\nsead: 1\n", encoding="utf-8")
-    with pytest.raises(config.ConfigError, match=r"unknown key 'sead'\. Did you mean 'seed'\?"):
+    with pytest.raises(ConfigError, match=r"unknown key 'sead'\. Did you mean 'seed'\?"):
         config.load(str(copy))

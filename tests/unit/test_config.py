@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wheeltapper import config, tables
-from wheeltapper.config import Plant, PlugIn
+from wheeltapper.config import Plant, PlugIn, machines
 from wheeltapper.errors import ConfigError
 
 MILL = """
@@ -305,7 +305,7 @@ def test_dates_are_utc_where_they_name_no_zone(tmp_path: Path) -> None:
 def test_every_fixed_column_is_reserved() -> None:
     """A sensor that is named like a column of its table would overwrite it."""
     fixed = {*tables.READINGS.names(), *tables.FEATURES.names()}
-    assert fixed <= config._RESERVED
+    assert fixed <= machines.RESERVED
 
 
 def test_a_plant_survives_json(tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""The plant on one page: which assets, from which source, with which pipeline settings."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from wheeltapper import _folder
+from wheeltapper.config.cleaning import Cleaning
+from wheeltapper.config.machines import AssetType
+from wheeltapper.config.parts import Parts, PartsByFraction
+from wheeltapper.config.plug_ins import PlugIn
+from wheeltapper.config.values import NAME, Duration, Model, format_duration
+from wheeltapper.errors import ConfigError
+
+
+class Windows(Model):
+    """How readings are cut into windows."""
+
+    rows: int = Field(5, ge=2, description="readings in a window")
+    every: int = Field(1, ge=1, description="readings between the ends of two windows")
+    max_gap: Duration | None = Field(
+        None, description="a longer pause ends a stretch of readings; by default three times the asset type's step"
+    )
+
+
+class Alarms(Model):
+    """How anomalous windows become one alarm."""
+
+    open_after: int = Field(3, ge=1, description="anomalous windows in a row that open an alarm")
+    close_after: int = Field(6, ge=1, description="normal windows in a row that close it")
+
+
+class Costs(Model):
+    """What mistakes and successes cost, per event (never per row)."""
+
+    currency: str = "EUR"
+    missed_fault: float = Field(10_000, ge=0, description="an unplanned stop: the fault ran to its end unseen")
+    found_fault: float = Field(2_000, ge=0, description="a planned repair: the fault was found")
+    false_alarm: float = Field(500, ge=0, description="somebody walks to the machine for nothing")
+    delay_hour: float = Field(100, ge=0, description="one hour between a fault's start and its alarm")
+    alarm_hour: float = Field(50, ge=0, description="one hour of an alarm that is on for nothing")
+
+    @model_validator(mode="after")
+    def _finding_pays(self) -> Self:
+        if self.found_fault >= self.missed_fault:
+            raise ValueError("found_fault must cost less than missed_fault, or nothing is worth finding")
+        return self
+
+
+class Plant(Model):
+    """One plant: which assets, from which source, with which pipeline settings."""
+
+    name: str = Field(pattern=NAME, description="the file's name")
+    folder: Path = Field(description="where the plant's file lies; relative paths start here", exclude=True)
+    description: str = ""
+    asset_type: AssetType
+    source: PlugIn
+    cleaning: Cleaning = Cleaning()
+    windows: Windows = Windows()
+    features: tuple[PlugIn, ...] = Field(min_length=1)
+    normalise: Literal["robust", "standard"] = Field("robust", description="how each regime is scaled")
+    parts: Parts = PartsByFraction()
+    models: Literal["per_asset", "pooled"] = Field(
+        "pooled", description="one model for each asset, or one for the asset type (scaled per asset either way)"
+    )
+    candidates: tuple[PlugIn, ...] = Field(min_length=1, description="detectors to try; baselines always join in")
+    alarm_budget: float = Field(1.0, gt=0, description="false alarms that you accept per asset and week")
+    alarms: Alarms = Alarms()
+    costs: Costs = Costs()
+    seed: int = Field(42, ge=0)
+
+    @field_validator("asset_type", mode="before")
+    @classmethod
+    def _look_up(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            try:
+                return _folder.load_module("assets", value).ASSET_TYPE
+            except ConfigError as error:
+                raise ValueError(f"{error} Or describe your own type here: step and sensors.") from error
+        return value
+
+    @model_validator(mode="after")
+    def _fills_windows(self) -> Self:
+        if self.max_gap < self.asset_type.step:
+            raise ValueError(
+                f"windows.max_gap must be at least the asset type's step of {format_duration(self.asset_type.step)}, "
+                f"or no window is ever full; got {format_duration(self.max_gap)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _tries_each_once(self) -> Self:
+        for place, candidate in enumerate(self.candidates):
+            if candidate in self.candidates[:place]:
+                raise ValueError(f"candidates name {candidate.name} twice with the same options; name it once")
+        return self
+
+    @property
+    def max_gap(self) -> timedelta:
+        """The longest pause inside a window."""
+        return 3 * self.asset_type.step if self.windows.max_gap is None else self.windows.max_gap
+
+    @property
+    def period(self) -> Literal["day", "month"]:
+        """How the plant's tables are cut into files: a day of fast readings, a month of slow ones."""
+        return "day" if self.asset_type.step <= timedelta(minutes=1) else "month"
