@@ -133,7 +133,7 @@ def judge_scores(
         spacing=spacing(plant),
         max_gap=plant.max_gap,
         tolerance=guard(plant),
-        vus_window=2 * plant.windows.rows,
+        vus_window=2 * plant.windows.usual_rows(plant.asset_type.step),
         seed=plant.seed,
     )
 

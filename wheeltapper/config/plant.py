@@ -18,13 +18,35 @@ from wheeltapper.errors import ConfigError
 
 
 class Windows(Model):
-    """How readings are cut into windows."""
+    """How readings are cut into windows: by count, or by time where readings come irregularly."""
 
     rows: int = Field(5, ge=2, description="readings in a window")
-    every: int = Field(1, ge=1, description="readings between the ends of two windows")
+    length: Duration | None = Field(
+        None, description="instead of rows: how long a window lasts; it holds the readings of that time, however many"
+    )
+    every: int = Field(1, ge=1, description="readings between the ends of two windows (steps, where time counts)")
     max_gap: Duration | None = Field(
         None, description="a longer pause ends a stretch of readings; by default three times the asset type's step"
     )
+
+    @model_validator(mode="after")
+    def _counts_or_lasts(self) -> Self:
+        # A plan that was written out names the default, too.
+        if (
+            self.length is not None
+            and "rows" in self.model_fields_set
+            and self.rows != Windows.model_fields["rows"].default
+        ):
+            raise ValueError(f"name rows or length, not both; got {self.rows} rows and {format_duration(self.length)}")
+        return self
+
+    def usual_rows(self, step: timedelta) -> int:
+        """Return how many readings a window holds where none is late."""
+        return self.rows if self.length is None else max(2, round(self.length / step))
+
+    def lasting(self, step: timedelta) -> timedelta:
+        """Return how long a window lasts where no reading is late."""
+        return self.usual_rows(step) * step
 
 
 class Alarms(Model):

@@ -23,7 +23,7 @@ from wheeltapper import _folder, tables
 from wheeltapper.config import REGIMES, AssetType, Model, Plant, PlugIn, Windows, describe
 from wheeltapper.errors import ConfigError, DataError
 from wheeltapper.features import windows as cutting
-from wheeltapper.features.sets import FeatureSet, Floats, Stretch
+from wheeltapper.features.sets import FeatureSet, Floats, Places, Reach, Stretch
 
 _EDITION = 1
 """Part of every plan's hash: to be raised when a feature set computes something else under the same name."""
@@ -135,21 +135,40 @@ class FeaturePlan(Model):
         """The longest pause inside a window."""
         return self.windows.max_gap or 3 * self.asset_type.step
 
-    @property
+    @cached_property
     def readings_needed(self) -> int:
-        """How many readings one window's features are computed from: one more than it has, where a sensor counts."""
-        return self.windows.rows + any(sensor.counter for sensor in self.asset_type.sensors.values())
+        """How many readings one window's features are computed from, where none is late.
 
-    @property
+        One more than the window or the furthest set has, where a sensor counts.
+        """
+        furthest = max([self.windows.usual_rows(self.asset_type.step), *(one.readings for one in self._reaches)])
+        in_time = max(one.time for one in self._reaches) // self.asset_type.step
+        return max(furthest, in_time) + self._counts
+
+    @cached_property
     def needed_before(self) -> timedelta:
-        """How far before a window's end readings are needed: the longest that a window can last.
+        """How far before a window's end readings are needed, at the most.
 
-        A counter's first step begins at the reading before the window.
+        A counter's first step begins at the reading before the window. Whether a stretch began early enough for a
+        window that lasts a time is told by a reading before it, so one longest gap is added.
 
         Features computed from readings that start this much earlier (inclusive) are the same, bit for bit, as those
         computed from all readings.
         """
-        return (self.readings_needed - 1) * self.max_gap
+        counted = max([0 if self.windows.length else self.windows.rows, *(one.readings for one in self._reaches)])
+        lasting = max([self.windows.length or timedelta(0), *(one.time for one in self._reaches)])
+        by_count = (counted - 1) * self.max_gap if counted else timedelta(0)
+        by_time = lasting + self.max_gap if lasting else timedelta(0)
+        return max(by_count, by_time) + self._counts * self.max_gap
+
+    @property
+    def _counts(self) -> int:
+        """One reading more is looked at where a sensor counts."""
+        return int(any(sensor.counter for sensor in self.asset_type.sensors.values()))
+
+    @cached_property
+    def _reaches(self) -> tuple[Reach, ...]:
+        return tuple(one.reach(self.asset_type) for one in self._built)
 
     @cached_property
     def hash(self) -> str:
@@ -234,15 +253,15 @@ class FeaturePlan(Model):
         return self.compute(readings)
 
     def values(self, stretch: Stretch) -> Floats:
-        """Return the features of the window that ends at each reading of a stretch; arrays in, array out.
+        """Return the features of each window of a stretch; arrays in, array out.
 
-        For callers that keep the last readings themselves (serving, streams): the last row belongs to the latest
-        reading. A feature without a finite value is NaN.
+        For callers that keep the last readings themselves (serving, streams), too. A feature without a finite value
+        is NaN.
 
         Returns
         -------
-        ndarray of shape (n_readings, n_columns)
-            In the order of ``columns``; the first ``windows.rows - 1`` rows mean nothing.
+        ndarray of shape (n_windows, n_columns)
+            In the order of ``columns``.
         """
         stretch = self._with_rates_of_counters(stretch)
         found: dict[str, Floats] = {}
@@ -250,7 +269,7 @@ class FeaturePlan(Model):
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for one in self._built:
                 found.update(one.compute(stretch, self.asset_type))
-        values = np.empty((len(stretch.seconds), len(self.columns)))
+        values = np.empty((len(stretch.last), len(self.columns)))
         for place, column in enumerate(self.columns):
             values[:, place] = found[column]
         values[~np.isfinite(values)] = np.nan
@@ -279,39 +298,43 @@ class FeaturePlan(Model):
         _refuse_repeats(asset, times, micros)
         sensors = {name: _numbers(asset, readings[name]) for name in self.sensors}
         regimes = readings["regime"].to_numpy(dtype=object)
-        stretches = cutting.cut_stretches(micros, self.max_gap)
-        rows = self.windows.rows
-        ends = cutting.window_ends(micros, stretches, rows=rows, every=self.windows.every, step=self.asset_type.step)
-        values = self._values_at(ends, micros, sensors, stretches)
-        why_not = cutting.why_not(sensors, regimes, ends, rows)
+        stretches = [
+            (part, *cutting.cut_windows(micros, part, self.windows, self.asset_type.step))
+            for part in cutting.cut_stretches(micros, self.max_gap)
+        ]
+        first, last = (_joined([part.start + places[end] for part, *places in stretches]) for end in (0, 1))
+        values = self._values_at(stretches, micros, sensors)
+        why_not = cutting.why_not(sensors, regimes, first, last)
         self._mark_no_value(values, why_not)
         fixed = pd.DataFrame(
             {
-                "asset_id": pd.Series([asset] * len(ends), dtype="str"),
-                "window_end": times.iloc[ends].reset_index(drop=True),
-                "window_start": times.iloc[ends - rows + 1].reset_index(drop=True),
-                "regime": pd.Series(cutting.window_regimes(regimes, rows)[ends], dtype="str"),
+                "asset_id": pd.Series([asset] * len(last), dtype="str"),
+                "window_end": times.iloc[last].reset_index(drop=True),
+                "window_start": times.iloc[first].reset_index(drop=True),
+                "regime": pd.Series(cutting.window_regimes(regimes, first, last), dtype="str"),
                 "usable": why_not == "",
                 "why_not": pd.Series(why_not, dtype="str"),
-                "plan": pd.Series([self.hash] * len(ends), dtype="str"),
+                "plan": pd.Series([self.hash] * len(last), dtype="str"),
             }
         )
         return pd.concat([fixed, pd.DataFrame(values, columns=list(self.columns))], axis=1)
 
     def _values_at(
-        self, ends: NDArray[np.intp], micros: NDArray[np.int64], sensors: dict[str, Floats], stretches: list[slice]
+        self, stretches: list[tuple[slice, Places, Places]], micros: NDArray[np.int64], sensors: dict[str, Floats]
     ) -> Floats:
-        """Compute stretch by stretch and keep the readings that end a window."""
-        parts = []
-        for part in stretches:
-            inside = ends[np.searchsorted(ends, part.start) : np.searchsorted(ends, part.stop)]
-            if len(inside):
-                stretch = Stretch(
+        """Compute stretch by stretch."""
+        parts = [
+            self.values(
+                Stretch(
                     seconds=micros[part] / 1e6,
                     sensors={name: values[part] for name, values in sensors.items()},
-                    rows=self.windows.rows,
+                    first=first,
+                    last=last,
                 )
-                parts.append(self.values(stretch)[inside - part.start])
+            )
+            for part, first, last in stretches
+            if len(last)
+        ]
         return np.concatenate(parts) if parts else np.empty((0, len(self.columns)))
 
     def _mark_no_value(self, values: Floats, why_not: NDArray[Any]) -> None:
@@ -338,6 +361,10 @@ class FeaturePlan(Model):
                 f"readings: column timestamp must be timestamps with a time zone, got {readings['timestamp'].dtype}. "
                 "Say in which zone the source writes its times."
             )
+
+
+def _joined(places: list[Places]) -> Places:
+    return np.concatenate(places) if places else np.array([], dtype=np.int64)
 
 
 def _numbers(asset: str, values: pd.Series[Any]) -> Floats:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper.config import IDLE_REGIMES
+from wheeltapper.config import IDLE_REGIMES, Windows
 
 TRANSITION = "transition"
 """The regime of a window in which the regime changes."""
@@ -22,6 +22,7 @@ TRANSITION = "transition"
 Floats = NDArray[np.float64]
 Micros = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+Places = NDArray[np.int64]
 Texts = NDArray[Any]
 
 _NAMED = 3
@@ -51,65 +52,69 @@ def cut_stretches(micros: Micros, max_gap: timedelta) -> list[slice]:
     return [slice(start, end) for start, end in pairwise([0, *cuts.tolist(), len(micros)]) if start < end]
 
 
-def window_ends(micros: Micros, stretches: list[slice], *, rows: int, every: int, step: timedelta) -> NDArray[np.intp]:
-    """Find the readings that end a full window.
+def cut_windows(micros: Micros, part: slice, windows: Windows, step: timedelta) -> tuple[Places, Places]:
+    """Find the full windows of one stretch.
+
+    A window of rows is full when it has them. A window that lasts a time holds the readings of ``(end − length, end]``
+    and is full when its stretch began early enough, one step of grace included, and it has two readings.
 
     With ``every`` above 1 the ends lie on a grid of time that starts at the epoch, not at the first reading that
     happens to be read: a reading ends a window where it is the first one in its cell of ``every`` times ``step``.
     That asks for the reading before it and nothing else, so it can be said at once and never changes afterwards.
     Cells are shifted by half a step, so that a clock that trembles around full steps stays in its cell. Readings that
-    come faster than ``step`` therefore give fewer windows than one in ``every``, slower ones more.
+    come faster than ``step`` give fewer windows than one in ``every``, slower ones more.
 
     Parameters
     ----------
     micros : ndarray of shape (n_readings,)
         Times in microseconds since the epoch, strictly increasing.
-    stretches : list of slice
-        What `cut_stretches` gave.
-    rows : int
-        Readings in a window, at least 2.
-    every : int
-        Readings between the ends of two windows.
+    part : slice
+        One of the stretches that `cut_stretches` gave.
+    windows : Windows
+        Readings in a window or how long it lasts, and how many readings lie between the ends of two.
     step : timedelta
         Usual time between two readings.
 
     Returns
     -------
-    ndarray of shape (n_windows,)
-        Positions of the windows' last readings, rising.
+    first, last : ndarray of shape (n_windows,)
+        Positions, counted within the stretch, of each window's first and last reading; ``last`` rises.
     """
-    full = [np.arange(stretch.start + rows - 1, stretch.stop) for stretch in stretches]
-    ends = np.concatenate(full) if full else np.array([], dtype=np.intp)
-    if every == 1:
-        return ends
-    cell = (micros + ticks(step) // 2) // (every * ticks(step))
-    return np.asarray(ends[cell[ends] != cell[ends - 1]])
+    times = micros[part]
+    last = np.arange(len(times), dtype=np.int64)
+    if windows.length is None:
+        first = last - (windows.rows - 1)
+        is_full = first >= 0
+    else:
+        begin = times - ticks(windows.length)
+        first = np.searchsorted(times, begin, side="right").astype(np.int64)
+        is_full = (times[:1] <= begin + ticks(step)) & (last > first)
+    if windows.every > 1:
+        cell = (times + ticks(step) // 2) // (windows.every * ticks(step))
+        is_full &= np.concatenate([[False], cell[1:] != cell[:-1]])[: len(times)]
+    return first[is_full], last[is_full]
 
 
-def any_in_window(flags: Flags, rows: int) -> Flags:
-    """Return for each reading whether any of the last ``rows`` readings, itself included, is flagged.
-
-    Near the start, where fewer readings lie behind, those that there are count.
-    """
+def any_in_window(flags: Flags, first: Places, last: Places) -> Flags:
+    """Return for each window whether any of its readings is flagged; one that begins before the first one is cut."""
     so_far = np.concatenate([[0], np.cumsum(flags)])
-    last = np.arange(1, len(flags) + 1)
-    return np.asarray(so_far[last] > so_far[np.maximum(last - rows, 0)])
+    return np.asarray(so_far[last + 1] > so_far[np.maximum(first, 0)])
 
 
-def only_complete(feature: Floats, sensor: Floats, rows: int) -> Floats:
-    """Blank a feature wherever its window lacks a value of the sensor, even one that the feature does not look at."""
-    return np.where(any_in_window(np.isnan(sensor), rows), np.nan, feature)
+def only_complete(feature: Floats, sensor: Floats, first: Places, last: Places) -> Floats:
+    """Blank a feature of each window that lacks a value of the sensor, even one that the feature does not look at."""
+    return np.where(any_in_window(np.isnan(sensor), first, last), np.nan, feature)
 
 
-def window_regimes(regimes: Texts, rows: int) -> Texts:
-    """Return the regime of the window that ends at each reading: the common one, or ``transition``."""
+def window_regimes(regimes: Texts, first: Places, last: Places) -> Texts:
+    """Return each window's regime: the common one of its readings, or ``transition``."""
     codes = pd.factorize(regimes)[0]
     changed = np.concatenate([[False], codes[1:] != codes[:-1]])[: len(codes)]
     # A change into the window's first reading happens before the window, so one reading fewer is looked at.
-    return np.where(any_in_window(changed, rows - 1), TRANSITION, regimes)
+    return np.where(any_in_window(changed, first + 1, last), TRANSITION, regimes[last])
 
 
-def why_not(sensors: dict[str, Floats], regimes: Texts, ends: NDArray[np.intp], rows: int) -> Texts:
+def why_not(sensors: dict[str, Floats], regimes: Texts, first: Places, last: Places) -> Texts:
     """Say of each window why it may not be learnt from or scored; an empty text where it may.
 
     Parameters
@@ -118,10 +123,8 @@ def why_not(sensors: dict[str, Floats], regimes: Texts, ends: NDArray[np.intp], 
         Sensor → its values, NaN where missing.
     regimes : ndarray of shape (n_readings,)
         Operating state at each reading.
-    ends : ndarray of shape (n_windows,)
-        Positions of the windows' last readings.
-    rows : int
-        Readings in a window.
+    first, last : ndarray of shape (n_windows,)
+        Positions of each window's first and last reading.
 
     Returns
     -------
@@ -129,10 +132,10 @@ def why_not(sensors: dict[str, Floats], regimes: Texts, ends: NDArray[np.intp], 
         ``missing <sensor>`` where a reading lacks a value, ``regime off`` or ``regime maintenance`` where even one
         reading is of a regime in which nobody watches; both are named where both hold.
     """
-    lacks = np.column_stack([any_in_window(np.isnan(values), rows)[ends] for values in sensors.values()])
+    lacks = np.column_stack([any_in_window(np.isnan(values), first, last) for values in sensors.values()])
     text = _name_missing(lacks, list(sensors))
     for regime in IDLE_REGIMES:
-        is_idle = any_in_window(regimes == regime, rows)[ends]
+        is_idle = any_in_window(regimes == regime, first, last)
         text[is_idle] = [f"{reason}; regime {regime}".removeprefix("; ") for reason in text[is_idle]]
     return text
 

@@ -28,7 +28,7 @@ def spacing(plant: Plant) -> timedelta:
 
 def guard(plant: Plant) -> timedelta:
     """Return the band around a fault that is kept out of learning: one window's length."""
-    return plant.windows.rows * plant.asset_type.step
+    return plant.windows.lasting(plant.asset_type.step)
 
 
 def baselines_of(plant: Plant) -> tuple[PlugIn, ...]:

@@ -193,7 +193,8 @@ def test_values_are_the_rows() -> None:
     stretch = Stretch(
         seconds=tables.microseconds(last["timestamp"]) / 1e6,
         sensors={name: last[name].to_numpy() for name in plan.sensors},
-        rows=3,
+        first=np.array([0]),
+        last=np.array([2]),
     )
     expected = plan.compute(frame).iloc[-1][list(plan.columns)].to_numpy(dtype=float)
     np.testing.assert_array_equal(plan.values(stretch)[-1], expected)

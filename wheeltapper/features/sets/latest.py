@@ -20,6 +20,7 @@ class Latest(FeatureSet):
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
         """Return the readings themselves; NaN where the window lacks one."""
         return {
-            sensor: only_complete(stretch.sensors[sensor], stretch.sensors[sensor], stretch.rows)
+            sensor: only_complete(values[stretch.last], values, stretch.first, stretch.last)
             for sensor in asset_type.sensors
+            for values in [stretch.sensors[sensor]]
         }

@@ -34,5 +34,5 @@ class Rates(FeatureSet):
         for sensor in asset_type.sensors:
             values = stretch.sensors[sensor]
             rate = np.concatenate([[np.nan], np.diff(values) / passed])
-            features[f"{sensor}__rate"] = only_complete(rate, values, stretch.rows)
+            features[f"{sensor}__rate"] = only_complete(rate[stretch.last], values, stretch.first, stretch.last)
         return features

@@ -42,17 +42,17 @@ class Ratios(FeatureSet):
         )
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
-        """Return quotients and products over the window that ends at each reading."""
+        """Return quotients and products over each window."""
         features = {}
         for a, b in asset_type.ratios:
             smallest = self.floor * _span(b, asset_type.sensors[b])
-            divided = window_moments(stretch.sensors[a], stretch.rows)[0]
-            divisor = window_moments(stretch.sensors[b], stretch.rows)[0]
+            divided = window_moments(stretch.sensors[a], stretch.first, stretch.last)[0]
+            divisor = window_moments(stretch.sensors[b], stretch.first, stretch.last)[0]
             # Slightly negative counts as close to zero too: a flow meter that trembles around 0 must not flip the sign.
             features[f"{a}__per__{b}"] = divided / np.where(np.abs(divisor) < smallest, smallest, divisor)
         for a, b in asset_type.products:
             product = stretch.sensors[a] * stretch.sensors[b]
-            features[f"{a}__times__{b}"] = window_moments(product, stretch.rows)[0]
+            features[f"{a}__times__{b}"] = window_moments(product, stretch.first, stretch.last)[0]
         return features
 
 

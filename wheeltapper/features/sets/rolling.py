@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from wheeltapper.config import AssetType
-from wheeltapper.features.sets import FeatureSet, Floats, Stretch
+from wheeltapper.features.sets import FeatureSet, Floats, Places, Stretch
 
 
 class Rolling(FeatureSet):
@@ -20,17 +20,17 @@ class Rolling(FeatureSet):
         return tuple(f"{sensor}__rolling_{what}" for sensor in asset_type.sensors for what in ("mean", "std"))
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
-        """Return mean and spread of the window that ends at each reading."""
+        """Return mean and spread of each window."""
         features = {}
         for sensor in asset_type.sensors:
-            mean, std = window_moments(stretch.sensors[sensor], stretch.rows)
+            mean, std = window_moments(stretch.sensors[sensor], stretch.first, stretch.last)
             features[f"{sensor}__rolling_mean"] = mean
             features[f"{sensor}__rolling_std"] = std
         return features
 
 
-def window_moments(values: Floats, rows: int) -> tuple[Floats, Floats]:
-    """Return mean and standard deviation of the last ``rows`` values at each place.
+def window_moments(values: Floats, first: Places, last: Places) -> tuple[Floats, Floats]:
+    """Return mean and standard deviation of each window.
 
     Windows are put together from halves, quarters, … by the pairwise formula [1]_, in n·log(rows) steps. A running
     sum would be faster, but it remembers: after a spike of 1e12 it is wrong for ever, and its last digits depend on
@@ -40,21 +40,31 @@ def window_moments(values: Floats, rows: int) -> tuple[Floats, Floats]:
     ----------
     values : ndarray of shape (n_readings,)
         In any unit, NaN where missing.
-    rows : int
-        Readings in a window.
+    first, last : ndarray of shape (n_windows,)
+        Positions of each window's first and last value.
 
     Returns
     -------
-    mean, std : ndarray of shape (n_readings,)
-        In the values' unit; NaN where the window is not full or lacks a value.
+    mean, std : ndarray of shape (n_windows,)
+        In the values' unit; NaN where the window lacks a value.
 
     References
     ----------
     .. [1] T. F. Chan, G. H. Golub, R. J. LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
        Variances", COMPSTAT 1982, doi:10.1007/978-3-642-51461-6_3
     """
-    if len(values) < rows:
-        return np.full(len(values), np.nan), np.full(len(values), np.nan)
+    mean, std = np.full(len(last), np.nan), np.full(len(last), np.nan)
+    lengths = last - first + 1
+    for rows in np.unique(lengths):
+        alike = lengths == rows
+        means, squares = _of_every_run(values, int(rows))
+        mean[alike] = means[first[alike]]
+        std[alike] = np.sqrt(squares[first[alike]] / rows)
+    return mean, std
+
+
+def _of_every_run(values: Floats, rows: int) -> tuple[Floats, Floats]:
+    """Return mean and sum of squared deviations of the ``rows`` values from each place on."""
     # block[j] covers size values from j on; window[j] covers the done values from j on.
     block, size = (values, np.zeros(len(values))), 1
     window, done = block, 0
@@ -64,9 +74,7 @@ def window_moments(values: Floats, rows: int) -> tuple[Floats, Floats]:
             done += size
         if done < rows:
             block, size = _join(block, size, block, size), 2 * size
-    mean, squares = window
-    before = np.full(rows - 1, np.nan)
-    return np.concatenate([before, mean]), np.concatenate([before, np.sqrt(squares / rows)])
+    return window
 
 
 def _join(first: tuple[Floats, Floats], n: int, second: tuple[Floats, Floats], m: int) -> tuple[Floats, Floats]:
