@@ -11,19 +11,27 @@ _OUTSIDE = re.compile(
     r"<script\b.*?</script>|<iframe\b.*?</iframe>|url\(['\"]?https?://[^)]*\)|<(?:link|img|source)\b[^>]*https?://[^>]*>|<link\b[^>]*\bhref=[\"']//[^>]*>",
     re.IGNORECASE | re.DOTALL,
 )
+# What needs a script, or only says again what the start page says better: a failure that is only for information.
+_IDLE = re.compile(
+    r"<footer>.*?</footer>|<a data-toggle=\"collapse\".*?</a>|<br> Data asset: None"
+    r"|<br> <span class=\"h6\" >Status:</span> <i [^>]*></i> \w+",
+    re.DOTALL,
+)
+_ONLY_NOTED = re.compile(r"fa-times text-danger(\"[^>]*></i>(?:(?!<i ).)*?\[if not: is noted\])", re.DOTALL)
 _STYLE = """<style>
 body { font: 15px/1.5 system-ui, sans-serif; margin: 1.5rem auto; max-width: 1100px; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0; }
 td, th { border: 1px solid #ddd; padding: .35rem .6rem; text-align: left; vertical-align: top; }
 h2, h5 { margin-top: 1.6rem; } ul, ol { padding-left: 1.2rem; } a { color: #0b5fa5; }
-.collapse, .modal, .ge-walkthrough-modal, .navbar-brand, .btn { display: none; }
+h5 { font-size: 1.15rem; } summary { cursor: pointer; margin-top: 1.5rem; color: #0b5fa5; }
+.collapse, .modal, .ge-walkthrough-modal, .navbar-brand, .btn, .card.mb-3 { display: none; }
 .fa-check-circle::before { content: "✓"; color: #1a7f37; } .fa-times::before { content: "✗"; color: #b42318; }
 .fa-exclamation-triangle::before { content: "!"; color: #b25e09; }
 .broken { color: #b42318; font-weight: 600; } .noted { color: #b25e09; } .kept { color: #1a7f37; }
 </style>"""
 
 Line = tuple[str, str, str, str]
-"""Promise, severity, ``kept``, ``broken`` or ``noted``, and what came of it."""
+"""Promise, what follows where it is broken, ``kept``, ``broken`` or ``noted``, and what came of it."""
 
 
 def write_pages(docs: Path, *, suite: str, title: str, lines: Sequence[Line]) -> None:
@@ -40,31 +48,53 @@ def write_pages(docs: Path, *, suite: str, title: str, lines: Sequence[Line]) ->
 def _make_self_contained(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     clean = _OUTSIDE.sub("", text)
+    clean = _ONLY_NOTED.sub(r"fa-exclamation-triangle\1", _IDLE.sub("", clean))
     if clean != text:
         page.write_text(clean.replace("</head>", f"{_STYLE}\n</head>", 1), encoding="utf-8")
 
 
 def _start_page(docs: Path, suite: str, title: str, lines: Sequence[Line]) -> str:
-    """List the promises, broken ones first, and link to the pages with every detail."""
-    order = {"broken": 0, "noted": 1, "kept": 2}
-    rows = "\n".join(
-        f'<tr><td>{escape(says)}</td><td>{severity}</td><td class="{state}">{escape(outcome)}</td></tr>'
-        for says, severity, state, outcome in sorted(lines, key=lambda line: order[line[2]])
+    """List what was broken, then what is worth a look; fold away what was kept; link to the pages with every detail."""
+    told = {state: [line for line in lines if line[2] == state] for state in ("broken", "noted", "kept")}
+    counts = (
+        f"{len(lines)} promises: {len(told['broken'])} broken, {len(told['noted'])} noted, {len(told['kept'])} kept."
     )
-    pages = sorted(page.relative_to(docs).as_posix() for page in docs.glob("*/**/*.html"))
-    links = "\n".join(f'<li><a href="{escape(page)}">{escape(page)}</a></li>' for page in pages)
-    broken = sum(state == "broken" for _, _, state, _ in lines)
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{escape(suite)} of {escape(title)}</title>{_STYLE}</head><body>
 <h1>What the {escape(suite)} of {escape(title)} promise</h1>
-<p>{len(lines)} promises, {broken} broken. A broken critical promise stops the batch; rows that break another are put
-aside with their reason; the rest is for information.</p>
-<table><tr><th>Promise</th><th>Severity</th><th>Outcome</th></tr>
-{rows}
-</table>
-<h2>Details</h2>
+<p>{counts}</p>
+<p>A promise has one of three severities. <strong>Critical</strong>: a broken one stops the batch, and nothing of it is
+stored. <strong>Warning</strong>: it puts the row aside, into the quarantine table, and the others go on.
+<strong>Info</strong>: it is noted here and in the log, and changes nothing.</p>
+{_table(told["broken"] + told["noted"]) if told["broken"] or told["noted"] else ""}
+<details{"" if told["broken"] or told["noted"] else " open"}><summary>{len(told["kept"])} promises were kept</summary>
+{_table(told["kept"])}
+</details>
+<h2>Details, as Great Expectations writes them</h2>
 <ul>
-{links}
+{_links(docs)}
 </ul>
 </body></html>
 """
+
+
+def _table(lines: Sequence[Line]) -> str:
+    rows = "\n".join(
+        f'<tr><td>{escape(says)}</td><td>{escape(follows)}</td><td class="{state}">{escape(outcome)}</td></tr>'
+        for says, follows, state, outcome in lines
+    )
+    return f"<table><tr><th>Promise</th><th>If broken, it</th><th>Outcome</th></tr>\n{rows}\n</table>"
+
+
+def _links(docs: Path) -> str:
+    """Name each page by what it shows."""
+    shows = {"validations": "what came of each promise", "expectations": "the promises alone"}
+    pages = sorted(
+        (page.relative_to(docs) for page in docs.glob("*/**/*.html")),
+        key=lambda page: (page.parts[0] != "validations", page.stem),
+    )
+    return "\n".join(
+        f'<li><a href="{escape(page.as_posix())}">{escape(page.stem.removeprefix("wheeltapper-").replace("_", ": "))}, '
+        f"{shows.get(page.parts[0], page.parts[0])}</a></li>"
+        for page in pages
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,6 +21,13 @@ import pandas as pd
 from expectations._pages import Line, write_pages
 
 Severity = Literal["critical", "warning", "info"]
+
+CONSEQUENCES: Mapping[Severity, str] = {
+    "critical": "stops the batch",
+    "warning": "puts the row aside",
+    "info": "is noted",
+}
+"""What a broken promise does, in the words of the Data Docs."""
 
 _ONE_AT_A_TIME = RLock()
 """GX keeps its current context in a global variable."""
@@ -41,8 +48,20 @@ class Promise:
     arguments: dict[str, Any] = field(default_factory=dict)
     explain: Callable[[pd.DataFrame], Iterable[str]] | None = None
     """Says for each of the rows that broke it what is wrong there."""
+    summarise: Callable[[pd.DataFrame], str] | None = None
+    """Says of all rows that broke it together what is worth a line; without it the first one stands for all."""
     hint: str = ""
     """What to look at when it is broken; shown in the Data Docs."""
+    table: str = ""
+    """Which of the tables beside the checked one it is about; empty for the checked one itself."""
+
+    def __post_init__(self) -> None:
+        """Refuse what nobody could do: rows of a table that was only computed cannot be put aside."""
+        if self.table and self.severity == "warning":
+            raise ValueError(
+                f"promise {self.name} is about the table '{self.table}', whose rows cannot be put aside; make it "
+                "critical or info."
+            )
 
     def columns(self) -> list[str]:
         """List the columns that it is about."""
@@ -97,8 +116,33 @@ def is_time(column: str) -> Promise:
     return Promise(f"{column}_is_time", says, "critical", "ExpectColumnValuesToBeOfType", arguments)
 
 
-def run(frame: pd.DataFrame, promises: tuple[Promise, ...], *, suite: str, title: str, docs: Path | None) -> Findings:
-    """Check a table against a suite.
+def is_given(column: str, what: str, severity: Severity = "critical") -> Promise:
+    """Promise that no row lacks a value; ``what`` ends the sentence *Every row has …*."""
+    return Promise(
+        f"{column}_given",
+        f"Every row has {what}.",
+        severity,
+        "ExpectColumnValuesToNotBeNull",
+        {"column": column},
+        explain=lambda rows: [f"the row has no {column}"] * len(rows),
+    )
+
+
+def some(told: list[str], most: int = 3) -> str:
+    """Name the first few and count the rest: ``a, b, c and 2 more``."""
+    return ", ".join(told[:most]) + (f" and {len(told) - most:,} more" if len(told) > most else "")
+
+
+def run(
+    frame: pd.DataFrame,
+    promises: tuple[Promise, ...],
+    *,
+    suite: str,
+    title: str,
+    docs: Path | None,
+    beside: Mapping[str, pd.DataFrame] | None = None,
+) -> Findings:
+    """Check a table, and what was computed from it, against a suite.
 
     Parameters
     ----------
@@ -110,20 +154,26 @@ def run(frame: pd.DataFrame, promises: tuple[Promise, ...], *, suite: str, title
         What the Data Docs call the suite and this run.
     docs : Path or None
         Folder for the Data Docs; None writes none.
+    beside : mapping of DataFrame, optional
+        Further tables by the name that promises call them by, such as one with a row for each sensor of each asset.
+        Their index names the rows in the Data Docs and is unique.
 
     Returns
     -------
     Findings
     """
-    frame = frame.reset_index(drop=True)
-    asked = tuple(p for p in promises if p.kind == "ExpectColumnToExist" or set(p.columns()) <= set(frame.columns))
+    # GX names rows by the name of their index, too, if it has one.
+    others = {name: one.rename_axis(None) for name, one in (beside or {}).items()}
+    tables = {"": frame.reset_index(drop=True), **others}
+    asked = tuple(promise for promise in promises if promise.table in tables and _is_about(promise, tables))
     with _ONE_AT_A_TIME, _quiet():
-        results = _validate(frame, asked, suite, title, docs)
+        results = _validate(tables, asked, suite, title, docs)
     failures: list[str] = []
     unchecked: list[str] = []
     notes: list[str] = []
     rejected: list[pd.DataFrame] = []
     for promise, result in zip(asked, results, strict=True):
+        frame = tables[promise.table]
         problem = _exception(result)
         places = sorted(set(result["result"].get("unexpected_index_list") or []))
         if problem:
@@ -139,9 +189,14 @@ def run(frame: pd.DataFrame, promises: tuple[Promise, ...], *, suite: str, title
     findings = Findings(not failures, tuple(failures), _one_line_a_row(rejected), tuple(notes))
     if docs is None:
         return findings
-    lines = [_line(promise, result, len(frame)) for promise, result in zip(asked, results, strict=True)]
+    lines = [_line(tables[promise.table], promise, result) for promise, result in zip(asked, results, strict=True)]
     write_pages(docs, suite=suite, title=title, lines=lines)
     return replace(findings, docs=docs / "index.html")
+
+
+def _is_about(promise: Promise, tables: Mapping[str, pd.DataFrame]) -> bool:
+    """Tell whether there is something to look at; that a column is missing is a broken promise of its own."""
+    return promise.kind == "ExpectColumnToExist" or set(promise.columns()) <= set(tables[promise.table].columns)
 
 
 @contextmanager
@@ -159,39 +214,49 @@ def _quiet() -> Iterator[None]:
 
 
 def _validate(
-    frame: pd.DataFrame, promises: tuple[Promise, ...], suite: str, title: str, docs: Path | None
+    tables: Mapping[str, pd.DataFrame], promises: tuple[Promise, ...], suite: str, title: str, docs: Path | None
 ) -> list[dict[str, Any]]:
     """Run GX in a context of its own and return one result a promise, in their order."""
     import great_expectations as gx
-    from great_expectations.checkpoint import UpdateDataDocsAction
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
-    table = context.data_sources.add_pandas("wheeltapper").add_dataframe_asset(suite)
-    definition = context.validation_definitions.add(
-        gx.ValidationDefinition(
-            name=suite,
-            data=table.add_batch_definition_whole_dataframe("all"),
-            suite=context.suites.add(gx.ExpectationSuite(suite, [_expectation(promise) for promise in promises])),
-        )
-    )
-    actions = []
+    source = context.data_sources.add_pandas("wheeltapper")
     if docs is not None:
         context.add_data_docs_site("docs", _site(docs))
-        actions = [UpdateDataDocsAction(name="docs", site_names=["docs"])]
-    checkpoint = context.checkpoints.add(
+    identity = gx.RunIdentifier(run_name=title, run_time=_last_instant(tables[""]))
+    by_name: dict[str, dict[str, Any]] = {}
+    for name, frame in tables.items():
+        own = [promise for promise in promises if promise.table == name]
+        if own:
+            checkpoint = _checkpoint(context, source, f"{suite}_{name}" if name else suite, own, docs)
+            outcome = checkpoint.run(batch_parameters={"dataframe": frame}, run_id=identity).run_results.values()
+            found = [result for one in outcome for result in one.results]
+            by_name |= {result.expectation_config.meta["name"]: result.to_json_dict() for result in found}
+    return [by_name[promise.name] for promise in promises]
+
+
+def _checkpoint(context: Any, source: Any, name: str, promises: list[Promise], docs: Path | None) -> Any:
+    """Have GX check one table; its pages go to the site of the context."""
+    import great_expectations as gx
+    from great_expectations.checkpoint import UpdateDataDocsAction
+
+    definition = context.validation_definitions.add(
+        gx.ValidationDefinition(
+            name=name,
+            data=source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all"),
+            suite=context.suites.add(gx.ExpectationSuite(name, [_expectation(promise) for promise in promises])),
+        )
+    )
+    return context.checkpoints.add(
         gx.Checkpoint(
-            name=suite,
+            name=name,
             validation_definitions=[definition],
-            actions=actions,
+            actions=[UpdateDataDocsAction(name="docs", site_names=["docs"])] if docs is not None else [],
             result_format={"result_format": "COMPLETE", "return_unexpected_index_query": False},
         )
     )
-    identity = gx.RunIdentifier(run_name=title, run_time=_last_instant(frame))
-    (outcome,) = checkpoint.run(batch_parameters={"dataframe": frame}, run_id=identity).run_results.values()
-    by_name = {result.expectation_config.meta["name"]: result.to_json_dict() for result in outcome.results}
-    return [by_name[promise.name] for promise in promises]
 
 
 def _expectation(promise: Promise) -> Any:
@@ -200,7 +265,7 @@ def _expectation(promise: Promise) -> Any:
     return getattr(kinds, promise.kind)(
         **promise.arguments,
         severity=promise.severity,
-        description=f"{promise.says} [{promise.severity}]",
+        description=f"{promise.says} [if not: {CONSEQUENCES[promise.severity]}]",
         notes=promise.hint or None,
         meta={"name": promise.name},
     )
@@ -232,20 +297,28 @@ def _exception(result: dict[str, Any]) -> str:
     return str(raised[0]).replace("\n", " ") if raised else ""
 
 
-def _line(promise: Promise, result: dict[str, Any], rows: int) -> Line:
+def _line(frame: pd.DataFrame, promise: Promise, result: dict[str, Any]) -> Line:
     """Say for the start page what came of a promise."""
-    count = result["result"].get("unexpected_count") or 0
+    places = sorted(set(result["result"].get("unexpected_index_list") or []))
+    consequence = CONSEQUENCES[promise.severity]
     if _exception(result):
-        return promise.says, promise.severity, "broken", "could not be checked"
-    if result["success"] and not (count and promise.severity == "warning"):
-        return promise.says, promise.severity, "kept", "kept"
+        return promise.says, consequence, "broken", "could not be checked"
+    if result["success"] and not (places and promise.severity == "warning"):
+        return promise.says, consequence, "kept", "kept"
     state = "noted" if promise.severity == "info" else "broken"
-    outcome = f"not so for {count} of {rows} rows" if count else f"not so.{_observed(result)}"
-    return promise.says, promise.severity, state, outcome
+    if not places:
+        return promise.says, consequence, state, f"not so.{_observed(result)}"
+    if promise.summarise:
+        return promise.says, consequence, state, promise.summarise(frame.loc[places])
+    example = next(iter(_reject(frame, promise, places[:1])["reason"]))
+    share = "" if len(frame) == 1 else f"not so for {len(places):,} of {len(frame):,} rows, the first: "
+    return promise.says, consequence, state, share + example
 
 
-def _in_words(frame: pd.DataFrame, promise: Promise, result: dict[str, Any], places: list[int]) -> str:
+def _in_words(frame: pd.DataFrame, promise: Promise, result: dict[str, Any], places: list[Any]) -> str:
     """Say what was promised and what came."""
+    if places and promise.summarise:
+        return promise.summarise(frame.loc[places])
     if places:
         example = next(iter(_reject(frame, promise, places[:1])["reason"]))
         return f"{promise.says} Not so for {len(places)} of {len(frame)} rows, the first: {example}"
@@ -260,7 +333,7 @@ def _observed(result: dict[str, Any]) -> str:
     return "" if observed is None else f" It is {observed}."
 
 
-def _reject(frame: pd.DataFrame, promise: Promise, places: list[int]) -> pd.DataFrame:
+def _reject(frame: pd.DataFrame, promise: Promise, places: list[Any]) -> pd.DataFrame:
     """Name the rows that broke a promise, with the reason."""
     rows = frame.loc[places]
     reasons = list(promise.explain(rows)) if promise.explain else [f"not so: {promise.says}"] * len(rows)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from expectations._run import Findings, Promise, exists, has_rows, is_float, is_time, run
+from expectations._run import Findings, Promise, exists, has_rows, is_float, is_given, is_time, run
+from wheeltapper.config import IDLE_REGIMES, Plant
+from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.features.windows import TRANSITION
 
 FEW_USABLE = 0.5
 """Share of windows that should be usable; below it the plant is noted as hard to watch."""
@@ -16,33 +19,37 @@ FEW_USABLE = 0.5
 _NOT_FINITE = "values_not_finite"
 _UNEXPLAINED = "unexplained"
 _USABLE = "usable_share"
+_IDLE = "usable_in_idle_regime"
 
 
-def check(features: pd.DataFrame, columns: Sequence[str], docs: Path | None) -> Findings:
+def check(features: pd.DataFrame, plant: Plant, docs: Path | None) -> Findings:
     """Check feature rows.
 
     Parameters
     ----------
     features : DataFrame
-        Rows of `wheeltapper.tables.FEATURES`, with ``columns`` beside the fixed ones.
-    columns : sequence of str
-        The feature plan's columns.
+        Rows of `wheeltapper.tables.FEATURES`, with the feature plan's columns beside the fixed ones.
+    plant : Plant
+        Its feature plan names the columns, its asset type the regimes.
     docs : Path or None
         Folder for the Data Docs of this run.
 
     Returns
     -------
     Findings
-        Not ``ok`` if there are no rows, a column is missing or no float64, a key repeats, a window ends before it
-        starts, or a row that may not be used does not say why; ``rejected`` has the usable rows with a value that is
-        not finite.
+        Not ``ok`` if there are no rows, a column is missing or no float64, a key is empty or repeats, a window ends
+        before it starts, a regime or the plan is another one, a row that may not be used does not say why, or one
+        that may lies in a regime that nobody watches or has a value that is not finite. All of these are mistakes
+        of the pipeline, not of the data: nothing is put aside, the batch stops.
     """
-    frame = _with_counts(features, list(columns))
-    return run(frame, promises(columns), suite="features", title="features", docs=docs)
+    frame = _with_counts(features, list(FeaturePlan.of(plant).columns))
+    return run(frame, promises(plant), suite="features", title=plant.name, docs=docs)
 
 
-def promises(columns: Sequence[str]) -> tuple[Promise, ...]:
-    """Write the suite for a feature plan."""
+def promises(plant: Plant) -> tuple[Promise, ...]:
+    """Write the suite for a plant's feature plan."""
+    plan = FeaturePlan.of(plant)
+    columns = plan.columns
     fixed = {
         "asset_id": "the machine",
         "window_start": "first reading",
@@ -50,6 +57,7 @@ def promises(columns: Sequence[str]) -> tuple[Promise, ...]:
         "regime": "operating state",
         "usable": "whether it may be learnt from",
         "why_not": "the reason if not",
+        "plan": "hash of the feature plan",
     }
     return (
         has_rows("feature row"),
@@ -57,9 +65,15 @@ def promises(columns: Sequence[str]) -> tuple[Promise, ...]:
         *(one for name in columns for one in (exists(name, "feature"), is_float(name))),
         is_time("window_start"),
         is_time("window_end"),
+        is_given("asset_id", "an asset"),
+        is_given("window_start", "a beginning of its window"),
+        is_given("window_end", "an end of its window"),
         _is_unique(),
         _starts_before_it_ends(),
+        _has_known_regime(plant.asset_type.regimes),
+        _follows(plan.hash),
         _says_why_not(),
+        _is_watched(),
         _is_finite(list(columns)),
         _is_mostly_usable(),
     )
@@ -71,6 +85,8 @@ def _with_counts(features: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     more: dict[str, pd.Series] = {}
     if "usable" in frame and pd.api.types.is_bool_dtype(frame["usable"].dtype):
         usable = frame["usable"].to_numpy(dtype=bool)
+        if "regime" in frame:
+            more[_IDLE] = (frame["usable"] & frame["regime"].isin(IDLE_REGIMES)).astype("int64")
         more[_USABLE] = frame["usable"].astype("float64")
         if "why_not" in frame:
             says = (frame["why_not"].fillna("") != "").to_numpy(dtype=bool)
@@ -111,6 +127,46 @@ def _starts_before_it_ends() -> Promise:
     )
 
 
+def _has_known_regime(regimes: tuple[str, ...]) -> Promise:
+    known = ", ".join((*regimes, TRANSITION))
+    return Promise(
+        "regime_known",
+        f"A window's operating state is one of {known}.",
+        "critical",
+        "ExpectColumnValuesToBeInSet",
+        {"column": "regime", "value_set": [*regimes, TRANSITION]},
+        explain=lambda rows: [
+            f"regime '{regime}' is none of {known}; if the plant's regimes were changed, ingest its readings again"
+            for regime in rows["regime"]
+        ],
+    )
+
+
+def _follows(plan: str) -> Promise:
+    return Promise(
+        "plan_is_one",
+        f"Every row was computed by the plant's feature plan {plan}.",
+        "critical",
+        "ExpectColumnValuesToBeInSet",
+        {"column": "plan", "value_set": [plan]},
+        explain=lambda rows: [f"the row follows plan {other}" for other in rows["plan"]],
+    )
+
+
+def _is_watched() -> Promise:
+    return Promise(
+        "usable_is_watched",
+        f"No row that may be used lies in a regime that nobody watches ({', '.join(IDLE_REGIMES)}).",
+        "critical",
+        "ExpectColumnValuesToBeInSet",
+        {"column": _IDLE, "value_set": [0]},
+        explain=lambda rows: [
+            f"usable is True in regime {regime} for {asset} at {end}"
+            for regime, asset, end in zip(rows["regime"], rows["asset_id"], rows["window_end"], strict=True)
+        ],
+    )
+
+
 def _says_why_not() -> Promise:
     return Promise(
         "why_not_given",
@@ -136,7 +192,7 @@ def _is_finite(columns: list[str]) -> Promise:
     return Promise(
         "features_finite",
         f"Every one of the {len(columns)} features of a usable row is a finite number.",
-        "warning",
+        "critical",
         "ExpectColumnValuesToBeInSet",
         {"column": _NOT_FINITE, "value_set": [0]},
         explain=name_them,

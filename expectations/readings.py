@@ -8,14 +8,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from expectations._run import Findings, Promise, exists, has_rows, is_float, is_time, run
-from wheeltapper.config import AssetType, Plant, Sensor
+from expectations import _habits
+from expectations._run import Findings, Promise, exists, has_rows, is_float, is_given, is_time, run, some
+from wheeltapper.config import AssetType, Plant, Sensor, format_duration
 
 FEW_VALUES = 0.95
-"""Share of readings that should have a value; below it a sensor is noted as often silent."""
+"""Share of an asset's readings that should have a value; below it the sensor is noted as often silent."""
 FEW_CHANGES = 0.01
-"""Share of readings that should differ from the one before; below it a sensor is noted as mostly stuck."""
+"""Share that should differ from the reading before; below it the sensor is noted as mostly stuck."""
+MANY_AT_EDGE = _habits.CLIPPED
+"""Share that may be exactly the sensor's largest or smallest value; from there on it is noted as clipped."""
+FAR_OFF = 5.0
+"""Factor between two parts of a delivery from which on another unit is suspected: a unit's prefix is a factor of ten
+and more, and machines move by themselves. (°C shown as °F is a factor of two to four, and is not seen.)"""
 
+_SENSORS = "sensors"
+"""The table of `_habits`: one row for each sensor of each asset."""
 _PAUSE = "seconds_since_previous"
 _LARGEST = sys.float_info.max
 
@@ -36,11 +44,17 @@ def check(rows: pd.DataFrame, plant: Plant, docs: Path | None) -> Findings:
     -------
     Findings
         Not ``ok`` if there are no rows or a column is missing or of the wrong type; ``rejected`` has the rows outside
-        their limits, of an unknown regime, repeated or out of order; ``notes`` name sensors that are mostly silent or
-        stuck.
+        their limits, of an unknown regime, repeated or out of order; ``notes`` has a line for each kind of thing that
+        is worth a look (another unit, a counter that was set back, a stuck, silent or clipped sensor, pauses), naming
+        the worst assets.
     """
-    frame = _with_pauses_and_changes(rows, plant.asset_type)
-    findings = run(frame, promises(plant), suite="readings", title=plant.name, docs=docs)
+    frame = rows.reset_index(drop=True)
+    beside = {}
+    if "asset_id" in frame and isinstance(frame.dtypes.get("timestamp"), pd.DatetimeTZDtype):
+        pause = frame["timestamp"].groupby(frame["asset_id"].fillna(""), sort=False).diff().dt.total_seconds()
+        frame = frame.assign(**{_PAUSE: pause})
+        beside = {_SENSORS: _habits.of_sensors(frame, plant.asset_type)}
+    findings = run(frame, promises(plant), suite="readings", title=plant.name, docs=docs, beside=beside)
     return _keep_the_first(findings, frame)
 
 
@@ -54,30 +68,20 @@ def promises(plant: Plant) -> tuple[Promise, ...]:
         exists("regime", "operating state"),
         is_time("timestamp"),
         *(one for name, sensor in asset_type.sensors.items() for one in (exists(name, _means(sensor)), is_float(name))),
-        *(_is_there(column, what) for column, what in (("asset_id", "an asset"), ("timestamp", "a timestamp"))),
+        is_given("asset_id", "an asset", "warning"),
+        is_given("timestamp", "a timestamp", "warning"),
         _has_known_regime(asset_type),
         _is_unique(),
         _moves_forward(),
         *(_within_limits(name, sensor) for name, sensor in asset_type.sensors.items()),
-        *(one for name in asset_type.sensors for one in (_is_heard(name), _is_alive(name))),
+        # Notes come in this order: what spoils most first.
+        _keeps_its_scale(),
+        _counts_up(),
+        _is_alive(),
+        _is_heard(),
+        _has_room(),
+        _goes_on(plant),
     )
-
-
-def _with_pauses_and_changes(rows: pd.DataFrame, asset_type: AssetType) -> pd.DataFrame:
-    """Add what is promised about neighbours: the pause to an asset's previous reading, and which sensors changed."""
-    frame = rows.reset_index(drop=True)
-    if "asset_id" not in frame or not isinstance(frame.dtypes.get("timestamp"), pd.DatetimeTZDtype):
-        return frame
-    assets = frame["asset_id"].fillna("")
-    same = assets.groupby(assets, sort=False)
-    more = {_PAUSE: frame["timestamp"].groupby(assets, sort=False).diff().dt.total_seconds()}
-    is_first = same.cumcount() == 0
-    for name in asset_type.sensors:
-        if name in frame and pd.api.types.is_float_dtype(frame[name].dtype):
-            values = frame[name]
-            before = values.groupby(assets, sort=False).shift()
-            more[_changes(name)] = (values != before).astype("float64").mask(is_first | values.isna() | before.isna())
-    return frame.assign(**more)
 
 
 def _keep_the_first(findings: Findings, frame: pd.DataFrame) -> Findings:
@@ -94,17 +98,6 @@ def _keep_the_first(findings: Findings, frame: pd.DataFrame) -> Findings:
 def _means(sensor: Sensor) -> str:
     unit = "a pure number" if sensor.unit == "1" else f"in {sensor.unit}"
     return f"{sensor.description}, {unit}" if sensor.description else unit
-
-
-def _is_there(column: str, what: str) -> Promise:
-    return Promise(
-        f"{column}_given",
-        f"Every reading has {what}.",
-        "warning",
-        "ExpectColumnValuesToNotBeNull",
-        {"column": column},
-        explain=lambda rows: [f"the reading has no {column}"] * len(rows),
-    )
 
 
 def _has_known_regime(asset_type: AssetType) -> Promise:
@@ -170,27 +163,130 @@ def _outside(name: str, unit: str, what: str) -> Callable[[pd.DataFrame], Iterab
     return lambda rows: [f"{name} {value:.10g}{unit} is {what}" for value in rows[name]]
 
 
-def _is_heard(name: str) -> Promise:
+def _about_sensors(
+    name: str,
+    says: str,
+    column: str,
+    limits: dict[str, float],
+    tell: Callable[[pd.DataFrame], Iterable[str]],
+    *,
+    summary: str,
+    hint: str,
+) -> Promise:
+    """Promise something of each sensor of each asset; the note names the worst, ``tell`` says of each how bad it is."""
+
+    def summarise(rows: pd.DataFrame) -> str:
+        worst_first = rows.sort_values(column, ascending="min_value" in limits, kind="stable")
+        told = [f"{who} ({how})" for who, how in zip(worst_first.index[:3], tell(worst_first.head(3)), strict=True)]
+        return summary.format(some([*told, *worst_first.index[3:]])) + f" {hint}"
+
+    arguments = {"column": column, **limits}
     return Promise(
-        f"{name}_mostly_given",
-        f"At least {FEW_VALUES:.0%} of the readings have a value of {name}.",
+        name,
+        says,
         "info",
-        "ExpectColumnValuesToNotBeNull",
-        {"column": name, "mostly": FEW_VALUES},
-        explain=lambda rows: [f"no value of {name}"] * len(rows),
+        "ExpectColumnValuesToBeBetween",
+        arguments,
+        explain=tell,
+        summarise=summarise,
+        hint=hint,
+        table=_SENSORS,
     )
 
 
-def _is_alive(name: str) -> Promise:
-    return Promise(
-        f"{name}_changes",
-        f"At least {FEW_CHANGES:.0%} of the readings of {name} differ from the one before.",
-        "info",
-        "ExpectColumnMeanToBeBetween",
-        {"column": _changes(name), "min_value": FEW_CHANGES},
-        hint="A stuck or very coarse sensor; a switch or a set point may rightly stand still.",
+def _keeps_its_scale() -> Promise:
+    return _about_sensors(
+        "sensor_keeps_its_scale",
+        f"Neither level nor spread of a sensor changes by a factor of {FAR_OFF:g} for good.",
+        _habits.JUMP,
+        {"max_value": FAR_OFF},
+        lambda rows: rows["jump"],
+        summary="On another scale: {}.",
+        hint="Ask whether a unit or a measuring range was changed, or the machine's work.",
     )
 
 
-def _changes(name: str) -> str:
-    return f"{name} (changes)"
+def _counts_up() -> Promise:
+    return _about_sensors(
+        "counter_counts_up",
+        "A counter counts only upwards.",
+        _habits.SET_BACK,
+        {"max_value": 0},
+        lambda rows: "at " + rows["falls"],
+        summary="Counters that were set back: {}.",
+        hint="A meter was exchanged, reset or ran over; what it counted across that instant is not known.",
+    )
+
+
+def _is_alive() -> Promise:
+    return _about_sensors(
+        "sensor_moves",
+        f"At least {FEW_CHANGES:.0%} of a sensor's readings differ from the one before, while the machine runs.",
+        _habits.CHANGES,
+        {"min_value": FEW_CHANGES},
+        lambda rows: [f"{share:.1%} of {count:,} readings differ" for share, count in _pairs(rows, _habits.CHANGES)],
+        summary="Mostly stuck: {}.",
+        hint="A frozen or very coarse sensor; a switch or a set point may rightly stand still.",
+    )
+
+
+def _is_heard() -> Promise:
+    return _about_sensors(
+        "sensor_is_heard",
+        f"At least {FEW_VALUES:.0%} of an asset's readings have a value of each sensor.",
+        _habits.GIVEN,
+        {"min_value": FEW_VALUES},
+        lambda rows: [f"{1 - share:.0%} of {count:,} readings without" for share, count in _pairs(rows, _habits.GIVEN)],
+        summary="Often silent: {}.",
+        hint="Check cable, radio link and logger; windows without a value cannot be scored.",
+    )
+
+
+def _has_room() -> Promise:
+    return _about_sensors(
+        "sensor_has_room",
+        f"Less than {MANY_AT_EDGE:.0%} of a sensor's readings are exactly its largest or smallest value.",
+        _habits.AT_EDGE,
+        {"max_value": MANY_AT_EDGE},
+        lambda rows: rows["edge"],
+        summary="Clipped: {}.",
+        hint="The measuring range of sensor or logger ends there, or the machine rests there.",
+    )
+
+
+def _pairs(rows: pd.DataFrame, column: str) -> Iterable[tuple[float, int]]:
+    return zip(rows[column], rows["readings"], strict=True)
+
+
+def _goes_on(plant: Plant) -> Promise:
+    longest = format_duration(plant.max_gap)
+
+    def summarise(rows: pd.DataFrame) -> str:
+        rows = rows.sort_values(_PAUSE, ascending=False, kind="stable")
+        counts = rows.groupby("asset_id", sort=False)[_PAUSE].agg(["size", "max"])
+        told = [
+            f"{asset} ({count:,} times, the longest {_say(seconds)})"
+            for asset, count, seconds in counts.head(3).itertuples()
+        ]
+        return f"Pauses longer than {longest}: {some([*told, *counts.index[3:]])}. No window reaches across them."
+
+    return Promise(
+        "pauses_are_short",
+        f"No pause between two readings of an asset is longer than {longest} (the plant's max_gap).",
+        "info",
+        "ExpectColumnValuesToBeBetween",
+        {"column": _PAUSE, "max_value": plant.max_gap.total_seconds()},
+        explain=lambda rows: [f"comes {_say(seconds)} after the asset's previous reading" for seconds in rows[_PAUSE]],
+        summarise=summarise,
+        hint="The logger or its link was away; if the plant reads more slowly than that, raise windows.max_gap.",
+    )
+
+
+def _say(seconds: float) -> str:
+    """Write a pause with its two largest units: ``4 h 10 min``."""
+    left, parts = round(seconds), []
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or f"{seconds:.3g} s"

@@ -1,4 +1,4 @@
-"""readings → windows → features."""
+"""readings → windows → features, a part at a time; only what is new, where the plan is not."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from prefect import flow
 
 from flows._alone import alone
 from flows._input import End, PlantName, Start, run_name
-from tasks.featurize import compute_features
+from flows._runner import runner
+from tasks.featurize import compute_part, plan_features, store_features, update_features
 
 
-@flow(name="featurize", flow_run_name=run_name)
+@flow(name="featurize", flow_run_name=run_name, task_runner=runner())
 @alone
 def featurize(plant: PlantName, start: Start = None, end: End = None) -> dict[str, Any]:
     """Compute feature rows from stored readings."""
-    return compute_features(plant, start, end)
+    job = plan_features(plant, start, end)
+    if not job["is_whole"]:
+        return update_features(plant, job)
+    parts = [compute_part.submit(plant, job, part) for part in job["parts"]]
+    return store_features(plant, job, [part.result() for part in parts])

@@ -1,4 +1,4 @@
-"""source → clean → check → readings, quarantine, Data Docs."""
+"""source → clean → check → readings, quarantine, Data Docs; then which sensors do not measure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from prefect import flow
 
 from flows._alone import alone
 from flows._input import End, OnlyNew, PlantName, Start, clock, run_name
+from tasks.flag import flag_sensors
 from tasks.ingest import ingest_readings
 from tasks.watch import find_start
 
@@ -16,4 +17,5 @@ from tasks.watch import find_start
 @alone
 def ingest(plant: PlantName, start: Start = None, end: End = None, new: OnlyNew = False) -> dict[str, Any]:
     """Take readings in; put aside, with its reason, what cannot be trusted."""
-    return ingest_readings(plant, find_start(plant) if new else start, end, clock())
+    taken = ingest_readings(plant, find_start(plant) if new else start, end, clock())
+    return {**taken, **flag_sensors(plant)}

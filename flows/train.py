@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows._alone import alone
 from flows._input import PlantName, clock, run_name
+from flows._runner import runner
 from tasks.judge import judge_candidates
 from tasks.train import open_training, train_candidate
-from wheeltapper.config import Settings
 
 
-@flow(name="train", flow_run_name=run_name, task_runner=ThreadPoolTaskRunner(max_workers=Settings().workers))
+@flow(name="train", flow_run_name=run_name, task_runner=runner())
 @alone
 def train(plant: PlantName) -> dict[str, Any]:
     """Train, judge and, if it earns it, promote."""

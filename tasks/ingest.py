@@ -18,6 +18,7 @@ from prefect import task
 from expectations import readings as promises
 from tasks import RETRIED
 from wheeltapper import faultpoints, sources, tables
+from wheeltapper.config import Plant
 from wheeltapper.errors import DataError, SourceError
 from wheeltapper.features import cleaning
 from wheeltapper.sources import Batch
@@ -39,6 +40,8 @@ class Delivery:
     kept: list[pd.DataFrame] = field(default_factory=list)
     aside: list[pd.DataFrame] = field(default_factory=list)
     faults: list[pd.DataFrame] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
+    """What is odd about rows that are kept → how many rows."""
     rows: int = 0
 
 
@@ -49,6 +52,7 @@ class Tally:
     rows: int = 0
     quarantined: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
 
     def add(self, rows: int, aside: pd.DataFrame) -> None:
         """Count one delivery."""
@@ -129,6 +133,7 @@ def ingest_readings(plant: str, start: datetime | None, end: datetime | None, no
     for number, delivery in enumerate(_deliveries(space, start, end, memory)):
         _store(space, delivery, now, number, tally, memory)
         truth.add(delivery)
+        tally.notes += delivery.notes
     if not tally.rows:
         raise SourceError(
             f"{space.plant.name}: the source has no readings from {start or 'the beginning'} to {end or 'the end'}. "
@@ -145,6 +150,8 @@ def ingest_readings(plant: str, start: datetime | None, end: datetime | None, no
     _log.info("%s readings kept, %s put aside", f"{kept:,}", f"{tally.quarantined:,}")
     for reason, count in tally.most(3).items():
         _log.info("  put aside: %s (%s rows)", reason, f"{count:,}")
+    for said, count in sorted(tally.notes.items(), key=lambda one: (-one[1], one[0]))[:3]:
+        _log.info("  note: %s (%s rows)", said, f"{count:,}")
     counts = {"rows": tally.rows, "kept": kept, "quarantined": tally.quarantined}
     return {"counts": counts, "reasons": tally.most(20), "readings": space.store.ref(tables.READINGS).as_dict()}
 
@@ -169,6 +176,7 @@ def _deliveries(space: Workspace, start: datetime | None, end: datetime | None, 
         delivery.kept.append(parsed.rows.assign(batch_id=origin_id, origin=batch.origin))
         delivery.aside.append(parsed.rejected.assign(batch_id=origin_id, origin=batch.origin))
         delivery.faults.append(batch.faults)
+        delivery.notes.update(parsed.notes)
         delivery.rows += len(batch.rows)
         if delivery.rows >= DELIVERY_ROWS:
             yield delivery
@@ -190,7 +198,7 @@ def _store(space: Workspace, delivery: Delivery, now: datetime, number: int, tal
     """Check one delivery against the promises and write quarantine, readings and faults, each exactly once."""
     # Files may come in any order: within each, order was checked when it was read.
     rows = pd.concat(delivery.kept).sort_values(["asset_id", "timestamp"], kind="stable", ignore_index=True)
-    rows, twice = _part(rows, _delivered_before(rows, memory))
+    rows, twice = _part(rows, _delivered_before(rows, memory), space.plant)
     kept, broken, failures = _keep_promises(space, rows, space.reports / "data_docs" / f"readings_{number + 1}")
     aside = _quarantine(pd.concat([*delivery.aside, twice, broken], ignore_index=True), now)
     if not failures and len(kept) + len(aside) != delivery.rows:
@@ -230,13 +238,14 @@ def _store_faults(space: Workspace, truth: Truth) -> None:
 def _keep_promises(space: Workspace, rows: pd.DataFrame, docs: Path) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Return rows that may be kept, rows for quarantine, and what is wrong with the delivery as a whole."""
     if rows.empty:
-        return rows, tables.QUARANTINE.empty().drop(columns="ingested_at"), []
+        return cleaning.without_what_came(rows), tables.QUARANTINE.empty().drop(columns="ingested_at"), []
     # Rows are numbered through the whole delivery here: their own numbers repeat from batch to batch.
-    findings = promises.check(rows.assign(row=range(len(rows))), space.plant, docs)
+    numbered = cleaning.without_what_came(rows).assign(row=range(len(rows)))
+    findings = promises.check(numbered, space.plant, docs)
     for note in findings.notes:
         _log.info("  note: %s", note)
-    kept, broken = _part(rows, findings.rejected)
-    return kept, broken, list(findings.failures)
+    kept, broken = _part(rows, findings.rejected, space.plant)
+    return cleaning.without_what_came(kept), broken, list(findings.failures)
 
 
 def _delivered_before(rows: pd.DataFrame, memory: Memory) -> pd.DataFrame:
@@ -265,13 +274,13 @@ def _aside_before(space: Workspace, aside: pd.DataFrame, memory: Memory) -> NDAr
     return (place < keys.map(others.value_counts()).fillna(0)).to_numpy(dtype=bool)
 
 
-def _part(rows: pd.DataFrame, rejected: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _part(rows: pd.DataFrame, rejected: pd.DataFrame, plant: Plant) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Separate the rows that broke a promise; ``rejected.row`` is their place in ``rows``."""
     if rejected.empty:
         return rows, tables.QUARANTINE.empty().drop(columns="ingested_at")
     places = rejected["row"].to_numpy()
     broken = rows.iloc[places]
-    content = broken.drop(columns=["row", "batch_id", "origin"])
+    content = cleaning.as_it_came(broken.drop(columns=["row", "batch_id", "origin"]), plant)
     aside = broken[["batch_id", "row", "origin", "asset_id"]].assign(
         timestamp=broken["timestamp"].astype(str),
         content=cleaning.write_content(content).to_numpy(),

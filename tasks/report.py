@@ -58,6 +58,7 @@ def _gather(space: Workspace, judged: dict[str, Any], now: datetime) -> ReportDa
         scores=scores[scores["bundle"] == name],
         alarms=alarms[alarms["bundle"] == name],
         faults=store.read(tables.FAULTS),
+        flags=store.read(tables.FLAGS),
         parts=parts.cuts(readings, space.plant),
         roc={label: curves["roc"] for label, curves in judged["curves"].items() if curves},
         pr={label: curves["pr"] for label, curves in judged["curves"].items() if curves},

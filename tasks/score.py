@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 from prefect import task
 
+from expectations import scores as promises
 from tasks import DEFAULTS
 from tasks.judge import live_bundle
 from wheeltapper import faultpoints, tables
-from wheeltapper.errors import NoChampionError
+from wheeltapper.errors import DataError, NoChampionError
 from wheeltapper.scoring import alarms, explanation
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring.bundle import Bundle
@@ -58,6 +59,7 @@ def _score(space: Workspace, bundle: Bundle, role: str) -> tuple[int, int]:
     digest = space.store.digest(tables.FEATURES)
     stored = scores.drop(columns="window_start").assign(bundle=name, role=role, top_sensors="")
     stored["top_sensors"] = _top_sensors(stored, described)
+    _keep_promises(space, bundle, stored.assign(window_start=scores["window_start"]), role)
     # Readings, roles and rules of alarms may all return to what they were, so the name says what the rows follow.
     after = space.store.version(tables.SCORES)
     vanished = _vanished(space, stored, name)
@@ -71,6 +73,27 @@ def _score(space: Workspace, bundle: Bundle, role: str) -> tuple[int, int]:
         after = space.store.version(tables.ALARMS)
         space.store.upsert(tables.ALARMS, described, txn=f"alarms:{name}:{digest}:after {after}", drop=gone)
     return len(scores), len(described)
+
+
+def _keep_promises(space: Workspace, bundle: Bundle, stored: pd.DataFrame, role: str) -> None:
+    """Store nothing that alarms could not be raised by.
+
+    Raises
+    ------
+    DataError
+        If a promise about scores is broken; it is named.
+    """
+    if stored.empty:
+        return  # nothing new since training is no broken promise
+    # A bundle may score readings that came before the plant's regimes were changed.
+    regimes = dict.fromkeys((*space.plant.asset_type.regimes, *bundle.asset_type.regimes))
+    terms = promises.Terms(f"{space.plant.name} ({role})", tuple(regimes), bundle.provenance["learned_until"])
+    folder = "scores" if role == CHAMPION else f"scores_{role}"
+    findings = promises.check(stored, terms, space.reports / "data_docs" / folder)
+    if not findings.ok:
+        raise DataError(f"{space.plant.name}: scores of the {role} are not stored. {'; '.join(findings.failures)}")
+    for note in findings.notes:
+        _log.info("  note: %s", note)
 
 
 def _fallbacks(bundle: Bundle, features: pd.DataFrame) -> list[str]:

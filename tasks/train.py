@@ -61,7 +61,12 @@ def open_training(plant: str) -> dict[str, Any]:
     return {"key": key, "run_id": run_id, "refs": refs, "candidates": list(named)}
 
 
-_LEARNT_FROM = {"readings": tables.READINGS, "features": tables.FEATURES, "faults": tables.FAULTS}
+_LEARNT_FROM = {
+    "readings": tables.READINGS,
+    "features": tables.FEATURES,
+    "faults": tables.FAULTS,
+    "flags": tables.FLAGS,
+}
 
 
 @task(name="train candidate", task_run_name="train {label}", **DEFAULTS)
@@ -91,7 +96,7 @@ def _train(space: Workspace, training: dict[str, Any], label: str, wanted: PlugI
     _log.debug("training %s", label)
     table = training_table(space, training["refs"])
     bundle = fit_candidate(
-        space.plant, wanted, table.features, table.part, table.faults, _provenance(space, training, table)
+        space.plant, wanted, table.features, table.part, table.faults, _provenance(space, training, table), table.flags
     )
     scores = bundle.score(table.rows("validate"))
     judgement = judge_scores(space, label, "validate", scores, table.faults)
@@ -133,7 +138,7 @@ def judge_scores(
         spacing=spacing(plant),
         max_gap=plant.max_gap,
         tolerance=guard(plant),
-        vus_window=2 * plant.windows.usual_rows(plant.asset_type.step),
+        vus_window=2 * plant.windows.usual_rows(plant.step),
         seed=plant.seed,
     )
 

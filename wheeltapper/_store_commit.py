@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
@@ -37,6 +37,7 @@ class Commit:
     columns: Columns
     add: tuple[File, ...]
     remove: tuple[File, ...]
+    made_from: dict[str, int] = field(default_factory=dict)
 
 
 def commit(log: Log, state: State, change: Commit) -> State:
@@ -156,6 +157,7 @@ def _record(state: State, change: Commit) -> dict[str, Any]:
         "add": [file.as_dict() for file in change.add],
         "remove": sorted(file.path for file in change.remove),
         "previous": state.head,
+        **({"made_from": change.made_from} if change.made_from else {}),
     }
 
 

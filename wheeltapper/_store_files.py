@@ -117,6 +117,20 @@ def load(folder: Path, file: File, columns: list[str] | None = None) -> pa.Table
     return pq.read_table(pa.BufferReader(_trusted_bytes(folder, file)), columns=columns)
 
 
+def require(folder: Path, file: File) -> None:
+    """See that a data file is there with all its bytes; what is in them is checked whenever it is read.
+
+    Raises
+    ------
+    StoreError
+    """
+    path = folder / file.path
+    size = path.stat().st_size if path.is_file() else None
+    if size != file.size:
+        found = "is missing" if size is None else f"has {size} bytes"
+        raise StoreError(f"{path} {found}; {file.size} bytes were written. Run the same step again.")
+
+
 def damage(folder: Path, file: File) -> str | None:
     """Say what is wrong with a data file: size, SHA-256, page checksums, number of rows; None if nothing is."""
     try:

@@ -48,6 +48,8 @@ class Entry:
     columns: Columns
     add: tuple[File, ...]
     remove: tuple[str, ...]
+    made_from: dict[str, int]
+    """Table → the version of it that this one was computed from, where that was said."""
     previous: str
     """SHA-256 of the entry before; empty for the first."""
     sha256: str
@@ -64,6 +66,8 @@ class State:
     columns: Columns = ()
     files: dict[str, File] = field(default_factory=dict)
     txns: frozenset[str] = frozenset()
+    made_from: dict[str, int] = field(default_factory=dict)
+    """Table → the version of it that this one was last said to be computed from."""
     head: str = ""
     """SHA-256 of the newest entry."""
 
@@ -206,16 +210,18 @@ def replay(entries: Iterable[Entry]) -> State:
     """Fold entries into the table that they leave behind."""
     files: dict[str, File] = {}
     txns = set()
+    made_from: dict[str, int] = {}
     last = None
     for entry in entries:
         for path in entry.remove:
             files.pop(path, None)
         files.update((file.path, file) for file in entry.add)
         txns.add(entry.txn)
+        made_from |= entry.made_from
         last = entry
     if last is None:
         return State()
-    return State(last.version, last.period, last.columns, files, frozenset(txns), last.sha256)
+    return State(last.version, last.period, last.columns, files, frozenset(txns), made_from, last.sha256)
 
 
 def _parse(path: Path, version: int, data: bytes) -> Entry:
@@ -248,6 +254,7 @@ def _parse(path: Path, version: int, data: bytes) -> Entry:
         columns=tuple((name, kind) for name, kind in record["columns"]),
         add=tuple(File(**file) for file in record["add"]),
         remove=tuple(record["remove"]),
+        made_from=record.get("made_from", {}),
         previous=record["previous"],
         sha256=hashlib.sha256(data).hexdigest(),
     )

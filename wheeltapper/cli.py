@@ -204,13 +204,34 @@ def retrain(plant: PlantArgument) -> None:
         show_verdict(out, found["train"])
 
 
-def _flow(name: str, plant: str, **options: str | bool | None) -> dict[str, Any]:
+@app.command()
+def ablate(
+    plant: PlantArgument,
+    study: Annotated[str, typer.Option(help="scaling, features, sampling, or all of them.")] = "all",
+    seeds: Annotated[int, typer.Option(min=2, help="Seeds of each variant.")] = 3,
+    detector: Annotated[
+        str, typer.Option(help="Detector that is fitted; by default the plant's first candidate.")
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what regimes, feature sets and sampling are worth on this plant; nothing is stored or promoted."""
+    from wheeltapper.printing import show_ablation
+
+    on = err if as_json else out
+    found = _flow("ablate", plant, on=on, study=study, seeds=seeds, detector=detector)
+    if as_json:
+        _print_json(found)
+    else:
+        show_ablation(out, found)
+
+
+def _flow(name: str, plant: str, *, on: Console = out, **options: str | bool | int | None) -> dict[str, Any]:
     """Run one flow with progress on the terminal, against a Prefect server of its own or the one that is up."""
     wishes = {option: value for option, value in options.items() if value is not None and value is not False}
-    given = {option: _instant(value) if isinstance(value, str) else value for option, value in wishes.items()}
+    given = {option: _instant(str(value)) if option in ("start", "end") else value for option, value in wishes.items()}
     known = config.load(plant)
     settings = Settings()
-    with _progress(f"{known.name}: {known.description}" if known.description else known.name) as steps:
+    with _progress(f"{known.name}: {known.description}" if known.description else known.name, on) as steps:
         steps("waking up Prefect")
         with servers.prefect(settings, meanwhile=lambda: _import_flow(name)):
             try:
@@ -259,17 +280,17 @@ class _Lines(logging.Handler):
 
 
 @contextlib.contextmanager
-def _progress(title: str) -> Iterator[Callable[[str], None]]:
+def _progress(title: str, on: Console) -> Iterator[Callable[[str], None]]:
     """Show lines and a spinner while work goes on; without a terminal only the lines."""
     began = time.monotonic()
-    out.print(f"[bold]Wheeltapper[/] · {escape(title)}\n")
+    on.print(f"[bold]Wheeltapper[/] · {escape(title)}\n")
     log = logging.getLogger("wheeltapper")
     log.setLevel(logging.DEBUG)
-    with out.status("starting") as status:
+    with on.status("starting") as status:
 
         def say(text: str, stays: bool) -> None:
             if stays:
-                out.print(f"[dim]{time.monotonic() - began:5.0f} s[/]  {text}")
+                on.print(f"[dim]{time.monotonic() - began:5.0f} s[/]  {text}")
             else:
                 status.update(text)
 
@@ -279,7 +300,7 @@ def _progress(title: str) -> Iterator[Callable[[str], None]]:
             yield status.update
         finally:
             log.removeHandler(handler)
-    out.print()
+    on.print()
 
 
 # -- looking -------------------------------------------------------------------------------------------------------
@@ -307,14 +328,18 @@ def plants(as_json: JsonOption = False) -> None:
 
 @app.command()
 def check(plant: PlantArgument, as_json: JsonOption = False) -> None:
-    """Read a plant's source and say what is in it; nothing is written."""
-    from wheeltapper.printing import check_source, show_check
+    """Read a plant's source and say what is in it, or which options would read it; nothing is written."""
+    from wheeltapper.features.survey import survey
+    from wheeltapper.printing import show_check
 
-    found = check_source(config.load(plant))
+    found = survey(config.load_unchecked(plant))
     if as_json:
         _print_json(found)
     else:
         show_check(out, found, plant)
+    if "problem" in found:
+        raise typer.Exit(2)
+    config.load(plant)  # what is wrong elsewhere in the plant is told as well
 
 
 @app.command()
@@ -526,7 +551,7 @@ def up(
 ) -> None:
     """Start Prefect, MLflow, the reports and a worker on this machine, and leave them running."""
     settings = Settings()
-    with _progress("starting servers on this machine") as steps:
+    with _progress("starting servers on this machine", out) as steps:
         steps("preparing MLflow's database")
         _open_registry(settings)
         station.up(settings, deploy=deploy, now=datetime.now(UTC), tell=steps)

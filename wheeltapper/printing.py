@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -10,10 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from wheeltapper import sources, tables
-from wheeltapper.config import Plant, Settings
-from wheeltapper.errors import DataError
-from wheeltapper.features import cleaning, suspicions
+from wheeltapper import tables
+from wheeltapper.config import Settings
+from wheeltapper.features.order import in_words
+from wheeltapper.sources._files import natural
 from wheeltapper.workspace import Workspace
 
 _MARKS = {True: "[green]✓[/]", False: "[yellow]✗[/]", None: "–"}
@@ -32,6 +31,37 @@ def show_run(out: Console, space: Workspace, found: dict[str, Any], plant: str) 
         "[bold]Look[/]     wheeltapper up    then Prefect "
         f"http://127.0.0.1:{settings.prefect_port} and MLflow http://127.0.0.1:{settings.mlflow_port}"
     )
+
+
+def show_ablation(out: Console, found: dict[str, Any]) -> None:
+    """Show mean ± standard deviation over the seeds of every variant, study by study."""
+    seeds = ", ".join(str(seed) for seed in found["seeds"])
+    out.print(f"Detector {escape(found['detector'])}, seeds {seeds}; judged on all that follows the calibrate part.\n")
+    for study, lines in found["studies"].items():
+        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left")
+        table.add_column(f"[bold]{study}[/]", no_wrap=True)
+        for header in ("found", "VUS-PR (random)", "false alarms/week", "delay min", "cost/asset-week"):
+            table.add_column(header, justify="right", no_wrap=True)
+        for line in lines:
+            random = _number(line["vus_pr_random"][0], "{:.2f}")
+            table.add_row(
+                escape(line["variant"]),
+                f"{line['found']} of {line['faults']}",
+                f"{_spread(line['vus_pr'], '.3f')} ({random})",
+                _spread(line["false_alarms_per_week"], ".2f"),
+                _spread(line["delay_minutes"], ".1f"),
+                _spread(line["cost_per_asset_week"], ",.0f"),
+            )
+        out.print(table)
+        out.print()
+    out.print(f"Every trial: {escape(found['path'])}")
+
+
+def _spread(mean_and_sd: tuple[float | None, float | None], form: str) -> str:
+    mean, sd = mean_and_sd
+    if mean is None:
+        return "–"
+    return f"{mean:{form}}" if sd is None else f"{mean:{form}} ± {sd:{form}}"
 
 
 def show_leaderboard(out: Console, judged: dict[str, Any]) -> None:
@@ -158,49 +188,114 @@ def show_ledger(out: Console, entries: pd.DataFrame, breaks: list[str]) -> None:
         out.print(f"[bold red]broken[/]   {escape(broken)}")
 
 
-def check_source(plant: Plant) -> dict[str, Any]:
-    """Read a plant's source without writing anything, and describe what is in it.
-
-    Raises
-    ------
-    DataError
-        If not one row could be kept.
-    """
-    kept, rejected, faults = [], [], 0
-    for batch in sources.build(plant.source).read(plant):
-        parsed = cleaning.parse(batch, plant)
-        kept.append(parsed.rows)
-        rejected.append(parsed.rejected)
-        faults += len(batch.faults)
-    if not kept:
-        raise DataError(f"{plant.name}: the source has no readings.")
-    aside = pd.concat(rejected, ignore_index=True)
-    rows = pd.concat(kept, ignore_index=True)
-    found = cleaning.profile(rows, plant, aside)
-    suspected = suspicions.suspect(rows, plant, aside, backward_share=found["backward_share"])
-    reasons = {str(reason): int(count) for reason, count in aside["reason"].value_counts().head(5).items()}
-    return {"plant": plant.name, **found, "faults": faults, "reasons": reasons, "suspicions": [*map(asdict, suspected)]}
-
-
 def show_check(out: Console, found: dict[str, Any], plant: str) -> None:
-    """Show what is in a source."""
-    span = f"{found['first']} to {found['last']}"
-    out.print(f"[bold]{found['plant']}[/]: {found['rows']:,} readings of {len(found['assets'])} assets, {span}")
+    """Show what is in a source, or why it cannot be read; ``plant`` is what the user called it."""
+    if "problem" in found:
+        out.print(f"[bold red]{escape(found['plant'])}[/]: {escape(found['problem'])}")
+        _show_suggestion(out, found["suggestion"])
+        return
+    _show_span(out, found)
+    _show_rejected(out, found)
+    _show_sensors(out, found)
+    _show_assets(out, found["by_asset"])
+    for said in found["caveats"]:
+        out.print(f"[yellow]{escape(said)}[/]")
+    for suspected in found["suspicions"]:
+        out.print(f"[yellow]suspected {suspected['kind'].replace('_', ' ')}[/]  {escape(suspected['said'])}")
+    if found.get("suggestion"):
+        _show_suggestion(out, found["suggestion"])
+    out.print(f"[dim]Nothing was written. Next: wheeltapper run {escape(plant)} (writes to {Settings().home})[/]")
+
+
+def _show_span(out: Console, found: dict[str, Any]) -> None:
+    """Show who speaks, from when to when, and how often."""
+    assets = found["assets"]
+    who = f"asset {assets[0]}" if len(assets) == 1 else f"{len(assets)} assets"
+    span = f"{found['first']} to {found['last']}" if found["rows"] else "at no time"
+    out.print(f"[bold]{escape(found['plant'])}[/]: {found['rows']:,} readings of {escape(who)}, {span}")
+    longest = found["gaps"][0] if found["gaps"] else None
+    lasting = f"; the longest {_lasting(longest['seconds'])}, until {longest['until']}" if longest else ""
+    whose = f" ({escape(longest['asset_id'])})" if longest and len(assets) > 1 else ""
     step = found["step_seconds"]
-    out.print(f"usual step {step:g} s, {found['gap_count']} gaps" if step else "there are not two readings in a row")
-    out.print(f"{found['faults']} known faults")
+    gaps = "no gaps" if not found["gap_count"] else f"{found['gap_count']:,} gap{'s' * (found['gap_count'] > 1)}"
+    out.print(f"usual step {_lasting(step)}, {gaps}{lasting}{whose}" if step else "there are not two readings in a row")
+    if found["steps_back"]:
+        out.print(f"steps back in time: {found['steps_back']:,}")
+    if found["faults"]:
+        out.print(f"{found['faults']:,} known faults")
+    else:
+        out.print("no known faults: what is found cannot be judged, only whether a test fault would be heard")
+
+
+def _lasting(seconds: float) -> str:
+    return in_words(pd.Timedelta(seconds=seconds))
+
+
+def _show_rejected(out: Console, found: dict[str, Any]) -> None:
     aside = sum(found["rejected"].values())
-    out.print(f"{aside:,} rows would go to quarantine")
-    for reason, count in found["reasons"].items():
-        out.print(f"  {count:,} × {escape(reason)}")
+    out.print(f"{aside:,} rows would go to quarantine" if aside else "no row would go to quarantine")
+    for promise, count in sorted(found["rejected"].items(), key=lambda one: -one[1]):
+        out.print(f"  {count:,} × {promise.replace('_', ' ')}, such as: {escape(found['reasons'][promise])}")
+    outside = sum(sensor["outside"] for sensor in found["sensors"].values())
+    if outside:
+        out.print(f"  and the rows of {outside:,} values outside their sensor's limits")
+    for said, count in found["notes"].items():
+        out.print(f"  {count:,} × {escape(said)}")
+
+
+def _show_sensors(out: Console, found: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("sensor")
-    for header in ("unit", "missing", "min", "mean", "max", "std", "outliers"):
+    for header in ("unit", "missing", "min", "mean", "max", "std", "outliers", "outside limits"):
         table.add_column(header, justify="right")
     for name, sensor in found["sensors"].items():
         figures = [_number(sensor[key], "{:.4g}") for key in ("min", "mean", "max", "std")]
-        table.add_row(name, sensor["unit"], f"{sensor['missing']:,}", *figures, f"{sensor['outliers']:,}")
+        counts = [f"{sensor[key]:,}" for key in ("outliers", "outside")]
+        table.add_row(name, sensor["unit"], f"{sensor['missing']:,}", *figures, *counts)
     out.print(table)
-    for suspected in found["suspicions"]:
-        out.print(f"[yellow]suspected {suspected['kind'].replace('_', ' ')}[/]  {escape(suspected['said'])}")
-    out.print(f"[dim]Nothing was written. Next: wheeltapper run {escape(plant)} (writes to {Settings().home})[/]")
+    if found["every"] > 1:
+        out.print(f"[dim]mean, std, outliers, suspicions: from one reading in {found['every']} of each asset[/]")
+
+
+def _show_assets(out: Console, by_asset: dict[str, dict[str, Any]], most: int = 12) -> None:
+    """Show the assets one by one, if there are several: those with the most gaps first."""
+    if len(by_asset) < 2:
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("asset")
+    for header in ("readings", "first", "last", "usual step", "gaps", "longest"):
+        table.add_column(header, justify="right")
+    ordered = sorted(by_asset, key=lambda name: (-by_asset[name]["gaps"], natural(name)))
+    for name in ordered[:most]:
+        one = by_asset[name]
+        step, longest = (_lasting(one[key]) if one[key] else "–" for key in ("step_seconds", "longest_gap_seconds"))
+        ends = [one[key][:19].replace("T", " ") for key in ("first", "last")]
+        table.add_row(escape(name), f"{one['rows']:,}", *ends, step, f"{one['gaps']:,}", longest)
+    out.print(table)
+    if len(ordered) > most:
+        out.print(f"[dim]and {len(ordered) - most} assets more, none with more gaps; --json lists all[/]")
+
+
+def _show_suggestion(out: Console, found: dict[str, Any]) -> None:
+    """Show options to copy into the plant's YAML, each with its reason."""
+    out.print(
+        f"\nBy the looks of [bold]{escape(found['origin'])}[/], these options would read it; put them into the plant:\n"
+    )
+    lines = [
+        (f"    {name}: {_in_yaml(value)}", found["because"].get(name, "")) for name, value in found["options"].items()
+    ]
+    width = min(60, max(len(line) for line, _ in lines))
+    out.print(f"source:\n  {found['source']}:", markup=False)
+    for line, why in lines:
+        out.print(f"{line:<{width}}  # {why}" if why else line, markup=False)
+    for note in found["notes"]:
+        out.print(f"  # {note}", markup=False)
+    out.print(f"\n{escape(found['trial'])}")
+
+
+def _in_yaml(value: Any) -> str:
+    """Write an option's value so that it can be copied."""
+    import yaml
+
+    flow = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000, sort_keys=False)
+    return str(flow).removesuffix("\n").removesuffix("\n...")

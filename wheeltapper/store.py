@@ -8,10 +8,10 @@ log are deleted (a `Ref` written down elsewhere shows that).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
@@ -31,7 +31,7 @@ from wheeltapper._store_select import Selection, select
 from wheeltapper.errors import StoreError
 from wheeltapper.tables import Table, microseconds
 
-__all__ = ["Damage", "KeyExistsError", "Ref", "Store", "verify_all"]
+__all__ = ["Damage", "KeyExistsError", "Ref", "Staged", "Store", "verify_all"]
 
 ATTEMPTS = 10
 """Tries of one write while others write too; with the lock held, the first one succeeds."""
@@ -67,12 +67,38 @@ class Ref:
 
 
 @dataclass(frozen=True)
+class Staged:
+    """Rows that are on the disk already and in no version yet; `Store.replace` makes them one, `Store.sweep` gone."""
+
+    columns: Columns
+    files: tuple[File, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return sum(file.rows for file in self.files)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields, ready for JSON: they travel between tasks and machines."""
+        return {"columns": [list(one) for one in self.columns], "files": [file.as_dict() for file in self.files]}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Self:
+        """Return what `as_dict` wrote."""
+        return cls(
+            tuple((name, kind) for name, kind in fields["columns"]), tuple(File(**one) for one in fields["files"])
+        )
+
+
+@dataclass(frozen=True)
 class _Change:
     """What a write comes to: new pieces (period, rows sorted by key) and the files that they replace."""
 
     columns: Columns
     add: list[tuple[str | None, pd.DataFrame]]
     remove: list[File]
+    staged: tuple[File, ...] = ()
+    """Pieces that were written before."""
 
 
 class Store:
@@ -93,7 +119,15 @@ class Store:
         self.folder = Path(root).absolute() / plant
         self._logs: dict[str, Log] = {}
 
-    def upsert(self, table: Table, frame: pd.DataFrame, *, txn: str, drop: pd.DataFrame | None = None) -> Ref:
+    def upsert(
+        self,
+        table: Table,
+        frame: pd.DataFrame,
+        *,
+        txn: str,
+        drop: pd.DataFrame | None = None,
+        made_from: dict[str, int] | None = None,
+    ) -> Ref:
         """Add rows with new keys, replace rows that differ in more than volatile columns, delete dropped keys.
 
         Parameters
@@ -101,6 +135,7 @@ class Store:
         frame : DataFrame of the table's columns, one row a key
         txn : name of this write, unique for its content; a write whose name is in the log is skipped
         drop : DataFrame with the key's columns: rows to delete, unless they are in ``frame``
+        made_from : table → the version that these rows complete the computation from; `made_from` gives it back
 
         Returns
         -------
@@ -114,7 +149,7 @@ class Store:
         StoreError
             If the table's further columns are others, a file is damaged, or other writers never pause.
         """
-        return self._upsert(table, frame, txn, drop, "upsert")
+        return self._upsert(table, frame, txn, drop, "upsert", made_from)
 
     def append(self, table: Table, frame: pd.DataFrame, *, txn: str) -> Ref:
         """Add rows whose keys must all be new; otherwise as `upsert`.
@@ -139,6 +174,77 @@ class Store:
             return _Change(columns, pieces, list(state.files.values()))
 
         return self._write(table, txn, "overwrite", plan)
+
+    def stage(self, table: Table, frame: pd.DataFrame) -> Staged:
+        """Write rows to the disk without making them part of the table yet; for tables too large for one frame.
+
+        Any process that sees the same folder may do so at any time; `replace` makes the pieces a version, all at once.
+        """
+        rows, columns = self._checked(table, frame)
+        state = self._log(table).state()
+        pieces = content.cut(table, rows, self._kind(table, state)) if len(rows) else []
+        return Staged(columns, tuple(self._write_piece(table, state, columns, *piece) for piece in pieces))
+
+    def replace(
+        self, table: Table, parts: Sequence[Staged], *, txn: str, made_from: dict[str, int] | None = None
+    ) -> Ref:
+        """Put staged rows in place of the whole table, in one commit; its further columns may change.
+
+        No key may be in two parts: that is the caller's part of the bargain, who cut them by asset or time.
+
+        Raises
+        ------
+        StoreError
+            If parts have different columns, or a file that they name is not there as it was written.
+        """
+        columns = _columns_in_common(table, parts)
+        fresh = tuple(file for part in parts for file in part.files)
+        for file in fresh:
+            files.require(self.folder / table.name, file)
+
+        def plan(state: State) -> _Change | None:
+            live = list(state.files.values())
+            was = content.digest_of_files(table, state.columns, live)
+            is_ = content.digest_of_files(table, columns, fresh)
+            if was == is_ and sorted(state.columns or _columns_of_none(table)) == sorted(columns):
+                return None
+            kept = {file.path for file in fresh}
+            return _Change(columns, [], [file for file in live if file.path not in kept], fresh)
+
+        ref = self._write(table, txn, "overwrite", plan, made_from)
+        self._forget(table, fresh)
+        return ref
+
+    def _forget(self, table: Table, staged: tuple[File, ...]) -> None:
+        """Delete staged files that no version needs, because the table held the same rows already."""
+        log = self._log(table)
+        known = {file.path for entry in log.scan()[0] for file in entry.add}
+        for file in staged:
+            if file.path not in known:
+                (self.folder / table.name / file.path).unlink(missing_ok=True)
+
+    def made_from(self, table: Table) -> dict[str, int]:
+        """Return table → the version of it that this one was last said to be computed from."""
+        return self._log(table).state().made_from
+
+    def changed(self, table: Table, since: int) -> tuple[datetime, datetime] | None:
+        """Return first and last time of all rows in files that came or went after a version; None where none did."""
+        log = self._log(table)
+        before, now = log.state(since).files, log.state().files
+        touched = [file for path, file in (before | now).items() if (path in before) != (path in now)]
+        times = [time for file in touched for time in (file.first, file.last) if time is not None]
+        if not times:
+            return None
+        return _instant(min(times)), _instant(max(times))
+
+    def sizes(self, table: Table, version: int | None = None) -> list[tuple[datetime, datetime, int]]:
+        """List first time, last time and rows of each period of a table, in order of time. Reads the log only."""
+        found: dict[str, tuple[int, int, int]] = {}
+        for file in self._log(table).state(version).files.values():
+            if file.first is not None and file.last is not None:
+                first, last, rows = found.get(str(file.period), (file.first, file.last, 0))
+                found[str(file.period)] = (min(first, file.first), max(last, file.last), rows + file.rows)
+        return [(_instant(first), _instant(last), rows) for first, last, rows in sorted(found.values())]
 
     def read(
         self,
@@ -206,7 +312,15 @@ class Store:
                     gone.append(path)
         return gone
 
-    def _upsert(self, table: Table, frame: pd.DataFrame, txn: str, drop: pd.DataFrame | None, operation: str) -> Ref:
+    def _upsert(
+        self,
+        table: Table,
+        frame: pd.DataFrame,
+        txn: str,
+        drop: pd.DataFrame | None,
+        operation: str,
+        made_from: dict[str, int] | None = None,
+    ) -> Ref:
         rows, columns = self._checked(table, frame)
         gone = content.keys_to_drop(table, drop)
 
@@ -218,7 +332,7 @@ class Store:
             settled = state.columns or columns
             return self._merge(table, state, settled, rows, gone, is_append=operation == "append")
 
-        return self._write(table, txn, operation, plan)
+        return self._write(table, txn, operation, plan, made_from)
 
     def _merge(
         self,
@@ -258,7 +372,14 @@ class Store:
                 change.add.append((period, merged.rows))
         return change if change.add or change.remove else None
 
-    def _write(self, table: Table, txn: str, operation: str, plan: Callable[[State], _Change | None]) -> Ref:
+    def _write(
+        self,
+        table: Table,
+        txn: str,
+        operation: str,
+        plan: Callable[[State], _Change | None],
+        made_from: dict[str, int] | None = None,
+    ) -> Ref:
         """Bring a plan for the newest version into the log, once."""
         log = self._log(table)
         with self._lock(table.name):
@@ -272,7 +393,8 @@ class Store:
                     return self._ref(table, state)
                 kind = self._kind(table, state)
                 added = tuple(self._write_piece(table, state, change.columns, *piece) for piece in change.add)
-                wanted = Commit(operation, txn, kind, change.columns, added, tuple(change.remove))
+                adds = (*change.staged, *added)
+                wanted = Commit(operation, txn, kind, change.columns, adds, tuple(change.remove), made_from or {})
                 try:
                     return self._ref(table, commit(log, state, wanted))
                 except ConflictError:
@@ -379,6 +501,22 @@ def _is_later(table: Table, new: pd.DataFrame, live: list[File]) -> bool:
     if not content.is_cut(table):
         return False
     return int(microseconds(new[str(table.time)]).min()) > max(int(file.last or 0) for file in live)
+
+
+def _columns_in_common(table: Table, parts: Sequence[Staged]) -> Columns:
+    filled = [part.columns for part in parts if part.files]
+    found = filled[0] if filled else _columns_of_none(table)
+    for columns in filled:
+        if columns != found:
+            raise StoreError(
+                f"parts of table {table.name} have different columns: {[name for name, _ in found]} and "
+                f"{[name for name, _ in columns]}. They must come from the same plan."
+            )
+    return found
+
+
+def _instant(micros: int) -> datetime:
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros)
 
 
 def _columns_of_none(table: Table) -> Columns:

@@ -180,6 +180,22 @@ FAULTS = Table(
     ),
 )
 
+FLAGS = Table(
+    name="flags",
+    key=("asset_id", "sensor", "kind", "start"),
+    columns=(
+        Column("asset_id", "text", "the machine"),
+        Column("sensor", "text", "the sensor"),
+        Column(
+            "kind", "text", "iqr or hampel for unusual values; flat, dropout, clipped, jump_in_scale, counter_reset"
+        ),
+        Column("start", "time", "timestamp of the first reading that is meant"),
+        Column("end", "time", "timestamp of the last"),
+        Column("count", "count", "readings that are meant"),
+        Column("detail", "text", "the same in words"),
+    ),
+)
+
 SCORES = Table(
     name="scores",
     key=("asset_id", "window_end", "bundle"),
@@ -239,7 +255,7 @@ LEDGER = Table(
     ),
 )
 
-TABLES = {t.name: t for t in (READINGS, QUARANTINE, FEATURES, FAULTS, SCORES, ALARMS, LEDGER)}
+TABLES = {t.name: t for t in (READINGS, QUARANTINE, FEATURES, FAULTS, FLAGS, SCORES, ALARMS, LEDGER)}
 
 
 def microseconds(times: pd.Series | pd.DatetimeIndex) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -105,7 +106,8 @@ class Workspace:
     @property
     def accepts_by(self) -> str:
         """Hash of all settings that decide which readings are kept."""
-        content = self.plant.model_dump(mode="json", include={"asset_type", "source"})
+        wanted: dict[str, Any] = {"asset_type": True, "source": True, "cleaning": {"units", "regimes"}}
+        content = self.plant.model_dump(mode="json", include=wanted)
         return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
 
 

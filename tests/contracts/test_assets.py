@@ -11,7 +11,7 @@ from wheeltapper import _folder
 from wheeltapper.assets import Physics
 from wheeltapper.config import IDLE_REGIMES, AssetType, FaultKind
 from wheeltapper.errors import SourceError
-from wheeltapper.simulation import sensor_faults
+from wheeltapper.simulation import lookalikes, sensor_faults
 from wheeltapper.simulation.fleet import Span, Wishes, simulate
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
@@ -21,6 +21,7 @@ SIMULATED = [name for name, module in MODULES.items() if hasattr(module, "PHYSIC
 PLANNED = [name for name in SIMULATED if MODULES[name].PHYSICS.label is None]
 LABELLED = [name for name in SIMULATED if name not in PLANNED]
 FAULTS = [(name, kind) for name in PLANNED for kind in MODULES[name].ASSET_TYPE.faults]
+EVERY_SENSOR = [(name, sensor) for name in PLANNED for sensor in MODULES[name].ASSET_TYPE.sensors]
 SENSOR_FAULTS = [
     (name, f"{kind}:{sensor}")
     for name in PLANNED
@@ -181,6 +182,40 @@ def test_a_broken_sensor_shows_in_itself_alone(name: str, kind: str) -> None:
         others = [sensor for sensor in asset_type.sensors if sensor != own]
         pd.testing.assert_frame_equal(faulty.loc[whole, others], twin.loc[whole, others])
     assert all(seen)
+
+
+@pytest.mark.parametrize(("name", "sensor"), EVERY_SENSOR)
+def test_a_late_clock_shows_in_every_sensor(name: str, sensor: str) -> None:
+    """Once it is late, values are off by clearly more than from one reading to the next: the lag fits the sensor."""
+    asset_type = MODULES[name].ASSET_TYPE
+    faulty, twin, faults = _with_twin(asset_type, f"clock_skew:{sensor}", rates=False)
+    off = (faulty[sensor] - twin[sensor]) ** 2
+    late = [faulty["timestamp"].between(one.start + (one.end - one.start) / 2, one.end) for one in faults.itertuples()]
+    runs = ~twin["regime"].isin(IDLE_REGIMES)
+    # Of a normal step the median square is 0.455 of the mean; starts and stops are no normal steps.
+    step = float(np.sqrt(np.median(np.diff(twin.loc[runs, sensor]) ** 2) / 0.455))
+    assert np.median([np.sqrt(off[rows].mean()) for rows in late]) > 1.25 * step
+
+
+def test_all_faults_of_sensors_are_there() -> None:
+    """What goes wrong with sensors in plants; each has a sentence and a first check, and some sensor can suffer it."""
+    known = {"stuck", "drift", "dropout", "spike", "noise", "clipped", "unit_change", "clock_skew", "reset"}
+    assert known <= set(sensor_faults.KINDS)
+    sensors = [one for name in PLANNED for one in MODULES[name].ASSET_TYPE.sensors.values()]
+    for kind, about in sensor_faults.KINDS.items():
+        assert about.part == "sensor"
+        assert about.description.endswith(".")
+        assert about.first_check.endswith(".")
+        assert any(kind in sensor_faults.kinds_for(one) for one in sensors), kind
+
+
+@pytest.mark.parametrize("name", PLANNED)
+def test_lookalikes_of_every_kind(name: str) -> None:
+    """A type has load changes, restarts and maintenance; hot days where it says what its surroundings are."""
+    physics = MODULES[name].PHYSICS
+    wanted = {"load_change", "restart", "maintenance"} | ({"hot_day"} if physics.ambient else set())
+    assert set(lookalikes.kinds(physics)) == wanted
+    assert physics.ambient is None or physics.ambient in physics.signals
 
 
 @pytest.mark.parametrize("name", PLANNED)

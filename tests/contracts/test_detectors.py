@@ -14,9 +14,19 @@ from wheeltapper.detectors import Detector, baselines, build
 from wheeltapper.errors import ConfigError, DataError, NotFittedError
 
 DETECTORS = _folder.names("detectors")
-FAST = {"autoencoder": {"epochs": 15, "batch_size": 64}}  # options that keep training short
-ALWAYS = {name for name in DETECTORS if name.startswith("always_")}
-SCORING = [name for name in DETECTORS if name not in ALWAYS]
+FAST = {  # options that keep training short, or make a detector look at the columns below
+    "autoencoder": {"epochs": 15, "batch_size": 64},
+    "rate_of_change": {"suffix": ""},
+}
+SLOW = {"autoencoder"}  # takes seconds to fit
+GUESSING = {name for name in DETECTORS if name.startswith("always_")} | {"random_score"}
+SCORING = [name for name in DETECTORS if name not in GUESSING]
+PARTLY_DEAF = {"one_sensor", "last_value"}  # baselines that look at one sensor only, or at nothing but change
+HEARING = [name for name in SCORING if name not in PARTLY_DEAF]
+OTHER = {  # another value of options that are neither numbers nor limits
+    "suffix": "__change",
+    "rules": [{"sensor": "flow", "above": 1.0}],
+}
 
 
 def normal_rows(n_rows: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -25,6 +35,10 @@ def normal_rows(n_rows: int = 200, seed: int = 0) -> pd.DataFrame:
     load = random.uniform(-1.5, 1.5, n_rows)
     names = ["flow", "pressure", "current", "flow__mean", "pressure__mean", "current__mean"]
     return pd.DataFrame({name: load + random.normal(0, 0.3, n_rows) for name in names})
+
+
+def fresh(name: str, **options) -> Detector:
+    return build(name, FAST.get(name, {}) | options)
 
 
 def fitted(name: str, rows: pd.DataFrame, seed: int = 7) -> Detector:
@@ -61,13 +75,34 @@ def test_the_folder_holds_the_detectors_that_are_promised():
     assert {"k_sigma", "always_normal", "always_anomalous"} <= set(baselines())
 
 
+def another(option: str, value: object) -> object:
+    """A value that an option may also have."""
+    if option in OTHER:
+        return OTHER[option]
+    return {"a": 1.0} if isinstance(value, dict) else value + 1 if isinstance(value, int) else value / 2
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_presets_are_options_that_the_detector_takes(name):
+    """Every preset can be built, an option beside it overrides it, and a misspelt one gets its near miss."""
+    presets = type(build(name)).presets
+    for preset, options in presets.items():
+        built = build(name, {"preset": preset}).options
+        assert built.items() >= options.items()
+        for option, value in options.items():
+            changed = another(option, value)
+            assert build(name, {"preset": preset, option: changed}).options == {**built, option: changed}
+    with pytest.raises(ConfigError, match=f"{name} has no preset 'reference'"):
+        build(name, {"preset": "reference"})
+
+
 @pytest.mark.parametrize("name", DETECTORS)
 def test_options_are_stored_as_given_and_all_have_defaults(name):
     """What the constructor was told is what it says, and building anew with it gives the same options."""
     options = build(name).options
     assert build(name, options).options == options
     for option, value in options.items():
-        changed = {"a": 1.0} if isinstance(value, dict) else value + 1 if isinstance(value, int) else value / 2
+        changed = another(option, value)
         assert build(name, {option: changed}).options == {**options, option: changed}
 
 
@@ -109,7 +144,7 @@ def test_a_planted_outlier_scores_above_every_normal_row(name, size, once):
     assert detector.score(outlier)[0] > detector.score(normal_rows()).max()
 
 
-@pytest.mark.parametrize("name", SCORING)
+@pytest.mark.parametrize("name", HEARING)
 @pytest.mark.parametrize("size", [10.0, -10.0])
 def test_one_broken_sensor_is_heard(name, size, once):
     """A sensor ten deviations away, and its mean with it, scores above nineteen in twenty normal rows."""
@@ -119,12 +154,12 @@ def test_one_broken_sensor_is_heard(name, size, once):
     assert detector.score(broken)[0] > np.quantile(detector.score(normal_rows()), 0.95)
 
 
-@pytest.mark.parametrize("name", SCORING)
+@pytest.mark.parametrize("name", HEARING)
 def test_higher_is_more_anomalous(name, once):
     """Rows far away score higher on average than fresh normal rows, in every detector."""
     detector = once[name]
-    fresh = normal_rows(seed=1)
-    assert np.median(detector.score(fresh + 6)) > np.quantile(detector.score(fresh), 0.95)
+    other = normal_rows(seed=1)
+    assert np.median(detector.score(other + 6)) > np.quantile(detector.score(other), 0.95)
 
 
 EXTREMES = {
@@ -145,13 +180,13 @@ HARSHEST = {"one wild row", "one column", "ten rows"}  # for detectors that take
 
 @pytest.mark.parametrize(
     ("name", "extreme"),
-    [(name, extreme) for name in DETECTORS for extreme in EXTREMES if name not in FAST or extreme in HARSHEST],
+    [(name, extreme) for name in DETECTORS for extreme in EXTREMES if name not in SLOW or extreme in HARSHEST],
 )
 def test_scores_stay_finite_on_extreme_rows(name, extreme):
     """Whatever it was trained on, a detector answers with a number, also about a value of 1e300."""
     rows = EXTREMES[extreme](normal_rows(60))
-    options = {"epochs": 1} if name == "autoencoder" else None
-    detector = build(name, options).fit(rows)
+    options = {"epochs": 1} if name == "autoencoder" else {}
+    detector = fresh(name, **options).fit(rows)
     wild = pd.concat([rows, rows * 1e6, rows * 0 + 1e300, rows * 0 - 1e300])
     assert np.isfinite(detector.score(wild)).all()
     parts = detector.contributions(wild)
@@ -164,7 +199,7 @@ def test_a_value_that_is_no_number_is_refused_by_the_name_of_its_feature(name, b
     """A gap in the data is not scored as if it were a value."""
     rows = normal_rows()
     rows.loc[4, "current"] = bad
-    for act in (once[name].score, build(name).fit):
+    for act in (once[name].score, fresh(name).fit):
         with pytest.raises(DataError, match=r"feature 'current' holds .* in row 4"):
             act(rows)
 
@@ -224,9 +259,9 @@ def test_scoring_does_not_change_the_rows(name, once):
 def test_the_state_survives_a_file_without_pickle(name, once):
     """Arrays written, read and given to a fresh detector give the very same scores and contributions."""
     rows = normal_rows(50, seed=3) * 3
-    fresh = build(name, once[name].options).restore(through_npz(once[name].state))
-    np.testing.assert_array_equal(fresh.score(rows), once[name].score(rows))
-    before, after = once[name].contributions(rows), fresh.contributions(rows)
+    restored = build(name, once[name].options).restore(through_npz(once[name].state))
+    np.testing.assert_array_equal(restored.score(rows), once[name].score(rows))
+    before, after = once[name].contributions(rows), restored.contributions(rows)
     if before is not None:
         pd.testing.assert_frame_equal(after, before)
 
@@ -263,14 +298,14 @@ def test_contributions_look_like_the_rows_and_add_up_to_the_score(name, once):
     rows.index = pd.RangeIndex(100, 125)
     contributions = once[name].contributions(rows)
     if contributions is None:
-        assert name in ALWAYS
+        assert name in GUESSING
         return
     assert list(contributions.columns) == list(rows.columns)
     assert list(contributions.index) == list(rows.index)
     np.testing.assert_allclose(contributions.sum(axis=1), once[name].score(rows), rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", SCORING)
+@pytest.mark.parametrize("name", HEARING)
 def test_the_broken_sensor_contributes_most(name, once):
     """With current alone ten deviations away, current stands first."""
     row = normal_rows().iloc[[3]].copy()
@@ -306,10 +341,10 @@ def test_rows_that_nothing_can_be_learnt_from_are_refused(name):
     """Too few rows, no column, text, or two columns of one name: the message says what came."""
     rows = normal_rows(30)
     with pytest.raises(DataError, match="got 9 rows"):
-        build(name).fit(rows.iloc[:9])
+        fresh(name).fit(rows.iloc[:9])
     with pytest.raises(DataError, match="of 0 features"):
-        build(name).fit(rows[[]])
+        fresh(name).fit(rows[[]])
     with pytest.raises(DataError, match="feature 'flow' holds str"):
-        build(name).fit(rows.assign(flow="1.0"))
+        fresh(name).fit(rows.assign(flow="1.0"))
     with pytest.raises(DataError, match=r"\['flow'\] came more than once"):
-        build(name).fit(pd.concat([rows, rows[["flow"]]], axis=1))
+        fresh(name).fit(pd.concat([rows, rows[["flow"]]], axis=1))

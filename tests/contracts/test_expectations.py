@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from expectations._run import Findings, Promise
+from expectations.scores import Terms
 from wheeltapper import config
 
 FOLDER = Path(__file__).parents[2] / "expectations"
@@ -20,7 +21,7 @@ PLANT = config.parse(
     folder=Path(),
     where="tiny.yaml",
 )
-SUBJECTS = {"plant": PLANT, "columns": ("pressure", "pressure__mean")}
+SUBJECTS = {"plant": PLANT, "terms": Terms("tiny", PLANT.asset_type.regimes)}
 """What a suite is written for, by the name of its parameter."""
 
 
@@ -37,8 +38,8 @@ def subject(suite):
 
 
 def test_there_are_suites():
-    """The listing finds the two tables that are promised something."""
-    assert {"readings", "features"} <= set(SUITES)
+    """The listing finds the tables that are promised something: every boundary that readings cross on their way."""
+    assert {"readings", "features", "scores"} <= set(SUITES)
 
 
 def test_check_takes_a_table_and_a_folder_for_its_pages(suite):
@@ -73,6 +74,17 @@ def test_no_columns_at_all_is_a_critical_finding_and_no_exception(suite):
     assert any("at least one" in failure for failure in findings.failures)
     assert any("asset_id" in failure for failure in findings.failures)
     assert list(findings.rejected.columns) == ["row", "expectation", "reason"]
+
+
+def test_pages_say_what_a_broken_promise_does(suite, tmp_path):
+    """A person reads on the start page what each promise is good for, not only that it was kept."""
+    findings = suite.check(pd.DataFrame({"asset_id": ["a"]}), subject(suite), tmp_path / "docs")
+    start = findings.docs.read_text(encoding="utf-8")
+    for severity in ("Critical", "Warning", "Info"):
+        assert f"<strong>{severity}</strong>" in start
+    assert "stops the batch</td>" in start
+    for page in (tmp_path / "docs").rglob("*.html"):
+        assert "newsletter" not in page.read_text(encoding="utf-8")
 
 
 def test_checking_is_silent(suite, capfd, recwarn):

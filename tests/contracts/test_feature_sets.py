@@ -25,6 +25,7 @@ PUMP = AssetType.model_validate(
         },
         "ratios": [("pressure", "flow")],
         "products": [("flow", "pressure")],
+        "twin": {"pressure": "0.0003 * flow ** 2"},
     }
 )
 

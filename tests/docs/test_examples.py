@@ -19,7 +19,7 @@ from tests.docs.reading import DOCUMENTS, ROOT, blocks, prose
 from wheeltapper import config, detectors
 from wheeltapper.errors import ConfigError
 from wheeltapper.features.plan import FeaturePlan
-from wheeltapper.printing import check_source
+from wheeltapper.features.survey import survey
 
 README = ROOT / "README.md"
 EXTENDING = ROOT / "docs" / "extending.md"
@@ -49,7 +49,7 @@ def test_the_readme_s_plant_loads(compressors: Path) -> None:
 
 def test_the_readme_s_plant_reads_the_readme_s_rows(compressors: Path) -> None:
     """`wheeltapper check`: two assets, all six rows kept, and Berlin's 06:00 in March is 05:00 UTC."""
-    found = check_source(config.load(str(compressors)))
+    found = survey(config.load(str(compressors)))
     assert sorted(found["assets"]) == ["compressor_1", "compressor_2"]
     assert found["rows"] == 6
     assert not found["reasons"]

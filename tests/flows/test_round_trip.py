@@ -199,14 +199,14 @@ def test_only_what_is_new_is_asked_for(
 def test_a_dry_run_finds_the_same_and_writes_nothing(
     readings: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``wheeltapper check`` says the same of a database as of the CSV file, and suspects nothing of simulated pumps."""
-    from wheeltapper.printing import check_source
+    """``wheeltapper check`` says the same of a database as of the CSV file; it suspects only the pump's step."""
+    from wheeltapper.features.survey import survey
 
     found = []
     for way in (_csv, _postgres, _postgres_long):
         path = _write_plant(way(readings, tmp_path), tmp_path, monkeypatch)
-        found.append(check_source(config.load(str(path))))
+        found.append(survey(config.load(str(path))))
     assert found[0]["rows"] == 288
-    assert found[0]["suspicions"] == []
+    assert [one["kind"] for one in found[0]["suspicions"]] == ["step"]
     assert found[0] == found[1] == found[2]
     assert not (tmp_path / "home").exists()

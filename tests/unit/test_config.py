@@ -165,6 +165,21 @@ MISTAKES = {
     "too small": (MILL + "alarm_budget: 0", "alarm_budget: must be greater than 0, got 0"),
     "endless budget": (MILL + "alarm_budget: .inf", "alarm_budget: must be a finite number, got inf"),
     "repairs that do not pay": (MILL + "costs: {found_fault: 20000}", "found_fault must cost less than missed_fault"),
+    "a price for no fault": (
+        MILL.replace("  sensors:", "  faults: {leak: {description: water}, wear: {description: play}}\n  sensors:")
+        + "costs: {by_kind: {laek: {missed_fault: 9000}}}",
+        "costs.by_kind: mill has no fault kind 'laek' (it has: leak, wear). Did you mean 'leak'?",
+    ),
+    "a fault not worth finding": (
+        MILL.replace("  sensors:", "  faults: {leak: {description: water}}\n  sensors:")
+        + "costs: {by_kind: {leak: {missed_fault: 1500}}}",
+        "costs: by_kind: leak: found_fault (2000) must cost less than missed_fault (1500)",
+    ),
+    "a price misspelt": (
+        MILL.replace("  sensors:", "  faults: {leak: {description: water}}\n  sensors:")
+        + "costs: {by_kind: {leak: {missed_fault: 9000, downtime: 3}}}",
+        "costs.by_kind.leak.downtime: unknown key 'downtime'. Did you mean 'downtime_hours'?",
+    ),
     "detector's value": (
         MILL.replace("n_neighbors: 20", "n_neighbors: twenty"),
         "must be a whole number of at least",

@@ -534,3 +534,56 @@ def test_other_programs_can_read(plant: Store) -> None:
     rows = deltalake.DeltaTable(plant.folder / "levels").to_pandas().sort_values("asset_id")
     assert rows["level"].tolist() == [5, 2]
     assert rows["period"].tolist() == ["2026-01-05", "2026-01-06"]
+
+
+# Rows that are staged before they count
+
+
+def test_staged_rows_count_only_once_they_replace(plant: Store) -> None:
+    """Two parts lie on the disk and the table is as it was; then both are the table, in one version."""
+    plant.upsert(LEVELS, levels(("old", MONDAY, 9)), txn="1")
+    parts = [plant.stage(LEVELS, levels(("a", MONDAY, 1))), plant.stage(LEVELS, levels(("b", MONDAY, 2)))]
+    assert facts(plant.read(LEVELS)) == [("old", MONDAY, 9)]
+    parts = [store.Staged.from_dict(json.loads(json.dumps(part.as_dict()))) for part in parts]
+    ref = plant.replace(LEVELS, parts, txn="2", made_from={"notes": 7})
+    assert ref.version == 1
+    assert facts(plant.read(LEVELS)) == [("a", MONDAY, 1), ("b", MONDAY, 2)]
+    assert plant.made_from(LEVELS) == {"notes": 7}
+    assert plant.verify() == []
+
+
+def test_staged_rows_that_are_there_already_leave_nothing(plant: Store) -> None:
+    """The same rows, cut otherwise, are no new version, and their files are gone."""
+    before = plant.upsert(LEVELS, levels(("a", MONDAY, 1), ("b", MONDAY, 2)), txn="1")
+    parts = [plant.stage(LEVELS, levels(("a", MONDAY, 1))), plant.stage(LEVELS, levels(("b", MONDAY, 2)))]
+    assert plant.replace(LEVELS, parts, txn="2") == before
+    assert plant.strays() == []
+
+
+def test_a_staged_file_that_is_gone_is_missed(plant: Store) -> None:
+    """Somebody swept between staging and replacing: the message says what to do, and the table is as it was."""
+    plant.upsert(LEVELS, levels(("old", MONDAY, 9)), txn="1")
+    part = plant.stage(LEVELS, levels(("a", MONDAY, 1)))
+    plant.sweep()
+    with pytest.raises(StoreError, match=r"is missing; \d+ bytes were written. Run the same step again"):
+        plant.replace(LEVELS, [part], txn="2")
+    assert facts(plant.read(LEVELS)) == [("old", MONDAY, 9)]
+
+
+def test_parts_of_two_plans_do_not_mix(plant: Store) -> None:
+    """One part has a column that the other lacks."""
+    one = plant.stage(LEVELS, levels(("a", MONDAY, 1)))
+    other = plant.stage(LEVELS, levels(("b", MONDAY, 1)).assign(power=2.0))
+    with pytest.raises(StoreError, match="different columns"):
+        plant.replace(LEVELS, [one, other], txn="1")
+
+
+def test_what_changed_since_a_version_is_told_by_time(plant: Store) -> None:
+    """Tuesday's rows came after version 0: from Tuesday to Tuesday. Since the newest version nothing changed."""
+    plant.upsert(LEVELS, levels(("a", MONDAY, 1)), txn="1")
+    plant.upsert(LEVELS, levels(("a", TUESDAY, 1), ("b", TUESDAY, 2)), txn="2")
+    tuesday = datetime.fromisoformat(TUESDAY)
+    assert plant.changed(LEVELS, 0) == (tuesday, tuesday)
+    assert plant.changed(LEVELS, 1) is None
+    assert plant.changed(LEVELS, -1) == (datetime.fromisoformat(MONDAY), tuesday)
+    assert [rows for _, _, rows in plant.sizes(LEVELS)] == [1, 2]

@@ -44,6 +44,19 @@ ASSET_TYPE = AssetType(
     # Heat without vibration, or pressure without flow, tells faults apart that single sensors do not.
     ratios=(("temperature", "vibration"), ("pressure", "flow_rate")),
     products=(("current", "duty_cycle"),),
+    # The laws of `respond` below, solved for what can be measured; a test holds the two together. Speed and volts come
+    # from the head and the flow, not from the drive's own word: that is the noisiest sensor of them all.
+    twin={
+        "share": "flow_rate / 150",  # of the flow at the duty point
+        "head": "(pressure - 0.136) / (998 * 9.81 / 1e5)",  # m
+        "pressure": "0.136 + 998 * 9.81 / 1e5 * (43 + 22 * share ** 2)",  # what the pipe needs for this flow
+        "speed": "sqrt(max(head + 20 * share ** 2, 0.1) / 85)",  # affinity laws: head = 85 n² - 20 Q²
+        "duty_cycle": "75 * speed ** 1.5",
+        "load": "share / speed",
+        "efficiency": "0.75 * 0.93 * max(load * (2 - load), 0.1)",
+        "active": "998 * 9.81 * head * flow_rate / 3600 / efficiency / (sqrt(3) * 3 * 100 * speed ** 1.5)",  # A
+        "current": "sqrt(active ** 2 + 42.5 ** 2 * speed)",
+    },
     faults={
         "cavitation": FaultKind(
             description="Vapour bubbles form at the inlet and collapse in the impeller.",

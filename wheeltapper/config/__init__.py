@@ -4,11 +4,14 @@ Everything is frozen and refuses keys that it does not know; a wrong key gets it
 """
 
 from wheeltapper._mistakes import describe as describe
+from wheeltapper.config.categories import category_sensor as category_sensor
 from wheeltapper.config.cleaning import Cleaning as Cleaning
+from wheeltapper.config.cleaning import Conditioning as Conditioning
 from wheeltapper.config.cleaning import RegimeRule as RegimeRule
 from wheeltapper.config.cleaning import Smooth as Smooth
 from wheeltapper.config.loading import check_plug_ins as check_plug_ins
 from wheeltapper.config.loading import load as load
+from wheeltapper.config.loading import load_unchecked as load_unchecked
 from wheeltapper.config.loading import parse as parse
 from wheeltapper.config.loading import plant_files as plant_files
 from wheeltapper.config.machines import IDLE_REGIMES as IDLE_REGIMES
@@ -24,6 +27,7 @@ from wheeltapper.config.parts import PartsByFirstRows as PartsByFirstRows
 from wheeltapper.config.parts import PartsByFraction as PartsByFraction
 from wheeltapper.config.plant import Alarms as Alarms
 from wheeltapper.config.plant import Costs as Costs
+from wheeltapper.config.plant import KindCosts as KindCosts
 from wheeltapper.config.plant import Plant as Plant
 from wheeltapper.config.plant import Windows as Windows
 from wheeltapper.config.plug_ins import PlugIn as PlugIn

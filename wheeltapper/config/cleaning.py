@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from math import inf
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from wheeltapper.config.values import Duration, Model
 
 
 class RegimeRule(Model):
-    """Tells a regime from a sensor where the source names none: ``{regime: off, sensor: current, below: 5}``."""
+    """Tells a regime from a sensor where the source names none: ``{regime: off, sensor: current, below: 5}``.
+
+    With both bounds the machine is in this regime while the sensor shows something between them.
+    """
 
     regime: str = Field(description="one of the asset type's regimes")
     sensor: str = Field(description="the sensor that tells")
@@ -20,6 +24,32 @@ class RegimeRule(Model):
     above: float | None = Field(
         None, description="the machine is in this regime while the sensor shows more, in its unit"
     )
+
+    @field_validator("regime", mode="before")
+    @classmethod
+    def _takes_off_for_a_word(cls, regime: Any) -> Any:
+        """Undo YAML's reading of off as false."""
+        return "off" if regime is False else regime
+
+    @model_validator(mode="after")
+    def _has_a_bound(self) -> Self:
+        if self.below is None and self.above is None:
+            raise ValueError("a rule needs below, above, or both: the values between them")
+        low, high = self.span
+        if not low < high:
+            raise ValueError(f"above must be less than below, got above {low:g} and below {high:g}: nothing is between")
+        return self
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The values for which the rule speaks, without the bounds themselves."""
+        return (-inf if self.above is None else self.above, inf if self.below is None else self.below)
+
+    def said(self) -> str:
+        """Say the rule as a person would: ``current below 5 means off``."""
+        bounds = [f"above {self.above:g}"] if self.above is not None else []
+        bounds += [f"below {self.below:g}"] if self.below is not None else []
+        return f"{self.sensor} {' and '.join(bounds)} means {self.regime}"
 
 
 class Smooth(Model):
@@ -31,7 +61,22 @@ class Smooth(Model):
     rows: int = Field(5, ge=2, description="readings that are smoothed over, the latest included")
 
 
-class Cleaning(Model):
+class Conditioning(Model):
+    """What the feature plan does to one asset's readings before it cuts windows: on to a grid, stand in, smooth.
+
+    In this order, each asset on its own, never across a gap, never with a later reading. The table of readings is not
+    altered.
+    """
+
+    fill: dict[str, Duration] = Field(
+        default_factory=dict,
+        description="sensor → how long its last value stands in for a missing one; else it is missing",
+    )
+    resample: Duration | None = Field(None, description="put irregular readings on a grid of this step, by their means")
+    smooth: dict[str, Smooth] = Field(default_factory=dict, description="sensor → smoother")
+
+
+class Cleaning(Conditioning):
     """What is done to readings on their way into tables and windows; by default nothing.
 
     Units and regimes are settled when a row is read: the table of readings is in the asset type's units. Gaps,
@@ -43,12 +88,6 @@ class Cleaning(Model):
     regimes: tuple[RegimeRule, ...] = Field(
         (), description="rules for rows whose source names no regime; the first that fits wins, else normal"
     )
-    fill: dict[str, Duration] = Field(
-        default_factory=dict,
-        description="sensor → how long its last value stands in for a missing one; else it is missing",
-    )
-    resample: Duration | None = Field(None, description="put irregular readings on a grid of this step, by their means")
-    smooth: dict[str, Smooth] = Field(default_factory=dict, description="sensor → smoother")
     flags: tuple[Literal["iqr", "hampel"], ...] = Field(
         ("hampel",), description="which unusual values are flagged; a flagged value stays where it is"
     )

@@ -47,18 +47,38 @@ def load(plant: str) -> Plant:
         If there is no such plant, or its YAML says something that is not understood. The message names the
         key, what was expected and the near miss.
     """
+    path = _path(plant)
+    found = _read(path)
+    check_plug_ins(found, where=str(path))
+    return found
+
+
+def load_unchecked(plant: str) -> Plant:
+    """Read one plant like `load`, but do not look at its plug-ins: their options may be what a person asks help for.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such plant, or its YAML says something that is not understood.
+    """
+    return _read(_path(plant))
+
+
+def _path(plant: str) -> Path:
     path = Path(plant)
     if path.suffix not in (".yaml", ".yml"):
         path = _named(plant)
     if not path.is_file():
         raise ConfigError(f"no such file: {path}. Give the name of a plant in conf/ or the path of its YAML file.")
+    return path
+
+
+def _read(path: Path) -> Plant:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text ({error}); save it as UTF-8.") from error
-    found = parse(text, name=path.stem, folder=path.resolve().parent, where=str(path))
-    check_plug_ins(found, where=str(path))
-    return found
+    return parse(text, name=path.stem, folder=path.resolve().parent, where=str(path))
 
 
 def parse(text: str, *, name: str, folder: Path, where: str) -> Plant:

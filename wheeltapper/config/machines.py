@@ -9,6 +9,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from wheeltapper import _folder
+from wheeltapper.config.categories import as_words, require_free_names, sensor_names
+from wheeltapper.config.formulas import sources
 from wheeltapper.config.values import NAME, Duration, Model, format_duration
 
 REGIMES = ("startup", "normal", "high_load", "maintenance", "off")
@@ -109,12 +111,64 @@ class AssetType(Model):
     description: str = ""
     step: Duration = Field(description="usual time between two readings")
     sensors: dict[str, Sensor] = Field(min_length=1)
+    categories: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="text column → the values that it may have: product: [L, M, H] becomes the sensors product_is_L, "
+        "product_is_M and product_is_H, 0 or 1; an unknown or missing value is 0 in all of them",
+    )
     regimes: tuple[str, ...] = Field(
         REGIMES, description="operating states; a source without a regime column is all 'normal'"
     )
     ratios: tuple[tuple[str, str], ...] = Field((), description="pairs of sensors whose quotient means something")
     products: tuple[tuple[str, str], ...] = Field((), description="pairs of sensors whose product means something")
+    twin: dict[str, str] = Field(
+        default_factory=dict,
+        description="sensor → formula of what a healthy machine would show, from other sensors and from quantities "
+        "with formulas of their own: {head: 65 - 20 * flow ** 2, pressure: 0.098 * head}",
+    )
     faults: dict[str, FaultKind] = Field(default_factory=dict)
+
+    @field_validator("categories", mode="before")
+    @classmethod
+    def _takes_numbers_for_words(cls, categories: Any) -> Any:
+        return as_words(categories)
+
+    @model_validator(mode="after")
+    def _turns_categories_into_sensors(self) -> Self:
+        """Add a sensor for each value of each category; a type that was written and read back has them already."""
+        derived = {
+            name: Sensor(unit="1", low=0.0, high=1.0, description=means)
+            for name, means in sensor_names(self.categories).items()
+        }
+        for name, sensor in self.sensors.items():
+            if name in derived and sensor.limits() != derived[name].limits():
+                raise ValueError(f"sensor '{name}' has the name of a category's value. Rename one of them")
+        require_free_names(self.categories, RESERVED | set(self.sensors))
+        if derived.keys() >= self.sensors.keys():
+            raise ValueError(f"{self.name} has categories, but no sensor that measures anything. Add one to sensors")
+        object.__setattr__(self, "sensors", {**self.sensors, **derived})
+        return self
+
+    @property
+    def derived(self) -> tuple[str, ...]:
+        """The sensors that stand for a category's values: nothing measures them, and none can break."""
+        return tuple(sensor_names(self.categories))
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The sensors that measure something."""
+        derived = set(self.derived)
+        return tuple(name for name in self.sensors if name not in derived)
+
+    @property
+    def delivered(self) -> tuple[str, ...]:
+        """What a source must deliver: the measured sensors, and each category as text."""
+        return (*self.measured, *self.categories)
+
+    @model_validator(mode="after")
+    def _has_a_lawful_twin(self) -> Self:
+        sources(self.twin, self.sensors)
+        return self
 
     @model_validator(mode="after")
     def _takes_time(self) -> Self:

@@ -10,6 +10,12 @@ from pydantic import Field, field_validator, model_validator
 
 from wheeltapper import _folder
 from wheeltapper.config.cleaning import Cleaning
+from wheeltapper.config.fitting import (
+    require_conditioning,
+    require_fault_kinds,
+    require_rules_that_fire,
+    require_units,
+)
 from wheeltapper.config.machines import AssetType
 from wheeltapper.config.parts import Parts, PartsByFraction
 from wheeltapper.config.plug_ins import PlugIn
@@ -26,7 +32,7 @@ class Windows(Model):
     )
     every: int = Field(1, ge=1, description="readings between the ends of two windows (steps, where time counts)")
     max_gap: Duration | None = Field(
-        None, description="a longer pause ends a stretch of readings; by default three times the asset type's step"
+        None, description="a longer pause ends a stretch of readings; by default three steps between readings"
     )
 
     @model_validator(mode="after")
@@ -56,6 +62,15 @@ class Alarms(Model):
     close_after: int = Field(6, ge=1, description="normal windows in a row that close it")
 
 
+class KindCosts(Model):
+    """What a fault of one kind costs when nobody sees it coming."""
+
+    missed_fault: float = Field(ge=0, description="an unplanned stop from a fault of this kind")
+    downtime_hours: float | None = Field(
+        None, ge=0, description="how long that stop lasts; reported beside the cost, which it is part of"
+    )
+
+
 class Costs(Model):
     """What mistakes and successes cost, per event (never per row)."""
 
@@ -65,12 +80,37 @@ class Costs(Model):
     false_alarm: float = Field(500, ge=0, description="somebody walks to the machine for nothing")
     delay_hour: float = Field(100, ge=0, description="one hour between a fault's start and its alarm")
     alarm_hour: float = Field(50, ge=0, description="one hour of an alarm that is on for nothing")
+    by_kind: dict[str, KindCosts] = Field(
+        default_factory=dict, description="fault kind → what it costs when missed, where that is known better"
+    )
 
     @model_validator(mode="after")
     def _finding_pays(self) -> Self:
         if self.found_fault >= self.missed_fault:
             raise ValueError("found_fault must cost less than missed_fault, or nothing is worth finding")
+        for kind, own in self.by_kind.items():
+            if self.found_fault >= own.missed_fault:
+                raise ValueError(
+                    f"by_kind: {kind}: found_fault ({self.found_fault:g}) must cost less than missed_fault "
+                    f"({own.missed_fault:g}), or {kind} is not worth finding. Correct one of them"
+                )
         return self
+
+    def missed(self, kind: str) -> float:
+        """Return what a fault of this kind costs that nobody sees coming."""
+        own = self.by_kind.get(kind)
+        return self.missed_fault if own is None else own.missed_fault
+
+
+FEATURES = (
+    PlugIn(name="latest"),
+    PlugIn(name="long_rolling", options={"over": [], "rows": [10, 30, 60], "what": ["mean"], "whole": False}),
+)
+"""What is computed where a plant names nothing: the readings, and their means over three looks back. A mean over many
+readings hears a small shift that single readings hide; benchmarks/quality.py measures what it is worth."""
+
+CANDIDATES = tuple(PlugIn(name=name) for name in ("mahalanobis", "pca_residual", "isolation_forest", "autoencoder"))
+"""What is tried where a plant names nothing."""
 
 
 class Plant(Model):
@@ -83,13 +123,15 @@ class Plant(Model):
     source: PlugIn
     cleaning: Cleaning = Cleaning()
     windows: Windows = Windows()
-    features: tuple[PlugIn, ...] = Field(min_length=1)
+    features: tuple[PlugIn, ...] = Field(FEATURES, min_length=1, description="feature sets with their options")
     normalise: Literal["robust", "standard"] = Field("robust", description="how each regime is scaled")
     parts: Parts = PartsByFraction()
     models: Literal["per_asset", "pooled"] = Field(
         "pooled", description="one model for each asset, or one for the asset type (scaled per asset either way)"
     )
-    candidates: tuple[PlugIn, ...] = Field(min_length=1, description="detectors to try; baselines always join in")
+    candidates: tuple[PlugIn, ...] = Field(
+        CANDIDATES, min_length=1, description="detectors to try; baselines always join in"
+    )
     alarm_budget: float = Field(1.0, gt=0, description="false alarms that you accept per asset and week")
     alarms: Alarms = Alarms()
     costs: Costs = Costs()
@@ -106,11 +148,30 @@ class Plant(Model):
         return value
 
     @model_validator(mode="after")
+    def _reads_what_it_can(self) -> Self:
+        require_units(self.cleaning.units, self.asset_type)
+        require_rules_that_fire(self.cleaning.regimes, self.asset_type)
+        require_conditioning(self.cleaning, self.asset_type)
+        return self
+
+    @model_validator(mode="after")
+    def _prices_its_own_faults(self) -> Self:
+        require_fault_kinds(self.costs.by_kind, self.asset_type)
+        return self
+
+    @model_validator(mode="after")
     def _fills_windows(self) -> Self:
-        if self.max_gap < self.asset_type.step:
+        whose = "the asset type's step" if self.cleaning.resample is None else "cleaning.resample"
+        if self.max_gap < self.step:
             raise ValueError(
-                f"windows.max_gap must be at least the asset type's step of {format_duration(self.asset_type.step)}, "
+                f"windows.max_gap must be at least {whose} of {format_duration(self.step)}, "
                 f"or no window is ever full; got {format_duration(self.max_gap)}"
+            )
+        length = self.windows.length
+        if self.cleaning.resample is not None and length is not None and length <= self.step:
+            raise ValueError(
+                f"windows.length must be longer than {whose} of {format_duration(self.step)}, "
+                f"or no window holds two values; got {format_duration(length)}"
             )
         return self
 
@@ -122,9 +183,14 @@ class Plant(Model):
         return self
 
     @property
+    def step(self) -> timedelta:
+        """Usual time between two readings as windows see them: the grid's step where there is one."""
+        return self.cleaning.resample or self.asset_type.step
+
+    @property
     def max_gap(self) -> timedelta:
         """The longest pause inside a window."""
-        return 3 * self.asset_type.step if self.windows.max_gap is None else self.windows.max_gap
+        return 3 * self.step if self.windows.max_gap is None else self.windows.max_gap
 
     @property
     def period(self) -> Literal["day", "month"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -19,7 +19,9 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".wheeltapper"), description="everything that Wheeltapper writes")
     data: Path | None = Field(None, description="where plants with relative paths find their data")
-    workers: int = Field(2, ge=1, description="candidates that train at the same time")
+    workers: int = Field(2, ge=1, description="tasks at the same time: candidates, shares of assets")
+    runner: Literal["threads", "dask"] = Field("threads", description="where tasks run side by side")
+    dask: str | None = Field(None, description="address of Dask's scheduler, such as tcp://10.0.0.5:8786")
     prefect_port: int = Field(4200, ge=1, le=65535, description="port of Prefect's API and UI")
     mlflow_port: int = Field(5000, ge=1, le=65535, description="port of MLflow's UI")
     reports_port: int = Field(4280, ge=1, le=65535, description="port of the reports and Data Docs")

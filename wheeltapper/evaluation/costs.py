@@ -44,7 +44,7 @@ def price_events(events: Events, costs: Costs) -> EventCosts:
     """Return what each observed fault and each alarm cost."""
     seen = events.faults[events.faults["is_observed"]]
     is_found = seen["is_found"].to_numpy(bool)
-    faults = np.where(is_found, costs.found_fault + _delay_costs(seen, costs), costs.missed_fault)
+    faults = np.where(is_found, costs.found_fault + _delay_costs(seen, costs), missed_costs(seen, costs))
     alarms = (
         events.alarms["is_false"].to_numpy(bool) * costs.false_alarm
         + events.alarms["wrong_hours"].to_numpy(np.float64) * costs.alarm_hour
@@ -59,14 +59,15 @@ def break_down(events: Events, costs: Costs) -> CostBreakdown:
     for slow faults.
     """
     seen = events.faults[events.faults["is_observed"]]
-    found = int(seen["is_found"].sum())
-    missed = (len(seen) - found) * costs.missed_fault
-    repairs = found * costs.found_fault
+    is_found = seen["is_found"].to_numpy(bool)
+    if_missed = missed_costs(seen, costs)
+    missed = float(if_missed[~is_found].sum())
+    repairs = int(is_found.sum()) * costs.found_fault
     delay = float(_delay_costs(seen, costs).sum())
     false_alarms = int(events.alarms["is_false"].sum()) * costs.false_alarm
     wrong_hours = float(events.alarms["wrong_hours"].sum()) * costs.alarm_hour
     total = missed + repairs + delay + false_alarms + wrong_hours
-    nothing = len(seen) * costs.missed_fault
+    nothing = float(if_missed.sum())
     return CostBreakdown(
         missed_faults=missed,
         found_faults=repairs,
@@ -79,9 +80,14 @@ def break_down(events: Events, costs: Costs) -> CostBreakdown:
     )
 
 
+def missed_costs(seen: pd.DataFrame, costs: Costs) -> Floats:
+    """Return what each fault costs if nobody sees it coming: its kind's own price, where the plant names one."""
+    return np.array([costs.missed(str(kind)) for kind in seen["kind"]], dtype=np.float64)
+
+
 def _delay_costs(seen: pd.DataFrame, costs: Costs) -> Floats:
     hours = np.nan_to_num(seen["delay_hours"].to_numpy(np.float64), nan=0.0)
-    capped: Floats = np.minimum(hours * costs.delay_hour, costs.missed_fault - costs.found_fault)
+    capped: Floats = np.minimum(hours * costs.delay_hour, missed_costs(seen, costs) - costs.found_fault)
     return capped
 
 

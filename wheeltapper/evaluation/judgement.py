@@ -36,7 +36,7 @@ class Confusion(_Record):
 
 
 class KindResult(_Record):
-    """How one kind of fault fared; 95 % Wilson interval."""
+    """How one kind of fault fared, and what it cost in the plant's currency; 95 % Wilson interval."""
 
     kind: str
     faults: int
@@ -45,6 +45,9 @@ class KindResult(_Record):
     detection_rate_low: float
     detection_rate_high: float
     median_delay_minutes: float | None
+    cost: float = Field(description="what these faults cost: missed, or repaired after a delay")
+    cost_if_missed: float = Field(description="what they would have cost had nobody watched")
+    downtime_hours: float | None = Field(description="unplanned stops of those missed; None: the plant names none")
 
 
 class Outcome(_Record):
@@ -189,6 +192,7 @@ def _finding(events: Events, seen: pd.DataFrame, costs: Costs) -> dict[str, obje
     found = seen[seen["is_found"]]
     rate = share_interval(len(found), len(seen))
     minutes = found["delay_hours"].to_numpy(np.float64) * _MINUTES
+    priced = seen.assign(cost=price_events(events, costs).faults)
     return {
         "faults": len(seen),
         "found": len(found),
@@ -200,12 +204,13 @@ def _finding(events: Events, seen: pd.DataFrame, costs: Costs) -> dict[str, obje
         "delay_minutes_median": float(np.median(minutes)) if len(found) else None,
         "delay_minutes_mean": float(minutes.mean()) if len(found) else None,
         "delay_minutes_max": float(minutes.max()) if len(found) else None,
-        "by_kind": tuple(_kind(str(kind), own) for kind, own in seen.groupby("kind", sort=True)),
-        "outcomes": _outcomes(seen, price_events(events, costs).faults.tolist()),
+        "by_kind": tuple(_kind(str(kind), own, costs) for kind, own in priced.groupby("kind", sort=True)),
+        "outcomes": _outcomes(seen, priced["cost"].tolist()),
     }
 
 
-def _kind(kind: str, own: pd.DataFrame) -> KindResult:
+def _kind(kind: str, own: pd.DataFrame, costs: Costs) -> KindResult:
+    stop = costs.by_kind[kind].downtime_hours if kind in costs.by_kind else None
     found = own[own["is_found"]]
     rate = share_interval(len(found), len(own))
     assert rate is not None  # a kind is listed because a fault of it was observed
@@ -217,6 +222,9 @@ def _kind(kind: str, own: pd.DataFrame) -> KindResult:
         detection_rate_low=rate.low,
         detection_rate_high=rate.high,
         median_delay_minutes=float(found["delay_hours"].median()) * _MINUTES if len(found) else None,
+        cost=float(own["cost"].sum()),
+        cost_if_missed=len(own) * costs.missed(kind),
+        downtime_hours=None if stop is None else (len(own) - len(found)) * stop,
     )
 
 

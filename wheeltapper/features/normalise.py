@@ -7,7 +7,7 @@ rows come with it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -60,13 +60,16 @@ class RegimeNormaliser:
         self.min_rows = min_rows
         self.clip = clip
 
-    def fit(self, rows: pd.DataFrame) -> Self:
+    def fit(self, rows: pd.DataFrame, unscaled: Collection[str] = ()) -> Self:
         """Learn what is usual.
 
         Parameters
         ----------
         rows : DataFrame
             Rows of the features table from normal running in the train part: asset_id, regime and feature columns.
+        unscaled : collection of str
+            Features that stay as they are: the hour of a start-up that always came at midnight has no scale, and a
+            start-up at noon would be a hundred of them away.
 
         Raises
         ------
@@ -83,11 +86,14 @@ class RegimeNormaliser:
         kept = {key: at for key, at in members.items() if key == (ANY, ANY) or len(at) >= self.min_rows}
         found = [self._centre_and_scale(values[at]) for at in kept.values()]
         centre = np.array([one for one, _ in found])
+        scale = _with_floor(centre, np.array([one for _, one in found]), _moving(kept))
+        as_is = [name in unscaled for name in columns]
+        centre[:, as_is], scale[:, as_is] = 0.0, 1.0
         self._keep(
             columns=columns,
             groups=list(kept),
             centre=centre,
-            scale=_with_floor(centre, np.array([one for _, one in found]), _moving(kept)),
+            scale=scale,
             counts={key: len(at) for key, at in members.items()},
         )
         return self

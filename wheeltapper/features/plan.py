@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, Self
@@ -20,13 +20,34 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from wheeltapper import _folder, tables
-from wheeltapper.config import REGIMES, AssetType, Model, Plant, PlugIn, Windows, describe
+from wheeltapper.config import REGIMES, AssetType, Conditioning, Model, Plant, PlugIn, Windows, describe
+from wheeltapper.config.fitting import require_conditioning
 from wheeltapper.errors import ConfigError, DataError
 from wheeltapper.features import windows as cutting
+from wheeltapper.features.conditioning import Conditioned, Track, condition, look_back
 from wheeltapper.features.sets import FeatureSet, Floats, Places, Reach, Stretch
+
+Micros = NDArray[np.int64]
+Texts = NDArray[Any]
 
 _EDITION = 1
 """Part of every plan's hash: to be raised when a feature set computes something else under the same name."""
+
+
+@dataclass(frozen=True)
+class WindowRows:
+    """The windows of one asset and their features, as arrays."""
+
+    ends: Micros
+    """Time of each window's last reading in microseconds since the epoch, shape (n_windows,), rising."""
+    starts: Micros
+    """Time of the earliest reading that its values are made from."""
+    regimes: Texts
+    """The common operating state of those readings, or ``transition``."""
+    why_not: Texts
+    """Why it may not be learnt from or scored; empty where it may."""
+    values: Floats
+    """Its features in the order of the plan's columns, shape (n_windows, n_columns); NaN where there is no value."""
 
 
 def build_set(name: str, options: dict[str, Any] | None = None) -> FeatureSet:
@@ -53,6 +74,7 @@ class FeaturePlan(Model):
 
     asset_type: AssetType = Field(description="name, step, sensors with units and limits, ratios, products; no more")
     sets: tuple[PlugIn, ...] = Field(min_length=1, description="feature sets with all their options")
+    conditioning: Conditioning = Field(Conditioning(), description="what is done to readings before windows are cut")
     windows: Windows = Windows()
     columns: tuple[str, ...] = Field((), description="features in order; left out: all that the sets offer")
 
@@ -68,6 +90,7 @@ class FeaturePlan(Model):
         return cls(
             asset_type=plant.asset_type,
             sets=plant.features,
+            conditioning=Conditioning(**{name: getattr(plant.cleaning, name) for name in Conditioning.model_fields}),
             windows=plant.windows.model_copy(update={"max_gap": plant.max_gap}),
         )
 
@@ -83,6 +106,11 @@ class FeaturePlan(Model):
     def _fill_in_options(cls, sets: tuple[PlugIn, ...]) -> tuple[PlugIn, ...]:
         """Write the defaults out: a later version with other defaults must still compute this plan as it was."""
         return tuple(PlugIn(name=one.name, options=build_set(one.name, one.options).model_dump()) for one in sets)
+
+    @model_validator(mode="after")
+    def _conditions_own_sensors(self) -> Self:
+        require_conditioning(self.conditioning, self.asset_type)
+        return self
 
     @model_validator(mode="after")
     def _has_columns(self) -> Self:
@@ -125,32 +153,45 @@ class FeaturePlan(Model):
     def _built(self) -> tuple[FeatureSet, ...]:
         return tuple(build_set(one.name, one.options) for one in self.sets)
 
+    @cached_property
+    def _asked(self) -> tuple[FeatureSet, ...]:
+        """The sets, each kept to the plan's columns: a shrunk plan computes less."""
+        return tuple(one.only(self.columns) for one in self._built)
+
     @property
     def sensors(self) -> tuple[str, ...]:
         """The sensors that readings must have."""
         return tuple(self.asset_type.sensors)
 
     @property
+    def step(self) -> timedelta:
+        """Usual time between two readings as windows see them: the grid's step where there is one."""
+        return self.conditioning.resample or self.asset_type.step
+
+    @property
     def max_gap(self) -> timedelta:
         """The longest pause inside a window."""
-        return self.windows.max_gap or 3 * self.asset_type.step
+        return self.windows.max_gap or 3 * self.step
 
     @cached_property
     def readings_needed(self) -> int:
         """How many readings one window's features are computed from, where none is late.
 
-        One more than the window or the furthest set has, where a sensor counts.
+        One more than the window or the furthest set has, where a sensor counts; more where values are smoothed or
+        stood in for, and on a grid all readings of its cells and the one that completes the last.
         """
-        furthest = max([self.windows.usual_rows(self.asset_type.step), *(one.readings for one in self._reaches)])
-        in_time = max(one.time for one in self._reaches) // self.asset_type.step
-        return max(furthest, in_time) + self._counts
+        furthest = max([self.windows.usual_rows(self.step), *(one.readings for one in self._reaches)])
+        in_time = max(one.time for one in self._reaches) // self.step
+        seen = max(furthest, in_time) + self._counts + self._smoothed + -(-self._filled // self.step)
+        return seen if self.conditioning.resample is None else -(-seen * self.step // self.asset_type.step) + 1
 
     @cached_property
     def needed_before(self) -> timedelta:
         """How far before a window's end readings are needed, at the most.
 
         A counter's first step begins at the reading before the window. Whether a stretch began early enough for a
-        window that lasts a time is told by a reading before it, so one longest gap is added.
+        window that lasts a time is told by a reading before it, so one longest gap is added. A smoothed value is made
+        from earlier ones, one that stands in from one that is as old as allowed, a cell of the grid from a whole step.
 
         Features computed from readings that start this much earlier (inclusive) are the same, bit for bit, as those
         computed from all readings.
@@ -159,16 +200,60 @@ class FeaturePlan(Model):
         lasting = max([self.windows.length or timedelta(0), *(one.time for one in self._reaches)])
         by_count = (counted - 1) * self.max_gap if counted else timedelta(0)
         by_time = lasting + self.max_gap if lasting else timedelta(0)
-        return max(by_count, by_time) + self._counts * self.max_gap
+        seen = max(by_count, by_time) + (self._counts + self._smoothed) * self.max_gap
+        return seen + self._filled + (self.conditioning.resample or timedelta(0))
+
+    @property
+    def needed_after(self) -> timedelta:
+        """How far after a window's end readings are needed to say it: on a grid, something must show that it is over.
+
+        Windows that end before an instant are known, for good, once all readings until this much later are there.
+        """
+        return timedelta(0) if self.conditioning.resample is None else self.max_gap
+
+    @property
+    def _smoothed(self) -> int:
+        """How many readings before a window its smoothed values are made from."""
+        return look_back(self.conditioning.smooth)
+
+    @property
+    def _filled(self) -> timedelta:
+        """How old a value may be that stands in for a missing one."""
+        return max(self.conditioning.fill.values(), default=timedelta(0))
+
+    @cached_property
+    def _as_seen(self) -> AssetType:
+        """The asset type with the step that feature sets see."""
+        return self.asset_type.model_copy(update={"step": self.step})
 
     @property
     def _counts(self) -> int:
         """One reading more is looked at where a sensor counts."""
-        return int(any(sensor.counter for sensor in self.asset_type.sensors.values()))
+        return int(bool(self._counters))
+
+    @property
+    def _counters(self) -> list[str]:
+        return [name for name, sensor in self.asset_type.sensors.items() if sensor.counter]
 
     @cached_property
     def _reaches(self) -> tuple[Reach, ...]:
-        return tuple(one.reach(self.asset_type) for one in self._built)
+        return tuple(one.reach(self._as_seen) for one in self._built)
+
+    @property
+    def of_no_sensor(self) -> tuple[str, ...]:
+        """The columns that belong to no sensor, such as ``calendar__hour_sin``: nothing to scale, nobody to blame."""
+        return tuple(name for name in self.columns if name.split("__")[0] not in self.asset_type.sensors)
+
+    def reaching(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return feature rows whose ``window_start`` is where the furthest set begins to look.
+
+        Whoever asks what a row knows of (faults, the readings of another part) must ask that far back.
+        """
+        furthest = max([(one.readings - 1) * self.step for one in self._reaches] + [one.time for one in self._reaches])
+        if furthest > timedelta(0):  # what it sees there is made from earlier readings in its turn
+            furthest += self._smoothed * self.step + self._filled + (self.conditioning.resample or timedelta(0))
+        begin = rows["window_end"] - max(furthest, timedelta(0))
+        return rows.assign(window_start=rows["window_start"].where(rows["window_start"] <= begin, begin))
 
     @cached_property
     def hash(self) -> str:
@@ -177,6 +262,8 @@ class FeaturePlan(Model):
         The order in which sensors, options or columns were written does not count.
         """
         content = self.model_dump(mode="json")
+        if self.conditioning == Conditioning():
+            del content["conditioning"]  # a plan that does nothing there is the plan that it was before there was any
         content["windows"]["max_gap"] = cutting.ticks(self.max_gap)
         content["asset_type"]["step"] = cutting.ticks(self.asset_type.step)
         content["columns"] = sorted(self.columns)
@@ -207,6 +294,7 @@ class FeaturePlan(Model):
         return type(self)(
             asset_type=self.asset_type,
             sets=tuple(one for one in self.sets if one.name in used),
+            conditioning=self.conditioning,
             windows=self.windows,
             columns=tuple(column for column in self.columns if column in wanted),
         )
@@ -252,40 +340,83 @@ class FeaturePlan(Model):
             raise DataError(f"expected the readings of one asset, got {sorted(assets)}; use compute for several.")
         return self.compute(readings)
 
-    def values(self, stretch: Stretch) -> Floats:
-        """Return the features of each window of a stretch; arrays in, array out.
+    def rows_of(self, track: Track, since: int | None = None) -> WindowRows:
+        """Return the windows of one asset's readings with their features; arrays in, arrays out.
 
-        For callers that keep the last readings themselves (serving, streams), too. A feature without a finite value
-        is NaN.
+        The one way from readings to features: `compute` goes it for tables, and callers that keep the last readings
+        themselves (serving, streams) go it with what they keep. Readings that begin `needed_before` a window's end
+        are enough.
 
-        Returns
-        -------
-        ndarray of shape (n_windows, n_columns)
-            In the order of ``columns``.
+        Parameters
+        ----------
+        track : Track
+            Readings as they were measured, in time order.
+        since : int, optional
+            Only windows that end then or later, in microseconds since the epoch; by default all.
+
+        Raises
+        ------
+        DataError
+            If the readings are out of order, or a sensor of the plan is not among them.
         """
-        stretch = self._with_rates_of_counters(stretch)
+        missing = [name for name in self.sensors if name not in track.sensors]
+        if missing:
+            raise DataError(
+                f"the feature plan of {self.asset_type.name} needs sensor '{missing[0]}'; the readings have "
+                f"{list(track.sensors)}."
+            )
+        own = {name: np.asarray(track.sensors[name], dtype=np.float64) for name in self.sensors}
+        made = condition(Track(track.micros, own, track.regimes), self.conditioning, self._counters, self.max_gap)
+        stretches = [(part, *self._windows_in(made, part, since)) for part in made.parts]
+        first, last = (_joined([part.start + places[end] for part, *places in stretches]) for end in (0, 1))
+        values = self._values_at(made, stretches)
+        begin, end = made.begin[first], made.end[last]
+        why_not = cutting.why_not(made.sensors | made.levels, track.regimes, first, last, (begin, end))
+        self._mark_no_value(values, why_not)
+        return WindowRows(
+            ends=made.micros[last],
+            starts=track.micros[begin],
+            regimes=cutting.window_regimes(track.regimes, begin, end),
+            why_not=why_not,
+            values=values,
+        )
+
+    def _windows_in(self, made: Conditioned, part: slice, since: int | None) -> tuple[Places, Places]:
+        """Cut the windows of one stretch; those that begin before the first smoothed value are not full."""
+        first, last = cutting.cut_windows(made.micros, part, self.windows, self.step)
+        is_wanted = made.begin[part.start + first] >= 0
+        if since is not None:
+            is_wanted &= made.micros[part.start + last] >= since
+        return first[is_wanted], last[is_wanted]
+
+    def _values_at(self, made: Conditioned, stretches: list[tuple[slice, Places, Places]]) -> Floats:
+        """Compute stretch by stretch."""
+        parts = [
+            self._values(
+                Stretch(
+                    seconds=made.micros[part] / 1e6,
+                    sensors={name: values[part] for name, values in made.sensors.items()},
+                    first=first,
+                    last=last,
+                )
+            )
+            for part, first, last in stretches
+            if len(last)
+        ]
+        return np.concatenate(parts) if parts else np.empty((0, len(self.columns)))
+
+    def _values(self, stretch: Stretch) -> Floats:
+        """Return the features of each window of a stretch, in the order of ``columns``; NaN where not finite."""
         found: dict[str, Floats] = {}
         # Sensors near the largest float overflow; the window is then marked, not warned about.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            for one in self._built:
-                found.update(one.compute(stretch, self.asset_type))
+            for one in self._asked:
+                found.update(one.compute(stretch, self._as_seen))
         values = np.empty((len(stretch.last), len(self.columns)))
         for place, column in enumerate(self.columns):
             values[:, place] = found[column]
         values[~np.isfinite(values)] = np.nan
         return values
-
-    def _with_rates_of_counters(self, stretch: Stretch) -> Stretch:
-        """Put what a counter counted per hour, over the time that really passed, in the place of its level.
-
-        The level says when the meter was installed, and nothing else. The first reading has no rate: NaN, not 0.
-        """
-        counters = [name for name, sensor in self.asset_type.sensors.items() if sensor.counter]
-        if not counters:
-            return stretch
-        hours = np.diff(stretch.seconds) / 3600
-        rates = {name: np.concatenate([[np.nan], np.diff(stretch.sensors[name]) / hours]) for name in counters}
-        return replace(stretch, sensors={**stretch.sensors, **rates})
 
     def empty(self) -> pd.DataFrame:
         """Return the features table of this plan without rows."""
@@ -297,45 +428,19 @@ class FeaturePlan(Model):
         micros = tables.microseconds(times)
         _refuse_repeats(asset, times, micros)
         sensors = {name: _numbers(asset, readings[name]) for name in self.sensors}
-        regimes = readings["regime"].to_numpy(dtype=object)
-        stretches = [
-            (part, *cutting.cut_windows(micros, part, self.windows, self.asset_type.step))
-            for part in cutting.cut_stretches(micros, self.max_gap)
-        ]
-        first, last = (_joined([part.start + places[end] for part, *places in stretches]) for end in (0, 1))
-        values = self._values_at(stretches, micros, sensors)
-        why_not = cutting.why_not(sensors, regimes, first, last)
-        self._mark_no_value(values, why_not)
+        found = self.rows_of(Track(micros, sensors, readings["regime"].to_numpy(dtype=object)))
         fixed = pd.DataFrame(
             {
-                "asset_id": pd.Series([asset] * len(last), dtype="str"),
-                "window_end": times.iloc[last].reset_index(drop=True),
-                "window_start": times.iloc[first].reset_index(drop=True),
-                "regime": pd.Series(cutting.window_regimes(regimes, first, last), dtype="str"),
-                "usable": why_not == "",
-                "why_not": pd.Series(why_not, dtype="str"),
-                "plan": pd.Series([self.hash] * len(last), dtype="str"),
+                "asset_id": pd.Series([asset] * len(found.ends), dtype="str"),
+                "window_end": _times(found.ends),
+                "window_start": _times(found.starts),
+                "regime": pd.Series(found.regimes, dtype="str"),
+                "usable": found.why_not == "",
+                "why_not": pd.Series(found.why_not, dtype="str"),
+                "plan": pd.Series([self.hash] * len(found.ends), dtype="str"),
             }
         )
-        return pd.concat([fixed, pd.DataFrame(values, columns=list(self.columns))], axis=1)
-
-    def _values_at(
-        self, stretches: list[tuple[slice, Places, Places]], micros: NDArray[np.int64], sensors: dict[str, Floats]
-    ) -> Floats:
-        """Compute stretch by stretch."""
-        parts = [
-            self.values(
-                Stretch(
-                    seconds=micros[part] / 1e6,
-                    sensors={name: values[part] for name, values in sensors.items()},
-                    first=first,
-                    last=last,
-                )
-            )
-            for part, first, last in stretches
-            if len(last)
-        ]
-        return np.concatenate(parts) if parts else np.empty((0, len(self.columns)))
+        return pd.concat([fixed, pd.DataFrame(found.values, columns=list(self.columns))], axis=1)
 
     def _mark_no_value(self, values: Floats, why_not: NDArray[Any]) -> None:
         """Give windows their reason where a feature has no value although no reading is missing (in place)."""
@@ -367,13 +472,17 @@ def _joined(places: list[Places]) -> Places:
     return np.concatenate(places) if places else np.array([], dtype=np.int64)
 
 
+def _times(micros: Micros) -> pd.Series[Any]:
+    """Return instants as a column of the table."""
+    return pd.Series(micros.view("datetime64[us]")).dt.tz_localize("UTC")
+
+
 def _numbers(asset: str, values: pd.Series[Any]) -> Floats:
-    """Return a sensor's values; what is infinite was not measured and counts as missing."""
+    """Return a sensor's values."""
     try:
-        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        return values.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:
         raise DataError(f"{asset}: sensor {values.name} must be numbers: {error}") from error
-    return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def _refuse_repeats(asset: str, times: pd.Series[Any], micros: NDArray[np.int64]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper.config import Plant, Sensor
+from wheeltapper.config import Plant, Sensor, format_duration
 
 Floats = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ class Suspicion:
     """One thing that looks wrong."""
 
     kind: str
-    """unit, time_zone, time_format, order or counter"""
+    """unit, time_zone, time_format, order, counter, constant, copy or step"""
     where: str
     """The sensor, with its asset where only some are concerned, or the timestamps."""
     said: str
@@ -48,7 +48,13 @@ class Suspicion:
 
 
 def suspect(
-    rows: pd.DataFrame, plant: Plant, rejected: pd.DataFrame, *, backward_share: float = 0.0
+    rows: pd.DataFrame,
+    plant: Plant,
+    rejected: pd.DataFrame,
+    *,
+    backward_share: float = 0.0,
+    minutes: pd.Series[pd.Timestamp] | None = None,
+    faults: pd.DataFrame | None = None,
 ) -> list[Suspicion]:
     """List what looks wrong with readings.
 
@@ -62,13 +68,21 @@ def suspect(
         Rows that cleaning put aside.
     backward_share : float
         Share of all rows that stepped back in time, 0 to 1.
+    minutes : Series, optional
+        The minutes in which there is any reading at all, where ``rows`` are only some of them.
+    faults : DataFrame, optional
+        Rows of `tables.FAULTS`: what is known about faults.
     """
     found: list[Suspicion] = []
-    for name, sensor in plant.asset_type.sensors.items():
+    for name in plant.asset_type.measured:
+        sensor = plant.asset_type.sensors[name]
         found += units(rows["asset_id"], rows[name], name, sensor)
         if not sensor.counter:
             found += counters(rows["asset_id"], rows[name], name)
-    return [*found, *clocks(rows, rejected), *years(rows["timestamp"]), *order(backward_share)]
+    heard = rows if minutes is None else pd.DataFrame({"asset_id": "any", "timestamp": minutes})
+    found += constants(rows, plant)
+    found += copies(rows, plant, faults)
+    return [*found, *clocks(heard, rejected), *years(rows["timestamp"]), *order(backward_share)]
 
 
 def units(asset_id: pd.Series[str], values: pd.Series[float], name: str, sensor: Sensor) -> list[Suspicion]:
@@ -96,8 +110,8 @@ def units(asset_id: pd.Series[str], values: pd.Series[float], name: str, sensor:
         Suspicion(
             "unit",
             name,
-            f"{name} of {_some(assets)} does not fit its limits of {sensor.limits()}: {fits}. Convert it in the "
-            "source, or correct unit and limits.",
+            f"{name} of {_some(assets)} does not fit its limits of {sensor.limits()}: {fits}. If it comes in another "
+            f"unit, say so in the plant (cleaning: units: {{{name}: …}}); else correct unit and limits.",
         )
         for fits, assets in said.items()
     ]
@@ -159,6 +173,66 @@ def counters(asset_id: pd.Series[str], values: pd.Series[float], name: str) -> l
         f"rises: write counter: true with sensor {name} in the asset type."
     )
     return [Suspicion("counter", name, said)]
+
+
+def constants(rows: pd.DataFrame, plant: Plant) -> list[Suspicion]:
+    """Suspect sensors that show one value all the time, on every asset: nothing can be learnt from them."""
+    names = [name for name in plant.asset_type.measured if rows[name].count() >= _FEW and rows[name].nunique() == 1]
+    if not names:
+        return []
+    values = [f"{name} ({rows[name].dropna().iloc[0]:.4g})" for name in names]
+    said = (
+        f"{_some(values, 12)} never {'moves' if len(names) == 1 else 'move'}: a dead sensor, a setting that nobody "
+        "changed, or a column that means something else. Nothing can be learnt from it; leave it out of sensors, or "
+        "mend the source."
+    )
+    return [Suspicion("constant", ", ".join(names), said)]
+
+
+def copies(rows: pd.DataFrame, plant: Plant, faults: pd.DataFrame | None) -> list[Suspicion]:
+    """Suspect two assets that are one where many of their readings are the same at the same instants.
+
+    Only readings that differ from the one before count: machines that stand still are alike without being one.
+    """
+    sensors = list(plant.asset_type.measured)
+    moves = (rows[sensors] != rows[sensors].shift()).any(axis=1) & (rows["asset_id"] == rows["asset_id"].shift())
+    moving = rows[moves]
+    twice = moving[moving.duplicated(["timestamp", *sensors], keep=False)]
+    if not len(twice):
+        return []
+    key = twice.groupby(["timestamp", *sensors], sort=False, dropna=False).ngroup().rename("key")
+    own = twice[["asset_id", "timestamp"]].assign(key=key)
+    both = own.merge(own, on="key", suffixes=("", "_other"))
+    both = both[both["asset_id"] < both["asset_id_other"]]
+    found = []
+    for (one, other), shared in both.groupby(["asset_id", "asset_id_other"]):
+        shorter = min((rows["asset_id"] == one).sum(), (rows["asset_id"] == other).sum())
+        if len(shared) >= max(10, 0.02 * shorter):
+            opposed = _labelled_apart(shared["timestamp"], str(one), str(other), faults)
+            labels = f", {opposed:,} of them with opposite labels" if opposed else ""
+            found.append(f"{one} and {other} ({len(shared):,} readings{labels})")
+    if not found:
+        return []
+    said = (
+        f"{_some(found)} hold the same values at the same times: the same experiment twice, or overlapping exports. "
+        "Whoever learns from one and is tested on the other looks better than he is; leave one out in the source."
+    )
+    return [Suspicion("copy", "timestamp", said)]
+
+
+def _labelled_apart(times: pd.Series[pd.Timestamp], one: str, other: str, faults: pd.DataFrame | None) -> int:
+    """Count the instants at which one asset is inside a fault and the other is not."""
+    if faults is None or not len(faults):
+        return 0
+    is_in_one, is_in_other = (_inside(times, faults[faults["asset_id"] == name]) for name in (one, other))
+    return int((is_in_one != is_in_other).sum())
+
+
+def _inside(times: pd.Series[pd.Timestamp], faults: pd.DataFrame) -> NDArray[np.bool_]:
+    inside = np.zeros(len(times), dtype=bool)
+    for start, end in zip(faults["start"], faults["end"], strict=True):
+        inside |= np.asarray(times.between(start, end))
+    return inside
 
 
 def clocks(rows: pd.DataFrame, rejected: pd.DataFrame) -> list[Suspicion]:
@@ -256,6 +330,29 @@ def order(backward_share: float) -> list[Suspicion]:
     return [Suspicion("order", "timestamp", said)]
 
 
-def _some(names: Iterable[str]) -> str:
+def step(seen: float | None, expected: timedelta) -> list[Suspicion]:
+    """Suspect the asset type's step where readings usually follow each other faster or slower.
+
+    Parameters
+    ----------
+    seen : float or None
+        The usual pause between two readings in s.
+    expected : timedelta
+        What the asset type says.
+    """
+    if seen is None or 0.6 < seen / expected.total_seconds() < 1.6:
+        return []
+    usual, said = format_duration(timedelta(seconds=seen)), format_duration(expected)
+    return [
+        Suspicion(
+            "step",
+            "timestamp",
+            f"readings usually come every {usual}, but the asset type's step is {said}: windows, gaps and reaction "
+            f"times are counted in it. Write step: {usual} in the asset type.",
+        )
+    ]
+
+
+def _some(names: Iterable[str], most: int = 3) -> str:
     first = list(names)
-    return ", ".join(first[:3]) + (f" and {len(first) - 3} more" if len(first) > 3 else "")
+    return ", ".join(first[:most]) + (f" and {len(first) - most} more" if len(first) > most else "")

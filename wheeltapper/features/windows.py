@@ -33,6 +33,11 @@ def ticks(duration: timedelta) -> int:
     return duration // timedelta(microseconds=1)
 
 
+def micros_of(seconds: NDArray[np.float64]) -> Micros:
+    """Return times in seconds since the epoch as whole microseconds, exactly as they were in the tables."""
+    return np.asarray(np.rint(seconds * 1e6), dtype=np.int64)
+
+
 def cut_stretches(micros: Micros, max_gap: timedelta) -> list[slice]:
     """Cut one asset's readings wherever the next one comes too late.
 
@@ -114,7 +119,13 @@ def window_regimes(regimes: Texts, first: Places, last: Places) -> Texts:
     return np.where(any_in_window(changed, first + 1, last), TRANSITION, regimes[last])
 
 
-def why_not(sensors: dict[str, Floats], regimes: Texts, first: Places, last: Places) -> Texts:
+def why_not(
+    sensors: dict[str, Floats],
+    regimes: Texts,
+    first: Places,
+    last: Places,
+    looked_at: tuple[Places, Places] | None = None,
+) -> Texts:
     """Say of each window why it may not be learnt from or scored; an empty text where it may.
 
     Parameters
@@ -125,6 +136,9 @@ def why_not(sensors: dict[str, Floats], regimes: Texts, first: Places, last: Pla
         Operating state at each reading.
     first, last : ndarray of shape (n_windows,)
         Positions of each window's first and last reading.
+    looked_at : two ndarrays of shape (n_windows,), optional
+        Positions in ``regimes`` of the first and last reading that a window's values are made from, where these are
+        others than its own.
 
     Returns
     -------
@@ -135,7 +149,7 @@ def why_not(sensors: dict[str, Floats], regimes: Texts, first: Places, last: Pla
     lacks = np.column_stack([any_in_window(np.isnan(values), first, last) for values in sensors.values()])
     text = _name_missing(lacks, list(sensors))
     for regime in IDLE_REGIMES:
-        is_idle = any_in_window(regimes == regime, first, last)
+        is_idle = any_in_window(regimes == regime, *(looked_at or (first, last)))
         text[is_idle] = [f"{reason}; regime {regime}".removeprefix("; ") for reason in text[is_idle]]
     return text
 

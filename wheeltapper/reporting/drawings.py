@@ -155,7 +155,7 @@ def _alarms(data: ReportData) -> Iterator[Drawing]:
             "alarms",
             f"{alarm['asset_id']}, {words.instant(alarm['opened_at'])} UTC",
             f"Readings round the alarm: {alarm['explanation']}",
-            alarm_figure(own, alarm, data.plant.asset_type, data.faults),
+            alarm_figure(own, alarm, data.plant.asset_type, data.faults, flags=data.flags),
             about=str(alarm["alarm_id"]),
         )
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from wheeltapper import tables
 from wheeltapper.config import Plant
-from wheeltapper.reporting import canvas, summary, words
+from wheeltapper.reporting import canvas, health, summary, words
 from wheeltapper.reporting.curves import Curves
 from wheeltapper.reporting.drawings import Drawing, draw, in_order
 from wheeltapper.reporting.timeline import ranked_sensors
@@ -49,6 +49,8 @@ class ReportData:
     """The champion's only."""
     alarms: pd.DataFrame = field(default_factory=tables.ALARMS.empty)
     faults: pd.DataFrame = field(default_factory=tables.FAULTS.empty)
+    flags: pd.DataFrame = field(default_factory=tables.FLAGS.empty)
+    """Sensors that do not measure, and unusual values."""
     parts: pd.DataFrame | None = None
     """Where each asset's data is cut, as `features.parts.cuts` returns it."""
 
@@ -131,6 +133,8 @@ def _content(data: ReportData, drawings: Sequence[Drawing]) -> dict[str, Any]:
         "boards": summary.by_part(data.leaderboard),
         "machines": summary.machines(data.scores, data.faults, data.alarms, assets),
         "sensors": summary.sensors(data.readings, data.plant.asset_type.sensors),
+        "health": health.health_rows(data.flags),
+        "health_sentences": health.health_sentences(data.flags),
         "alarms": _alarms(data),
         "most_alarms": MOST_ALARMS,
         "figures": _figures(drawings),

@@ -21,6 +21,7 @@ from wheeltapper.config import AssetType
 from wheeltapper.errors import DataError
 from wheeltapper.reporting import canvas
 from wheeltapper.reporting.envelope import envelope
+from wheeltapper.reporting.health import flagged_values
 from wheeltapper.reporting.profiles import inside
 from wheeltapper.tables import microseconds
 
@@ -118,6 +119,7 @@ def alarm_figure(
     asset_type: AssetType,
     faults: pd.DataFrame | None = None,
     most: int = 4,
+    flags: pd.DataFrame | None = None,
 ) -> Figure:
     """Draw the sensors that an alarm points at, before, during and after it, beside what is usual for them.
 
@@ -132,6 +134,8 @@ def alarm_figure(
         True faults that are drawn beside the alarm, where they are known.
     most : int
         Sensors that are drawn at most.
+    flags : DataFrame like `tables.FLAGS` or None
+        Values that were flagged as unusual are marked.
 
     Raises
     ------
@@ -151,6 +155,7 @@ def alarm_figure(
     before = own[(own["timestamp"] < alarm["opened_at"]) & (own["regime"] == alarm["regime"])]
     if faults is not None:
         before = before[~inside(before["asset_id"], before["timestamp"], faults)]
+    has_marks = False
     for axes, name in zip(grid, sensors, strict=True):
         canvas.dress(axes)
         unit = asset_type.sensors[name].unit
@@ -162,7 +167,12 @@ def alarm_figure(
             _shade(axes, list(zip(same["start"], same["end"], strict=True)), canvas.FAULT, top=0.08)
         seconds, values = envelope(_seconds(near["timestamp"]), near[name].to_numpy(np.float64))
         axes.plot(seconds / _DAY, values, color=canvas.SCORE, linewidth=1.1)
+        marked = near.iloc[:0] if flags is None else flagged_values(near, alarm["asset_id"], name, flags)
+        axes.plot(_seconds(marked["timestamp"]) / _DAY, marked[name], "o", color=canvas.ALARM, markersize=2.2)
+        has_marks |= len(marked) > 0
     handles = _alarm_handles(faults, alarm, before)
+    if has_marks:
+        handles.append(_mark("unlike the readings before"))
     canvas.legend(grid[0], handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=4, borderpad=0.1)
     _time_axis(grid[-1], pd.Series([begin, end]), near["timestamp"])
     return figure
@@ -348,6 +358,12 @@ def _alarm_handles(
     if faults is not None and (faults["asset_id"] == alarm["asset_id"]).any():
         handles.append(Patch(color=canvas.FAULT, label="true fault"))
     return handles
+
+
+def _mark(label: str) -> Any:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], color=canvas.ALARM, marker="o", markersize=2.2, linestyle="none", label=label)
 
 
 def _padded(first: float, last: float) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from wheeltapper import detectors
 from wheeltapper.config import Plant, PlugIn
 from wheeltapper.detectors import Detector
 from wheeltapper.errors import DataError
+from wheeltapper.features.conditioning import look_back
 from wheeltapper.features.mask import why_masked
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
@@ -23,12 +24,12 @@ MIN_TRAIN_ROWS = 50
 
 def spacing(plant: Plant) -> timedelta:
     """Return the usual time between two windows."""
-    return plant.windows.every * plant.asset_type.step
+    return plant.windows.every * plant.step
 
 
 def guard(plant: Plant) -> timedelta:
-    """Return the band around a fault that is kept out of learning: one window's length."""
-    return plant.windows.lasting(plant.asset_type.step)
+    """Return the band around a fault that is kept out of learning: a window's length and that of its smoothing."""
+    return plant.windows.lasting(plant.step) + look_back(plant.cleaning.smooth) * plant.step
 
 
 def baselines_of(plant: Plant) -> tuple[PlugIn, ...]:
@@ -49,6 +50,7 @@ def fit_candidate(
     part: pd.Series,
     faults: pd.DataFrame,
     provenance: dict[str, Any],
+    flags: pd.DataFrame | None = None,
 ) -> Bundle:
     """Fit one candidate.
 
@@ -62,13 +64,16 @@ def fit_candidate(
         The part of each row, from `wheeltapper.features.parts.assign`.
     faults : DataFrame
         Known faults: they are never learnt as normal.
+    flags : DataFrame, optional
+        Spans in which a sensor does not measure, from `wheeltapper.features.mask.telling`: nor are they.
 
     Raises
     ------
     DataError
         If too few normal windows are left to learn from; the message counts the reasons.
     """
-    reason = why_masked(features, faults, guard(plant))
+    plan = FeaturePlan.of(plant)
+    reason = why_masked(plan.reaching(features), faults, guard(plant), flags)
     normal = reason == ""
     train, calibrate = features[normal & (part == "train")], features[normal & (part == "calibrate")]
     for name, rows in (("train", train), ("calibrate", calibrate)):
@@ -79,8 +84,7 @@ def fit_candidate(
                 f"running; at least {MIN_TRAIN_ROWS} are needed. Left out: {counts or 'none'}. "
                 "Bring more readings, or change parts in the plant's YAML."
             )
-    plan = FeaturePlan.of(plant)
-    normaliser = RegimeNormaliser(method=plant.normalise).fit(train)
+    normaliser = RegimeNormaliser(method=plant.normalise).fit(train, unscaled=plan.of_no_sensor)
     bundle = Bundle(
         asset_type=plant.asset_type,
         plan=plan,

@@ -53,12 +53,13 @@ class Finding:
 
 
 def sensors_of(column: str) -> tuple[str, ...]:
-    """Return the sensors that a feature column is computed from."""
+    """Return the sensors that a feature column is computed from; of ``calendar__hour_sin`` no sensor but the set."""
     for joint in ("__per__", "__times__"):
         if joint in column:
             first, second = column.split(joint)
             return first, second.split("__")[0]
-    return (column.split("__", maxsplit=1)[0],)
+    first, *rest = column.split("__")
+    return (first, *rest[1:]) if rest[:1] == ["twin"] else (first,)
 
 
 def shares(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
@@ -86,10 +87,13 @@ def shares(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_sensor(parts: pd.DataFrame, asset_type: AssetType) -> pd.DataFrame:
-    """Add up the contributions of a sensor's features; a feature of two sensors counts half for each."""
+    """Add up the contributions of a sensor's features; a feature of two sensors counts half for each.
+
+    What belongs to no sensor (the time of day) is left out: nobody can repair it.
+    """
     total = pd.DataFrame(0.0, index=parts.index, columns=list(asset_type.sensors))
     for column in parts.columns:
-        sensors = sensors_of(column)
+        sensors = [sensor for sensor in sensors_of(column) if sensor in asset_type.sensors]
         for sensor in sensors:
             total[sensor] += parts[column] / len(sensors)
     return total
@@ -153,8 +157,12 @@ def _manner(sensor: str, column: str, z: pd.Series) -> str:
     """Say what a feature that is no level shows: a stuck sensor has its usual value, and stands out all the same."""
     if column.endswith("__rolling_std"):
         return f"{sensor} unusually {'restless' if z[column] > 0 else 'still'}"
-    other = [name for name in sensors_of(column) if name != sensor]
-    return f"{sensor} out of step with {other[0]}" if other else f"{sensor} changes unusually fast"
+    if other := [name for name in sensors_of(column) if name != sensor]:
+        return f"{sensor} out of step with {' and '.join(other)}"
+    if column.endswith("__rate"):
+        return f"{sensor} changes unusually fast"
+    what = column.removeprefix(f"{sensor}__").replace("__", ", ").replace("_", " ")
+    return f"{sensor}: {what} unusually {'high' if z[column] > 0 else 'low'}"
 
 
 def _in_words(sensor: str, unit: str, value: float, normal: float, deviation: float) -> str:

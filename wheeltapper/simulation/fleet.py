@@ -137,7 +137,8 @@ def simulate(
 
     values = _run(asset_type, physics, drivers, seed, number)
     # What a lying sensor is off by is measured against healthy running; finding it out costs a sort.
-    usual = sensor_faults.usual_of(_count_up(values, asset_type, drivers, 0.0), _runs(drivers)) if of_sensors else {}
+    healthy = _count_up(values, asset_type, drivers, 0.0) if of_sensors else {}
+    usual = sensor_faults.usual_of(healthy, _runs(drivers), asset_type)
     noise = signals.stream(seed, number, "fault noise")
     values = faults.damage(values, of_machine, asset_type, noise, runs=_runs(drivers))
     begins = float(signals.stream(seed, number, "counter").uniform(1000, 9000))

@@ -3,13 +3,14 @@
 They are the same for every kind of machine, so they are written once, here. A plant asks for them among the
 simulator's ``kinds``: ``stuck`` befalls any sensor, ``stuck:pressure`` this one. In the table of faults they always
 stand as ``stuck:pressure``, so the truth says which sensor lied. Sizes are in usual deviations of the sensor, taken
-over the normal running of the same machine without faults.
+over the normal running of the same machine without faults; lags of a clock in its rhythms.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,6 +28,14 @@ SPIKE_SHARE = 0.15
 RESTLESS = 4.0
 CLIP_AT = -0.3
 """A fully clipped sensor shows nothing above this many deviations from its usual value, three more in the mildest."""
+LATE = 2.0
+"""By how many of the sensor's own rhythms a fully skewed clock is late: little is left by then of what it showed."""
+FALLS_BEHIND = 0.5
+"""Readings that a clock loses with each reading at most, so that it neither stands still nor runs backwards."""
+LONGEST_RHYTHM = 1024
+"""Readings within which a sensor has to move; what takes longer does not show during a fault."""
+MOVES = 0.02
+"""Share of a sensor's variance that lasts beyond a single reading; below it one value is as good as any other."""
 
 OTHER_UNIT: Mapping[str, tuple[float, float, str]] = {
     "°C": (1.8, 32.0, "°F"),
@@ -43,16 +52,28 @@ OTHER_UNIT: Mapping[str, tuple[float, float, str]] = {
 """Unit → factor, offset and name of the one that it is taken for."""
 
 
+class Usual(NamedTuple):
+    """What is usual for a sensor of a healthy machine."""
+
+    centre: float
+    """Median, in the sensor's unit."""
+    deviation: float
+    """Robust standard deviation, in the sensor's unit."""
+    rhythm: int | None
+    """After so many readings it has half forgotten what it showed; None if it never moves in a way that lasts."""
+
+
 @dataclass(frozen=True)
 class _Place:
     """What a fault needs to know about the readings inside it."""
 
     values: Floats
     severity: Floats
-    usual: float
-    deviation: float
+    usual: Usual
     sensor: Sensor
-    peak: float
+    fault: Fault
+    before: Floats
+    """What the sensor showed up to then."""
 
 
 def _stuck(at: _Place, _: np.random.Generator) -> Floats:
@@ -60,7 +81,7 @@ def _stuck(at: _Place, _: np.random.Generator) -> Floats:
 
 
 def _drift(at: _Place, rng: np.random.Generator) -> Floats:
-    return np.asarray(at.values + rng.choice([-1.0, 1.0]) * DRIFT * at.deviation * at.severity)
+    return np.asarray(at.values + rng.choice([-1.0, 1.0]) * DRIFT * at.usual.deviation * at.severity)
 
 
 def _dropout(at: _Place, rng: np.random.Generator) -> Floats:
@@ -73,17 +94,17 @@ def _spike(at: _Place, rng: np.random.Generator) -> Floats:
     hit = rng.random(len(at.values)) < SPIKE_SHARE
     hit[len(hit) // 2] = True
     size = rng.uniform(*SPIKE, len(hit)) * rng.choice([-1.0, 1.0], len(hit))
-    return np.asarray(at.values + hit * size * at.deviation * at.peak)
+    return np.asarray(at.values + hit * size * at.usual.deviation * at.fault.peak)
 
 
 def _noise(at: _Place, rng: np.random.Generator) -> Floats:
-    return np.asarray(at.values + RESTLESS * at.deviation * at.severity * rng.standard_normal(len(at.values)))
+    return np.asarray(at.values + RESTLESS * at.usual.deviation * at.severity * rng.standard_normal(len(at.values)))
 
 
 def _clipped(at: _Place, _: np.random.Generator) -> Floats:
     # A ceiling that the machine does not reach while it lasts would be no fault: it lies within what is shown.
-    reached = float(np.quantile(at.values, 0.9 - 0.4 * at.peak))
-    ceiling = min(at.usual + at.deviation * (CLIP_AT + 3.0 * (1 - at.peak)), reached)
+    reached = float(np.quantile(at.values, 0.9 - 0.4 * at.fault.peak))
+    ceiling = min(at.usual.centre + at.usual.deviation * (CLIP_AT + 3.0 * (1 - at.fault.peak)), reached)
     return np.asarray(np.minimum(at.values, ceiling))
 
 
@@ -92,66 +113,97 @@ def _unit_change(at: _Place, _: np.random.Generator) -> Floats:
     return np.asarray(at.values * factor + offset)
 
 
+def _clock_skew(at: _Place, _: np.random.Generator) -> Floats:
+    """Show at t the value of t − lag; the lag grows to the peak's share of `LATE` rhythms.
+
+    A clock falls behind at a limited pace. Where the fault is too short for the whole lag, the clock was set wrong by
+    the rest at once; not so a counter's, which would count down: its lag stays smaller.
+    """
+    if at.usual.rhythm is None:
+        raise SourceError(
+            f"fault kind '{at.fault.kind}': this sensor does not move in a way that lasts for two readings, so a late "
+            "clock would show nothing. Name another sensor in kinds."
+        )
+    wanted = at.fault.peak * LATE * at.usual.rhythm
+    gradual = min(wanted, FALLS_BEHIND * max(at.fault.growth * len(at.values), 1.0))
+    full = gradual if at.sensor.counter else wanted
+    lag = np.maximum(np.round(full - gradual * (1 - at.severity / at.fault.peak)), 1).astype(np.int64)
+    shown = np.concatenate([at.before, at.values])
+    return np.asarray(shown[np.maximum(len(at.before) + np.arange(len(at.values)) - lag, 0)])
+
+
 def _reset(at: _Place, _: np.random.Generator) -> Floats:
     return np.asarray(at.values - at.values[0])
 
 
-_ALTER: Mapping[str, Callable[[_Place, np.random.Generator], Floats]] = {
-    "stuck": _stuck,
-    "drift": _drift,
-    "dropout": _dropout,
-    "spike": _spike,
-    "noise": _noise,
-    "clipped": _clipped,
-    "unit_change": _unit_change,
-    "reset": _reset,
+class _Kind(NamedTuple):
+    """One way in which a sensor lies."""
+
+    shows: Callable[[_Place, np.random.Generator], Floats]
+    description: str
+    first_check: str
+    of_counters: bool = False
+    of_others: bool = True
+
+
+_ALL: Mapping[str, _Kind] = {
+    "stuck": _Kind(
+        _stuck,
+        "The sensor shows the same value again and again.",
+        "Compare with a second instrument; look for a frozen transmitter or a logger that repeats itself.",
+        of_counters=True,
+    ),
+    "drift": _Kind(
+        _drift,
+        "The sensor's zero moves slowly away.",
+        "Calibrate the sensor against a reference.",
+    ),
+    "dropout": _Kind(
+        _dropout,
+        "The sensor falls silent, first now and then, at last for good.",
+        "Check plug, cable and supply of the sensor, and the radio link if it has one.",
+        of_counters=True,
+    ),
+    "spike": _Kind(
+        _spike,
+        "Single values jump far away and back.",
+        "Check shielding and earthing of the cable, and what switches near it.",
+    ),
+    "noise": _Kind(
+        _noise,
+        "The sensor becomes restless.",
+        "Check the sensor's mounting, terminals and shielding.",
+    ),
+    "clipped": _Kind(
+        _clipped,
+        "The sensor shows no high values any more.",
+        "Check the range that transmitter and logger are set to.",
+    ),
+    "unit_change": _Kind(
+        _unit_change,
+        "The sensor's values come in another unit.",
+        "Ask who changed the configuration of the transmitter or the gateway.",
+    ),
+    "clock_skew": _Kind(
+        _clock_skew,
+        "The sensor's clock is late, so its values come with the time of later ones.",
+        "Compare the logger's clock with a time server, and its values with a sensor that moves with it.",
+        of_counters=True,
+    ),
+    "reset": _Kind(
+        _reset,
+        "The counter begins again at zero.",
+        "Ask whether the meter was exchanged or lost its supply.",
+        of_counters=True,
+        of_others=False,
+    ),
 }
 
 KINDS: Mapping[str, FaultKind] = {
-    "stuck": FaultKind(
-        description="The sensor shows the same value again and again.",
-        first_check="Compare with a second instrument; look for a frozen transmitter or a logger that repeats itself.",
-        part="sensor",
-    ),
-    "drift": FaultKind(
-        description="The sensor's zero moves slowly away.",
-        first_check="Calibrate the sensor against a reference.",
-        part="sensor",
-    ),
-    "dropout": FaultKind(
-        description="The sensor falls silent, first now and then, at last for good.",
-        first_check="Check plug, cable and supply of the sensor, and the radio link if it has one.",
-        part="sensor",
-    ),
-    "spike": FaultKind(
-        description="Single values jump far away and back.",
-        first_check="Check shielding and earthing of the cable, and what switches near it.",
-        part="sensor",
-    ),
-    "noise": FaultKind(
-        description="The sensor becomes restless.",
-        first_check="Check the sensor's mounting, terminals and shielding.",
-        part="sensor",
-    ),
-    "clipped": FaultKind(
-        description="The sensor shows no high values any more.",
-        first_check="Check the range that transmitter and logger are set to.",
-        part="sensor",
-    ),
-    "unit_change": FaultKind(
-        description="The sensor's values come in another unit.",
-        first_check="Ask who changed the configuration of the transmitter or the gateway.",
-        part="sensor",
-    ),
-    "reset": FaultKind(
-        description="The counter begins again at zero.",
-        first_check="Ask whether the meter was exchanged or lost its supply.",
-        part="sensor",
-    ),
+    name: FaultKind(description=kind.description, first_check=kind.first_check, part="sensor")
+    for name, kind in _ALL.items()
 }
 """What sensors can suffer; which one can suffer what, `kinds_for` says."""
-
-_OF_COUNTERS = ("stuck", "dropout", "reset")
 
 
 def split(kind: str) -> tuple[str, str | None]:
@@ -191,8 +243,8 @@ def describe(kind: str, asset_type: AssetType) -> FaultKind:
     if not able or (sensor is not None and sensor not in able):
         raise SourceError(
             f"fault kind '{kind}': {f'sensor {sensor}' if sensor else 'no sensor'} of {asset_type.name} can suffer "
-            f"{name} (these can: {', '.join(able) or 'none'}). A counter can be stuck, drop out or be reset, others "
-            f"cannot be reset, and a unit can be mistaken where it has a rival: {', '.join(OTHER_UNIT)}."
+            f"{name} (these can: {', '.join(able) or 'none'}). A counter can be stuck, drop out, be late or be reset, "
+            f"others cannot be reset, and a unit can be mistaken where it has a rival: {', '.join(OTHER_UNIT)}."
         )
     return KINDS[name]
 
@@ -216,7 +268,7 @@ def disturb(
     values: Mapping[str, Floats],
     faults: Sequence[Fault],
     asset_type: AssetType,
-    usual: Mapping[str, tuple[float, float]],
+    usual: Mapping[str, Usual],
     rng: np.random.Generator,
 ) -> dict[str, Floats]:
     """Return what broken sensors show; the machine itself and all other sensors stay as they are.
@@ -228,8 +280,13 @@ def disturb(
         With kinds such as ``stuck:pressure``.
     asset_type : AssetType
     usual : mapping
-        Sensor → its usual value and usual deviation, in its unit.
+        Sensor → what is usual for it: `usual_of` of a healthy twin.
     rng : Generator
+
+    Raises
+    ------
+    SourceError
+        If a fault could not be seen in the sensor that it befalls.
     """
     shown = {sensor: column.copy() for sensor, column in values.items()}
     for fault in faults:
@@ -237,30 +294,64 @@ def disturb(
         column = shown[str(sensor)]
         # A counter that was reset counts on from there; everything else ends with the fault.
         span = slice(fault.first, None) if name == "reset" else fault.span
-        centre, deviation = usual[str(sensor)]
         place = _Place(
-            column[span], fault.severity(), centre, deviation, asset_type.sensors[str(sensor)], peak=fault.peak
+            values=column[span],
+            severity=fault.severity(),
+            usual=usual[str(sensor)],
+            sensor=asset_type.sensors[str(sensor)],
+            fault=fault,
+            before=column[: fault.first],
         )
-        column[span] = _ALTER[name](place, rng)
+        column[span] = _ALL[name].shows(place, rng)
     return shown
 
 
-def usual_of(values: Mapping[str, Floats], normal: Flags) -> dict[str, tuple[float, float]]:
-    """Return each sensor's median and robust standard deviation (IQR ÷ 1.349) over normal running."""
+def usual_of(values: Mapping[str, Floats], normal: Flags, asset_type: AssetType) -> dict[str, Usual]:
+    """Return what is usual for each sensor in normal running.
+
+    Median, robust standard deviation (IQR ÷ 1.349), and the rhythm; a counter's rhythm is that of what it counts from
+    reading to reading.
+    """
     found = {}
     for sensor, column in values.items():
         own = column[normal] if normal.any() else column
         low, middle, high = np.quantile(own, [0.25, 0.5, 0.75])
         deviation = (high - low) / 1.349 or float(own.std()) or 0.01 * max(abs(float(middle)), 1.0)
-        found[sensor] = (float(middle), float(deviation))
+        is_counter = asset_type.sensors[sensor].counter
+        moving = np.diff(own) if is_counter else own
+        # A counter that counts evenly forgets nothing, but every reading of it differs from the one before.
+        rhythm = _rhythm(moving) or (1 if is_counter and moving.any() else None)
+        found[sensor] = Usual(float(middle), float(deviation), rhythm)
     return found
 
 
+def _rhythm(values: Floats) -> int | None:
+    """Return after how many readings half of what lasts beyond a single reading is forgotten.
+
+    Read off the structure function, the mean square of x(t) − x(t − lag): it begins at twice the variance of the noise
+    of single readings and ends at twice the whole variance.
+    """
+    whole = 2 * float(values.var())
+    lags = [lag for lag in _lags() if lag < len(values) // 2]
+    if not lags or whole == 0:
+        return None
+    forgotten = np.array([float(np.mean((values[lag:] - values[:-lag]) ** 2)) for lag in lags])
+    if whole - forgotten[0] < MOVES * whole:
+        return None
+    half = (forgotten[0] + whole) / 2
+    return int(lags[int(np.argmax(forgotten >= half))]) if (forgotten >= half).any() else lags[-1]
+
+
+def _lags() -> list[int]:
+    """Return 1, 2, 3, 4, 6, 8, 12 … readings: fine enough for a rhythm, and few."""
+    powers = 2 ** np.arange(int(np.log2(LONGEST_RHYTHM)) + 1)
+    return sorted({*powers.tolist(), *(powers[2:] * 3 // 4).tolist()})
+
+
 def kinds_for(sensor: Sensor) -> tuple[str, ...]:
-    """List what a sensor can suffer: a counter to stick, to drop out and to be reset, others everything but the last.
+    """List what a sensor can suffer: a counter to stick, drop out, be late or be reset, others all but the last.
 
     A unit is only mistaken where it has a rival.
     """
-    if sensor.counter:
-        return _OF_COUNTERS
-    return tuple(name for name in KINDS if name != "reset" and (name != "unit_change" or sensor.unit in OTHER_UNIT))
+    able = [name for name, kind in _ALL.items() if (kind.of_counters if sensor.counter else kind.of_others)]
+    return tuple(name for name in able if name != "unit_change" or sensor.unit in OTHER_UNIT)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 from pydantic import ValidationError
@@ -29,6 +30,22 @@ class Batch:
     """
     faults: pd.DataFrame = field(default_factory=tables.FAULTS.empty)
     """What the source itself knows about faults: rows of `tables.FAULTS`."""
+    if_unordered: str = ""
+    """What to do where rows are not meant to follow each other in time; told with each row that is out of order."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Options that would read what is there, for a person to look at: nothing is read with them by itself."""
+
+    origin: str
+    """What was looked at."""
+    options: dict[str, Any]
+    """All options of the source."""
+    because: dict[str, str]
+    """Option → why it differs from what the plant says."""
+    notes: tuple[str, ...] = ()
+    """What the options cannot say, such as a sensor whose column was not found."""
 
 
 class Source(Model, ABC):
@@ -50,6 +67,19 @@ class Source(Model, ABC):
         """
         return ()
 
+    @classmethod
+    def suggest(cls, plant: Plant, options: dict[str, Any]) -> Suggestion | None:  # noqa: ARG003 - most cannot tell
+        """Look at what is there and say which options would read it; None where there is nothing to say.
+
+        Parameters
+        ----------
+        plant : Plant
+            Names the sensors that are looked for.
+        options : dict
+            What the plant's YAML says; it may be wrong.
+        """
+        return None
+
     @abstractmethod
     def read(self, plant: Plant, start: datetime | None = None, end: datetime | None = None) -> Iterator[Batch]:
         """Yield the readings from ``start`` (inclusive) to ``end`` (exclusive) in batches of bounded size.
@@ -61,6 +91,18 @@ class Source(Model, ABC):
         SourceError
             If there is nothing to read, or a file or column is not as the options say.
         """
+
+
+def suggest(plant: Plant) -> Suggestion | None:
+    """Ask a plant's source for options that would fit; None where it has nothing to say.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such source.
+    """
+    kind = _folder.load_class("sources", plant.source.name, Source)  # type: ignore[type-abstract]
+    return kind.suggest(plant, plant.source.options)
 
 
 def build(wanted: PlugIn) -> Source:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,10 @@ class Layout:
     encoding: str
     names: tuple[str, ...] | None
     """The columns of files without a header line; None where the first line names them."""
+    skip_lines: int = 0
+    """Lines before the header, blank ones included."""
+    skip_after_header: int = 0
+    """Lines between the header and the first row."""
 
     @property
     def delimiter(self) -> str:
@@ -81,7 +86,7 @@ def chunks(path: Path, layout: Layout, wanted: list[str], chunk_rows: int, shown
     names = header(path, layout, shown)
     bad: list[_BadRow] = []
     seen = 0
-    next_number = 1 if layout.names else 2
+    next_number = _lines_above(layout) + 1
     held: list[pa.RecordBatch] = []
     try:
         reader = _open(path, layout, names, wanted, bad)
@@ -113,7 +118,7 @@ class _BadRow:
     """A row that has too many or too few fields."""
 
     number: int
-    """Its place in the file; the first line is 1, blank lines are not counted."""
+    """Its place in the file; the first line is 1, blank lines below the header are not counted."""
     expected: int
     actual: int
     text: str
@@ -137,7 +142,8 @@ def _open(path: Path, layout: Layout, names: list[str], wanted: list[str], bad: 
             block_size=_BLOCK,
             encoding=layout.encoding,
             column_names=unique,
-            skip_rows_after_names=0 if layout.names else 1,
+            skip_rows=layout.skip_lines,
+            skip_rows_after_names=_lines_above(layout) - layout.skip_lines,
         ),
         parse_options=pa_csv.ParseOptions(delimiter=layout.delimiter, invalid_row_handler=collect),
         convert_options=pa_csv.ConvertOptions(
@@ -147,6 +153,11 @@ def _open(path: Path, layout: Layout, names: list[str], wanted: list[str], bad: 
             null_values=[""],
         ),
     )
+
+
+def _lines_above(layout: Layout) -> int:
+    """Return how many lines stand above the first row."""
+    return layout.skip_lines + (0 if layout.names else 1) + layout.skip_after_header
 
 
 def _merge(
@@ -204,7 +215,8 @@ def _first_line(path: Path, layout: Layout, shown: str) -> str:
     """Read the first line that is not blank."""
     try:
         with pa.input_stream(str(path), compression="detect") as raw:
-            for line in io.TextIOWrapper(io.BufferedReader(raw), encoding=layout.encoding, newline=None):
+            lines = io.TextIOWrapper(io.BufferedReader(raw), encoding=layout.encoding, newline=None)
+            for line in itertools.islice(lines, layout.skip_lines, None):
                 text = line.lstrip("\ufeff").rstrip("\r\n")
                 if text.strip():
                     return _TAB.join(text.split()) if layout.separator == WHITESPACE else text
@@ -212,7 +224,8 @@ def _first_line(path: Path, layout: Layout, shown: str) -> str:
         raise SourceError(_in_words(error, layout, shown)) from error
     except OSError as error:
         raise SourceError(f"{shown} cannot be opened: {error}") from error
-    raise SourceError(f"{shown} is empty. Remove it, or choose other files in the source.")
+    below = f" below its first {layout.skip_lines} lines" if layout.skip_lines else ""
+    raise SourceError(f"{shown} is empty{below}. Remove it, or choose other files in the source.")
 
 
 def _refuse_wrong_separator(first: str, layout: Layout, shown: str) -> None:

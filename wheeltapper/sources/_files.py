@@ -37,6 +37,12 @@ def asset_name(shown: str) -> str:
     return path.with_suffix("").as_posix()
 
 
+def text_ending(path: Path) -> str:
+    """Return how a file's name ends, its packing included: ``.csv.gz``; the whole name if it has no ending."""
+    inner = Path(path.stem).suffix if path.suffix.lower() in _PACKED else ""
+    return inner + path.suffix or path.name
+
+
 def natural(text: str) -> list[tuple[int, int, str]]:
     """Return a sort key in which 2 stands before 10."""
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]

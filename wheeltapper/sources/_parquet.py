@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pyarrow as pa
 import pyarrow.fs as pa_fs
@@ -94,7 +94,7 @@ def find(path: str, plant: Plant) -> list[ParquetFile]:
     try:
         base, paths = _list(system, root, path)
     except OSError as error:
-        raise SourceError(_unreadable(path, error)) from error
+        raise SourceError(f"{path} cannot be read: {_one_line(error)}{_access(path)}") from error
     if any("_delta_log" in Path(one).parts for one in paths):
         raise SourceError(
             f"{path} is a Delta table: some of its files were replaced by others, and only its log says which. "
@@ -123,9 +123,12 @@ def _cut_pattern(path: str) -> tuple[str, str | None]:
 
 def _open_store(url: str) -> tuple[Any, str]:
     try:
-        system, root = pa_fs.FileSystem.from_uri(url)
+        # A name in a store may hold blanks and umlauts, an address may not.
+        system, root = pa_fs.FileSystem.from_uri(quote(url, safe="/:?=&%@+,;!$'()~#"))
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise SourceError(f"{url} cannot be opened: {_one_line(error)}. Use s3://, gs:// or file:///.") from error
+        raise SourceError(
+            f"{url} cannot be opened: {_one_line(error)}. Use s3://, gs:// or file:///.{_access(url)}"
+        ) from error
     return system, str(root)
 
 
@@ -201,6 +204,16 @@ def _touches(statistics: Any, bounds: Bounds) -> bool:
 
 def _unreadable(shown: str, error: Exception) -> str:
     return f"{shown} cannot be read as parquet: {_one_line(error)}"
+
+
+def _access(path: str) -> str:
+    """Say what an object store's access depends on."""
+    if not path.startswith("s3://"):
+        return ""
+    return (
+        ". Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_DEFAULT_REGION, and AWS_ENDPOINT_URL for a store that "
+        "is not Amazon's"
+    )
 
 
 def _one_line(error: Exception) -> str:

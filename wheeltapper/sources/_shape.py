@@ -5,24 +5,21 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any
 
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from wheeltapper._folder import near_miss
 from wheeltapper.config import Plant
 from wheeltapper.errors import SourceError
 from wheeltapper.sources import Batch
 from wheeltapper.sources._cells import constant
 from wheeltapper.sources._flagged import FlaggedRuns
-from wheeltapper.sources._long import NAME, VALUE, LongRows
+from wheeltapper.sources._layout import LayoutSource
+from wheeltapper.sources._long import NAME, VALUE
 from wheeltapper.sources._span import Span, with_faults
-from wheeltapper.sources._table import TableSource, missing
+from wheeltapper.sources._table import missing
 from wheeltapper.sources._typed import as_numbers, as_text, as_times
-
-_SENSOR_WORDS = ("sensor", "tag", "signal", "variable", "parameter", "channel", "metric", "measurement", "name")
-_VALUE_WORDS = ("value", "val", "reading", "measure", "wert", "data")
 
 
 @dataclass(frozen=True)
@@ -37,25 +34,11 @@ class Piece:
     """
 
 
-class ShapedSource(TableSource, ABC):
+class ShapedSource(LayoutSource, ABC):
     """A source of typed columns; one row an instant (wide) or one row a value (long)."""
 
     time_column: str = Field(description="column of the timestamp")
     asset_column: str | None = Field(None, description="column that names the asset")
-    layout: Literal["wide", "long"] = Field(
-        "wide", description="wide: a column for each sensor; long: a row for each value, with the sensor's name beside"
-    )
-    sensor_column: str | None = Field(None, description="column that names the sensor, for layout long")
-    value_column: str | None = Field(None, description="column of the value, for layout long")
-
-    @model_validator(mode="after")
-    def _fits_its_layout(self) -> Self:
-        named = [name for name in ("sensor_column", "value_column") if getattr(self, name) is not None]
-        if self.layout == "long" and len(named) < 2:
-            raise ValueError("layout long needs sensor_column and value_column")
-        if self.layout == "wide" and named:
-            raise ValueError(f"{' and '.join(named)} belong to layout: long; set it, or remove them")
-        return self
 
     def wanted(self, plant: Plant) -> dict[str, str]:
         """Return each column that is read, with what it is for."""
@@ -77,41 +60,9 @@ class ShapedSource(TableSource, ABC):
         for column, use in self.wanted(plant).items():
             if column not in has:
                 said = missing(where, column, use, has, use.startswith("sensor "))
-                raise SourceError(said + self._other_layout(plant, has))
+                raise SourceError(said + self.other_layout(plant, has))
             if has.count(column) > 1:
                 raise SourceError(f"{where} has column '{column}' for {use} twice; name them apart.")
-
-    def _other_layout(self, plant: Plant, has: list[str]) -> str:
-        """Suggest the layout that the columns look like, if it is the other one."""
-        columns = set(self.sensor_columns(plant).values())
-        if self.layout == "long" and columns <= set(has):
-            return " There is a column for each sensor: set layout: wide, without sensor_column and value_column."
-        sensor, value = _like(_SENSOR_WORDS, has), _like(_VALUE_WORDS, has)
-        if self.layout == "wide" and sensor and value and not columns & set(has):
-            return f" It looks like one row a value: set layout: long, sensor_column: {sensor}, value_column: {value}."
-        return ""
-
-    def require_sensors(self, plant: Plant, names: Iterable[str], where: str) -> None:
-        """Refuse long data in which a sensor never occurs; ``names`` are all that do.
-
-        Raises
-        ------
-        SourceError
-            Naming the sensor, and what is there.
-        """
-        found = sorted(set(names))
-        for sensor, name in self.sensor_columns(plant).items():
-            if name not in found:
-                shown = ", ".join(found[:20]) + (" …" if len(found) > 20 else "")
-                raise SourceError(
-                    f"{where}: column '{self.sensor_column}' never names '{name}' for sensor {sensor} (it names: "
-                    f"{shown or 'nothing'}).{near_miss(name, found)} Add it to columns, or remove it from the "
-                    "plant's sensors."
-                )
-
-    def long_rows(self, plant: Plant, where: str) -> LongRows | None:
-        """Return what gathers long rows; None for the wide layout."""
-        return LongRows(list(plant.asset_type.sensors), where) if self.layout == "long" else None
 
     def shape(self, table: Any, plant: Plant, where: str, *, asset: str | None, origin: str) -> pd.DataFrame:
         """Turn typed columns into a batch's columns, and ``_utc``, ``_placed``, ``_kind``; long rows stay long.
@@ -136,16 +87,17 @@ class ShapedSource(TableSource, ABC):
             "timestamp": times.shown,
         }
         if self.layout == "wide":
-            columns |= {s: as_numbers(table.column(name)) for s, name in self.sensor_columns(plant).items()}
+            words = plant.asset_type.categories
+            columns |= {
+                s: (as_text if s in words else as_numbers)(table.column(name))
+                for s, name in self.sensor_columns(plant).items()
+            }
         if self.regime_column:
             columns["regime"] = as_text(table.column(self.regime_column)).replace(self.regimes)
         columns |= {"defect": times.defects, "_utc": times.utc, "_placed": times.placed}
         columns["_kind"] = self.kind_of(table, origin)
         rows = pd.DataFrame(columns)
         return rows if self.layout == "wide" else self._long(rows, table, plant)
-
-    def _assets(self, table: Any, asset: str | None) -> pd.Series[str]:
-        return as_text(table.column(self.asset_column)) if self.asset_column else constant(str(asset), len(table))
 
     def kind_of(self, table: Any, origin: str) -> pd.Series[str]:
         """Return the kind of fault that each row lies in; missing outside faults."""
@@ -165,14 +117,13 @@ class ShapedSource(TableSource, ABC):
         return rows[rows[NAME].notna() | nameless].reset_index(drop=True)
 
 
-def _like(words: tuple[str, ...], has: list[str]) -> str | None:
-    """Return the first column whose name begins or ends like one of the words."""
-    parts = {name: name.lower().replace("-", "_").split("_") for name in has}
-    return next((name for word in words for name in has if word in parts[name]), None)
-
-
 def in_batches(
-    pieces: Iterable[Piece], span: Span, runs: FlaggedRuns, *, later: pd.DataFrame | None = None
+    pieces: Iterable[Piece],
+    span: Span,
+    runs: FlaggedRuns,
+    *,
+    later: pd.DataFrame | None = None,
+    if_unordered: str = "",
 ) -> Iterator[Batch]:
     """Turn pieces into batches of the span; faults come with the batch in which they end, the last with the last.
 
@@ -185,6 +136,8 @@ def in_batches(
         May already know of flagged rows before the first piece.
     later : DataFrame, optional
         Columns asset_id, time and kind: flagged rows after the last piece.
+    if_unordered : str
+        See `Batch`.
     """
     held: Batch | None = None
     for piece in pieces:
@@ -197,7 +150,7 @@ def in_batches(
         if len(own):
             if held is not None:
                 yield held
-            held = Batch(origin=piece.origin, rows=own, faults=faults)
+            held = Batch(origin=piece.origin, rows=own, faults=faults, if_unordered=if_unordered)
         else:
             held = held and with_faults(held, faults)
     if held is not None:

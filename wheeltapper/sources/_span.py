@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -52,4 +53,4 @@ def with_faults(batch: Batch, faults: pd.DataFrame) -> Batch:
     together = pd.concat([batch.faults, faults], ignore_index=True) if len(batch.faults) else faults
     together = together.sort_values(["asset_id", "start", "end"], kind="stable")
     together = together.drop_duplicates(["asset_id", "start", "kind"], keep="last").reset_index(drop=True)
-    return Batch(origin=batch.origin, rows=batch.rows, faults=together)
+    return replace(batch, faults=together)

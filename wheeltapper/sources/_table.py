@@ -15,6 +15,12 @@ from wheeltapper.errors import SourceError
 from wheeltapper.sources import Source
 from wheeltapper.sources._cells import constant, flags
 
+IF_UNORDERED = (
+    "If these rows are not meant to follow each other in time, set shuffled: true in the source: each file is then "
+    "read whole and sorted"
+)
+"""For sources that hand rows over in the order of their files."""
+
 
 class TableSource(Source, ABC):
     """A source of rows with named columns."""
@@ -59,7 +65,7 @@ class TableSource(Source, ABC):
 
     def sensor_columns(self, plant: Plant) -> dict[str, str]:
         """Return sensor → its column in the data."""
-        known = list(plant.asset_type.sensors)
+        known = list(plant.asset_type.delivered)
         names: dict[str, str] = {}
         for column, sensor in self.columns.items():
             if sensor not in known:

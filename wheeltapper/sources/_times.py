@@ -15,20 +15,13 @@ EPOCHS = {"unix": "s", "unix_ms": "ms", "unix_us": "us", "unix_ns": "ns"}
 """Time formats that are a number counted from 1970-01-01 UTC."""
 
 _HAS_ZONE = r"[Tt ][0-9]{2}[0-9:.,]* ?(?:[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)$"
+_DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%y", "%m/%d/%y", "%d-%b-%Y")
+_HOURS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
 _CANDIDATES = (
-    "%d/%m/%Y %H:%M",
-    "%m/%d/%Y %H:%M",
-    "%d/%m/%Y %H:%M:%S",
-    "%m/%d/%Y %H:%M:%S",
-    "%d.%m.%Y %H:%M",
-    "%d.%m.%Y %H:%M:%S",
-    "%d-%m-%Y %H:%M:%S",
-    "%Y/%m/%d %H:%M",
-    "%Y/%m/%d %H:%M:%S",
-    "%Y%m%d%H%M%S",
-    "%d/%m/%Y",
-    "%m/%d/%Y",
-    "%d.%m.%Y",
+    *(f"{day} {hour}" for day in _DAYS for hour in _HOURS),
+    *_DAYS,
+    *("%Y-%m-%d %H:%M:%S,%f", "%Y-%m-%d %I:%M:%S %p", "%Y-%m-%d %H.%M.%S", "%Y%m%d%H%M%S", "%Y%m%d %H%M%S"),
+    *("%d %b %Y %H:%M:%S", "%d.%m.%Y, %H:%M:%S", "%m/%d/%Y, %I:%M:%S %p"),
 )
 
 
@@ -94,15 +87,37 @@ def require_readable(
 def _advice(given: pd.Series[str]) -> str:
     """Name the formats that read every one of the first times."""
     sample = given.head(2000)
-    numbers = pd.to_numeric(sample, errors="coerce")
-    if numbers.notna().all():
-        unit = "unix" if numbers.abs().max() < 1e11 else "unix_ms"
-        return f"It looks like a count since 1970: set time_format: {unit}."
-    fits = [form for form in _CANDIDATES if pd.to_datetime(sample, format=form, errors="coerce").notna().all()]
+    fits = likely_formats(sample)
+    if fits and fits[0] in EPOCHS:
+        return f"It looks like a count since 1970: set time_format: {fits[0]}."
     if not fits:
         return "Set time_format in the source, such as '%d/%m/%Y %H:%M', or check time_column."
-    which = " or ".join(f"'{form}'" for form in fits)
+    which = " or ".join(f"'{form}'" for form in sorted(fits))
     return f"Set time_format in the source: {which} reads the first {len(sample)}."
+
+
+def likely_formats(sample: pd.Series[str]) -> list[str]:
+    """Return the formats that read all of some times, the likeliest first; ISO 8601 is not among them.
+
+    Readings follow each other: of day first and month first that one is likelier with which fewer times step back,
+    and then that with which they span the shorter time; where hours have AM and PM, months come first.
+    """
+    numbers = pd.to_numeric(sample, errors="coerce")
+    if numbers.notna().all():
+        return [form for form, unit in EPOCHS.items() if _is_recent(from_epoch(numbers, unit))]
+    read = {form: pd.to_datetime(sample, format=form, errors="coerce") for form in _CANDIDATES}
+    fits = {form: times for form, times in read.items() if times.notna().all()}
+
+    def unlikeliness(form: str) -> tuple[int, pd.Timedelta, bool]:
+        times = fits[form]
+        back = int((times.diff() < pd.Timedelta(0)).sum())
+        return back, times.max() - times.min(), "%p" in form and not form.startswith("%m")
+
+    return sorted(fits, key=unlikeliness)
+
+
+def _is_recent(times: pd.Series[Any]) -> bool:
+    return bool(times.dt.year.between(1990, 2100).all())
 
 
 def from_epoch(text: pd.Series[Any], unit: str) -> pd.Series[Any]:

@@ -2,156 +2,61 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, field_validator, model_validator
 
-from wheeltapper.config import Instant, Plant, format_duration
+from wheeltapper.config import Plant
 from wheeltapper.errors import SourceError
-from wheeltapper.sources import Batch
+from wheeltapper.sources import Batch, Suggestion
 from wheeltapper.sources._cells import constant, numbers_or_text, times_or_text
-from wheeltapper.sources._csv import WHITESPACE, Chunk, Layout, chunks, header
+from wheeltapper.sources._clock import Clock
+from wheeltapper.sources._csv import Chunk, Layout, chunks, header
+from wheeltapper.sources._csv_options import CsvOptions
 from wheeltapper.sources._files import asset_name, locate, natural
 from wheeltapper.sources._flagged import FlaggedRuns
 from wheeltapper.sources._flags import FlagFile
 from wheeltapper.sources._listed import ListedFaults, read_list
+from wheeltapper.sources._long import NAME, VALUE
 from wheeltapper.sources._span import Span, with_faults
-from wheeltapper.sources._table import TableSource, missing
+from wheeltapper.sources._spread import spread
+from wheeltapper.sources._suggest import suggest_csv
+from wheeltapper.sources._table import IF_UNORDERED, missing
 from wheeltapper.sources._times import read_times, require_readable
 from wheeltapper.tables import FAULTS
 
 
-class CsvFolder(TableSource):
-    """Readings from delimited text files, one row an instant; files may be packed (.gz, .bz2, .zst, .lz4).
+class CsvFolder(CsvOptions):
+    """Readings from delimited text files; files may be packed (.gz, .bz2, .zst, .lz4).
+
+    One row is an instant, with a column for each sensor (``layout: wide``) or for each machine and sensor (with
+    ``tag_pattern``); or one row is a value, with the sensor's name beside it (``layout: long``). Where the options do
+    not fit a file, ``wheeltapper check PLANT`` looks at it and says which would.
 
     Files are read in natural order (2 before 10) and in chunks, so memory does not grow with them. Nothing is
     dropped: a row that cannot be split, or whose time means nothing, comes out with its defect in words, and cleaning
     puts it into quarantine.
     """
 
-    path: Path = Field(
-        description="folder (or one file); a relative one is looked for beside the plant's file, in WHEELTAPPER_DATA, "
-        "and in ../shared/data"
-    )
-    files: str | tuple[str, ...] = Field(
-        "**/*.csv",
-        description="which files below the folder, as a pattern; of several patterns the first one's files come first",
-    )
-    separator: str = Field(",", description=f'character between two fields, such as ";"; or {WHITESPACE}')
-    decimal: str = Field(".", pattern=r"^[.,]$", description="decimal mark")
-    encoding: str = Field("utf-8", description="how letters are stored, such as utf-8 or latin-1")
-    time_column: str | None = Field(None, description="column of the timestamp; none for data without times")
-    first: Instant | None = Field(
-        None,
-        description="for data without times: the first reading's instant; the next follow at the asset type's step",
-    )
-    header: bool = Field(True, description="whether the first line names the columns")
-    names: tuple[str, ...] | None = Field(None, description="the columns' names, for files without a header")
-    asset_column: str | None = Field(
-        None, description="column that names the asset; by default each file is one asset, named by its path"
-    )
-    asset_pattern: str | None = Field(
-        None,
-        description="regular expression for a file's whole path without its ending; its group 'asset' is the asset's "
-        "name, as in (?P<asset>.*)_(train|test). Files of one asset follow each other. With asset_column: file/column",
-    )
-    fault_file: Path | None = Field(
-        None,
-        description="list of faults below the folder: JSON (asset or file → [start, end] pairs), or CSV with asset, "
-        "start, end and perhaps kind",
-    )
-    fault_from_row: int | None = Field(
-        None, ge=0, description="row of each file, counted from 0, from which the asset is faulty until the file ends"
-    )
-    fault_last_rows: int | None = Field(
-        None, ge=1, description="last rows of each asset in a file that count as faulty, for machines run to failure"
-    )
-    fault_flags: tuple[str, str] | None = Field(
-        None,
-        description="a piece of a file's path, and what stands there in the path of the file with its flags, one a "
-        "row without header, as in [test/, test_label/]; files without that piece are normal",
-    )
-    fault_free: str | None = Field(
-        None, description="pattern of files to which fault_from_row and fault_last_rows do not apply"
-    )
-    shuffled: bool = Field(
-        False, description="whether rows do not follow each other in time: each file is then read whole and sorted"
-    )
-
-    @field_validator("separator")
     @classmethod
-    def _is_one_character(cls, separator: str) -> str:
-        if separator != WHITESPACE and len(separator) != 1:
-            raise ValueError(f"separator must be one character or {WHITESPACE}, got {separator!r}")
-        return separator
-
-    @field_validator("encoding")
-    @classmethod
-    def _is_an_encoding(cls, encoding: str) -> str:
-        try:
-            return codecs.lookup(encoding).name
-        except LookupError as error:
-            raise ValueError(f"no such encoding: {encoding!r}; try utf-8, latin-1 or cp1252") from error
-
-    @field_validator("asset_pattern")
-    @classmethod
-    def _names_the_asset(cls, pattern: str | None) -> str | None:
-        try:
-            groups = {"asset"} if pattern is None else set(re.compile(pattern).groupindex)
-        except re.error as error:
-            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
-        if "asset" not in groups:
-            raise ValueError(f"expected a group (?P<asset>...), got {pattern!r}")
-        return pattern
-
-    @model_validator(mode="after")
-    def _knows_faults_one_way(self) -> Self:
-        ways = ("fault_column", "fault_file", "fault_from_row", "fault_last_rows", "fault_flags")
-        used = [way for way in ways if getattr(self, way) is not None]
-        if len(used) > 1:
-            raise ValueError(f"{' and '.join(used)} each say where the faults are; keep one")
-        if self.shuffled and self.fault_flags is not None:
-            raise ValueError("fault_flags follow the rows of a file, and shuffled rows are sorted; remove one of them")
-        if self.fault_free is not None and used not in (["fault_from_row"], ["fault_last_rows"]):
-            raise ValueError("fault_free needs fault_from_row or fault_last_rows, from which it excepts files")
-        return self
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if self.time_column is None and self.first is None:
-            raise ValueError("set time_column, or first (such as 2026-01-01) for data without times")
-        if self.time_column is not None and self.first is not None:
-            raise ValueError("first is only for data without times; remove it, or time_column")
-        if self.header == (self.names is not None):
-            raise ValueError("names lists the columns of files without a header: set both header: false and names")
-        if self.decimal == self.separator:
-            raise ValueError(f"decimal and separator cannot both be {self.decimal!r}")
-        return self
-
-    def caveats(self, plant: Plant) -> tuple[str, ...]:
-        """Say which of these options make something up; see `Source.caveats`."""
-        step = format_duration(plant.asset_type.step)
-        said = []
-        if self.first is not None:
-            said.append(
-                f"the files name no times: each reading counts as {step} after the one before it, and delays, weeks "
-                "and costs mean no more than that step does"
-            )
-        if self.fault_last_rows is not None:
-            said.append(
-                f"fault '{self.fault_kind}' is a convention, the last {self.fault_last_rows} readings before an asset "
-                "failed; nobody saw it begin, so an earlier alarm counts as false"
-            )
-        return tuple(said)
+    def suggest(cls, plant: Plant, options: dict[str, Any]) -> Suggestion | None:
+        """Look at the first file, and say how it is written and what its columns mean; see `Source.suggest`."""
+        known = {name: value for name, value in options.items() if name in cls.model_fields}
+        found = suggest_csv(plant, known)
+        if found is None:
+            return None
+        order = [name for name in (*CsvOptions.__annotations__, *cls.model_fields) if name != "columns"]
+        return replace(
+            found, options={name: found.options[name] for name in (*order, "columns") if name in found.options}
+        )
 
     def read(self, plant: Plant, start: datetime | None = None, end: datetime | None = None) -> Iterator[Batch]:
         """Yield the files' rows from ``start`` (inclusive) to ``end`` (exclusive); see `Source.read`.
@@ -166,11 +71,10 @@ class CsvFolder(TableSource):
             are looked at before the first row is read.
         """
         folder, files = self._find(plant)
-        sensors = self.sensor_columns(plant)
         headers = {file: header(file, self._layout, _shown(file, folder)) for file in files}
-        self._check_columns(headers, folder, sensors)
+        self._check_columns(headers, folder, plant)
         listed = self._listed(folder)
-        found = self._batches(plant, folder, headers, sensors, Span(start, end), listed)
+        found = self._batches(plant, folder, headers, Span(start, end), listed)
         count = 0
         for batch in found:
             count += 1
@@ -182,7 +86,7 @@ class CsvFolder(TableSource):
 
     @property
     def _layout(self) -> Layout:
-        return Layout(self.separator, self.encoding, self.names)
+        return Layout(self.separator, self.encoding, self.names, self.skip_lines, self.skip_after_header)
 
     def _listed(self, folder: Path) -> ListedFaults:
         """Read the list of faults beside the files; without one it is empty."""
@@ -218,48 +122,82 @@ class CsvFolder(TableSource):
             found |= dict.fromkeys(sorted(files, key=lambda file: natural(file.relative_to(place).as_posix())))
         return place, list(found)
 
-    def _check_columns(self, headers: dict[Path, list[str]], folder: Path, sensors: dict[str, str]) -> None:
+    def _check_columns(self, headers: dict[Path, list[str]], folder: Path, plant: Plant) -> None:
         """Refuse files that lack a column or have it twice; only the fault column may be absent from some."""
-        needed = [(column, f"sensor {sensor}", True) for sensor, column in sensors.items()]
-        for option in ("time_column", "asset_column", "regime_column"):
-            needed += [(column, option, False)] if (column := getattr(self, option)) else []
         for file, has in headers.items():
-            for column, use, is_sensor in needed:
+            shown = _shown(file, folder)
+            for column, use in self._needed(plant, has, shown).items():
                 if column not in has:
-                    raise SourceError(missing(_shown(file, folder), column, use, has, is_sensor))
-            for column, use, _ in needed:
+                    said = missing(shown, column, use, has, use.startswith("sensor "))
+                    raise SourceError(said + self.other_layout(plant, has))
                 if has.count(column) > 1:
-                    raise SourceError(f"{_shown(file, folder)} has column '{column}' for {use} twice; name them apart.")
+                    raise SourceError(f"{shown} has column '{column}' for {use} twice; name them apart.")
         for option in ("fault_column", "fault_kind_column"):
             column = getattr(self, option)
             if column and not any(column in has for has in headers.values()):
                 has = max(headers.values(), key=len)
-                raise SourceError(missing(f"none of the {len(headers)} files", column, option, has, False))
+                said = missing(f"none of the {len(headers)} files", column, option, has, False)
+                raise SourceError(f"{said} Without labels, remove it: what is found can then not be judged by them.")
+
+    def _needed(self, plant: Plant, has: list[str], shown: str) -> dict[str, str]:
+        """Return each column that every file must have, with what it is for."""
+        uses = dict.fromkeys(self._time_columns, "time_column")
+        options = ("asset_column", "sensor_column", "value_column", "regime_column")
+        uses |= {column: option for option in options if (column := getattr(self, option)) is not None}
+        if self.layout == "long":
+            return uses
+        if self.tag_pattern is not None:
+            names = [name for name in has if name not in self._others()]
+            self.require_tags(plant, names, shown)
+            return uses | {name: f"sensor {tag[1]} of {tag[0]}" for name, tag in self.tags(plant, names).items()}
+        return uses | {column: f"sensor {sensor}" for sensor, column in self.sensor_columns(plant).items()}
 
     def _batches(
-        self,
-        plant: Plant,
-        folder: Path,
-        headers: dict[Path, list[str]],
-        sensors: dict[str, str],
-        span: Span,
-        listed: ListedFaults,
+        self, plant: Plant, folder: Path, headers: dict[Path, list[str]], span: Span, listed: ListedFaults
     ) -> Iterator[Batch]:
         """Walk through the files chunk by chunk; the last batch waits for the faults that end with the readings."""
         runs = FlaggedRuns()
-        clock = _Clock(self.first, plant) if self.first else None
+        advice = "" if self.shuffled else IF_UNORDERED
         held: Batch | None = None
+        for shown, frame in self._frames(plant, folder, headers):
+            if frame is None:
+                held = held and with_faults(held, span.overlapping(runs.finish()))
+                continue
+            times = frame["_utc"]
+            faults = span.overlapping(runs.add(frame["asset_id"], times, frame["_kind"].fillna("")))
+            rows = frame[span.holds(times)].drop(columns=["_utc", "_kind"]).reset_index(drop=True)
+            if not (rows["defect"] != "").any():
+                rows = rows.drop(columns="defect")
+            more = listed.of(rows["asset_id"].dropna().unique(), "" if self._names_assets else shown)
+            faults = pd.concat([faults, span.overlapping(more)], ignore_index=True) if len(more) else faults
+            if held is not None and len(faults) and not len(rows):
+                held = with_faults(held, faults)
+            if len(rows):
+                if held is not None:
+                    yield held
+                held = Batch(origin=shown, rows=rows, faults=faults, if_unordered=advice)
+        if held is not None:
+            yield with_faults(held, span.overlapping(runs.finish()))
+
+    def _frames(
+        self, plant: Plant, folder: Path, headers: dict[Path, list[str]]
+    ) -> Iterator[tuple[str, pd.DataFrame | None]]:
+        """Yield each file's readings in pieces, with ``_utc`` and ``_kind``: the fault inside which a row lies.
+
+        None says that a file ends here, and with it the faults of its asset.
+        """
+        clock = Clock(self.first, plant) if self.first else None
+        named: set[str] = set()
         for file, has in headers.items():
             shown = _shown(file, folder)
-            wanted = [column for column in dict.fromkeys([*sensors.values(), *self._others()]) if column in has]
-            from_file = self._asset_of(shown)
-            at_once = sys.maxsize if self.shuffled or self.fault_last_rows else self.chunk_rows
+            tags = self.tags(plant, (name for name in has if name not in self._others())) if self._is_spread else {}
             beside = self._flags_beside(file, folder)
+            long = self.long_rows(plant, shown)
             done = 0
-            for chunk in chunks(file, self._layout, wanted, at_once, shown):
+            for chunk in chunks(file, self._layout, self._columns(plant, has, tags), self._at_once(tags), shown):
                 if self.time_column and done == 0:
                     self._require_readable_times(chunk, shown)
-                frame = self._frame(chunk, from_file, sensors, clock)
+                frame = self._frame(chunk, plant, self._asset_of(shown), clock, tags)
                 kind = self.fault_kind_of(chunk.rows, shown, self.decimal)
                 if self.shuffled:
                     frame = frame.sort_values("_utc", kind="stable")
@@ -268,54 +206,127 @@ class CsvFolder(TableSource):
                 if beside is not None:
                     kind = kind.mask(beside.of(done, len(frame)), self.fault_kind)
                 done += len(frame)
-                times = frame["_utc"]
-                faults = span.overlapping(runs.add(frame["asset_id"], times, kind))
-                rows = frame[span.holds(times)].drop(columns="_utc").reset_index(drop=True)
-                more = listed.of(rows["asset_id"].dropna().unique(), "" if self.asset_column else shown)
-                faults = pd.concat([faults, span.overlapping(more)], ignore_index=True) if len(more) else faults
-                if held is not None and len(faults) and not len(rows):
-                    held = with_faults(held, faults)
-                if len(rows):
-                    if held is not None:
-                        yield held
-                    held = Batch(origin=shown, rows=rows, faults=faults)
+                frame["_kind"] = kind.where(kind != "")
+                if long is not None:
+                    named |= set(chunk.rows[str(self.sensor_column)].dropna().str.strip().unique())
+                    frame = long.add(self._named(frame, chunk.rows, plant, self._asset_of(shown)))
+                yield shown, self._apart(frame, tags, plant, shown)
+            last = long.finish() if long is not None else None
+            if last is not None:
+                yield shown, last
             if beside is not None:
                 beside.require_end(done, shown)
-            if self.asset_column is None and held is not None:
-                held = with_faults(held, span.overlapping(runs.finish()))
-        if held is not None:
-            yield with_faults(held, span.overlapping(runs.finish()))
+            if not self._names_assets:
+                yield shown, None
+        if self.layout == "long":
+            self._require_named(plant, named, folder)
+
+    @property
+    def _time_columns(self) -> tuple[str, ...]:
+        return (self.time_column,) if isinstance(self.time_column, str) else self.time_column or ()
+
+    @property
+    def _is_spread(self) -> bool:
+        """Tell whether the machines stand side by side, each with columns of its own."""
+        return self.layout == "wide" and self.tag_pattern is not None
+
+    @property
+    def _names_assets(self) -> bool:
+        """Tell whether one file may hold several assets."""
+        return self.asset_column is not None or self.tag_pattern is not None
+
+    def _require_named(self, plant: Plant, named: set[str], folder: Path) -> None:
+        """Refuse long rows in which a sensor never occurs, unless they hold nothing at all."""
+        if self.tag_pattern is not None and named:
+            self.require_tags(plant, sorted(named), folder.name)
+        elif named:
+            self.require_sensors(plant, named, folder.name)
+
+    def _at_once(self, tags: dict[str, tuple[str, str]]) -> int:
+        """Return how many rows to read at once; one with many machines becomes as many."""
+        if self.shuffled or self.fault_last_rows:
+            return sys.maxsize
+        return max(1, self.chunk_rows // max(1, len({asset for asset, _ in tags.values()})))
+
+    def _columns(self, plant: Plant, has: list[str], tags: dict[str, tuple[str, str]]) -> list[str]:
+        """Return the columns to read."""
+        values = list(tags) or ([] if self.layout == "long" else list(self.sensor_columns(plant).values()))
+        return [column for column in dict.fromkeys([*values, *self._others()]) if column in has]
 
     def _others(self) -> list[str]:
-        options = (self.time_column, self.asset_column, self.regime_column, self.fault_column, self.fault_kind_column)
-        return [column for column in options if column is not None]
+        """Return the columns that are no sensor's."""
+        options = ("asset_column", "sensor_column", "value_column", "regime_column", "fault_column")
+        found = [getattr(self, option) for option in (*options, "fault_kind_column")]
+        return [*self._time_columns, *(column for column in found if column is not None)]
 
-    def _frame(self, chunk: Chunk, from_file: str, sensors: dict[str, str], clock: _Clock | None) -> pd.DataFrame:
-        """Turn a chunk into a batch's columns."""
+    def _frame(
+        self, chunk: Chunk, plant: Plant, from_file: str, clock: Clock | None, tags: dict[str, tuple[str, str]]
+    ) -> pd.DataFrame:
+        """Turn a chunk into a batch's columns, row by row; where machines stand side by side, each tag is one."""
         raw, defects = chunk.rows, chunk.defects
         columns: dict[str, Any] = {}
         assets = raw[self.asset_column].str.strip() if self.asset_column else None
-        if assets is not None and self.asset_pattern is not None:
-            assets = from_file + "/" + assets
+        if assets is not None:
+            assets = self._prefix(from_file) + assets
         columns["asset_id"] = constant(from_file, len(raw)) if assets is None else assets
         if clock is not None:
             columns["timestamp"] = utc = clock.times(columns["asset_id"])
         else:
-            text = raw[str(self.time_column)]
+            text = self._time_text(raw)
             utc, unclear = read_times(text, form=self.time_format, zone=self.time_zone)
             columns["timestamp"] = times_or_text(utc, text)
             defects = defects.where(defects != "", unclear)
-        for sensor, column in sensors.items():
-            columns[sensor], wrong = numbers_or_text(raw[column], self.decimal)
+        for name, column in self._values(plant, tags).items():
+            columns[name], wrong = numbers_or_text(raw[column], self.decimal, self.thousands)
             if wrong is not None:
-                why = f"{sensor}: '" + raw[column].astype("str") + f"' does not have the decimal mark '{self.decimal}'"
-                defects = defects.where((defects != "") | ~wrong, why)
+                defects = defects.where((defects != "") | ~wrong, self._wrong_mark(name, raw[column]))
         if self.regime_column:
             columns["regime"] = raw[self.regime_column].str.strip().replace(self.regimes)
-        columns["_utc"] = utc
-        if (defects != "").any():
-            columns["defect"] = defects
-        return pd.DataFrame(columns)
+        return pd.DataFrame({**columns, "_utc": utc, "defect": defects})
+
+    def _values(self, plant: Plant, tags: dict[str, tuple[str, str]]) -> dict[str, str]:
+        """Return the batch's column of each value → its column in the file."""
+        if self.layout == "long":
+            return {VALUE: str(self.value_column)}
+        return {name: name for name in tags} if tags else self.sensor_columns(plant)
+
+    def _wrong_mark(self, name: str, came: pd.Series[str]) -> pd.Series[str]:
+        groups = f" and '{self.thousands}' between groups of three digits" if self.thousands else ""
+        shown = "value" if name == VALUE else name
+        return f"{shown}: '" + came.astype("str") + f"' does not have the decimal mark '{self.decimal}'{groups}"
+
+    def _time_text(self, raw: pd.DataFrame) -> pd.Series[str]:
+        """Return the time as one text; missing where a part is."""
+        first, *others = self._time_columns
+        text = raw[first].str.strip()
+        for other in others:
+            text = text + " " + raw[other].str.strip()
+        return text
+
+    def _apart(self, frame: pd.DataFrame, tags: dict[str, tuple[str, str]], plant: Plant, shown: str) -> pd.DataFrame:
+        """Give each machine a row of its own where they stand side by side."""
+        if not tags:
+            return frame
+        sensors = list(plant.asset_type.delivered)
+        return spread(frame.reset_index(drop=True), tags, sensors, self._prefix(self._asset_of(shown)))
+
+    def _prefix(self, from_file: str) -> str:
+        return f"{from_file}/" if self.asset_pattern is not None else ""
+
+    def _named(self, frame: pd.DataFrame, raw: pd.DataFrame, plant: Plant, from_file: str) -> pd.DataFrame:
+        """Add to long rows which sensor they are of; leave out what the plant does not ask for."""
+        names = raw[str(self.sensor_column)].str.strip().loc[frame.index]
+        if self.tag_pattern is None:
+            meant = {name: sensor for sensor, name in self.sensor_columns(plant).items()}
+        else:
+            tags = self.tags(plant, names.dropna().unique())
+            meant = {name: sensor for name, (_, sensor) in tags.items()}
+            prefix = self._prefix(from_file)
+            frame["asset_id"] = names.map({name: prefix + asset for name, (asset, _) in tags.items()})
+        frame[NAME] = names.map(meant)
+        nameless = names.isna() | (names == "")
+        frame["defect"] = frame["defect"].mask(nameless & (frame["defect"] == ""), "the row names no sensor")
+        return frame[frame[NAME].notna() | nameless].reset_index(drop=True)
 
     def _asset_of(self, shown: str) -> str:
         """Return the asset that a file's name tells of."""
@@ -332,7 +343,7 @@ class CsvFolder(TableSource):
 
     def _require_readable_times(self, chunk: Chunk, shown: str) -> None:
         """Refuse a file whose first times are all unreadable; later ones are single rows' mistakes."""
-        text = chunk.rows[str(self.time_column)][chunk.defects == ""].head(10_000)
+        text = self._time_text(chunk.rows)[chunk.defects == ""].head(10_000)
         utc, unclear = read_times(text, form=self.time_format, zone=self.time_zone)
         is_fine = utc.notna() | unclear.str.contains("the clocks change", regex=False)
         require_readable(text, is_fine, form=self.time_format, zone=self.time_zone, file=shown)
@@ -347,27 +358,6 @@ class CsvFolder(TableSource):
             to_come = asset_id.groupby(asset_id, dropna=False).cumcount(ascending=False)
             return kind.mask(to_come < self.fault_last_rows, self.fault_kind)
         return kind
-
-
-class _Clock:
-    """Makes times for data without any: each asset starts at ``first`` and goes on at the asset type's step."""
-
-    def __init__(self, first: datetime, plant: Plant) -> None:
-        self._first = pd.Timestamp(first).as_unit("us")
-        self._step = plant.asset_type.step
-        self._counts: dict[str, int] = {}
-
-    def times(self, asset_id: pd.Series[str]) -> pd.Series[Any]:
-        """Return the next time of each row's asset; NaT where the row names no asset."""
-        names = asset_id.unique()
-        before = asset_id.map({name: self._counts.get(name, 0) for name in names}).astype("float64")
-        place = before + asset_id.groupby(asset_id, dropna=False).cumcount()
-        for name, count in asset_id.value_counts().items():
-            self._counts[str(name)] = self._counts.get(str(name), 0) + int(count)
-        steps = (place.fillna(0) * (self._step.total_seconds() * 1e6)).round().astype("int64")
-        times = self._first + pd.Series(steps.to_numpy().astype("timedelta64[us]"))
-        times.index = asset_id.index
-        return times.dt.tz_convert("UTC").astype("datetime64[us, UTC]").where(asset_id.notna())
 
 
 def _shown(file: Path, folder: Path) -> str:

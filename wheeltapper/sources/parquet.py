@@ -18,6 +18,7 @@ from wheeltapper.sources._flagged import FlaggedRuns
 from wheeltapper.sources._parquet import ParquetFile, find
 from wheeltapper.sources._shape import Piece, ShapedSource, in_batches
 from wheeltapper.sources._span import Span
+from wheeltapper.sources._table import IF_UNORDERED
 from wheeltapper.sources._typed import as_text
 
 
@@ -58,7 +59,8 @@ class Parquet(ShapedSource):
             self.require_columns(plant, file.names, file.shown)
         span = Span(start, end)
         count = 0
-        for batch in in_batches(self._pieces(plant, files, span), span, FlaggedRuns()):
+        advice = "" if self.shuffled else IF_UNORDERED
+        for batch in in_batches(self._pieces(plant, files, span), span, FlaggedRuns(), if_unordered=advice):
             count += 1
             yield batch
         if count == 0 and start is None and end is None:

@@ -26,11 +26,14 @@ class Simulator(Source):
     kinds: tuple[str, ...] | None = Field(
         None,
         description="fault kinds to use; all of the asset type's by default. Beside those, any sensor can be stuck, "
-        "drift, dropout, spike, noise, clipped or unit_change, a counter reset: stuck or stuck:pressure",
+        "drift, dropout, spike, noise, clipped, unit_change or clock_skew, a counter reset: stuck or stuck:pressure",
     )
     overlap: bool = Field(False, description="let a machine have several faults at once")
     lookalike_rate: float = Field(
-        0.0, ge=0, le=0.5, description="share of readings in load changes, restarts and hot days, which are no faults"
+        0.0,
+        ge=0,
+        le=0.5,
+        description="share of readings in what is no fault: load changes, restarts, maintenance and hot days",
     )
     missing_rate: float = Field(0.0, ge=0, lt=1, description="share of single sensor values that are missing")
     gap_rate: float = Field(0.0, ge=0, lt=1, description="share of readings that never come")

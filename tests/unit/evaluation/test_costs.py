@@ -3,7 +3,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from wheeltapper.config import Costs
+from wheeltapper.config import Costs, KindCosts
 from wheeltapper.evaluation.costs import availability, break_down, price_events
 from wheeltapper.evaluation.events import match
 from wheeltapper.evaluation.watch import is_in_fault, watched_rows
@@ -45,6 +45,22 @@ def test_found_late_never_costs_more_than_missed(draw):
     events, _ = events_and_rows(draw("0000099", faults="  LLLL"))
     dear = COSTS.model_copy(update={"delay_hour": 60_000.0})
     assert break_down(events, dear).total == pytest.approx(1000 + 120 / 60)
+
+
+def test_a_kind_may_have_its_own_price(busy):
+    """Missed B costs 300, not 1000; unwatched, L costs its 1000 and B its 300; the events add up to the same."""
+    events, _ = events_and_rows(busy)
+    own = COSTS.model_copy(update={"by_kind": {"B": KindCosts(missed_fault=300, downtime_hours=4)}})
+    cost, prices = break_down(events, own), price_events(events, own)
+    assert (cost.missed_faults, cost.total, cost.without_detector) == pytest.approx((300, 559, 1300))
+    assert prices.faults.tolist() == pytest.approx([203, 300])
+
+
+def test_found_late_never_costs_more_than_missed_of_its_kind(draw):
+    """Found after three minutes that would cost 3000, a fault of a cheap kind costs no more than its 300."""
+    events, _ = events_and_rows(draw("0000099", faults="  LLLL"))
+    changed = {"delay_hour": 60_000.0, "by_kind": {"L": KindCosts(missed_fault=300)}}
+    assert price_events(events, COSTS.model_copy(update=changed)).faults.tolist() == [300]
 
 
 def test_row_count_does_not_matter(draw):

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from wheeltapper.config import Costs
+from wheeltapper.config import Costs, KindCosts
 from wheeltapper.errors import DataError
 from wheeltapper.evaluation.judgement import NO_FAULTS, Judgement
 
@@ -69,6 +69,16 @@ def test_kinds_have_their_own_line(draw):
     assert (lines["L"].faults, lines["L"].found, lines["L"].median_delay_minutes) == (1, 1, 1)
     assert (lines["B"].faults, lines["B"].found, lines["B"].median_delay_minutes) == (1, 0, None)
     assert lines["B"].detection_rate_high == pytest.approx(0.7935, abs=1e-4)
+
+
+def test_kinds_say_what_they_cost(draw):
+    """A leak found at once costs its repair; the missed bearing its own price and its own four hours of standing."""
+    costs = Costs(by_kind={"B": KindCosts(missed_fault=3000, downtime_hours=4)}, delay_hour=0)
+    one = draw("0090000000", faults="  LLL BB").judge(costs=costs)
+    lines = {line.kind: line for line in one.by_kind}
+    assert (lines["L"].cost, lines["L"].cost_if_missed, lines["L"].downtime_hours) == (2000, 10_000, None)
+    assert (lines["B"].cost, lines["B"].cost_if_missed, lines["B"].downtime_hours) == (3000, 3000, 4)
+    assert sum(line.cost for line in one.by_kind) == one.cost.missed_faults + one.cost.found_faults + one.cost.delay
 
 
 def test_costs_by_asset_week_add_up(draw):

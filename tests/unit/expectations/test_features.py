@@ -1,12 +1,24 @@
 """The features suite: what must hold before anything learns from feature rows."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from expectations import features
+from wheeltapper import config
+from wheeltapper.features.plan import FeaturePlan
 
-COLUMNS = ("pressure", "pressure__mean")
+PLANT = config.parse(
+    "asset_type: {step: 1min, regimes: [normal, 'off'], sensors: {pressure: {unit: bar}}}\n"
+    "source: simulator\nfeatures: [latest, rates]\ncandidates: [lof]",
+    name="tiny",
+    folder=Path(),
+    where="tiny.yaml",
+)
+PLAN = FeaturePlan.of(PLANT)
+LATEST, RATE = PLAN.columns
 
 
 def frame(**columns):
@@ -20,8 +32,9 @@ def frame(**columns):
             "regime": ["normal"] * 3,
             "usable": [True] * 3,
             "why_not": [""] * 3,
-            "pressure": [1.0, 2.0, 3.0],
-            "pressure__mean": [1.0, 1.5, 2.0],
+            "plan": [PLAN.hash] * 3,
+            LATEST: [1.0, 2.0, 3.0],
+            RATE: [1.0, 1.5, 2.0],
         }
     )
     return rows.assign(**columns)
@@ -29,44 +42,58 @@ def frame(**columns):
 
 def test_clean_rows_keep_every_promise():
     """Nothing is put aside, nothing noted."""
-    findings = features.check(frame(), COLUMNS, None)
+    findings = features.check(frame(), PLANT, None)
     assert (findings.ok, findings.failures, findings.notes, len(findings.rejected)) == (True, (), (), 0)
 
 
-def test_a_usable_row_that_is_not_finite_is_put_aside():
-    """The reason names the feature; rows are named by their place."""
-    findings = features.check(frame(pressure__mean=[1.0, np.nan, np.inf]), COLUMNS, None)
-    assert findings.ok
-    assert findings.rejected.to_dict("list") == {
-        "row": [1, 2],
-        "expectation": ["features_finite"] * 2,
-        "reason": ["pressure__mean is nan", "pressure__mean is inf"],
-    }
+def test_a_usable_row_that_is_not_finite_stops_the_batch():
+    """The reason names the feature: a plan that gives infinity for a usable window is broken, not its readings."""
+    findings = features.check(frame(**{RATE: [1.0, np.nan, np.inf]}), PLANT, None)
+    assert findings.failures == (
+        f"Every one of the 2 features of a usable row is a finite number. Not so for 2 of 3 rows, the first: "
+        f"{RATE} is nan",
+    )
 
 
 def test_a_row_that_may_not_be_used_may_hold_anything():
     """NaN is expected where a window has a gap."""
-    rows = frame(pressure=[np.nan, 2.0, 3.0], usable=[False, True, True], why_not=["gap", "", ""])
-    assert len(features.check(rows, COLUMNS, None).rejected) == 0
+    rows = frame(**{LATEST: [np.nan, 2.0, 3.0]}, usable=[False, True, True], why_not=["gap", "", ""])
+    assert features.check(rows, PLANT, None).ok
 
 
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
         (frame().head(0), "at least one feature row"),
-        (frame().drop(columns="pressure__mean"), "Column pressure__mean"),
-        (frame(pressure=["1", "2", "3"]), "pressure holds numbers"),
+        (frame().drop(columns=RATE), f"Column {RATE}"),
+        (frame(**{LATEST: ["1", "2", "3"]}), f"{LATEST} holds numbers"),
         (frame(window_end=frame()["window_end"].iloc[[0, 0, 1]].to_numpy()), "one feature row for the end"),
         (frame(window_start=frame()["window_end"] + pd.Timedelta("1s")), "does not end before it starts"),
         (frame(usable=[False, True, True]), "usable is False, why_not is ''"),
         (frame(why_not=["gap", "", ""]), "usable is True, why_not is 'gap'"),
+        (frame(asset_id=["a", None, "a"]), "Every row has an asset"),
+        (frame(regime=["normal", "party", "transition"]), "regime 'party' is none of normal, off, transition"),
+        (frame(regime=["normal", "off", "normal"]), "usable is True in regime off for a"),
+        (frame(plan=[PLAN.hash, "0123456789abcdef", PLAN.hash]), "the row follows plan 0123456789abcdef"),
     ],
-    ids=["empty", "no column", "text", "twice", "backwards", "no reason", "reason of a usable row"],
+    ids=[
+        "empty",
+        "no column",
+        "text",
+        "twice",
+        "backwards",
+        "no reason",
+        "reason of a usable row",
+        "no asset",
+        "unknown regime",
+        "usable while off",
+        "two plans",
+    ],
 )
 def test_what_stops_a_batch(rows, words):
     """A broken table is the pipeline's own mistake and must not be learnt from."""
     rows["window_end"] = pd.to_datetime(rows["window_end"], utc=True)
-    findings = features.check(rows, COLUMNS, None)
+    findings = features.check(rows, PLANT, None)
     assert not findings.ok
     assert any(words in failure for failure in findings.failures)
 
@@ -74,5 +101,5 @@ def test_what_stops_a_batch(rows, words):
 def test_few_usable_windows_are_noted():
     """A plant that is mostly off is hard to watch, and that is said."""
     rows = frame(usable=[False, False, True], why_not=["off", "off", ""])
-    (note,) = features.check(rows, COLUMNS, None).notes
+    (note,) = features.check(rows, PLANT, None).notes
     assert note == "Not so: At least 50% of the windows may be learnt from. It is 0.3333."

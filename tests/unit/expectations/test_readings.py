@@ -130,14 +130,180 @@ def test_what_stops_a_batch(rows, words):
     assert any(words in failure for failure in findings.failures)
 
 
-def test_silent_and_stuck_sensors_are_noted_only():
-    """Information neither stops the batch nor puts rows aside."""
-    findings = readings.check(frame(pressure=[np.nan, np.nan, 3.0, 4.0], power=[5.0] * 4), PLANT, None)
-    assert findings.ok
+METERS = config.parse(
+    """
+asset_type:
+  step: 1min
+  regimes: [normal, "off"]
+  sensors:
+    pressure: {unit: bar}
+    energy: {unit: kWh, counter: true}
+source: simulator
+features: [latest]
+candidates: [lof]
+""",
+    name="meters",
+    folder=Path(),
+    where="meters.yaml",
+)
+
+
+def asset(name, rows=400, **columns):
+    """Make a minute-by-minute series in which the pressure swings about 6 bar and the energy counts up by 1 kWh."""
+    at = np.arange(rows)
+    table = pd.DataFrame(
+        {
+            "asset_id": [name] * rows,
+            "timestamp": pd.date_range("2026-01-05", periods=rows, freq="min", tz="UTC").as_unit("us"),
+            "regime": ["normal"] * rows,
+            "pressure": 6 + np.sin(at),
+            "energy": 100.0 + at,
+        }
+    )
+    return table.assign(**columns)
+
+
+def notes(*assets):
+    """Return what is noted of these assets; information neither stops the batch nor puts rows aside."""
+    findings = readings.check(pd.concat(assets, ignore_index=True), METERS, None)
+    assert findings.ok, findings.failures
     assert len(findings.rejected) == 0
-    silent, stuck = findings.notes
-    assert silent.startswith("At least 95% of the readings have a value of pressure. Not so for 2 of 4 rows")
-    assert stuck == "Not so: At least 1% of the readings of power differ from the one before. It is 0."
+    return findings.notes
+
+
+def test_healthy_sensors_are_not_noted():
+    """Swinging and counting assets, one of them off at 0 half of the time, and one that stands still all day."""
+    at = np.arange(400)
+    standing = asset("c", regime="off", pressure=0.0, energy=7.0)
+    nightly = asset("b", pressure=np.where(at % 100 < 50, 0.0, 6 + np.sin(at)))
+    assert notes(asset("a"), nightly, standing) == ()
+
+
+def test_a_silent_sensor_is_noted_with_its_asset():
+    """100 of 400 values of b are missing: a quarter; a has one in a hundred missing, which is usual."""
+    at = np.arange(400)
+    few = asset("a", pressure=np.where(at % 100 == 0, np.nan, 6 + np.sin(at)))
+    (note,) = notes(few, asset("b", pressure=np.where(at < 100, np.nan, 6 + np.sin(at))))
+    assert note.startswith("Often silent: pressure of b (25% of 400 readings without). Check cable")
+
+
+def test_a_stuck_sensor_is_noted_with_its_asset():
+    """The pressure of b never changes, that of a does; over both assets together it would not show."""
+    (note,) = notes(asset("a"), asset("b", pressure=6.1))
+    assert note.startswith("Mostly stuck: pressure of b (0.0% of 400 readings differ).")
+
+
+def test_the_worst_are_named_and_the_rest_counted():
+    """Five assets fall silent, each for 40 minutes longer than the one before: the last three are named."""
+    at = np.arange(400)
+    silent = [asset(f"p{n}", pressure=np.where(at < 40 * n, np.nan, 6 + np.sin(at))) for n in range(1, 6)]
+    (note,) = notes(*silent)
+    named = note.partition(". ")[0]
+    assert named.startswith("Often silent: pressure of p5 (50% of 400 readings without), pressure of p4 (40%")
+    assert named.endswith("pressure of p3 (30% of 400 readings without) and 2 more")
+
+
+def test_a_clipped_sensor_is_noted_and_a_switch_is_not():
+    """A sine cut at 6.5 bar lies there a third of the time; a switch shows 1 or 6 and is as it should be."""
+    at = np.arange(400)
+    clipped = asset("b", pressure=np.minimum(6 + np.sin(at), 6.5))
+    switch = asset("c", pressure=np.where(at % 40 < 20, 1.0, 6.0))
+    (note,) = notes(asset("a"), clipped, switch)
+    share = (6 + np.sin(at) >= 6.5).mean()
+    assert note.startswith(f"Clipped: pressure of b ({share:.0%} of 400 readings at its largest value 6.5).")
+
+
+@pytest.mark.parametrize("way", [0.1, 14.5])
+def test_another_unit_is_noted_with_its_instant(way):
+    """The last quarter of b comes in MPa (a tenth) or in psi: the note says since when, to a sixteenth of the time."""
+    at = np.arange(400)
+    changed = asset("b", pressure=(6 + np.sin(at)) * np.where(at >= 300, way, 1.0))
+    (note,) = notes(asset("a"), changed)
+    assert note.startswith("On another scale: pressure of b (")
+    assert "until about 2026-01-05 05:00 UTC" in note
+
+
+def test_a_kelvin_is_seen_by_its_level_and_a_lost_amplifier_by_its_spread():
+    """Level 6 becomes 279 at the same spread; in the other the spread falls to a twentieth at the same level."""
+    at = np.arange(400)
+    kelvin = asset("a", pressure=6 + np.sin(at) + np.where(at >= 200, 273.15, 0.0))
+    quiet = asset("b", pressure=6 + np.sin(at) * np.where(at >= 200, 0.05, 1.0))
+    (note,) = notes(kelvin, quiet)
+    assert "pressure of a (" in note
+    assert "pressure of b (spread " in note
+
+
+def test_a_machine_that_starts_and_stops_is_on_no_other_scale():
+    """It runs at 60 and idles at 2, to and fro, and in the end it is back where it was."""
+    at = np.arange(800)
+    assert notes(asset("a", 800, pressure=np.where(at // 100 % 2 == 0, 60.0, 2.0) + np.sin(at))) == ()
+
+
+def test_a_counter_that_was_set_back_is_noted_and_kept():
+    """The meter of b falls to 0 at 03:20 and again at 05:00; no row is wrong, and the rows stay."""
+    at = np.arange(400)
+    energy = np.where(at < 200, 100.0 + at, np.where(at < 300, at - 200.0, at - 300.0))
+    (note,) = notes(asset("a"), asset("b", energy=energy))
+    assert note.startswith(
+        "Counters that were set back: energy of b (at 2026-01-05 03:20 UTC by 299 and 2026-01-05 05:00 UTC by 99)."
+    )
+
+
+def test_a_meter_that_was_changed_to_another_unit_is_noted():
+    """It counts 1 kWh a minute, then 1000 Wh a minute, and never falls: only its steps tell."""
+    at = np.arange(400)
+    (note,) = notes(asset("a", energy=np.where(at < 200, 100.0 + at, (100.0 + at) * 1000)))
+    assert note.startswith("On another scale: energy of a (1 kWh until about")
+
+
+def test_long_pauses_are_noted_per_asset():
+    """The longest that may be is max_gap, three minutes, as in a; b is away for 61 and for 11."""
+    whole = asset("b")
+    away = whole.drop(index=[*range(100, 160), *range(200, 210)])
+    short = asset("a").drop(index=[50, 51])
+    (note,) = notes(short, away)
+    assert note == ("Pauses longer than 3min: b (2 times, the longest 1 h 1 min). No window reaches across them.")
+
+
+def test_a_short_delivery_says_nothing_of_habits():
+    """Ten readings of a sensor that stands still are no stuck sensor."""
+    assert notes(asset("a", 10, pressure=6.1)) == ()
+
+
+def test_everything_at_once_is_at_most_eight_lines():
+    """However many machines go wrong, a delivery has one line for each kind of thing, the unit first."""
+    at = np.arange(400)
+    swing = 6 + np.sin(at)
+    wrong = [
+        asset("unit", pressure=swing * np.where(at < 200, 1, 10.0)),
+        asset("reset", energy=(100.0 + at) % 150),
+        asset("stuck", pressure=6.1),
+        asset("silent", pressure=np.where(at < 300, np.nan, swing)),
+        asset("clipped", pressure=np.minimum(swing, 6.0)),
+        asset("away").drop(index=range(100, 200)),
+    ]
+    found = notes(*wrong, *(one.assign(asset_id=one["asset_id"] + " 2") for one in wrong))
+    kinds = [note.partition(":")[0] for note in found]
+    assert kinds == [
+        "On another scale",
+        "Counters that were set back",
+        "Mostly stuck",
+        "Often silent",
+        "Clipped",
+        "Pauses longer than 3min",
+    ]
+
+
+def test_pages_name_assets_where_gx_would_number_rows(tmp_path):
+    """The start page says the note; the details of the sensors name sensor and asset, marked as information."""
+    findings = readings.check(pd.concat([asset("a"), asset("b", pressure=6.1)]), METERS, tmp_path / "docs")
+    start = findings.docs.read_text(encoding="utf-8")
+    assert "Mostly stuck: pressure of b" in start
+    (details,) = (tmp_path / "docs").glob("validations/**/*sensors.html")
+    page = details.read_text(encoding="utf-8")
+    assert "pressure of b" in page
+    assert "fa-exclamation-triangle" in page
+    assert "fa-times text-danger" not in page
 
 
 def test_pages_say_the_promises_with_units_and_load_nothing_from_elsewhere(tmp_path):
@@ -152,7 +318,7 @@ def test_pages_say_the_promises_with_units_and_load_nothing_from_elsewhere(tmp_p
     for link in links:
         page = (tmp_path / "docs" / link).read_text(encoding="utf-8")
         assert not re.search(r"(src|srcset|@import)[^>]{0,20}https?://|<script|<link[^>]*https?://|url\(.https?:", page)
-        assert "pressure lies within 0 to 12 bar." in page
+        assert ("pressure lies within 0 to 12 bar." in page) == ("sensors" not in link)
 
 
 def test_runs_in_parallel_do_not_mix():

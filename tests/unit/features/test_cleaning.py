@@ -177,7 +177,7 @@ def test_order_goes_on_from_earlier_batches():
 def test_as_few_rows_as_possible_are_out_of_order(seed):
     """The kept rows are the longest increasing run: compared with trying every subset."""
     values = np.random.default_rng(seed).permutation(9).astype("int64")
-    kept = cleaning._longest_increasing(values)
+    kept = cleaning.longest_increasing(values)
     assert np.all(np.diff(values[kept]) > 0)
     subsets = (values[[bool(mask >> i & 1) for i in range(9)]] for mask in range(2**9))
     assert kept.sum() == max(len(subset) for subset in subsets if np.all(np.diff(subset) > 0))

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pandas as pd
 
 from wheeltapper import tables
-from wheeltapper.features.mask import overlaps, why_masked
+from wheeltapper.features.mask import overlaps, telling, why_masked
 
 NONE = tables.FAULTS.empty()
 
@@ -77,3 +77,66 @@ def test_each_row_has_its_reason() -> None:
     )
     reason = why_masked(rows, fault(11, 15), timedelta(0))
     assert reason.tolist() == ["", "inside a fault", "regime off", "not usable", ""]
+
+
+def flags(*rows: tuple[float, float, str, str], asset: str = "pump-01") -> pd.DataFrame:
+    """Return flags as start, end, sensor, kind."""
+    frame = pd.DataFrame(rows, columns=["start", "end", "sensor", "kind"])
+    frame = frame.assign(start=frame["start"].map(at), end=frame["end"].map(at))
+    return tables.FLAGS.check(frame.assign(asset_id=asset, count=1, detail="d"))
+
+
+def test_a_window_with_a_stuck_sensor_is_never_learnt_with_its_reason() -> None:
+    """Windows are two minutes long: those that end from minute 10 to 22 touch the span from 10 to 20."""
+    rows = windows(8, 9, 10, 20, 22, 23)
+    reason = why_masked(rows, NONE, timedelta(0), flags((10, 20, "pressure", "flat")))
+    assert reason.tolist() == ["", "", *["sensor pressure stuck"] * 3, ""]
+    assert reason.index.tolist() == rows.index.tolist()
+
+
+def test_each_kind_of_sickness_has_its_words_and_other_assets_are_left_alone() -> None:
+    """Silent, clipped and jumping sensors are named; the same span of another machine masks nothing here."""
+    rows = windows(10, 20, 30)
+    found = flags((9, 10, "a", "dropout"), (19, 20, "b", "clipped"), (29, 30, "c", "jump_in_scale"))
+    assert why_masked(rows, NONE, timedelta(0), found).tolist() == [
+        "sensor a silent",
+        "sensor b at the end of its range",
+        "sensor c on another scale",
+    ]
+    assert why_masked(rows, NONE, timedelta(0), found.assign(asset_id="pump-02")).eq("").all()
+
+
+def test_003_04_unusual_values_and_counter_resets_mask_nothing() -> None:
+    """A flagged value is learnt from like any other."""
+    rows = windows(10, 20)
+    found = flags((9, 10, "a", "iqr"), (9, 10, "a", "hampel"), (19, 20, "b", "counter_reset"))
+    told = telling(rows, pd.Series("train", index=rows.index), found)
+    assert told.flags.empty
+    assert told.notes == ()
+    assert why_masked(rows, NONE, timedelta(0), found).eq("").all()
+
+
+def test_a_sensor_that_is_mostly_like_that_is_taken_as_it_is() -> None:
+    """Three of four training windows would go: then the sensor is like that, and it is said; one of four goes."""
+    rows = windows(10, 20, 30, 40, 50)
+    part = pd.Series(["train"] * 4 + ["test"], index=rows.index)
+    often, seldom = (8, 30, "often", "flat"), (38, 40, "seldom", "flat")
+    told = telling(rows, part, flags(often, seldom))
+    assert told.flags["sensor"].tolist() == ["seldom"]
+    assert told.notes == ("pump-01 often is stuck in 75% of what would be learnt from: it is usual",)
+
+
+def test_sensors_that_are_mostly_like_that_together_are_taken_as_they_are() -> None:
+    """Two sensors that mask half and a quarter leave too little: the one that masks most is left out."""
+    rows = windows(10, 20, 30, 40)
+    part = pd.Series("calibrate", index=rows.index)
+    told = telling(rows, part, flags((8, 20, "a", "flat"), (28, 30, "b", "dropout")))
+    assert told.flags["sensor"].tolist() == ["b"]
+
+
+def test_windows_outside_training_do_not_count() -> None:
+    """What happens in the test part makes no sensor usual."""
+    rows = windows(10, 20, 30, 40)
+    part = pd.Series(["train", "train", "test", "test"], index=rows.index)
+    told = telling(rows, part, flags((18, 40, "a", "flat")))
+    assert told.flags["sensor"].tolist() == ["a"]

@@ -12,8 +12,8 @@ import pytest
 
 from wheeltapper import config, tables
 from wheeltapper.errors import ConfigError, DataError
+from wheeltapper.features.conditioning import Track
 from wheeltapper.features.plan import FeaturePlan
-from wheeltapper.features.sets import Stretch
 
 SENSORS = {
     "flow": {"unit": "m³/h", "low": 0, "high": 250},
@@ -186,18 +186,39 @@ def test_a_feature_without_a_value_makes_a_window_unusable() -> None:
     assert not np.isinf(rows[list(plan_of().columns)].to_numpy()).any()
 
 
-def test_values_are_the_rows() -> None:
-    """Arrays in, array out: the last row of a window's readings is the feature row of that window."""
+def test_arrays_give_the_rows() -> None:
+    """Arrays in, arrays out: who keeps only a window's readings gets that window's row of the table."""
     frame, plan = readings(5), plan_of()
     last = frame.tail(3)
-    stretch = Stretch(
-        seconds=tables.microseconds(last["timestamp"]) / 1e6,
+    track = Track(
+        micros=tables.microseconds(last["timestamp"]),
         sensors={name: last[name].to_numpy() for name in plan.sensors},
-        first=np.array([0]),
-        last=np.array([2]),
+        regimes=last["regime"].to_numpy(dtype=object),
     )
-    expected = plan.compute(frame).iloc[-1][list(plan.columns)].to_numpy(dtype=float)
-    np.testing.assert_array_equal(plan.values(stretch)[-1], expected)
+    found, expected = plan.rows_of(track), plan.compute(frame).iloc[-1]
+    assert found.ends.tolist() == [track.micros[-1]]
+    assert found.starts.tolist() == [track.micros[0]]
+    assert (found.regimes[0], found.why_not[0]) == ("normal", "")
+    np.testing.assert_array_equal(found.values[0], expected[list(plan.columns)].to_numpy(dtype=float))
+
+
+def test_arrays_may_ask_for_the_newest_windows_only() -> None:
+    """Of the windows that end at minutes 2, 3 and 4, two end at minute 3 or later."""
+    frame, plan = readings(5), plan_of()
+    micros = tables.microseconds(frame["timestamp"])
+    track = Track(micros, {name: frame[name].to_numpy() for name in plan.sensors}, np.array(["normal"] * 5, object))
+    assert plan.rows_of(track, since=int(micros[3])).ends.tolist() == micros[3:].tolist()
+
+
+def test_arrays_that_do_not_fit_are_refused() -> None:
+    """Readings out of order, a column of another length, and a sensor that is not there each get their sentence."""
+    flow = {"flow": np.array([1.0, 2.0])}
+    with pytest.raises(DataError, match=r"after 60 µs came 60 µs\. Sort them"):
+        Track(np.array([60, 60]), flow, np.array(["normal"] * 2, object))
+    with pytest.raises(DataError, match="expected 3 values of regimes, one for each time, got 2"):
+        Track(np.array([60, 61, 62]), flow, np.array(["normal"] * 2, object))
+    with pytest.raises(DataError, match=r"needs sensor 'pressure'; the readings have \['flow'\]"):
+        plan_of().rows_of(Track(np.array([60, 61]), flow, np.array(["normal"] * 2, object)))
 
 
 def test_shrinking_keeps_values() -> None:

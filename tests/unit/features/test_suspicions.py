@@ -158,3 +158,49 @@ def test_all_is_looked_at():
     assert [(one.kind, one.where) for one in found] == [("unit", "t"), ("counter", "e"), ("order", "timestamp")]
     aware = config.parse(text.replace("kWh", "kWh, counter: true"), name="tiny", folder=Path(), where="tiny.yaml")
     assert "counter" not in [one.kind for one in suspicions.suspect(rows, aware, rejected)]
+
+
+def experiments(**values):
+    """Return readings of several assets, one a second from the same instant."""
+    length = len(next(iter(values.values())))
+    times = pd.date_range("2026-01-05", periods=length, freq="1s", tz="UTC").astype("datetime64[us, UTC]")
+    return pd.concat(
+        [pd.DataFrame({"asset_id": name, "timestamp": times, "x": own}) for name, own in values.items()],
+        ignore_index=True,
+    )
+
+
+def one_sensor():
+    """Return a plant with the sensor x."""
+    text = "asset_type: {step: 1s, sensors: {x: {unit: 1}}}\nsource: simulator\nfeatures: [latest]\ncandidates: [lof]"
+    return config.parse(text, name="tiny", folder=Path(), where="tiny.yaml")
+
+
+def test_two_assets_that_share_readings_are_suspected():
+    """Twenty readings of b are those of a; half of them lie in a fault of a alone."""
+    walk = [float(value) for value in range(100)]
+    rows = experiments(a=walk, b=[*walk[:20], *(-value - 1 for value in walk[20:])])
+    start = rows["timestamp"].min()
+    fault = {"asset_id": "a", "start": start + pd.Timedelta(seconds=10), "end": start + pd.Timedelta(seconds=19)}
+    (found,) = suspicions.copies(rows, one_sensor(), pd.DataFrame([fault]))
+    assert "a and b (19 readings, 10 of them with opposite labels)" in found.said
+
+
+def test_machines_that_stand_still_together_are_not_one():
+    """Equal values that do not change tell nothing."""
+    assert suspicions.copies(experiments(a=[0.0] * 100, b=[0.0] * 100), one_sensor(), None) == []
+
+
+def test_a_sensor_that_never_moves_is_suspected():
+    """On every asset; one that moves on a single one is alive."""
+    assert "x (5) never moves" in suspicions.constants(experiments(a=[5.0] * 200), one_sensor())[0].said
+    assert suspicions.constants(experiments(a=[5.0] * 200, b=[6.0] * 200), one_sensor()) == []
+    assert suspicions.constants(experiments(a=[5.0] * 20), one_sensor()) == []
+
+
+def test_another_step_than_the_type_s_is_suspected():
+    """A jitter of a tenth is none."""
+    minute = pd.Timedelta(minutes=1).to_pytimedelta()
+    assert suspicions.step(66.0, minute) == []
+    assert suspicions.step(None, minute) == []
+    assert "every 5s, but the asset type's step is 1min" in suspicions.step(5.0, minute)[0].said

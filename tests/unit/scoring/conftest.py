@@ -121,5 +121,11 @@ def bare_mill() -> Mill:
 
 
 @pytest.fixture(scope="session")
+def clock_mill() -> Mill:
+    """The same machines with the time of day among their features, and with a look back of an hour."""
+    return mill(**{"[latest, rolling, rates, ratios]": "[latest, calendar, {long_rolling: {over: [1h]}}]"})
+
+
+@pytest.fixture(scope="session")
 def bundle(the_mill: Mill) -> Bundle:
     return the_mill.fit()

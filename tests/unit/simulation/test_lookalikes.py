@@ -3,9 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pytest
 
 from wheeltapper.assets import Drivers, Physics, Signal
 from wheeltapper.assets.pump import ASSET_TYPE as PUMP
+from wheeltapper.assets.pump import PHYSICS as PUMP_PHYSICS
 from wheeltapper.simulation import lookalikes
 from wheeltapper.simulation.faults import Fault
 from wheeltapper.simulation.fleet import Span, Wishes, simulate
@@ -55,6 +57,43 @@ def test_a_restart_stands_and_climbs() -> None:
     assert (after.level[20:30] == 0).all()
     assert (np.diff(after.level[29:50]) > 0).all()
     assert (after.level[50:] == 1).all()
+
+
+def test_maintenance_stands_and_climbs_like_a_restart() -> None:
+    """A hundred minutes of maintenance, twenty of startup, then normal as before."""
+    after = _apply("maintenance")
+    assert after.regime[18:142].tolist() == ["normal"] * 2 + ["maintenance"] * 100 + ["startup"] * 20 + ["normal"] * 2
+    assert (after.level[20:120] == 0).all()
+    assert (np.diff(after.level[119:140]) > 0).all()
+    assert (after.level[140:] == 1).all()
+
+
+def test_maintenance_works_as_in_the_machine_s_own_timetable() -> None:
+    """A pump runs on a test loop at 0.4 while it is looked after; the next spell of its timetable is left alone."""
+    physics = Physics(respond=lambda drivers: {}, schedule=PUMP_PHYSICS.schedule)
+    drivers = _drivers()
+    drivers.regime[120:] = "normal"
+    drivers.regime[125:] = "high_l"
+    after = lookalikes.apply(drivers, [Fault(20, 100, "maintenance", peak=0.5, growth=1.0)], physics)
+    assert set(after.level[20:120]) == {0.4}
+    assert after.regime[119:127].tolist() == ["maintenance"] + ["startup"] * 5 + ["high_l"] * 2
+    assert (after.level[125:] == 1).all()
+
+
+def test_what_happens_at_the_very_end_is_cut_there() -> None:
+    """A maintenance that ends with the series, or a few readings before, has nothing or little to start up in."""
+    for first in (100, 95):
+        after = lookalikes.apply(_drivers(), [Fault(first, 100, "maintenance", peak=0.5, growth=1.0)], _physics())
+        assert len(after.level) == 200
+        assert (after.regime[first : first + 100] == "maintenance").all()
+
+
+@pytest.mark.parametrize("kind", lookalikes.kinds(_physics()))
+def test_every_kind_happens(kind: str) -> None:
+    """Nothing that is listed leaves the machine as it was."""
+    before, after = _drivers(), _apply(kind)
+    moved = (before.level != after.level) | (before.signals["air"] != after.signals["air"])
+    assert moved.any()
 
 
 def test_hot_days_need_surroundings() -> None:

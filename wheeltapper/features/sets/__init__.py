@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,3 +69,7 @@ class FeatureSet(Model, ABC):
     def reach(self, asset_type: AssetType) -> Reach:  # noqa: ARG002 - sets that reach further need it
         """Say how far back the set looks; by default no further than its window."""
         return Reach()
+
+    def only(self, columns: Iterable[str]) -> Self:  # noqa: ARG002 - sets that can leave something out need it
+        """Return a set that computes no more than it must for these of its columns; by default it computes all."""
+        return self

@@ -1,0 +1,200 @@
+"""Whatever is done to readings before windows are cut keeps the promises of windows: causal, bounded, one machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+
+from wheeltapper.features.conditioning import Track
+from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.tables import microseconds
+
+PUMP = {
+    "name": "pump",
+    "step": "1min",
+    "sensors": {
+        "flow": {"unit": "m³/h", "low": 0, "high": 250},
+        "heat": {"unit": "°C", "low": 0, "high": 150},
+        "energy": {"unit": "kWh", "counter": True},
+    },
+}
+EPOCH = pd.Timestamp("2026-01-05", tz="UTC")
+N = 80
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "resample": {"resample": "150s"},
+    "resample to the step": {"resample": "1min"},
+    "fill": {"fill": {"flow": "3min", "heat": "9min"}},
+    "mean": {"smooth": {"flow": {"by": "mean", "rows": 3}, "energy": {"by": "mean", "rows": 2}}},
+    "median": {"smooth": {"heat": {"by": "median", "rows": 4}}},
+    "all": {
+        "resample": "2min",
+        "fill": {"flow": "4min", "heat": "10min"},
+        "smooth": {"flow": {"by": "median", "rows": 3}, "heat": {"by": "mean", "rows": 2}},
+    },
+}
+WINDOWS: tuple[dict[str, Any], ...] = (
+    {"rows": 3},
+    {"rows": 2, "every": 3},
+    {"length": "7min"},
+    {"rows": 3, "max_gap": "400s"},
+)
+
+few = settings(derandomize=True, max_examples=15, deadline=None)
+seeds = st.integers(0, 2**32 - 1)
+windows = st.sampled_from(WINDOWS)
+every_option = pytest.mark.parametrize("option", OPTIONS)
+
+
+def plan_of(option: str, how: dict[str, Any]) -> FeaturePlan:
+    """Return a plan with this option whose windows are cut like this."""
+    sets = ["latest", "rolling"]
+    described = {"asset_type": PUMP, "sets": sets, "conditioning": OPTIONS[option], "windows": how}
+    return FeaturePlan.model_validate(described)
+
+
+def readings(seed: int, asset: str = "pump-01") -> pd.DataFrame:
+    """Return readings that come when they like: early, late, after a gap; with holes, spikes and other regimes."""
+    rng = np.random.default_rng(seed)
+    pauses = rng.choice([5, 20, 60, 61, 119.999999, 180, 300, 1500], N, p=[0.1, 0.1, 0.4, 0.1, 0.1, 0.1, 0.05, 0.05])
+    seconds = np.cumsum(pauses)
+    heat = rng.normal(60, 3, N).round(1)
+    heat[rng.random(N) < 0.2] = np.nan
+    flow = rng.normal(150, 10, N)
+    flow[rng.random(N) < 0.05] = np.nan
+    flow[rng.random(N) < 0.05] = 1e12
+    energy = np.cumsum(rng.random(N))
+    energy[rng.random(N) < 0.1] = np.nan
+    regimes = np.where(np.cumsum(rng.random(N) < 0.03) % 2, "high_load", "normal").astype(object)
+    regimes[rng.random(N) < 0.03] = "off"
+    return pd.DataFrame(
+        {
+            "asset_id": asset,
+            "timestamp": EPOCH + pd.to_timedelta(seconds, unit="s").round("us"),
+            "regime": regimes,
+            "flow": flow,
+            "heat": heat,
+            "energy": energy,
+        }
+    )
+
+
+def between(rows: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+    """Return the rows whose windows end in a span."""
+    return rows[(rows["window_end"] >= start) & (rows["window_end"] < end)].reset_index(drop=True)
+
+
+def test_the_readings_below_make_windows() -> None:
+    """Each option leaves usable windows, and each changes something: otherwise the tests below would test nothing."""
+    rows = {option: plan_of(option, WINDOWS[0]).compute(readings(1)) for option in OPTIONS}
+    for option, found in rows.items():
+        assert found["usable"].sum() >= 3, option
+        assert option == "nothing" or not found.drop(columns="plan").equals(rows["nothing"].drop(columns="plan"))
+
+
+@every_option
+@few
+@given(seed=seeds, how=windows, begin=st.integers(5, N - 20), length=st.integers(1, 40))
+def test_a_span_alone_gives_the_rows_of_the_whole(
+    option: str, how: dict[str, Any], seed: int, begin: int, length: int
+) -> None:
+    """From `needed_before` the span to `needed_after` it is all that is needed, to the last bit."""
+    plan, frame = plan_of(option, how), readings(seed)
+    times = frame["timestamp"]
+    start = times[begin] + pd.Timedelta(seconds=seed % 90)
+    end = times[min(begin + length, N - 1)] - pd.Timedelta(seconds=seed % 70)
+    needed = (times >= start - plan.needed_before) & (times < end + plan.needed_after)
+    found = between(plan.compute(frame[needed]), start, end)
+    pd.testing.assert_frame_equal(found, between(plan.compute(frame), start, end), check_exact=True)
+
+
+@every_option
+@few
+@given(seed=seeds, how=windows, known=st.integers(1, N - 1))
+def test_reading_on_changes_nothing_that_was_said(option: str, how: dict[str, Any], seed: int, known: int) -> None:
+    """All rows of the first readings are among the rows of all; none is taken back and none changes."""
+    plan, frame = plan_of(option, how), readings(seed)
+    before, after = plan.compute(frame.head(known)), plan.compute(frame)
+    kept = after[after["window_end"].isin(before["window_end"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(before, kept, check_exact=True)
+    assert (before["window_end"] <= frame["timestamp"][known - 1]).all()
+
+
+@every_option
+@few
+@given(seed=seeds, how=windows, known=st.integers(1, N - 1), value=st.floats(-1e12, 1e12, allow_subnormal=False))
+def test_a_value_changes_nothing_before_it(
+    option: str, how: dict[str, Any], seed: int, known: int, value: float
+) -> None:
+    """Other values and regimes from an instant on leave every window that ends before it as it was."""
+    plan, frame = plan_of(option, how), readings(seed)
+    changed = frame.copy()
+    changed.loc[known:, ["flow", "heat", "energy"]] = value
+    changed.loc[known:, "regime"] = "startup"
+    instant = frame["timestamp"][known]
+    found, expected = (between(plan.compute(one), EPOCH, instant) for one in (changed, frame))
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+@every_option
+@few
+@given(seed=seeds, how=windows)
+def test_a_gap_forgets(option: str, how: dict[str, Any], seed: int) -> None:
+    """Other values before a gap change no window after it."""
+    plan, frame = plan_of(option, how), readings(seed)
+    pauses = frame["timestamp"].diff()
+    gaps = frame.index[pauses > plan.max_gap + plan.step]
+    for gap in gaps[:3]:
+        changed = frame.copy()
+        changed.loc[: gap - 1, ["flow", "heat", "energy"]] = 7.0
+        changed.loc[: gap - 1, "regime"] = "off"
+        since = frame["timestamp"][gap]
+        found, expected = (
+            between(plan.compute(one), since, pd.Timestamp.max.tz_localize("UTC")) for one in (changed, frame)
+        )
+        pd.testing.assert_frame_equal(found, expected, check_exact=True)
+        assert (expected["window_start"] >= since).all()
+
+
+@every_option
+@few
+@given(seed=seeds, how=windows)
+def test_003_02_smoothing_is_causal_and_mixes_no_machines(option: str, how: dict[str, Any], seed: int) -> None:
+    """Shuffled among the readings of another machine, a machine's rows are those of its own readings alone."""
+    plan, own = plan_of(option, how), readings(seed)
+    other = readings(seed + 1, "pump-02").assign(flow=lambda frame: frame["flow"] * 1e6)
+    mixed = pd.concat([own, other]).sample(frac=1, random_state=seed % 1000)
+    found = plan.compute(mixed)
+    pd.testing.assert_frame_equal(found[found["asset_id"] == "pump-01"], plan.compute(own), check_exact=True)
+
+
+@every_option
+@settings(few, max_examples=4)
+@given(seed=seeds, how=windows)
+def test_one_reading_at_a_time_gives_the_rows_of_the_table(option: str, how: dict[str, Any], seed: int) -> None:
+    """Who keeps the last readings and asks after each new one for what is new gets every row once, to the last bit."""
+    plan, frame = plan_of(option, how), readings(seed)
+    whole = plan.compute(frame)
+    micros = microseconds(frame["timestamp"])
+    sensors = {name: frame[name].to_numpy() for name in plan.sensors}
+    regimes = frame["regime"].to_numpy(dtype=object)
+    back = (plan.needed_before + plan.needed_after) // pd.Timedelta("1us")
+    ends, values, reasons, said = [], [], [], int(micros[0])
+    for place in range(N):
+        kept = slice(int(np.searchsorted(micros, micros[place] - back)), place + 1)
+        track = Track(micros[kept], {name: all_of[kept] for name, all_of in sensors.items()}, regimes[kept])
+        found = plan.rows_of(track, since=max(said, int(micros[place] - plan.needed_after // pd.Timedelta("1us"))))
+        if len(found.ends):
+            ends.append(found.ends)
+            values.append(found.values)
+            reasons.extend(found.why_not.tolist())
+            said = int(found.ends[-1]) + 1
+    assert np.concatenate(ends).tolist() == microseconds(whole["window_end"]).tolist()
+    np.testing.assert_array_equal(np.concatenate(values), whole[list(plan.columns)].to_numpy())
+    assert reasons == whole["why_not"].tolist()

@@ -1,0 +1,51 @@
+"""What each part is worth, measured by one command."""
+
+from __future__ import annotations
+
+import json
+from statistics import fmean, stdev
+from typing import Any
+
+import pytest
+
+from tasks import _ablation
+from wheeltapper import config
+from wheeltapper.errors import ConfigError
+
+pytestmark = pytest.mark.slow  # real servers and processes
+
+
+def test_001_32_and_33_are_measured_by_one_command(home: Any) -> None:
+    """Scaling and feature sets, two seeds: every mean and deviation is that of its own trials, nothing is stored."""
+    ended = home.run("ablate", "--seeds", "2", "--detector", "pca_residual", "--json")
+    assert ended.code == 0, ended.err
+    found = json.loads(ended.out)
+    assert list(found["studies"]) == ["scaling", "features", "sampling"]
+    assert [line["variant"] for line in found["studies"]["features"]] == [
+        "readings alone",
+        "+ rolling",
+        "+ rates",
+        "+ ratios",
+    ]
+    for study, lines in found["studies"].items():
+        for line in lines:
+            own = [one for one in found["trials"] if (one["study"], one["variant"]) == (study, line["variant"])]
+            assert [one["seed"] for one in own] == [7, 8]
+            values = [one["vus_pr"] for one in own]
+            assert line["vus_pr"] == pytest.approx([fmean(values), stdev(values)])
+            assert line["found"] == sum(one["found"] for one in own)
+    assert len({one["vus_pr"] for one in found["trials"]}) > 10, "every variant gives another figure"
+    assert set(home.versions().values()) == {None}
+
+
+def test_001_34_sampling_keeps_the_window_as_long(simulated: Any) -> None:
+    """Windows of five minutes: 30 readings every 10 s, five every minute, and never fewer than two."""
+    plant = config.load(str(simulated))
+    found = {one.name: one.plant.windows.rows for one in _ablation.variants(plant, "sampling")}
+    assert found == {"every 10s": 30, "every 30s": 10, "every 1min": 5, "every 2min": 2, "every 5min": 2}
+
+
+def test_what_was_not_simulated_cannot_be_sampled_faster(line_yaml: Any) -> None:
+    """The message says what to leave out."""
+    with pytest.raises(ConfigError, match=r"is not simulated.*Leave sampling out"):
+        _ablation.variants(config.load(str(line_yaml)), "sampling")

@@ -1,0 +1,99 @@
+"""Features that belong to no sensor (the time of day), and features that look further back than their window."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wheeltapper import _folder
+from wheeltapper.features.mask import overlaps, why_masked
+from wheeltapper.features.normalise import RegimeNormaliser
+from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.scoring import explanation
+from wheeltapper.scoring.candidate import guard
+
+CALENDAR = ("calendar__hour_sin", "calendar__hour_cos", "calendar__weekday_sin", "calendar__weekday_cos")
+DETECTORS = [one for one in _folder.names("detectors") if not one.startswith("always_") and one != "autoencoder"]
+
+
+def test_002_19_the_plan_knows_what_belongs_to_no_sensor(the_mill: Any, clock_mill: Any) -> None:
+    """The clock's five columns, and nothing else; a plant without a calendar has none."""
+    assert FeaturePlan.of(clock_mill.plant).of_no_sensor == (*CALENDAR, "calendar__is_night")
+    assert FeaturePlan.of(the_mill.plant).of_no_sensor == ()
+
+
+@pytest.mark.parametrize("method", ["robust", "standard"])
+def test_the_clock_is_not_scaled(method: Any) -> None:
+    """A start-up always came at midnight: one at noon is 2 away on the circle, not a hundred usual deviations."""
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"asset_id": "a", "regime": ["startup"] * 60 + ["normal"] * 60})
+    rows["flow"] = rng.normal(150, 10, 120)
+    rows["calendar__hour_cos"] = np.where(rows["regime"] == "startup", 0.999 + 1e-4 * rng.random(120), -0.5)
+    at_noon = rows.head(1).assign(calendar__hour_cos=-1.0)
+    fitted = RegimeNormaliser(method).fit(rows, unscaled=["calendar__hour_cos"])
+    assert fitted.transform(at_noon)["calendar__hour_cos"].tolist() == [-1]
+    scaled = RegimeNormaliser(method).fit(rows)
+    assert abs(scaled.transform(at_noon)["calendar__hour_cos"].iloc[0]) > 100
+    pd.testing.assert_series_equal(fitted.transform(rows)["flow"], scaled.transform(rows)["flow"])
+    back = RegimeNormaliser(method).restore(fitted.state())
+    pd.testing.assert_frame_equal(back.transform(rows), fitted.transform(rows))
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_the_clock_is_never_blamed(clock_mill: Any, detector: str) -> None:
+    """At an hour that training never saw, sensors share what is unusual; the shares still add up to 1 or are 0."""
+    bundle = clock_mill.fit(detector)
+    rows = clock_mill.rows("validate")[lambda one: one["usable"]].iloc[::20].copy()
+    rows["calendar__hour_sin"], rows["calendar__hour_cos"] = 0.0, -1.0
+    rows["heat"] += 30.0
+    found = explanation.shares(bundle, rows)
+    assert list(found.columns) == ["speed", "load", "heat", "shake"]
+    np.testing.assert_allclose(found.sum(axis=1)[lambda one: one > 0], 1.0)
+    findings = explanation.explain(bundle, rows)
+    assert findings[0].sensor == "heat"
+    assert {one.sensor for one in findings} == set(found.columns)
+    assert not any("calendar" in one.change for one in findings)
+
+
+WORDS = [
+    ("flow", "flow__mean_6h", 9.0, "flow: mean 6h unusually high"),
+    ("flow", "flow__band_1", -9.0, "flow: band 1 unusually low"),
+    ("flow", "flow__rate", -9.0, "flow changes unusually fast"),
+    ("flow", "flow__twin__pressure__speed", 9.0, "flow out of step with pressure and speed"),
+    ("speed", "flow__twin__pressure__speed", 9.0, "speed out of step with flow and pressure"),
+]
+
+
+@pytest.mark.parametrize(("sensor", "column", "away", "words"), WORDS)
+def test_any_feature_can_be_told(sensor: str, column: str, away: float, words: str) -> None:
+    """A feature of a set that nobody foresaw is named as what it is, not as a rate."""
+    assert explanation._manner(sensor, column, pd.Series({column: away})) == words
+
+
+def test_a_look_back_reaches_into_the_fault(the_mill: Any, clock_mill: Any) -> None:
+    """A window whose hour holds a fault is not learnt as normal, although its three readings are past it."""
+    plan, rows = FeaturePlan.of(clock_mill.plant), clock_mill.features
+    after = (rows["asset_id"] == "mill-1") & (rows["window_end"] == pd.Timestamp("2026-01-05 14:30", tz="UTC"))
+    assert rows.loc[after, "usable"].all()
+    assert not overlaps(rows[after], clock_mill.faults).any()  # the fault was over at 13:50
+    assert overlaps(plan.reaching(rows[after]), clock_mill.faults).all()
+    assert (
+        why_masked(plan.reaching(rows[after]), clock_mill.faults, guard(clock_mill.plant)) == "inside a fault"
+    ).all()
+    same = FeaturePlan.of(the_mill.plant).reaching(the_mill.features)
+    pd.testing.assert_frame_equal(same, the_mill.features)
+
+
+def test_training_leaves_them_out(clock_mill: Any) -> None:
+    """Whatever the hour after a fault looked like, the bundle that is learnt is the same."""
+    in_hour = clock_mill.features["window_end"].between("2026-01-05 02:25+00:00", "2026-01-05 03:15+00:00")
+    wild = clock_mill.features.copy()
+    wild.loc[
+        in_hour & (wild["asset_id"] == "mill-1"), "load__max_1h"
+    ] = -1e6  # of more high ones a median would not take notice
+    expected, found = clock_mill.fit().normaliser.state(), clock_mill.fit(features=wild).normaliser.state()
+    np.testing.assert_array_equal(found["centre"], expected["centre"])
+    np.testing.assert_array_equal(found["scale"], expected["scale"])

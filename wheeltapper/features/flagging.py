@@ -1,0 +1,158 @@
+"""The table of flags: everything that is odd about sensors and their values, asset by asset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from wheeltapper import tables
+from wheeltapper.config import IDLE_REGIMES, AssetType, Sensor
+from wheeltapper.features import flags, health
+from wheeltapper.features.order import in_words
+from wheeltapper.features.runs import Places, Runs, cut_runs
+
+Floats = NDArray[np.float64]
+
+STUCK = {
+    "flat": "stuck",
+    "dropout": "silent",
+    "clipped": "at the end of its range",
+    "jump_in_scale": "on another scale",
+}
+"""Kinds that say that a sensor does not measure, with what is said of it: never learnt from."""
+HEALTH = (*STUCK, "counter_reset")
+"""Kinds that tell about a sensor, not about single values."""
+WORDS = {**STUCK, "counter_reset": "counts from the beginning", "iqr": "unusual values", "hampel": "unusual values"}
+"""Kind → what is said of the sensor."""
+
+
+@dataclass(frozen=True)
+class _Series:
+    """One sensor of one asset."""
+
+    values: Floats
+    times: NDArray[np.int64]
+    """Microseconds since 1970."""
+    sensor: Sensor
+
+
+def flag_readings(readings: pd.DataFrame, asset_type: AssetType, kinds: Collection[str]) -> pd.DataFrame:
+    """Return what is odd about sensors and their values; the readings stay as they are.
+
+    Readings of regimes in which nobody watches the machine (maintenance, off) are passed over, and so are sensors that
+    stand for a category. Each asset and each sensor is looked at by itself, so memory is bounded by the longest.
+
+    Parameters
+    ----------
+    readings : DataFrame
+        Rows of the table of readings, of any number of assets.
+    asset_type : AssetType
+        Names the sensors, their units and limits, and which are counters.
+    kinds : collection of str
+        Flags of single values that are wanted: ``iqr``, ``hampel``. Sensor health is always looked at.
+
+    Returns
+    -------
+    DataFrame
+        Rows of `tables.FLAGS`.
+    """
+    watched = readings[~readings["regime"].isin(IDLE_REGIMES)]
+    parts: list[pd.DataFrame] = []
+    for asset, places in watched.groupby("asset_id", sort=True).indices.items():
+        times = tables.microseconds(watched["timestamp"].iloc[places])
+        order = np.argsort(times, kind="stable")
+        for name in asset_type.measured:
+            values = watched[name].to_numpy(dtype=np.float64)[places][order]
+            series = _Series(values, times[order], asset_type.sensors[name])
+            parts += [rows.assign(asset_id=str(asset), sensor=name) for rows in _flag(series, kinds)]
+    return tables.FLAGS.check(pd.concat(parts, ignore_index=True)) if parts else tables.FLAGS.empty()
+
+
+def worst_first(flags: pd.DataFrame) -> pd.DataFrame:
+    """Sort flags by how long they last, the longest first; equal ones by asset, sensor and start."""
+    lasted = flags["end"] - flags["start"]
+    order = flags.assign(_lasted=-lasted.dt.total_seconds()).sort_values(["_lasted", "asset_id", "sensor", "start"])
+    return flags.loc[order.index]
+
+
+def _flag(series: _Series, kinds: Collection[str]) -> Iterator[pd.DataFrame]:
+    """Yield what is odd about one sensor, kind by kind."""
+    values, sensor = series.values, series.sensor
+    yield _rows(series, "dropout", health.dropout(values), _for_how_long)
+    stuck, clipped = health.unchanged(values, sensor.low, sensor.high)
+    yield _rows(series, "flat", stuck, _unchanged)
+    # A counter is at its highest value whenever it stands still.
+    yield _rows(series, "flat" if sensor.counter else "clipped", clipped, _unchanged)
+    if sensor.counter:
+        yield _rows(series, "counter_reset", health.counter_reset(values), _fallen)
+    else:
+        yield _rows(series, "jump_in_scale", health.jump_in_scale(values), _jumped)
+    looked_at = _counted_in_an_hour(series) if sensor.counter else values
+    unit = sensor.unit_of_features
+    for kind, (low, high) in (flags.bounds(looked_at, kinds) if kinds else {}).items():
+        outside = flags.outside(looked_at, low, high)
+        start, end = cut_runs(np.diff(outside, prepend=False))
+        odd = outside[start] if len(outside) else outside
+        runs = Runs(start[odd], start[odd], end[odd])
+        said = [
+            f"{value:.5g} {unit}, usual was {least:.5g} to {most:.5g}"
+            for value, least, most in zip(looked_at[runs.start], low[runs.start], high[runs.start], strict=True)
+        ]
+        yield _table(series, kind, runs, said)
+
+
+def _counted_in_an_hour(series: _Series) -> Floats:
+    hours = np.diff(series.times) / 3.6e9
+    return (
+        np.concatenate([[np.nan], np.diff(series.values) / hours]) if len(hours) else np.full(len(series.times), np.nan)
+    )
+
+
+def _rows(series: _Series, kind: str, runs: Runs, say: Callable[[_Series, int, int], str]) -> pd.DataFrame:
+    said = [say(series, int(start), int(end)) for start, end in zip(runs.start, runs.end, strict=True)]
+    return _table(series, kind, runs, said)
+
+
+def _table(series: _Series, kind: str, runs: Runs, said: list[str]) -> pd.DataFrame:
+    def when(places: Places) -> pd.Series[pd.Timestamp]:
+        return pd.Series(pd.DatetimeIndex(series.times[places].astype("datetime64[us]"), tz="UTC"))
+
+    return pd.DataFrame(
+        {
+            "kind": pd.Series(kind, index=range(len(runs)), dtype="str"),
+            "start": when(runs.start),
+            "end": when(runs.end),
+            "count": (runs.end - runs.start + 1).astype(np.int64),
+            "detail": pd.Series(said, dtype="str"),
+        }
+    )
+
+
+def _for_how_long(series: _Series, start: int, end: int) -> str:
+    lasted = in_words(pd.Timedelta(int(series.times[end] - series.times[start]), "us"))
+    return f"no value for {lasted} ({end - start + 1:,} readings) while others speak"
+
+
+def _unchanged(series: _Series, start: int, end: int) -> str:
+    lasted = in_words(pd.Timedelta(int(series.times[end] - series.times[start]), "us"))
+    return f"unchanged at {_shown(series, start)} for {lasted} ({end - start + 1:,} readings)"
+
+
+def _jumped(series: _Series, start: int, end: int) -> str:
+    before = float(np.nanmedian(np.abs(series.values[max(0, start - health.BLOCK * health.MANY_BLOCKS) : start])))
+    here = float(np.nanmedian(np.abs(series.values[start : end + 1])))
+    times = f"{here / before:.3g} times as large" if here >= before else f"{before / here:.3g} times as small"
+    return f"from about {before:.4g} to {here:.4g} {series.sensor.unit}, {times}, as if its unit had changed"
+
+
+def _fallen(series: _Series, start: int, end: int) -> str:
+    before = series.values[:start][~np.isnan(series.values[:start])][-1]
+    return f"fell from {before:.8g} to {_shown(series, end)}"
+
+
+def _shown(series: _Series, place: int) -> str:
+    return f"{series.values[place]:.8g} {series.sensor.unit}"

@@ -1,0 +1,110 @@
+"""Features without a value: which columns are worth filling, and with what training has seen.
+
+tsfresh has no skewness of a constant and no lag 9 in a window of 5. Filling is learnt from training rows, never from
+the rows that are filled: a median of the day that is scored would hide the day's fault.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from wheeltapper import tables
+from wheeltapper.config import Model
+from wheeltapper.errors import DataError
+
+Floats = NDArray[np.float64]
+
+MIN_SHARE = 0.5
+"""A column that is filled more often than it was computed says more about the filling than about the machine."""
+
+
+class Imputer(Model):
+    """Fills features as tsfresh's ``impute`` does: NaN becomes the training median, ±inf the training extremes.
+
+    Frozen; ``model_dump_json`` writes it and ``model_validate_json`` reads it back, to the last bit.
+    Do not use it for readings that are missing: a window with a hole is not usable, and a filled one would look normal.
+    """
+
+    median: dict[str, float] = Field(description="feature → its median over the training rows, in the feature's unit")
+    lowest: dict[str, float] = Field(description="feature → its least finite training value")
+    highest: dict[str, float] = Field(description="feature → its greatest finite training value")
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        if not self.median.keys() == self.lowest.keys() == self.highest.keys():
+            raise ValueError("median, lowest and highest must name the same features")
+        return self
+
+    @classmethod
+    def fit(cls, rows: pd.DataFrame) -> Self:
+        """Learn what to fill in.
+
+        Parameters
+        ----------
+        rows : DataFrame
+            Rows of the features table from the train part; columns of the table itself are not looked at.
+
+        Raises
+        ------
+        DataError
+            If a feature has no finite value in any row; `with_values` says which to keep.
+        """
+        found = {name: _finite(rows[name]) for name in _features(rows)}
+        empty = [name for name, values in found.items() if not len(values)]
+        if empty:
+            raise DataError(
+                f"{len(empty)} features have no value in any of {len(rows)} training rows, first {empty[0]}. "
+                "Keep only columns that have: plan.shrink(with_values(rows))."
+            )
+        return cls(
+            median={name: float(np.median(values)) for name, values in found.items()},
+            lowest={name: float(values.min()) for name, values in found.items()},
+            highest={name: float(values.max()) for name, values in found.items()},
+        )
+
+    def transform(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows with every feature finite; other columns, and what has a value, stay as they are.
+
+        Raises
+        ------
+        DataError
+            If a feature that was fitted is missing, or one is there that was not.
+        """
+        missing = [name for name in self.median if name not in rows]
+        unknown = [name for name in _features(rows) if name not in self.median]
+        if missing or unknown:
+            raise DataError(
+                f"the imputer was fitted on {len(self.median)} features; these rows lack {missing} and have {unknown} "
+                "besides. Compute them with the plan that it was fitted with."
+            )
+        filled = {}
+        for name in self.median:
+            values = rows[name].to_numpy(dtype=np.float64)
+            if not np.isfinite(values).all():
+                filled[name] = np.nan_to_num(
+                    values, nan=self.median[name], neginf=self.lowest[name], posinf=self.highest[name]
+                )
+        return rows.assign(**filled)
+
+
+def with_values(rows: pd.DataFrame, min_share: float = MIN_SHARE) -> tuple[str, ...]:
+    """Return the features that have a finite value in at least this share of the (training) rows, and in one.
+
+    `FeaturePlan.shrink` drops the others from the plan.
+    """
+    needed = max(1.0, min_share * len(rows))
+    return tuple(name for name in _features(rows) if len(_finite(rows[name])) >= needed)
+
+
+def _features(rows: pd.DataFrame) -> list[str]:
+    return [str(name) for name in rows.columns if name not in tables.FEATURES.names()]
+
+
+def _finite(values: pd.Series) -> Floats:
+    numbers: Floats = values.to_numpy(dtype=np.float64)
+    return numbers[np.isfinite(numbers)]

@@ -1,0 +1,45 @@
+"""Square, root and logarithm of every sensor's latest value: for detectors that cannot bend a line themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from wheeltapper.config import AssetType
+from wheeltapper.features.sets import FeatureSet, Floats, Stretch
+from wheeltapper.features.windows import only_complete
+
+What = Literal["square", "sqrt_abs", "log1p_abs"]
+_CURVES: dict[str, Callable[[Floats], Floats]] = {
+    "square": np.square,
+    "sqrt_abs": lambda values: np.sqrt(np.abs(values)),
+    "log1p_abs": lambda values: np.log1p(np.abs(values)),
+}
+
+
+class Elementwise(FeatureSet):
+    """Columns ``<sensor>__square`` (x²), ``<sensor>__sqrt_abs`` (√|x|) and ``<sensor>__log1p_abs`` (ln(1 + |x|)).
+
+    Of the reading that ends the window; a power grows with the square of a current. Root and logarithm depend on the
+    unit that a sensor is written in. They say nothing that the value does not say: forests and nearest neighbours
+    have little use for them, straight-line models (`pca_residual`) sometimes have.
+    """
+
+    what: tuple[What, ...] = Field(("square", "sqrt_abs", "log1p_abs"), min_length=1, description="which curves")
+
+    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+        """List the curves of each sensor."""
+        return tuple(f"{sensor}__{what}" for sensor in asset_type.measured for what in self.what)
+
+    def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
+        """Return the latest value on each curve."""
+        features = {}
+        for sensor in asset_type.measured:
+            values = stretch.sensors[sensor]
+            latest = only_complete(values[stretch.last], values, stretch.first, stretch.last)
+            for what in self.what:
+                features[f"{sensor}__{what}"] = _CURVES[what](latest)
+        return features

@@ -1,0 +1,112 @@
+"""Mean, spread, lowest and highest value over the last hours: what is slow needs a longer look than one window."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from wheeltapper.config import AssetType
+from wheeltapper.config.values import Duration, format_duration
+from wheeltapper.features.sets import FeatureSet, Floats, Places, Reach, Stretch
+from wheeltapper.features.sets.rolling import window_extremes, window_moments
+from wheeltapper.features.windows import micros_of, only_complete, ticks
+
+What = Literal["mean", "std", "min", "max"]
+
+
+class LongRolling(FeatureSet):
+    """Columns ``<sensor>__mean_6h``, ``__std_6h``, ``__min_6h``, ``__max_6h`` for each time, in the sensor's unit.
+
+    A look back of six hours holds the readings of ``(end − 6h, end]``, so it never sees a later one, and has no value
+    where the readings do not go back so far without a gap: a window may then not be used, and says so. A day is named
+    ``1d``, ten readings ``10_rows``. Readings before the window may be missing; ``present`` says how many must not be.
+
+    After a gap, or at the very beginning, ``whole: false`` looks as far back as there are readings, so that no window
+    is lost; such a mean is more restless than others.
+
+    Blind to what is shorter than a small part of the time: `rolling` sees that one. Hours after a fault its mean still
+    holds the fault.
+    """
+
+    over: tuple[Duration, ...] = Field(
+        (timedelta(hours=6), timedelta(hours=12), timedelta(hours=24)), description="how far back, as times"
+    )
+    rows: tuple[int, ...] = Field((), description="how far back, in readings; the window's last one is counted")
+    what: tuple[What, ...] = Field(("mean", "std", "min", "max"), min_length=1, description="what is computed")
+    whole: bool = Field(
+        True, description="no value where readings do not go back so far; false: look as far back as they go"
+    )
+    present: float = Field(
+        0.5, gt=0, le=1, description="share of the readings looked at that must have a value; the window's must all"
+    )
+
+    @field_validator("over")
+    @classmethod
+    def _looks_back(cls, over: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
+        for one in over:
+            if one <= timedelta(0):
+                raise ValueError(f"a look back must be longer than nothing, got {format_duration(one)}")
+        return over
+
+    @field_validator("rows")
+    @classmethod
+    def _has_rows(cls, rows: tuple[int, ...]) -> tuple[int, ...]:
+        for one in rows:
+            if one < 1:
+                raise ValueError(f"a look back needs at least 1 reading, got {one}")
+        return rows
+
+    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+        """List what is computed, time by time, of each sensor."""
+        spans = [*(format_duration(one) for one in self.over), *(f"{one}_rows" for one in self.rows)]
+        return tuple(
+            f"{sensor}__{what}_{span}" for sensor in asset_type.measured for span in spans for what in self.what
+        )
+
+    def reach(self, asset_type: AssetType) -> Reach:  # noqa: ARG002 - the same for every machine
+        """Say how far back the longest looks."""
+        return Reach(readings=max(self.rows, default=0), time=max(self.over, default=timedelta(0)))
+
+    def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
+        """Return what is asked for of each look back; NaN where the stretch does not go back so far."""
+        begins = self._begins(stretch, asset_type.step)
+        values = [
+            value
+            for sensor in asset_type.measured
+            for first in begins
+            for value in self._of_one(stretch, stretch.sensors[sensor], first)
+        ]
+        return dict(zip(self.columns(asset_type), values, strict=True))
+
+    def _begins(self, stretch: Stretch, step: timedelta) -> list[Places]:
+        """Return the place of the first reading of each look back; −1 where the stretch does not go back so far."""
+        micros = micros_of(stretch.seconds)
+        found = []
+        for one in self.over:
+            begin = micros[stretch.last] - ticks(one)
+            first = np.searchsorted(micros, begin, side="right").astype(np.int64)
+            # One step of grace: of readings at 1:00, 2:00, … the six hours up to 6:00 begin with the one at 1:00.
+            found.append(np.where(micros[:1] <= begin + ticks(step), first, -1 if self.whole else 0))
+        return found + [np.maximum(stretch.last - one + 1, -1 if self.whole else 0) for one in self.rows]
+
+    def _of_one(self, stretch: Stretch, values: Floats, first: Places) -> list[Floats]:
+        """Compute one look back of one sensor from those of its values that are not missing."""
+        is_there = ~np.isnan(values)
+        so_far = np.concatenate([[0], np.cumsum(is_there)])
+        begin, end = so_far[np.maximum(first, 0)], so_far[stretch.last + 1]
+        enough = (first >= 0) & (end - begin >= self.present * (stretch.last + 1 - first))
+        span = values[is_there], begin[enough], end[enough] - 1
+        found: dict[str, Floats] = {}
+        if {"mean", "std"} & set(self.what):
+            found["mean"], found["std"] = window_moments(*span)
+        if {"min", "max"} & set(self.what):
+            found["min"], found["max"] = window_extremes(*span)
+        columns = []
+        for what in self.what:
+            column = np.full(len(stretch.last), np.nan)
+            column[enough] = found[what]
+            columns.append(only_complete(column, values, stretch.first, stretch.last))
+        return columns

@@ -1,0 +1,31 @@
+"""tsfresh's ten minimal features of every sensor: the plain statistics that everybody knows, fast."""
+
+from __future__ import annotations
+
+from wheeltapper.config import AssetType
+from wheeltapper.features import kernels
+from wheeltapper.features.sets import FeatureSet, Floats, Stretch
+
+
+class Statistics(FeatureSet):
+    """Columns ``<sensor>__mean``, ``__median``, ``__standard_deviation`` … under tsfresh's names.
+
+    In the sensor's unit; the variance in its square, the length in readings. Spreads are the population's (divided
+    by n). Values are tsfresh's; the set `tsfresh` has more of them.
+
+    A stuck sensor's spread may be a last bit instead of 0, where the mean of equal values is not that value: so does
+    tsfresh. `rolling` gives exactly 0.
+    """
+
+    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+        """List the ten features of each sensor."""
+        return tuple(f"{sensor}__{name}" for sensor in asset_type.sensors for name in kernels.known("minimal"))
+
+    def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
+        """Return the ten features of each window."""
+        settings = kernels.settings_of(kernels.known("minimal"))
+        features: dict[str, Floats] = {}
+        for sensor in asset_type.sensors:
+            found = kernels.compute(settings, stretch.sensors[sensor], stretch.first, stretch.last, blank=True)
+            features |= {f"{sensor}__{name}": values for name, values in found.items()}
+        return features

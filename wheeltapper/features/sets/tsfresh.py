@@ -1,0 +1,88 @@
+"""tsfresh's features of every sensor: 777 to choose from, computed by kernels where there are, else by tsfresh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import ClassVar, Self
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from wheeltapper import _folder
+from wheeltapper.config import AssetType
+from wheeltapper.errors import ConfigError
+from wheeltapper.features import kernels
+from wheeltapper.features.sets import FeatureSet, Floats, Stretch
+
+
+class Tsfresh(FeatureSet):
+    """Columns ``<sensor>__<feature>`` under tsfresh's names, such as ``flow__quantile__q_0.9``.
+
+    ``minimal`` has 10 features of a sensor, ``efficient`` 777, ``comprehensive`` 783; ``calculators`` keeps some of
+    them. Not among them are ``matrix_profile``, whose package no Python from 3.11 on can install, and
+    ``linear_trend_timewise``, which needs a clock and is ``linear_trend`` in other units where readings are regular.
+
+    Short windows have no value for many of them (an autocorrelation of lag 9 in a window of 5), and neither has a
+    constant for its skewness: then it is NaN. Hundreds of features find something in any noise: keep those that say
+    something about the target (`wheeltapper.features.selection`), or few to begin with.
+    """
+
+    always_has_value: ClassVar[bool] = False
+
+    settings: kernels.Kind = Field("minimal", description="which of tsfresh's settings: minimal, efficient or all")
+    calculators: tuple[str, ...] = Field((), description="calculators of the settings to keep; left out: all of them")
+
+    _only: frozenset[str] | None = PrivateAttr(None)
+    """The columns to compute; None for all."""
+
+    @model_validator(mode="after")
+    def _has_calculators(self) -> Self:
+        known = _calculators(self.settings)
+        for one in self.calculators:
+            if one not in known:
+                wider = " The settings 'comprehensive' have it." if one in _calculators("comprehensive") else ""
+                raise ConfigError(
+                    f"tsfresh's {self.settings} settings have no calculator '{one}'; they have {list(known)}."
+                    f"{wider or _folder.near_miss(one, list(known))}"
+                )
+        return self
+
+    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+        """List the features of each sensor."""
+        return tuple(f"{sensor}__{name}" for sensor in asset_type.sensors for name in self._names(sensor))
+
+    def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
+        """Return the features of each window; what tsfresh cannot say of a window is NaN, or ±inf where it says so."""
+        features: dict[str, Floats] = {}
+        for sensor in asset_type.sensors:
+            settings = kernels.settings_of(self._names(sensor))
+            found = kernels.compute(settings, stretch.sensors[sensor], stretch.first, stretch.last, blank=True)
+            features |= {f"{sensor}__{name}": found[name] for name in self._names(sensor)}
+        return features
+
+    def only(self, columns: Iterable[str]) -> Self:
+        """Return a set that computes these of its columns and no others."""
+        narrow = self.model_copy()
+        narrow._only = frozenset(columns)
+        return narrow
+
+    def _names(self, sensor: str) -> tuple[str, ...]:
+        """Return the features of one sensor, in tsfresh's order."""
+        return _kept(self.settings, self.calculators, sensor, self._only)
+
+
+@cache
+def _kept(
+    kind: kernels.Kind, calculators: tuple[str, ...], sensor: str, only: frozenset[str] | None
+) -> tuple[str, ...]:
+    """Keep what was asked for; once, because serving asks for every reading."""
+    return tuple(
+        name
+        for name in kernels.known(kind)
+        if (not calculators or name.partition("__")[0] in calculators) and (only is None or f"{sensor}__{name}" in only)
+    )
+
+
+@cache
+def _calculators(kind: kernels.Kind) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.partition("__")[0] for name in kernels.known(kind)))
