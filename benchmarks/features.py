@@ -11,10 +11,13 @@ Three questions, each in processes of their own; the answers go to ``benchmarks/
     python benchmarks/features.py growth --readings 100000 1000000
     python benchmarks/features.py --windows 200 --dry   a quick look that keeps nothing
 
-Every time is the least of several repetitions; side by side, seconds of the core. Kernels are compiled before the clock
-starts; what that takes, once a machine and then once a process, stands beside the figures. tsfresh is measured three
-ways: its ``extract_features`` on a frame that is rolled already, the loop that it runs for each window inside, and
-nothing but its functions called one after the other on ready arrays, which is as fast as it could ever be.
+``minimal`` and ``efficient`` put everybody on the same windows of one sensor and tell the core's time for one window
+(the least of several repetitions, so that a busy machine says nearly the same as a quiet one), how many times slower
+than Wheeltapper the others are, and how far their values lie from ours. ``growth`` runs once for each size and tells
+the clock's time and the core's. Kernels are compiled before the clock starts; what that takes, once on a new machine
+and then once in every process, stands beside the figures. tsfresh is measured three ways: its ``extract_features`` on
+a frame that is rolled already, the loop that it runs for each window inside, and nothing but its functions called one
+after the other on ready arrays, which is as fast as it could ever be.
 """
 
 # ruff: noqa: PLC0415 - each worker imports what it measures, and nothing else takes part in its memory
@@ -367,7 +370,7 @@ def measure(part: str, size: int, kept: Path) -> dict[str, Any]:
 def measure_twice(part: str, size: int) -> dict[str, Any]:
     """Measure one part with kernels that were compiled before, and say what compiling them took."""
     with tempfile.TemporaryDirectory(prefix="wheeltapper-benchmark-") as folder:
-        compiling = measure(f"{part}", 20, Path(folder))["first_call"]
+        compiling = measure(part, 20, Path(folder))["first_call"]
         found = measure(part, size, Path(folder))
     return found | {"first_call_on_a_new_machine": compiling}
 
@@ -414,7 +417,12 @@ def show_peers(title: str, found: dict[str, Any], lengths: list[int]) -> None:
                     str(away[name]) for name in ("features", "features_beyond_1e-9", "features_with_other_blanks")
                 ]
                 lines.append([*line, f"{one['ratio']:,.0f} ×", f"{away['largest']:.1e} {away['in']}", *counts])
-    show(title, ["", "µs a window", "slower", "largest difference", "features", "beyond 1e-9", "other blanks"], lines)
+    show(
+        title,
+        ["", "µs a window", "slower than ours", "largest difference", "features", "beyond 1e-9", "blank in one"],
+        lines,
+    )
+    print("Differences are relative to the value, or to a 1e-12th of the window's greatest reading where that is more.")
     print(
         f"First feature after {found['first_call_on_a_new_machine']:.1f} s where kernels must be compiled, "
         f"after {found['first_call']:.1f} s afterwards (imports included)."
@@ -434,7 +442,9 @@ def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("parts", nargs="*", default=list(WORKERS), help="minimal, efficient, growth; all by default")
-    parser.add_argument("--windows", type=int, help="windows that everybody computes; by default 3000, and 100")
+    parser.add_argument(
+        "--windows", type=int, help="windows that everybody computes; by default 3000 for minimal, 100 for efficient"
+    )
     parser.add_argument("--readings", type=int, nargs="+", default=READINGS, help="sizes of the growth table")
     parser.add_argument("--dry", action="store_true", help="print only, keep nothing")
     parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
@@ -481,7 +491,7 @@ def main() -> None:
         title = f"Readings of {ASSETS} assets with {table[0]['sensors']} sensors to {table[0]['features']} features"
         show(
             f"{title}, windows of {ROWS}, one ending at every reading",
-            ["readings", "seconds", "of the core", "a million", "peak MiB", "feature rows"],
+            ["readings", "seconds", "core's seconds", "core's s a million", "peak MiB", "feature rows"],
             lines,
         )
 

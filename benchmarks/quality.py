@@ -6,8 +6,7 @@ that the pipeline picks by itself on the validate part; every figure is of the t
 
     python benchmarks/quality.py                        the plants of conf/ and conf/datasets/ whose data is here
     python benchmarks/quality.py skab path/to/my.yaml   these
-    python benchmarks/quality.py --folder DATA          a plant is made for each CSV folder in DATA
-    python benchmarks/quality.py --without-labels       pick the champion by the self-test, as if nobody knew a fault
+    python benchmarks/quality.py --folder DATA          a plant is made of each folder of labelled CSV files in DATA
 
 The plain baselines are k-sigma, max |z|, sum of z², PCA residual and isolation forest on single readings, fitted on
 the same train and calibrate parts. VUS-PR allows for labels that are off by up to 100 readings; random is beside it.
@@ -18,8 +17,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,9 @@ import pandas as pd  # noqa: E402
 
 from tasks._ablation import read_all  # noqa: E402
 from wheeltapper import config  # noqa: E402
-from wheeltapper.config import Plant, Windows  # noqa: E402
+from wheeltapper.config import Plant, PlugIn, Windows  # noqa: E402
 from wheeltapper.errors import WheeltapperError  # noqa: E402
-from wheeltapper.evaluation import leaderboard  # noqa: E402
+from wheeltapper.evaluation import gates, leaderboard  # noqa: E402
 from wheeltapper.evaluation.judgement import Judgement, judge  # noqa: E402
 from wheeltapper.evaluation.ranking import rank_windows  # noqa: E402
 from wheeltapper.features import parts  # noqa: E402
@@ -47,8 +48,14 @@ from wheeltapper.scoring import alarms  # noqa: E402
 from wheeltapper.scoring.candidate import baselines_of, fit_candidate, guard, spacing  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "quality.json"
+LOOKS = {"test": ("test",), "after_calibration": ("validate", "test")}
+"""What is looked at: the test part alone, and everything that candidates have not learnt from (more faults; the
+champion was picked on half of it)."""
 WINDOW = 100
 """Readings by which a label may be off, at most: VUS' widest buffer."""
+LEAST = 50
+"""Readings of an asset's own that the plain baselines are fitted on; with fewer, on those of all."""
+LABELS = ("label", "labels", "anomaly", "is_anomaly", "fault")
 KEPT = ("name", "folder", "description", "asset_type", "source", "cleaning", "parts", "costs", "seed")
 """What a plant says of its data; all else is the default."""
 
@@ -102,9 +109,10 @@ def judged(table: Table, name: str, part: str, scores: pd.DataFrame) -> Judgemen
     )
 
 
-def plain_scores(table: Table) -> tuple[pd.DataFrame, Scores]:
-    """Score single readings of the test part with the plain baselines, asset by asset or all together as the plant."""
-    rows = table.rows("test")[["asset_id", "window_end"]]
+def plain_scores(table: Table, look: tuple[str, ...]) -> tuple[pd.DataFrame, Scores]:
+    """Score single readings with the plain baselines, each asset by what is normal of its own where it has enough."""
+    rows = pd.concat([table.rows(part) for part in look])[["asset_id", "window_end"]]
+    rows = rows.sort_values(["asset_id", "window_end"], ignore_index=True)
     names = list(table.plant.asset_type.measured)
     readings = table.readings.merge(
         table.features[["asset_id", "window_end", "usable"]].assign(part=table.part),
@@ -115,10 +123,9 @@ def plain_scores(table: Table) -> tuple[pd.DataFrame, Scores]:
     learn = readings[readings["part"].isin(["train", "calibrate"]) & normal.to_numpy()].dropna(subset=names)
     look = rows.merge(readings, on=["asset_id", "window_end"], how="left")
     found: dict[str, np.ndarray] = {}
-    by_asset = len(learn) and learn.groupby("asset_id").size().min() >= 50 and table.plant.source.name != "pooled"
     for asset, own in look.groupby("asset_id"):
         mine = learn[learn["asset_id"] == asset]
-        fitted_on = mine if by_asset and len(mine) >= 50 else learn
+        fitted_on = mine if len(mine) >= LEAST else learn
         for name, values in _plain(fitted_on[names].to_numpy(), own[names].to_numpy(), table.plant.seed).items():
             found.setdefault(name, np.full(len(look), np.nan))[own.index] = values
     return look, {name: pd.Series(values, index=look.index) for name, values in found.items()}
@@ -129,8 +136,8 @@ def _as_windows(readings: pd.DataFrame) -> pd.DataFrame:
 
 
 def _plain(learn: np.ndarray, look: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    from sklearn.decomposition import PCA
-    from sklearn.ensemble import IsolationForest
+    from sklearn.decomposition import PCA  # noqa: PLC0415 - after the threads are limited
+    from sklearn.ensemble import IsolationForest  # noqa: PLC0415
 
     centre, spread = learn.mean(axis=0), learn.std(axis=0)
     still = spread < 1e-9
@@ -149,99 +156,167 @@ def _plain(learn: np.ndarray, look: np.ndarray, seed: int) -> dict[str, np.ndarr
 
 
 def _vus(table: Table, rows: pd.DataFrame, score: pd.Series) -> tuple[float | None, float | None]:
-    own = rows.assign(score=score, window_start=rows["window_end"])
+    own = rows.assign(score=score, window_start=rows["window_end"]).dropna(subset=["score"])
     ranking = rank_windows(own, overlaps(own, table.faults).to_numpy(), vus_window=WINDOW, seed=table.plant.seed)
     return ranking.vus_pr, ranking.vus_pr_random
 
 
-def measure(name: str, *, without_labels: bool) -> dict[str, Any]:
+def measure(plant: Plant) -> dict[str, Any]:
     """Run one plant with the default configuration and return its figures."""
     began = time.perf_counter()
-    plant = with_defaults(config.load(name))
-    table = Table.of(plant)
-    known = table.faults.iloc[:0] if without_labels else table.faults
-    boards, tests, spent = {}, {}, {}
-    for wanted in (*baselines_of(plant), *plant.candidates):
-        start = time.perf_counter()
-        bundle = fit_candidate(plant, wanted, table.features, table.part, known, {})
-        boards[wanted.name] = judged(table, wanted.name, "validate", bundle.score(table.rows("validate")))
-        tests[wanted.name] = judged(table, wanted.name, "test", bundle.score(table.rows("test")))
-        spent[wanted.name] = round(time.perf_counter() - start, 1)
-        print(
-            f"  {wanted.name:<20} validate {_short(boards[wanted.name])}   test {_short(tests[wanted.name])}   {spent[wanted.name]} s"
-        )
-    baselines = {one.name for one in baselines_of(plant)}
-    board = leaderboard.rank(boards.values(), baselines)
-    champion = board.candidates[0].candidate
-    rows, scores = plain_scores(table)
-    plain = {name: _vus(table, rows, score)[0] for name, score in scores.items()}
-    own = {name: one.vus_pr for name, one in tests.items() if name not in baselines}
-    base = max((value for value in plain.values() if value is not None), default=None)
-    mine = own[champion]
-    hindsight = max((value for value in own.values() if value is not None), default=None)
-    test = tests[champion]
+    table = Table.of(with_defaults(plant))
+    scores = {wanted.name: _scores(table, wanted) for wanted in (*baselines_of(table.plant), *table.plant.candidates)}
+    baselines = {one.name for one in baselines_of(table.plant)}
+    validated = {name: judged(table, name, "validate", own["validate"]) for name, own in scores.items()}
+    board = leaderboard.rank(validated.values(), baselines)
+    fit = [one for one in board.candidates if gates.beats_baselines(one, board.baselines).passed is not False]
+    champion = (fit or board.candidates)[0].candidate
+    tested = judged(table, champion, "test", scores[champion]["test"])
+    names = [name for name in scores if name not in baselines]
     return {
         "plant": plant.name,
         "champion": champion,
-        "vus_pr": mine,
-        "random": test.vus_pr_random,
-        "best_plain": base,
-        "plain": plain,
-        "closed": None if mine is None or base is None or base >= 1 else (mine - base) / (1 - base),
-        "best_in_hindsight": hindsight,
-        "candidates": own,
-        "found": test.found,
-        "faults": test.faults,
-        "false_alarms_per_day": None
-        if test.false_alarms_per_asset_week is None
-        else test.false_alarms_per_asset_week / 7,
-        "delay_minutes": test.delay_minutes_median,
-        "budget_per_week": plant.alarm_budget,
-        "achieved_per_week": test.false_alarms_per_asset_week,
+        "is_refused": not fit,
+        **{part: _against_plain(table, part, champion, {name: scores[name] for name in names}) for part in LOOKS},
+        "found": tested.found,
+        "faults": tested.faults,
+        "false_alarms_per_day": _per_day(tested.false_alarms_per_asset_week),
+        "delay_minutes": tested.delay_minutes_median,
+        "budget_per_week": table.plant.alarm_budget,
+        "achieved_per_week": tested.false_alarms_per_asset_week,
         "seconds": round(time.perf_counter() - began, 1),
     }
 
 
-def _short(one: Judgement) -> str:
-    vus = "–" if one.vus_pr is None else f"{one.vus_pr:.3f}"
-    cost = "–" if one.cost_per_asset_week is None else f"{one.cost_per_asset_week:,.0f}"
-    return f"VUS-PR {vus} {one.found}/{one.faults} cost {cost}"
+def _scores(table: Table, wanted: PlugIn) -> dict[str, pd.DataFrame]:
+    """Fit one candidate and score what comes after it has learnt."""
+    began = time.perf_counter()
+    bundle = fit_candidate(table.plant, wanted, table.features, table.part, table.faults, {})
+    own = {part: bundle.score(table.rows(part)) for part in ("validate", "test")}
+    print(f"  {wanted.name:<20} {time.perf_counter() - began:6.1f} s", flush=True)
+    return own
+
+
+def _against_plain(
+    table: Table, look: str, champion: str, scores: dict[str, dict[str, pd.DataFrame]]
+) -> dict[str, Any]:
+    """Compare VUS-PR of champion, candidates and plain baselines on the same windows."""
+    rows, plain = plain_scores(table, LOOKS[look])
+    own = {
+        name: _vus(table, rows, _aligned(rows, [parts[one] for one in LOOKS[look]])) for name, parts in scores.items()
+    }
+    simple = {name: _vus(table, rows, score)[0] for name, score in plain.items()}
+    candidates = {name: value for name, (value, _) in own.items()}
+    mine, random = own[champion]
+    best = max((value for value in simple.values() if value is not None), default=None)
+    return {
+        "vus_pr": mine,
+        "random": random,
+        "best_plain": best,
+        "closed": None if mine is None or best is None or best >= 1 else (mine - best) / (1 - best),
+        "best_in_hindsight": max((value for value in candidates.values() if value is not None), default=None),
+        "plain": simple,
+        "candidates": candidates,
+    }
+
+
+def _aligned(rows: pd.DataFrame, scores: list[pd.DataFrame]) -> pd.Series:
+    """Return the scores of these very windows, in their order."""
+    every = pd.concat(scores)[["asset_id", "window_end", "score"]]
+    found: pd.Series = rows.merge(every, on=["asset_id", "window_end"], how="left", validate="1:1")["score"]
+    return found
+
+
+def _per_day(per_week: float | None) -> float | None:
+    return None if per_week is None else per_week / 7
 
 
 def show(results: list[dict[str, Any]]) -> None:
-    """Print a line a plant."""
-    head = ("plant", "champion", "VUS-PR", "random", "best plain", "closed", "hindsight", "found", "false/day", "delay")
-    print("\n" + "  ".join(f"{one:>12}" for one in head))
+    """Print a line a plant and look."""
+    widths = (22, 18, 17, 7, 7, 11, 7, 10, 8, 10, 9)
+    head = (
+        "plant",
+        "champion",
+        "part",
+        "VUS-PR",
+        "random",
+        "best plain",
+        "closed",
+        "hindsight",
+        "found",
+        "false/day",
+        "delay",
+    )
+    print("\n" + "  ".join(f"{one:>{width}}" for one, width in zip(head, widths, strict=True)))
     for one in results:
-        cells = [
-            one["plant"][:12],
-            one["champion"][:12],
-            *(_cell(one[key], "{:.3f}") for key in ("vus_pr", "random", "best_plain")),
-            _cell(one["closed"], "{:.0%}"),
-            _cell(one["best_in_hindsight"], "{:.3f}"),
-            f"{one['found']}/{one['faults']}",
-            _cell(one["false_alarms_per_day"], "{:.2f}"),
-            _cell(one["delay_minutes"], "{:.1f} min"),
-        ]
-        print("  ".join(f"{cell:>12}" for cell in cells))
+        for look in LOOKS:
+            is_test = look == "test"
+            cells = [
+                one["plant"],
+                one["champion"] + (" (refused)" if one["is_refused"] else ""),
+                look.replace("_", " "),
+                *(_cell(one[look][key], "{:.3f}") for key in ("vus_pr", "random", "best_plain")),
+                _cell(one[look]["closed"], "{:.0%}"),
+                _cell(one[look]["best_in_hindsight"], "{:.3f}"),
+                f"{one['found']}/{one['faults']}" if is_test else "",
+                _cell(one["false_alarms_per_day"], "{:.2f}") if is_test else "",
+                _cell(one["delay_minutes"], "{:.1f} min") if is_test else "",
+            ]
+            print("  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)))
 
 
 def _cell(value: float | None, form: str) -> str:
     return "–" if value is None else form.format(value)
 
 
+def in_folder(folder: Path) -> Iterator[Plant]:
+    """Make a plant of each folder of CSV files with a label column; each file is a machine, its rows are in order.
+
+    Numbers are sensors; a column that is named like one of `LABELS` says whether a row lies in a fault.
+    """
+    for here in sorted({path.parent for path in folder.rglob("*.csv")}):
+        first = pd.read_csv(sorted(here.glob("*.csv"))[0])
+        labels = [name for name in first.columns if name.lower() in LABELS]
+        columns = [str(name) for name in first.select_dtypes("number").columns if name not in labels]
+        if not labels or not columns:
+            print(f"{here.name}: no column named {', '.join(LABELS)}, or no numbers; left out")
+            continue
+        named = {name: f"s{place}" for place, name in enumerate(columns)}
+        content = {
+            "asset_type": {"step": "1min", "sensors": {sensor: {"unit": "1"} for sensor in named.values()}},
+            "source": {
+                "csv_folder": {
+                    "path": str(here.resolve()),
+                    "files": "*.csv",
+                    "first": "2000-01-01",
+                    "columns": named,
+                    "fault_column": labels[0],
+                }
+            },
+        }
+        name = re.sub(r"\W+", "_", f"d_{here.name}")
+        yield config.parse(json.dumps(content), name=name, folder=here, where=str(here))
+
+
+def _plants(asked: argparse.Namespace) -> Iterator[Plant]:
+    if asked.folder:
+        yield from in_folder(asked.folder)
+    for name in asked.plants or ([] if asked.folder else config.plant_files()):
+        yield config.load(name)
+
+
 def main() -> None:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("plants", nargs="*", help="names in conf/ or paths of YAML files; all by default")
-    parser.add_argument("--without-labels", action="store_true", help="choose by the self-test")
+    parser.add_argument("--folder", type=Path, help="make a plant of each folder of labelled CSV files in here")
     parser.add_argument("--out", type=Path, default=RESULT, help="JSON file for the figures")
     asked = parser.parse_args()
     results = []
-    for name in asked.plants or list(config.plant_files()):
-        print(name)
+    for plant in _plants(asked):
+        print(plant.name)
         try:
-            results.append(measure(name, without_labels=asked.without_labels))
+            results.append(measure(plant))
         except WheeltapperError as error:
             print(f"  not measured: {error}")
     show(results)

@@ -18,21 +18,22 @@ from pathlib import Path
 from typing import Any
 
 import typer.main
+import yaml
 
 from wheeltapper import _folder, config, tables
 from wheeltapper.cli import app
+from wheeltapper.detectors import Detector
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-RESULTS = ROOT / "benchmarks" / "results" / "run.json"
+FIGURES = ROOT / "benchmarks" / "results"
 _PART = re.compile(r"<!-- generated: (?P<name>[a-z_ ]+) -->\n.*?<!-- end of (?P=name) -->", re.DOTALL)
 _MARK = re.compile(r"<!-- generated: (?P<name>.+?) -->")
 
 
-def results() -> dict[str, Any]:
-    """Return what ``benchmarks/run.py`` has measured."""
-    found: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
-    return found
+def results(name: str = "run") -> Any:
+    """Return what a benchmark has measured: ``run`` for ``benchmarks/run.py``."""
+    return json.loads((FIGURES / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def plants_run(found: dict[str, Any]) -> list[dict[str, Any]]:
@@ -154,6 +155,20 @@ def plug_ins() -> str:
     return _table(("folder", "name", "what it is"), rows)
 
 
+def presets() -> str:
+    """List every detector's presets with what they stand for."""
+    rows = [
+        (f"`{name}`", f"`{preset}`", ", ".join(f"`{option}: {_yaml(value)}`" for option, value in options.items()))
+        for name in _folder.names("detectors")
+        for preset, options in _folder.load_class("detectors", name, Detector).presets.items()  # type: ignore[type-abstract]
+    ]
+    return _table(("detector", "preset", "options"), rows)
+
+
+def _yaml(value: object) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000).removesuffix("...\n").strip()
+
+
 def the_tables() -> str:
     """List every table with its key and columns."""
     rows = [
@@ -167,6 +182,99 @@ def _columns(table: tables.Table) -> str:
     own = [f"`{column.name}`" for column in table.columns if column.name not in table.key]
     more = {"readings": ["the sensors"], "features": ["the features"]}.get(table.name, [])
     return ", ".join([*own, *more])
+
+
+def speed() -> str:
+    """Show what features cost beside tsfresh and tsflex, on the same windows in one run."""
+    found = results("features")
+    rows = [
+        _speed_row(f"minimal, 10 features, windows of {length}", found["minimal"][length])
+        for length in sorted(found["minimal"], key=int)
+    ]
+    whole = found["efficient"]
+    (length,) = [key for key in whole if key.isdigit()]
+    rows.append(_speed_row(f"efficient, {whole['features']} features, windows of {length}", whole[length]))
+    headers = ("features", "ours, µs a window", "tsfresh's `extract_features`", "tsflex", "largest difference")
+    share = f"{whole['with_a_kernel']} of the {whole['features']} efficient features have a kernel of our own."
+    return f"{_table(headers, rows)}\n\n{share} One core, {_where(found)}."
+
+
+def _speed_row(name: str, line: dict[str, Any]) -> tuple[str, ...]:
+    peers = [
+        f"{line[peer]['microseconds']:,.0f} µs, {line[peer]['ratio']:,.0f} × as long"
+        for peer in ("extract_features", "tsflex")
+    ]
+    return (
+        name,
+        f"{line['ours']['microseconds']:.3g}",
+        *peers,
+        f"{line['extract_features']['difference']['largest']:.1g}",
+    )
+
+
+def growth() -> str:
+    """Show what minimal features of growing tables cost."""
+    found = results("features")
+    rows = [
+        (
+            f"{one['readings']:,}",
+            f"{one['feature_rows']:,}",
+            f"{one['core_seconds_per_million']:.1f} s",
+            f"{one['peak_mib']:,.0f} MiB",
+        )
+        for one in sorted(found["growth"].values(), key=lambda one: one["readings"])
+    ]
+    return _table(("readings", "feature rows", "core time a million readings", "peak memory"), rows)
+
+
+def quality() -> str:
+    """Show how well the default configuration detects, beside plain baselines on the same windows."""
+    rows = [
+        (
+            f"`{one['plant']}`",
+            one["champion"],
+            f"{one[look]['vus_pr']:.2f}",
+            f"{one[look]['random']:.2f}",
+            f"{one[look]['best_plain']:.2f}",
+            f"{one[look]['best_in_hindsight']:.2f}",
+            look.replace("_", " "),
+        )
+        for one in results("quality")
+        for look in ("test", "after_calibration")
+        if one[look]["vus_pr"] is not None
+    ]
+    headers = ("plant", "picked", "VUS-PR", "random", "best plain baseline", "best candidate in hindsight", "looked at")
+    return _table(headers, rows)
+
+
+def ablations() -> str:
+    """Show what regimes, feature sets and sampling are worth on the pump station."""
+    found = results("ablations")
+    rows = [
+        (
+            study,
+            line["variant"],
+            f"{line['found']} of {line['faults']}",
+            _spread(line["vus_pr"], ".3f"),
+            _spread(line["false_alarms_per_week"], ".2f"),
+            _spread(line["delay_minutes"], ".0f"),
+        )
+        for study, lines in found["studies"].items()
+        for line in lines
+    ]
+    seeds = ", ".join(str(seed) for seed in found["seeds"])
+    table = _table(("study", "variant", "found", "VUS-PR", "false alarms a week", "delay, min"), rows)
+    return f"{table}\n\nDetector {found['detector']}, seeds {seeds}, mean ± standard deviation."
+
+
+def _spread(mean_and_sd: tuple[float | None, float | None], form: str) -> str:
+    mean, sd = mean_and_sd
+    return "–" if mean is None else f"{mean:{form}}" if sd is None else f"{mean:{form}} ± {sd:{form}}"
+
+
+def _where(found: dict[str, Any]) -> str:
+    about = found["machine"]
+    return f"{about['cores']} cores in all, {about['system']}, Python {about['python']}"
 
 
 def layers() -> str:
@@ -189,8 +297,13 @@ PARTS: dict[str, Callable[[], str]] = {
     "plants": plants,
     "settings": settings,
     "plug_ins": plug_ins,
+    "presets": presets,
     "tables": the_tables,
     "layers": layers,
+    "speed": speed,
+    "growth": growth,
+    "quality": quality,
+    "ablations": ablations,
 }
 
 

@@ -7,16 +7,25 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from expectations._run import Findings, Promise, exists, has_rows, is_float, is_given, is_time, run
+from expectations._run import Findings, Promise, exists, has_rows, is_float, is_given, is_time, run, some
 from wheeltapper.config import IDLE_REGIMES, Plant
+from wheeltapper.features.impute import MIN_SHARE
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.features.windows import TRANSITION
 
 FEW_USABLE = 0.5
 """Share of windows that should be usable; below it the plant is noted as hard to watch."""
 
+WIDE = 60
+"""Features from which they promise together what fewer promise each: GX asks for every column anew, which takes minutes
+for thousands, and nobody reads thousands of lines."""
+_FEATURES = "features"
+"""A table beside the rows, one row a feature."""
+
 _NOT_FINITE = "values_not_finite"
+_WHERE = "where_not_finite"
 _UNEXPLAINED = "unexplained"
 _USABLE = "usable_share"
 _IDLE = "usable_in_idle_regime"
@@ -39,11 +48,15 @@ def check(features: pd.DataFrame, plant: Plant, docs: Path | None) -> Findings:
     Findings
         Not ``ok`` if there are no rows, a column is missing or no float64, a key is empty or repeats, a window ends
         before it starts, a regime or the plan is another one, a row that may not be used does not say why, or one
-        that may lies in a regime that nobody watches or has a value that is not finite. All of these are mistakes
-        of the pipeline, not of the data: nothing is put aside, the batch stops.
+        that may lies in a regime that nobody watches or lacks a finite value that its feature set promises. All of
+        these are mistakes of the pipeline, not of the data: nothing is put aside, the batch stops.
     """
-    frame = _with_counts(features, list(FeaturePlan.of(plant).columns))
-    return run(frame, promises(plant), suite="features", title=plant.name, docs=docs)
+    plan = FeaturePlan.of(plant)
+    frame = _with_counts(features, plan)
+    beside = {_FEATURES: _one_row_a_feature(features, plan)}
+    if len(plan.columns) > WIDE:
+        frame = frame.drop(columns=[name for name in plan.columns if name in frame])
+    return run(frame, promises(plant), suite="features", title=plant.name, docs=docs, beside=beside)
 
 
 def promises(plant: Plant) -> tuple[Promise, ...]:
@@ -62,7 +75,7 @@ def promises(plant: Plant) -> tuple[Promise, ...]:
     return (
         has_rows("feature row"),
         *(exists(name, means) for name, means in fixed.items()),
-        *(one for name in columns for one in (exists(name, "feature"), is_float(name))),
+        *(_of_all(len(columns)) if len(columns) > WIDE else _of_each(columns)),
         is_time("window_start"),
         is_time("window_end"),
         is_given("asset_id", "an asset"),
@@ -74,12 +87,61 @@ def promises(plant: Plant) -> tuple[Promise, ...]:
         _follows(plan.hash),
         _says_why_not(),
         _is_watched(),
-        _is_finite(list(columns)),
+        *([_is_finite(plan)] if plan.promised else []),
         _is_mostly_usable(),
+        *([_has_values(len(columns) - len(plan.promised))] if len(plan.promised) < len(columns) else []),
     )
 
 
-def _with_counts(features: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+def _of_each(columns: Iterable[str]) -> tuple[Promise, ...]:
+    return tuple(one for name in columns for one in (exists(name, "feature"), is_float(name)))
+
+
+def _of_all(count: int) -> tuple[Promise, ...]:
+    """Promise of many features together what a few promise one by one; the first offenders are named."""
+    return (
+        Promise(
+            "features_exist",
+            f"Every one of the {count:,} feature columns is there.",
+            "critical",
+            "ExpectColumnValuesToBeInSet",
+            {"column": "is_there", "value_set": [1]},
+            summarise=lambda rows: f"{len(rows):,} of {count:,} feature columns are missing: {some(list(rows.index))}",
+            table=_FEATURES,
+        ),
+        Promise(
+            "features_are_numbers",
+            f"Every one of the {count:,} feature columns holds numbers (float64).",
+            "critical",
+            "ExpectColumnValuesToBeInSet",
+            {"column": "holds", "value_set": ["float64"]},
+            summarise=lambda rows: (
+                f"{len(rows):,} of {count:,} feature columns hold no float64: "
+                f"{some([f'{name} holds {held}' for name, held in rows['holds'].items()])}"
+            ),
+            table=_FEATURES,
+        ),
+    )
+
+
+def _has_values(count: int) -> Promise:
+    """Note the features that most windows have no value of: training leaves them out."""
+    return Promise(
+        "features_mostly_have_a_value",
+        f"Each of the {count:,} features that may lack a value has one in at least {MIN_SHARE:.0%} of the usable rows.",
+        "info",
+        "ExpectColumnValuesToBeBetween",
+        {"column": "share_with_value", "min_value": MIN_SHARE},
+        summarise=lambda rows: (
+            f"{len(rows):,} of {count:,} features that may lack a value have none in most usable rows and may not be "
+            f"learnt from: {some(list(rows.index))}"
+        ),
+        hint="Windows too short for it, or a sensor that stands still.",
+        table=_FEATURES,
+    )
+
+
+def _with_counts(features: pd.DataFrame, plan: FeaturePlan) -> pd.DataFrame:
     """Add per row what is promised across columns."""
     frame = features.reset_index(drop=True)
     more: dict[str, pd.Series] = {}
@@ -91,12 +153,40 @@ def _with_counts(features: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
         if "why_not" in frame:
             says = (frame["why_not"].fillna("") != "").to_numpy(dtype=bool)
             more[_UNEXPLAINED] = pd.Series((usable == says).astype("int64"))
-        if all(name in frame and pd.api.types.is_float_dtype(frame[name].dtype) for name in columns):
+        if all(name in frame and pd.api.types.is_float_dtype(frame[name].dtype) for name in plan.columns):
             count = np.zeros(len(frame), dtype="int64")
-            for name in columns:
+            for name in plan.promised:
                 count += ~np.isfinite(frame[name].to_numpy())
             more[_NOT_FINITE] = pd.Series(np.where(usable, count, 0))
+            more[_WHERE] = _not_finite(frame, plan.promised, np.flatnonzero(more[_NOT_FINITE])[:_TOLD])
     return frame.assign(**more)
+
+
+_TOLD = 1000
+"""Broken rows whose features are looked up; beyond them the number is told."""
+
+
+def _not_finite(frame: pd.DataFrame, columns: tuple[str, ...], rows: NDArray[np.intp]) -> pd.Series:
+    """Name the first offending features of each broken row; empty for all others."""
+    told = np.full(len(frame), "", dtype=object)
+    for row in rows:
+        values = frame[list(columns)].iloc[row].to_numpy(dtype=float)
+        told[row] = some([f"{columns[at]} is {values[at]}" for at in np.flatnonzero(~np.isfinite(values))], 5)
+    return pd.Series(told, dtype="str")
+
+
+def _one_row_a_feature(features: pd.DataFrame, plan: FeaturePlan) -> pd.DataFrame:
+    """Describe each column of the plan: whether it came, what it holds, and how many usable rows have a value."""
+    rows = features[features["usable"]] if "usable" in features and features["usable"].dtype == bool else features
+    unsure = set(plan.columns) - set(plan.promised)
+    described = []
+    for name in plan.columns:
+        held = str(features[name].dtype) if name in features else None
+        share = 1.0
+        if held == "float64" and name in unsure and len(rows):
+            share = float(np.isfinite(rows[name].to_numpy()).mean())
+        described.append((int(held is not None), held or "float64", share))
+    return pd.DataFrame(described, columns=["is_there", "holds", "share_with_value"], index=list(plan.columns))
 
 
 def _is_unique() -> Promise:
@@ -181,21 +271,19 @@ def _says_why_not() -> Promise:
     )
 
 
-def _is_finite(columns: list[str]) -> Promise:
-    def name_them(rows: pd.DataFrame) -> Iterable[str]:
-        for values in rows[columns].itertuples(index=False, name=None):
-            wrong = [
-                f"{name} is {value}" for name, value in zip(columns, values, strict=True) if not np.isfinite(value)
-            ]
-            yield ", ".join(wrong[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
-
+def _is_finite(plan: FeaturePlan) -> Promise:
+    count = len(plan.promised)
+    which = "features" if count == len(plan.columns) else "features that always have a value"
     return Promise(
         "features_finite",
-        f"Every one of the {len(columns)} features of a usable row is a finite number.",
+        f"Every one of the {count} {which} of a usable row is a finite number.",
         "critical",
         "ExpectColumnValuesToBeInSet",
         {"column": _NOT_FINITE, "value_set": [0]},
-        explain=name_them,
+        explain=lambda rows: [
+            told or f"{wrong} features are not"
+            for told, wrong in zip(rows[_WHERE].fillna(""), rows[_NOT_FINITE], strict=True)
+        ],
         hint="A division by zero, or a window that should have been marked as not usable.",
     )
 

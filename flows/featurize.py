@@ -19,5 +19,7 @@ def featurize(plant: PlantName, start: Start = None, end: End = None) -> dict[st
     job = plan_features(plant, start, end)
     if not job["is_whole"]:
         return update_features(plant, job)
+    if len(job["parts"]) == 1:
+        return store_features(plant, job, [compute_part(plant, job, *job["parts"])])
     parts = [compute_part.submit(plant, job, part) for part in job["parts"]]
     return store_features(plant, job, [part.result() for part in parts])

@@ -1,9 +1,11 @@
-"""The self-test of one bundle: an obvious fault is put into recent normal readings, and the score must rise."""
+"""The self-test of one bundle: known faults are put into recent normal readings, to see which it hears."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -12,76 +14,151 @@ from numpy.typing import NDArray
 
 from tasks._training import TrainingTable
 from wheeltapper import tables
+from wheeltapper.config import Alarms
 from wheeltapper.errors import DataError
-from wheeltapper.evaluation import gates, selftest
+from wheeltapper.evaluation import episodes, gates, hearing, selftest
+from wheeltapper.evaluation.episodes import CLEAN, Rehearsal
+from wheeltapper.evaluation.gates import Gate
+from wheeltapper.evaluation.injections import Usual
 from wheeltapper.features.mask import why_masked
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.scoring import alarms
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.scoring.candidate import guard
 from wheeltapper.store import Ref
 from wheeltapper.workspace import Workspace
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 ROWS = 3000
 """Recent windows that are tested, of all assets together: enough for a share, few enough to cost little."""
 LEAST, MOST = 30, 300
 """Windows of one asset."""
-MODERATE = 3.0
-"""Usual deviations of the step by which candidates are told apart: a good one hears it, a dull one does not."""
 
 
 def run(space: Workspace, bundle: Bundle, readings: Ref, table: TrainingTable) -> dict[str, Any]:
-    """Return the gate ``is_not_inverted``, and how well a moderate step of each sensor alone is told from normal.
-
-    The latter is the chance that a stepped window scores above a clean one, 0.5 for guessing. Where no faults are
-    known, their mean ranks the candidates.
-    """
-    twins = _twins(space, bundle.plan, readings, table)
-    clean = _scores(bundle, twins.clean)
-    gate = gates.is_not_inverted(*_both(clean, _scores(bundle, twins.obvious())))
-    heard = {
-        sensor: round(_separation(*_both(clean, _scores(bundle, twins.moderate(sensor)))), 4)
-        for sensor in twins.sensors
-    }
-    mean = round(float(np.mean(list(heard.values()))), 4)
-    return {"gate": gate.model_dump(mode="json"), "by_sensor": heard, "mean": mean}
+    """Return what `examine` says about a bundle on the readings that its training run was opened with."""
+    return examine(bundle, _twins(space, readings, table), space.plant.alarms, space.plant.max_gap)
 
 
 @dataclass(frozen=True)
 class Twins:
-    """Feature rows of recent normal readings, clean and with a step in them; of each twin only what differs."""
+    """Feature rows of recent normal readings: clean, with an obvious step in all sensors, and with one fault each."""
 
     clean: pd.DataFrame
-    differences: dict[str, pd.DataFrame]
-
-    @property
-    def sensors(self) -> list[str]:
-        """The sensors that have a twin with a moderate step of their own."""
-        return [name for name in self.differences if name != selftest.ALL]
+    difference: pd.DataFrame
+    """The columns in which the obvious twin differs."""
+    rehearsal: Rehearsal
 
     def obvious(self) -> pd.DataFrame:
         """Return the rows with an unmistakable step of all sensors."""
-        return self._twin(selftest.ALL)
+        return self.clean.assign(**{str(column): values for column, values in self.difference.items()})
 
-    def moderate(self, sensor: str) -> pd.DataFrame:
-        """Return the rows with a moderate step of one sensor."""
-        return self._twin(sensor)
 
-    def _twin(self, name: str) -> pd.DataFrame:
-        return self.clean.assign(**{str(column): values for column, values in self.differences[name].items()})
+def examine(bundle: Bundle, twins: Twins, rule: Alarms, max_gap: timedelta) -> dict[str, Any]:
+    """Return the gates of the self-test, and the smallest fault of each sensor and kind that the bundle finds.
+
+    Returns
+    -------
+    dict
+        ``gates``: each as JSON. ``table``: a line for each sensor and kind, see `hearing.table`. ``skipped``: what
+        could not be tested and why. ``rung_for``: sensor → share of episodes in which its most audible fault opens an
+        alarm. ``stands_out``: sensor → how surely that fault scores above clean running. ``mean``: the figure that
+        ranks candidates where no faults are known, higher is better.
+    """
+    clean, stepped = _both(_scored(bundle, twins.clean), _scored(bundle, twins.obvious()))
+    anomalous = [one["severity"].fillna(0.0) > 1 for one in (clean, stepped)]
+    heard = _listen(bundle, twins.rehearsal, clean, rule, max_gap)
+    asked = (
+        gates.is_not_inverted(clean["score"], stepped["score"]),
+        gates.threshold_is_reachable(stepped["threshold"], stepped["score"]),
+        gates.is_not_random(clean["score"], stepped["score"], *anomalous),
+        gates.is_not_blind(
+            heard["stands_out"], {one["sensor"]: one["reason"] for one in heard["skipped"] if not one["kind"]}
+        ),
+        gates.rings_for_each_sensor(heard["rung_for"]),
+    )
+    # Where nothing could be rehearsed, how well the obvious step is told apart has to do.
+    fallback = _separation(clean["score"].to_numpy(), stepped["score"].to_numpy())
+    mean = fallback if heard["figure"] is None else heard["figure"]
+    return {"gates": [gate.model_dump(mode="json") for gate in asked], "mean": round(mean, 4), **heard}
+
+
+def figures(tested: Mapping[str, Any]) -> dict[str, float]:
+    """Return the self-test as figures for MLflow: the mean, and for each sensor how audible its faults are."""
+    by_sensor = {
+        f"self_test.{name}.{sensor}": float(share) for name in _BY_SENSOR for sensor, share in tested[name].items()
+    }
+    return {"self_test.mean": float(tested["mean"]), **by_sensor}
+
+
+_BY_SENSOR = ("rung_for", "stands_out")
+
+
+def _listen(
+    bundle: Bundle, rehearsal: Rehearsal, clean: pd.DataFrame, rule: Alarms, max_gap: timedelta
+) -> dict[str, Any]:
+    """Score every rehearsed fault, and say which of them the bundle hears."""
+    skipped = hearing.skipped(rehearsal)
+    usual = hearing.usual_peaks(clean.reset_index(), hearing.windows_in_episode(rehearsal), rule.open_after)
+    if not len(rehearsal.rows) or not len(usual):
+        return {"table": [], "skipped": skipped, "rung_for": {}, "stands_out": {}, "figure": None}
+    scored = bundle.score(rehearsal.rows)
+    found = _found(rehearsal, scored, rule, max_gap)
+    faulty, quiet = hearing.lasting_peaks(rehearsal, scored["score"].to_numpy(), rule.open_after)
+    watched = {column.split("__")[0] for column in bundle.plan.columns}
+    by_sensor = {
+        "rung_for": hearing.rung_for(rehearsal, found),
+        "stands_out": hearing.standing_out(rehearsal, faulty, quiet, usual),
+    }
+    idle = [sensor for sensor in by_sensor["rung_for"] if sensor not in watched]
+    return {
+        "table": hearing.table(rehearsal, found),
+        "skipped": [*skipped, *({"sensor": one, "kind": "", "reason": "no feature of it is used"} for one in idle)],
+        "figure": hearing.figure(rehearsal, faulty, usual),
+        **{
+            name: {sensor: round(share, 4) for sensor, share in shares.items() if sensor in watched}
+            for name, shares in by_sensor.items()
+        },
+    }
+
+
+def gates_of(tested: Mapping[str, Any]) -> list[Gate]:
+    """Read the gates of a self-test back."""
+    return [Gate.model_validate(gate) for gate in tested["gates"]]
+
+
+def _found(rehearsal: Rehearsal, scored: pd.DataFrame, rule: Alarms, max_gap: timedelta) -> Flags:
+    """Tell for each fault and episode whether an alarm opens on it, and none in the same episode without it.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_injections, n_slots)
+    """
+    count = len(rehearsal.slots)
+    episode = (rehearsal.injection - CLEAN) * count + rehearsal.slot
+    rang = np.zeros((len(rehearsal.injections) + 1) * count, dtype=bool)
+    # A severity that is no number (score and threshold both infinite) is no alarm.
+    each = scored.assign(asset_id=episode.astype(str), severity=scored["severity"].fillna(0.0))
+    loud = each.loc[each["severity"] > 1, "asset_id"].unique()
+    opened = alarms.fold(each[each["asset_id"].isin(loud)], rule, max_gap)
+    rang[opened["asset_id"].astype(np.int64).to_numpy()] = True
+    by_injection = rang.reshape(-1, count)
+    return np.asarray(by_injection[1:] & ~by_injection[0])
 
 
 _lock = threading.Lock()
 _last: list[tuple[TrainingTable, tuple[str, ...], Twins]] = []
 
 
-def _twins(space: Workspace, plan: FeaturePlan, readings: Ref, table: TrainingTable) -> Twins:
+def _twins(space: Workspace, readings: Ref, table: TrainingTable) -> Twins:
     """Compute the rows that all candidates of a training run are tested on.
 
-    Candidates train in threads of one process and share a feature plan: the first computes, the others are given it.
-    With many machines this is most of the time that a training takes.
+    Candidates train in threads of one process and share the plant's feature plan (one that uses fewer features takes
+    its columns from it): the first computes, the others are given it.
     """
+    plan = FeaturePlan.of(space.plant)
     key = (readings.digest, plan.hash)
     with _lock:
         if not _last or _last[0][0] is not table or _last[0][1] != key:
@@ -90,16 +167,61 @@ def _twins(space: Workspace, plan: FeaturePlan, readings: Ref, table: TrainingTa
 
 
 def _compute_twins(space: Workspace, plan: FeaturePlan, readings: Ref, table: TrainingTable) -> Twins:
-    recent, begin = _recent_normal(space, plan, readings, table)
+    judged = table.features[table.part.isin(["calibrate", "validate"])]
+    normal = judged[why_masked(plan.reaching(judged), table.faults, guard(space.plant), table.flags) == ""]
+    return recent_twins(space, plan, normal, readings.version)
+
+
+def recent_twins(space: Workspace, plan: FeaturePlan, normal: pd.DataFrame, version: int | None) -> Twins:
+    """Compute twins of each asset's newest normal windows from the plant's stored readings.
+
+    Parameters
+    ----------
+    normal : DataFrame with columns asset_id, window_start, window_end
+        Windows of normal running that no candidate was fitted on, by asset and time.
+    version : int or None
+        Of the table of readings; None for the newest.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    if normal.empty:
+        raise DataError(f"{space.plant.name}: there is no normal window to test candidates on")
+    each = int(np.clip(ROWS // normal["asset_id"].nunique(), LEAST, MOST))
+    newest = normal.groupby("asset_id").tail(each)
+    before = episodes.look_back(plan)
+    start = newest["window_start"].min() - before
+    end = newest["window_end"].max() + plan.needed_after + pd.Timedelta(microseconds=1)
+    rows = space.store.read(tables.READINGS, version=version, start=start, end=end)
+    span = newest.groupby("asset_id").agg(start=("window_start", "min"), end=("window_end", "max"))
+    own = span.reindex(rows["asset_id"])
+    inside = (rows["timestamp"].array >= (own["start"] - before).array) & (
+        rows["timestamp"].array <= (own["end"] + plan.needed_after).array
+    )
+    return twins_of(plan, rows[np.asarray(inside, dtype=bool)], newest, space.plant.alarms)
+
+
+def twins_of(plan: FeaturePlan, readings: pd.DataFrame, normal: pd.DataFrame, rule: Alarms) -> Twins:
+    """Compute twins of normal windows from their readings and those before them.
+
+    Parameters
+    ----------
+    readings : DataFrame
+        Of the same assets, beginning `episodes.look_back` before the first window.
+    normal : DataFrame with columns asset_id, window_start, window_end
+    """
+    begin = normal.groupby("asset_id")["window_start"].min()
     counters = [name for name, sensor in plan.asset_type.sensors.items() if sensor.counter]
-    deviations = _usual_deviations(recent[_is_since(recent, "timestamp", begin)], plan, counters)
-    limits = _limits(plan)
-    clean = _windows_since(begin, plan.compute(recent))
-    obvious = selftest.inject_obvious(recent, deviations, limits, counters=counters)
-    moderate = selftest.inject_obvious(recent, deviations, limits, size=MODERATE, counters=counters)
-    stepped = {**moderate, selftest.ALL: obvious[selftest.ALL]}
-    twins = {name: _windows_since(begin, plan.compute(twin)) for name, twin in stepped.items()}
-    return Twins(clean, {name: _difference(clean, twin) for name, twin in twins.items()})
+    since = readings[_is_since(readings, "timestamp", begin - plan.needed_before)]
+    usual = _usual(readings[_is_since(readings, "timestamp", begin)], plan, counters)
+    deviations = {name: one.deviation for name, one in usual.items()}
+    clean = _only(normal, plan.compute(since))
+    obvious = selftest.inject_obvious(since, deviations, _limits(plan), counters=counters)[selftest.ALL]
+    difference = _difference(clean, _only(normal, plan.compute(obvious)))
+    rehearsal = episodes.rehearse(plan, readings, normal, usual, open_after=rule.open_after)
+    return Twins(clean, difference, rehearsal)
 
 
 def _is_since(rows: pd.DataFrame, column: str, begin: pd.Series) -> NDArray[np.bool_]:
@@ -107,8 +229,10 @@ def _is_since(rows: pd.DataFrame, column: str, begin: pd.Series) -> NDArray[np.b
     return np.asarray(rows[column].array >= begin.reindex(rows["asset_id"]).array, dtype=bool)
 
 
-def _windows_since(begin: pd.Series, rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[_is_since(rows, "window_start", begin)].reset_index(drop=True)
+def _only(normal: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the normal windows, without those that lie between them."""
+    wanted = pd.MultiIndex.from_frame(normal[["asset_id", "window_end"]])
+    return rows[pd.MultiIndex.from_frame(rows[["asset_id", "window_end"]]).isin(wanted)].reset_index(drop=True)
 
 
 def _difference(clean: pd.DataFrame, twin: pd.DataFrame) -> pd.DataFrame:
@@ -116,10 +240,10 @@ def _difference(clean: pd.DataFrame, twin: pd.DataFrame) -> pd.DataFrame:
     return twin[[column for column in twin if not twin[column].equals(clean[column])]]
 
 
-def _both(clean: pd.Series, stepped: pd.Series) -> tuple[Floats, Floats]:
+def _both(clean: pd.DataFrame, stepped: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the scores of the windows that could be scored in both."""
     common = clean.index.intersection(stepped.index)
-    return clean.loc[common].to_numpy(), stepped.loc[common].to_numpy()
+    return clean.loc[common], stepped.loc[common]
 
 
 def _separation(clean: Floats, stepped: Floats) -> float:
@@ -129,43 +253,22 @@ def _separation(clean: Floats, stepped: Floats) -> float:
     return float(below.mean() / (2 * len(clean)))
 
 
-def _recent_normal(
-    space: Workspace, plan: FeaturePlan, readings: Ref, table: TrainingTable
-) -> tuple[pd.DataFrame, pd.Series]:
-    """Take the readings of each asset's last normal windows that candidates were not fitted on.
+def _scored(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
+    return bundle.score(rows).set_index(["asset_id", "window_end"])
 
-    With those before them that the first windows look back at; the second value says where each asset's span begins.
+
+def _usual(readings: pd.DataFrame, plan: FeaturePlan, counters: list[str]) -> dict[str, Usual]:
+    """Return what is usual for each sensor; for a counter that of what it counts in an hour.
+
+    The deviation is that of one asset, the median over assets.
     """
-    judged = table.features[table.part.isin(["calibrate", "validate"])]
-    normal = judged[why_masked(plan.reaching(judged), table.faults, guard(space.plant), table.flags) == ""]
-    each = int(np.clip(ROWS // max(normal["asset_id"].nunique(), 1), LEAST, MOST))
-    normal = normal.groupby("asset_id").tail(each)
-    if normal.empty:
-        raise DataError(f"{space.plant.name}: there is no normal window to test candidates on")
-    start = normal["window_start"].min() - plan.needed_before
-    end = normal["window_end"].max() + pd.Timedelta(microseconds=1)
-    rows = space.store.read(tables.READINGS, version=readings.version, start=start, end=end)
-    span = normal.groupby("asset_id").agg(start=("window_start", "min"), end=("window_end", "max"))
-    own = span.reindex(rows["asset_id"])
-    inside = (rows["timestamp"].array >= (own["start"] - plan.needed_before).array) & (
-        rows["timestamp"].array <= own["end"].array
-    )
-    return rows[np.asarray(inside, dtype=bool)], span["start"]
-
-
-def _scores(bundle: Bundle, rows: pd.DataFrame) -> pd.Series:
-    scored = bundle.score(rows)
-    return scored.set_index(["asset_id", "window_end"])["score"]
-
-
-def _usual_deviations(readings: pd.DataFrame, plan: FeaturePlan, counters: list[str]) -> dict[str, float]:
-    """Return each sensor's usual deviation; of a counter that of what it counts in an hour."""
     readings = readings.sort_values(["asset_id", "timestamp"])
     steps = readings.groupby("asset_id")[["timestamp", *counters]].diff()
     hours = steps["timestamp"] / pd.Timedelta(hours=1)
     readings = readings.assign(**{name: steps[name] / hours for name in counters})
-    by_asset = readings.groupby("asset_id")[list(plan.asset_type.measured)].std()
-    return {str(name): float(value) for name, value in by_asset.median().fillna(0).items()}
+    by_asset = readings.groupby("asset_id")[list(plan.asset_type.measured)]
+    deviations, centres = by_asset.std().median().fillna(0), by_asset.median().median()
+    return {str(name): Usual(float(centres[name]), float(value)) for name, value in deviations.items()}
 
 
 def _limits(plan: FeaturePlan) -> dict[str, selftest.Limits]:

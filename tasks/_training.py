@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 from dataclasses import dataclass, field
@@ -10,10 +11,24 @@ from typing import Any
 import pandas as pd
 
 from wheeltapper import tables
+from wheeltapper.decisions import first_heard_of, in_force, order_of_champions, settle_faults
 from wheeltapper.features import mask, parts
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.scoring import withheld
+from wheeltapper.scoring.preparation import MIN_TRAIN_ROWS, Preparation, guard, prepare
 from wheeltapper.store import Ref
 from wheeltapper.workspace import Workspace
+
+LEARNT_FROM = {
+    "readings": tables.READINGS,
+    "features": tables.FEATURES,
+    "faults": tables.FAULTS,
+    "flags": tables.FLAGS,
+    "withheld": tables.WITHHELD,
+}
+"""What a training is made from: everything that can change what is learnt."""
+
+_TIMES = ["asset_id", "timestamp", "origin"]
 
 
 @dataclass(frozen=True)
@@ -21,11 +36,14 @@ class TrainingTable:
     """The feature rows of a run with the part of each, and the truth about faults."""
 
     features: pd.DataFrame
+    """What is withheld from learning is not usable here, with the reason."""
     part: pd.Series
     faults: pd.DataFrame
     cuts: pd.DataFrame
     flags: pd.DataFrame = field(default_factory=tables.FLAGS.empty)
     """Spans in which a sensor does not measure, without sensors that always do so."""
+    learnt: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Part → reason → windows: how many are learnt from, and why the others are not."""
 
     def rows(self, name: str) -> pd.DataFrame:
         """Return the feature rows of one part."""
@@ -46,32 +64,73 @@ def training_table(space: Workspace, refs: dict[str, Any]) -> TrainingTable:
 
     Candidates train in threads of one process: the first reads, the others share what it read.
     """
-    features, readings, faults, flags = (
-        Ref.from_dict(refs[name]) for name in ("features", "readings", "faults", "flags")
-    )
-    key = (
-        str(space.settings.store),
-        space.plant.name,
-        features.digest,
-        readings.digest,
-        faults.digest,
-        flags.digest,
-        space.decides_by,
-    )
+    known = {name: Ref.from_dict(refs[name]) for name in LEARNT_FROM}
+    digests = [ref.digest for ref in known.values()]
+    key = (str(space.settings.store), space.plant.name, *digests, space.decides_by)
     with _lock:
         if key not in _last:
             _last.clear()
-            _last[key] = _read(space, features, readings, faults, flags)
+            _ready.clear()
+            _last[key] = _read(space, {name: ref.version for name, ref in known.items()})
         return _last[key]
 
 
-def _read(space: Workspace, features: Ref, readings: Ref, faults: Ref, flags: Ref) -> TrainingTable:
-    rows = space.store.read(tables.FEATURES, version=features.version)
-    times = space.store.read(tables.READINGS, version=readings.version, columns=["asset_id", "timestamp", "origin"])
-    known = space.store.read(tables.FAULTS, version=faults.version)
-    cuts = parts.cuts(times, space.plant)
-    part = parts.assign(FeaturePlan.of(space.plant).reaching(rows), cuts)
-    told = mask.telling(rows, part, space.store.read(tables.FLAGS, version=flags.version))
-    for note in told.notes[:3]:
+def prepared(space: Workspace, table: TrainingTable) -> Preparation:
+    """Settle once what all candidates of a run are fitted on: one imputer, one normaliser, one copy of the rows."""
+    with _lock:
+        if not _ready or _ready[0][0] is not table:
+            _ready[:] = [(table, prepare(space.plant, table.features, table.part, table.faults, table.flags))]
+            _note(_ready[0][1])
+        return _ready[0][1]
+
+
+_ready: list[tuple[TrainingTable, Preparation]] = []
+
+
+def _note(ready: Preparation) -> None:
+    if ready.selection:
+        _log.info("  note: %s", ready.selection)
+    _log.debug("%d features are learnt from, %d windows", len(ready.plan.columns), len(ready.train))
+
+
+def _read(space: Workspace, version: dict[str, int]) -> TrainingTable:
+    rows = space.store.read(tables.FEATURES, version=version["features"])
+    times = space.store.read(tables.READINGS, version=version["readings"], columns=_TIMES)
+    known = space.store.read(tables.FAULTS, version=version["faults"])
+    kept_back = space.store.read(tables.WITHHELD, version=version["withheld"])
+    cuts = parts.cuts(times, space.plant, withheld.normal_from(kept_back))
+    part = parts.assign(rows, cuts)
+    plan, band = FeaturePlan.of(space.plant), guard(space.plant)
+    reaching = plan.reaching(rows)
+    usable = mask.withhold(rows, reaching, mask.why_masked(reaching, known, band), kept_back)
+    told = mask.telling(usable, part, space.store.read(tables.FLAGS, version=version["flags"]))
+    reason = mask.why_masked(plan.reaching(usable), known, band, told.flags)
+    remarks = mask.require_not_starved(rows, part, reason, MIN_TRAIN_ROWS)
+    for note in [*remarks[:3], *told.notes[:3]]:
         _log.info("  note: %s", note)
-    return TrainingTable(rows, part, known, cuts, told.flags)
+    return TrainingTable(usable, part, known, cuts, told.flags, mask.tally(reason, part))
+
+
+def withhold(space: Workspace) -> Ref:
+    """Write down what the next training may not learn from; return the table as it is now.
+
+    Alarms on windows that would not be learnt from anyway are left out: scoring writes them after each training, and
+    they must not make the same training another one.
+    """
+    store = space.store
+    settle_faults(store)
+    decided, champions = in_force(store), order_of_champions(store)
+    alarms = store.read(tables.ALARMS)
+    alarms = alarms[alarms["bundle"].isin(champions)]
+    found = tables.WITHHELD.empty()
+    if len(alarms) or decided:
+        scores = store.read(tables.SCORES, columns=[*tables.SCORES.key, "role"])
+        reached = withheld.reach(scores[scores["role"] == "champion"], champions)
+        found = withheld.withheld(alarms, reached, decided, first_heard_of(store), space.plant)
+        times = store.read(tables.READINGS, columns=_TIMES)
+        found = withheld.before_learning(
+            found, parts.cuts(times, space.plant, withheld.normal_from(found))["validate_from"]
+        )
+    content = hashlib.sha256(found.to_json(orient="records", date_format="iso", date_unit="us").encode()).hexdigest()
+    after = store.version(tables.WITHHELD)
+    return store.overwrite(tables.WITHHELD, found, txn=f"withheld:{content[:16]}:after {after}")

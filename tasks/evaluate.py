@@ -12,7 +12,7 @@ from prefect import task
 from tasks import DEFAULTS
 from tasks.judge import live_bundle
 from tasks.train import judge_scores, summary
-from wheeltapper import tables
+from wheeltapper import decisions, tables
 from wheeltapper.evaluation import gates
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.workspace import Workspace
@@ -37,11 +37,13 @@ def evaluate_champion(plant: str, now: datetime) -> dict[str, Any]:
             "judgement": None,
         }
     scores = _scored(space, bundles.fingerprint(champion))
-    reasons = []
+    reasons = decisions.outdated(space.store, bundles.fingerprint(champion))
     judgement = None
     if len(scores):
         judgement = judge_scores(space, "champion", "live", scores, space.store.read(tables.FAULTS))
-        budget = gates.keeps_budget(judgement, space.plant.alarm_budget)
+        promise = champion.calibration.promise
+        promised = promise.stated() if promise else None
+        budget = gates.keeps_budget(judgement, space.plant.alarm_budget, promised=promised)
         if budget.passed is False:
             reasons.append(f"the alarm budget is not kept: {budget.reason}")
         _log.info("since training: %s", summary(judgement))

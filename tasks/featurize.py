@@ -29,6 +29,8 @@ _log = logging.getLogger("wheeltapper.featurize")
 
 PART_ROWS = 400_000
 """Readings in a part, about."""
+PART_CELLS = 20_000_000
+"""Values of feature rows in a part, at the most: 160 MB, and a few copies of them on their way into the table."""
 
 _TICK = timedelta(microseconds=1)
 
@@ -49,7 +51,7 @@ def plan_features(plant: str, start: datetime | None, end: datetime | None) -> d
         "completes": start is None and end is None,
     }
     if known is None or not _follows(space, plan):
-        parts = [part for span in _spans(space) for part in _shares(span)]
+        parts = [part for span in _spans(space, plan) for part in _shares(span)]
         if not parts:
             raise _no_readings(space)
         return job | {"is_whole": True, "completes": True, "parts": parts}
@@ -61,7 +63,7 @@ def plan_features(plant: str, start: datetime | None, end: datetime | None) -> d
     # A reading is part of the windows that end after it, too, and on a grid it shows that an earlier cell is over.
     start = start - plan.needed_after if start is not None else None
     until = end + plan.needed_before if end is not None else None
-    return job | {"is_whole": False, "parts": list(_spans(space, start, until))}
+    return job | {"is_whole": False, "parts": list(_spans(space, plan, start, until))}
 
 
 @task(name="compute features", **DEFAULTS)
@@ -161,15 +163,22 @@ def _compute(space: Workspace, job: dict[str, Any], part: dict[str, Any]) -> pd.
     return rows
 
 
-def _spans(space: Workspace, start: datetime | None = None, end: datetime | None = None) -> Iterator[dict[str, Any]]:
-    """Cut the time of the readings, or of a span, where the table's files are cut, into parts of some size."""
-    cuts, rows = list[datetime](), 0
-    for first, last, size in space.store.sizes(tables.READINGS):
+def _spans(
+    space: Workspace, plan: FeaturePlan, start: datetime | None = None, end: datetime | None = None
+) -> Iterator[dict[str, Any]]:
+    """Cut the time of the readings, or of a span, into parts of some size: where the table's files are cut, or finer.
+
+    A row of 4000 features takes as much as 400 of ten, so what counts is the number of values.
+    """
+    readings = max(1, PART_CELLS // len(plan.columns) * plan.windows.every)
+    most = min(PART_ROWS, readings)
+    cuts, rows = list[datetime](), 0.0
+    for first, last, size in _pieces(space, readings):
         if (start is not None and last < start) or (end is not None and first >= end):
             continue
-        if rows and rows + size > PART_ROWS:
+        if rows and rows + size > most:
             cuts.append(first)
-            rows = 0
+            rows = 0.0
         rows += size
     if not rows:
         return
@@ -180,6 +189,15 @@ def _spans(space: Workspace, start: datetime | None = None, end: datetime | None
             "end": until.isoformat() if until else None,
             "share": [0, 1],
         }
+
+
+def _pieces(space: Workspace, most: int) -> Iterator[tuple[datetime, datetime, float]]:
+    """List first time, last time and readings of each file of the readings; a file with too many in even pieces."""
+    for first, last, size in space.store.sizes(tables.READINGS):
+        count = max(1, -(-size // most))
+        step = (last - first) / count
+        for piece in range(count):
+            yield first + piece * step, last if piece == count - 1 else first + (piece + 1) * step, size / count
 
 
 def _shares(part: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
+import pandas as pd
 from prefect import task
 from prefect.artifacts import create_table_artifact
 
-from tasks import DEFAULTS
+from tasks import DEFAULTS, _selftest
 from tasks._training import TrainingTable, training_table
 from tasks.train import judge_scores
-from wheeltapper import faultpoints, ledger, sources, tables
+from wheeltapper import decisions, faultpoints, ledger, sources, tables
 from wheeltapper.deciding import follow_ledger
 from wheeltapper.errors import RegistryError
-from wheeltapper.evaluation import gates, leaderboard
+from wheeltapper.evaluation import gates, label_rule, leaderboard
 from wheeltapper.evaluation.gates import Gate, Verdict
 from wheeltapper.evaluation.judgement import Judgement
 from wheeltapper.evaluation.leaderboard import Leaderboard
+from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.registry import Registry
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring.bundle import Bundle
+from wheeltapper.scoring.calibration import TRUSTED_FROM
 from wheeltapper.store import Ref
 from wheeltapper.workspace import OBJECTIVE, Workspace
 
@@ -73,10 +77,14 @@ def _decide(space: Workspace, training: dict[str, Any], results: list[dict[str, 
     board = leaderboard.rank(judgements.values(), baselines, figures)
     table = training_table(space, training["refs"])
     champion = live_bundle(space)
+    moved_on = decisions.outdated(space.store, bundles.fingerprint(champion)) if champion else []
+    if moved_on:
+        champion = None  # it judges by a normal that a person has replaced: being cheaper by it means nothing
     rival = _judge_bundle(space, champion, training, table) if champion else None
+    labels_gate = _label_rule(table)
     verdict, passed, chosen = Verdict(word="refuse", reasons=("there is no candidate besides the baselines",)), [], None
     for judgement in board.candidates:
-        own = _gates(space, by_label[judgement.candidate], judgement, board, rival)
+        own = [*_gates(space, by_label[judgement.candidate], judgement, board, rival), labels_gate]
         decision = gates.decide(own, champion is not None)
         if chosen is None or decision.word in ("promote", "challenge"):
             verdict, passed, chosen = decision, own, judgement.candidate
@@ -84,7 +92,7 @@ def _decide(space: Workspace, training: dict[str, Any], results: list[dict[str, 
             break
     return {
         "verdict": verdict.word,
-        "reasons": list(verdict.reasons),
+        "reasons": [*moved_on, *verdict.reasons],
         "candidate": chosen,
         "bundle": by_label[chosen]["bundle"] if chosen else "",
         "model_uri": by_label[chosen]["model_uri"] if chosen else "",
@@ -92,11 +100,19 @@ def _decide(space: Workspace, training: dict[str, Any], results: list[dict[str, 
         "gates": [gate.model_dump(mode="json") for gate in passed],
         "champion_before": rival.model_dump(mode="json") if rival else None,
         "ranked_by": board.ranked_by,
-        "notes": [*board.notes, *sources.build(space.plant.source).caveats(space.plant)],
+        "notes": [
+            *board.notes,
+            *label_rule.same_spans_note(table.faults),
+            *sources.build(space.plant.source).caveats(space.plant),
+            *_maturity(by_label[chosen] if chosen else None),
+        ],
+        "learnt": table.learnt,
         "leaderboard": board.rows(),
         "text": leaderboard.as_text(board),
         "judgements": {label: result["judgement"] for label, result in by_label.items()},
         "curves": {label: result["curves"] for label, result in by_label.items()},
+        "self_test": by_label[chosen]["self_test"] if chosen else None,
+        "calibration": by_label[chosen].get("calibration") if chosen else None,
         "test": _on_test_part(space, by_label, baselines, chosen, table),
     }
 
@@ -105,9 +121,9 @@ def _gates(
     space: Workspace, result: dict[str, Any], judgement: Judgement, board: Leaderboard, rival: Judgement | None
 ) -> list[Gate]:
     asked = [
-        Gate.model_validate(result["self_test"]["gate"]),
+        *_selftest.gates_of(result["self_test"]),
         gates.beats_baselines(judgement, board.baselines),
-        gates.keeps_budget(judgement, space.plant.alarm_budget),
+        gates.keeps_budget(judgement, space.plant.alarm_budget, promised=_promised(result)),
     ]
     if rival is not None:
         asked += [
@@ -117,14 +133,56 @@ def _gates(
     return asked
 
 
+def _promised(result: dict[str, Any]) -> tuple[float, float, float] | None:
+    """Return what a candidate's threshold stands for; None where it has decided for itself."""
+    told = result.get("calibration")
+    return (told["rate"], told["low"], told["high"]) if told else None
+
+
+def _maturity(result: dict[str, Any] | None) -> list[str]:
+    """Say which machines' thresholds have little normal running of their own behind them; nothing if none."""
+    told = (result or {}).get("calibration")
+    words = Counter(told["maturity"].values()) if told else Counter()
+    young = [f"{words[word]} of {words.total()} {word}" for word in ("learning", "provisional") if words[word]]
+    if not young:
+        return []
+    return [
+        f"thresholds: {', '.join(young)}; a machine's own is trusted once its calibrate part is as long as "
+        f"{TRUSTED_FROM:g} accepted alarms take, until then its kind's stands behind it"
+    ]
+
+
+def _label_rule(table: TrainingTable) -> Gate:
+    """Ask whether the labels are a rule of the newest readings of each window; the test part is not looked at."""
+    rows = table.features[table.features["usable"] & table.part.isin(["train", "calibrate", "validate"])]
+    # A column without __ in its name is a sensor's latest value.
+    sensors = [name for name in rows.columns if name not in tables.FEATURES.names() and "__" not in name]
+    readings = rows[["asset_id", "window_end", *sensors]].rename(columns={"window_end": "timestamp"})
+    return label_rule.label_rule(readings, sensors, table.faults)
+
+
 def _judge_bundle(space: Workspace, bundle: Bundle, training: dict[str, Any], table: TrainingTable) -> Judgement:
     """Judge the live champion on the very windows that the candidates were judged on."""
-    rows = table.rows("validate")
-    if set(rows["plan"].unique()) != {bundle.plan.hash}:
+    validated = table.rows("validate")
+    rows = stored_rows(space, bundle, validated)
+    if rows is None:
         ref = Ref.from_dict(training["refs"]["readings"])
         own = bundle.plan.compute(space.store.read(tables.READINGS, version=ref.version))
-        rows = own[own["window_end"].isin(rows["window_end"])].merge(rows[["asset_id", "window_end"]])
-    return judge_scores(space, "champion", "validate", bundle.score(rows), table.faults)
+        rows = own[own["window_end"].isin(validated["window_end"])].merge(validated[["asset_id", "window_end"]])
+    return judge_scores(space, "champion", "validate", bundle.score(rows), table.faults, bundle, rows)
+
+
+def stored_rows(space: Workspace, bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame | None:
+    """Return from stored feature rows those of the bundle's plan; None where the plant's plan has moved on.
+
+    A bundle computes no more than it uses; the table holds all that the plant asks for. Where the bundle's plan is part
+    of the plant's, its columns are taken as they stand.
+    """
+    followed = set(rows["plan"].unique())
+    if followed <= {bundle.plan.hash}:
+        return rows
+    whole = FeaturePlan.of(space.plant)
+    return bundle.plan.select(rows) if followed == {whole.hash} and bundle.plan.is_part_of(whole) else None
 
 
 def _on_test_part(
@@ -138,7 +196,8 @@ def _on_test_part(
     judged = []
     for label in wanted:
         own = _read_bundle(space.registry, by_label[label])
-        judged.append(judge_scores(space, label, "test", own.score(rows), table.faults).model_dump(mode="json"))
+        one = judge_scores(space, label, "test", own.score(rows), table.faults, own, rows)
+        judged.append(one.model_dump(mode="json"))
     return [one | {"is_baseline": one["candidate"] in baselines} for one in judged]
 
 

@@ -20,6 +20,7 @@ from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.reporting.report import ReportData, write
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring.bundle import Bundle
+from wheeltapper.scoring.withheld import normal_from
 from wheeltapper.workspace import OBJECTIVE, Workspace
 
 
@@ -54,14 +55,16 @@ def _gather(space: Workspace, judged: dict[str, Any], now: datetime) -> ReportDa
         # The gates' own table says why; what else was said is shown above it.
         reasons=[] if judged["gates"] else judged["reasons"],
         gates=judged["gates"],
+        self_test=judged.get("self_test"),
         readings=readings,
         scores=scores[scores["bundle"] == name],
         alarms=alarms[alarms["bundle"] == name],
         faults=store.read(tables.FAULTS),
         flags=store.read(tables.FLAGS),
-        parts=parts.cuts(readings, space.plant),
+        parts=parts.cuts(readings, space.plant, normal_from(store.read(tables.WITHHELD))),
         roc={label: curves["roc"] for label, curves in judged["curves"].items() if curves},
         pr={label: curves["pr"] for label, curves in judged["curves"].items() if curves},
+        learnt=judged.get("learnt", {}),  # a run of an earlier version did not say
         rows_kept=len(readings),
         quarantine={str(reason): int(count) for reason, count in aside["expectation"].value_counts().items()},
         features=FeaturePlan.of(space.plant).columns,

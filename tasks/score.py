@@ -11,12 +11,14 @@ from prefect import task
 
 from expectations import scores as promises
 from tasks import DEFAULTS
-from tasks.judge import live_bundle
+from tasks.judge import live_bundle, stored_rows
 from wheeltapper import faultpoints, tables
 from wheeltapper.errors import DataError, NoChampionError
-from wheeltapper.scoring import alarms, explanation
+from wheeltapper.scoring import alarms, diagnosis, explanation
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring.bundle import Bundle
+from wheeltapper.scoring.diagnosis import Diagnosis
+from wheeltapper.scoring.tiers import tier_of
 from wheeltapper.workspace import OBJECTIVE, Workspace
 
 _log = logging.getLogger("wheeltapper.score")
@@ -55,7 +57,7 @@ def _score(space: Workspace, bundle: Bundle, role: str) -> tuple[int, int]:
     for line in _fallbacks(bundle, features):
         _log.info("  note: %s", line)
     folded = alarms.fold(scores, space.plant.alarms, space.plant.max_gap)
-    described = _describe(bundle, folded, features, name)
+    described = _describe(bundle, folded, features, name, space.plant.alarms.open_after)
     digest = space.store.digest(tables.FEATURES)
     stored = scores.drop(columns="window_start").assign(bundle=name, role=role, top_sensors="")
     stored["top_sensors"] = _top_sensors(stored, described)
@@ -106,11 +108,9 @@ def _fallbacks(bundle: Bundle, features: pd.DataFrame) -> list[str]:
 
 
 def _features(space: Workspace, bundle: Bundle) -> pd.DataFrame:
-    """Return the stored feature rows, or rows of the bundle's own plan where the plant's plan has moved on."""
-    rows = space.store.read(tables.FEATURES)
-    if set(rows["plan"].unique()) <= {bundle.plan.hash}:
-        return rows
-    return bundle.plan.compute(space.store.read(tables.READINGS))
+    """Return rows of the bundle's own plan: the stored ones where they hold them, else computed from the readings."""
+    rows = stored_rows(space, bundle, space.store.read(tables.FEATURES))
+    return bundle.plan.compute(space.store.read(tables.READINGS)) if rows is None else rows
 
 
 def _unlearnt(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
@@ -120,22 +120,28 @@ def _unlearnt(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
     return rows[until.isna() | (rows["window_start"] >= until)]
 
 
-def _describe(bundle: Bundle, folded: pd.DataFrame, features: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Give each alarm its name and its explanation."""
+def _describe(bundle: Bundle, folded: pd.DataFrame, features: pd.DataFrame, name: str, open_after: int) -> pd.DataFrame:
+    """Give each alarm its name, its explanation, what it looks like, and the tier that follows."""
+    told = diagnosis.name_alarms(bundle, features, folded, open_after=open_after)
     by_asset = dict(iter(features[features["usable"]].groupby("asset_id")))
     sentences, ranked = [], []
-    for alarm in folded.itertuples():
+    for alarm, looks in zip(folded.itertuples(), told, strict=True):
         rows = by_asset[alarm.asset_id]
         inside = rows[(rows["window_end"] >= alarm.opened_at) & (rows["window_end"] <= alarm.last_at)]
         at_peak = inside[inside["regime"] == alarm.regime]
         findings = explanation.explain(bundle, at_peak)
-        sentences.append(explanation.sentence(str(alarm.asset_id), alarm, findings, bundle.asset_type))
+        sentences.append(explanation.sentence(str(alarm.asset_id), alarm, findings, looks))
         ranked.append(json.dumps([one.as_dict() for one in findings], ensure_ascii=False))
     names = [alarms.alarm_id(row.asset_id, row.opened_at, name) for row in folded.itertuples()]
     described = folded.drop(columns="peak_at").assign(
-        alarm_id=names, explanation=sentences, sensors=ranked, bundle=name
+        alarm_id=names, explanation=sentences, sensors=ranked, bundle=name, tier=_tiers(bundle, folded, told)
     )
     return tables.ALARMS.check(described)
+
+
+def _tiers(bundle: Bundle, folded: pd.DataFrame, told: list[Diagnosis]) -> list[str]:
+    severities = folded["peak_severity"].tolist()
+    return [tier_of(peak, one.kind, bundle.asset_type) for peak, one in zip(severities, told, strict=True)]
 
 
 def _top_sensors(scores: pd.DataFrame, described: pd.DataFrame) -> pd.Series:

@@ -10,11 +10,12 @@ import shutil
 from importlib.metadata import version
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 from prefect import task
 
 from tasks import DEFAULTS, _selftest
-from tasks._training import TrainingTable, training_table
+from tasks._training import LEARNT_FROM, TrainingTable, prepared, training_table, withhold
 from wheeltapper import faultpoints, tables
 from wheeltapper.config import PlugIn
 from wheeltapper.errors import StoreError
@@ -24,7 +25,7 @@ from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.registry import Dataset
 from wheeltapper.reporting import figures, timeline
 from wheeltapper.reporting.curves import window_curves
-from wheeltapper.scoring import alarms
+from wheeltapper.scoring import alarms, diagnosis
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.scoring.candidate import baselines_of, fit_candidate, guard, spacing
 from wheeltapper.store import Ref
@@ -33,7 +34,7 @@ from wheeltapper.workspace import Workspace, labels
 _log = logging.getLogger("wheeltapper.train")
 
 REQUIREMENTS = ("numpy", "pandas", "scipy", "scikit-learn", "numba")
-"""Packages that a bundle is scored with."""
+"""Packages that any bundle is scored with; its feature sets may need more, see `requirements`."""
 
 
 @task(name="open training run", **DEFAULTS)
@@ -45,7 +46,8 @@ def open_training(plant: str) -> dict[str, Any]:
         raise StoreError(
             f"{len(damage)} damaged files, first {damage[0].path}: {damage[0].what}. Nothing is trained on them."
         )
-    refs = {name: space.store.ref(table).as_dict() for name, table in _LEARNT_FROM.items()}
+    withhold(space)
+    refs = {name: space.store.ref(table).as_dict() for name, table in LEARNT_FROM.items()}
     digests = [refs[name]["digest"] for name in sorted(refs)]
     key = hashlib.sha256(json.dumps([space.plant.name, space.decides_by, *digests]).encode()).hexdigest()[:16]
     space.registry.prepare()
@@ -59,14 +61,6 @@ def open_training(plant: str) -> dict[str, Any]:
     )
     named = labels((*baselines_of(space.plant), *space.plant.candidates))
     return {"key": key, "run_id": run_id, "refs": refs, "candidates": list(named)}
-
-
-_LEARNT_FROM = {
-    "readings": tables.READINGS,
-    "features": tables.FEATURES,
-    "faults": tables.FAULTS,
-    "flags": tables.FLAGS,
-}
 
 
 @task(name="train candidate", task_run_name="train {label}", **DEFAULTS)
@@ -96,15 +90,23 @@ def _train(space: Workspace, training: dict[str, Any], label: str, wanted: PlugI
     _log.debug("training %s", label)
     table = training_table(space, training["refs"])
     bundle = fit_candidate(
-        space.plant, wanted, table.features, table.part, table.faults, _provenance(space, training, table), table.flags
+        space.plant,
+        wanted,
+        table.features,
+        table.part,
+        table.faults,
+        _provenance(space, training, table),
+        table.flags,
+        prepared(space, table),
     )
     scores = bundle.score(table.rows("validate"))
-    judgement = judge_scores(space, label, "validate", scores, table.faults)
+    judgement = judge_scores(space, label, "validate", scores, table.faults, bundle, table.rows("validate"))
     tested = _selftest.run(space, bundle, Ref.from_dict(training["refs"]["readings"]), table)
     folder = space.bundles / training["key"] / label.replace(" ", "_").replace("/", "_")
     shutil.rmtree(folder, ignore_errors=True)  # what a killed run left of an earlier attempt
     bundle_hash = bundle.write(folder)
-    uri = space.registry.log_bundle(run_id, folder, list(bundle.plan.columns), _requirements(), _example(table, bundle))
+    packages = [f"{name}=={version(name)}" for name in requirements(bundle.plan)]
+    uri = space.registry.log_bundle(run_id, folder, list(bundle.plan.columns), packages, _example(table, bundle))
     result = {
         "label": label,
         "is_baseline": wanted in baselines_of(space.plant),
@@ -115,6 +117,7 @@ def _train(space: Workspace, training: dict[str, Any], label: str, wanted: PlugI
         "self_test": tested,
         "curves": _curves(scores, table.faults),
         "thresholds": bundle.calibration.threshold,
+        "calibration": bundle.calibration.told(),
     }
     _write_down(space, run_id, wanted, result, scores, table, training)
     faultpoints.hit("train.before_finish")
@@ -124,15 +127,26 @@ def _train(space: Workspace, training: dict[str, Any], label: str, wanted: PlugI
 
 
 def judge_scores(
-    space: Workspace, label: str, part: Literal["validate", "test", "live"], scores: pd.DataFrame, faults: pd.DataFrame
+    space: Workspace,
+    label: str,
+    part: Literal["validate", "test", "live"],
+    scores: pd.DataFrame,
+    faults: pd.DataFrame,
+    bundle: Bundle | None = None,
+    features: pd.DataFrame | None = None,
 ) -> Judgement:
-    """Fold scores into alarms and judge both."""
+    """Fold scores into alarms, and judge both; with a bundle and its feature rows, what alarms look like as well."""
     plant = space.plant
+    folded, kinds = alarms.fold(scores, plant.alarms, plant.max_gap), None
+    if bundle is not None and features is not None:
+        told = diagnosis.name_alarms(bundle, features, folded, open_after=plant.alarms.open_after)
+        folded = diagnosis.with_names(folded, told)
+        kinds = diagnosis.parts_of_kinds(bundle.asset_type, faults["kind"].unique().tolist())
     return judge(
         label,
         part,
         scores,
-        alarms.fold(scores, plant.alarms, plant.max_gap),
+        folded,
         faults,
         plant.costs,
         spacing=spacing(plant),
@@ -140,6 +154,7 @@ def judge_scores(
         tolerance=guard(plant),
         vus_window=2 * plant.windows.usual_rows(plant.step),
         seed=plant.seed,
+        parts_of_kinds=kinds,
     )
 
 
@@ -168,18 +183,19 @@ def _provenance(space: Workspace, training: dict[str, Any], table: TrainingTable
         "learned_until": {asset: str(when) for asset, when in table.cuts["validate_from"].items()},
         "known_until": {str(asset): str(when) for asset, when in table.last_seen().items()},
         "alarms": space.plant.alarms.model_dump(mode="json"),
-        "packages": {name: version(name) for name in ("wheeltapper", *REQUIREMENTS)},
+        "packages": {name: version(name) for name in ("wheeltapper", *requirements(FeaturePlan.of(space.plant)))},
         "python": platform.python_version(),
     }
 
 
-def _requirements() -> list[str]:
-    return [f"{name}=={version(name)}" for name in REQUIREMENTS]
+def requirements(plan: FeaturePlan) -> tuple[str, ...]:
+    """Return the packages that a bundle with this plan is scored with."""
+    return tuple(dict.fromkeys((*REQUIREMENTS, *plan.needs)))
 
 
 def _example(table: TrainingTable, bundle: Bundle) -> pd.DataFrame:
-    rows = table.features[table.features["usable"]]
-    return rows[list(bundle.plan.columns)].head(3).reset_index(drop=True)
+    rows = table.features.iloc[np.flatnonzero(table.features["usable"])[:3]]
+    return bundle.complete(rows)[list(bundle.plan.columns)].reset_index(drop=True)
 
 
 def _curves(scores: pd.DataFrame, faults: pd.DataFrame) -> dict[str, Any]:
@@ -209,6 +225,8 @@ def _write_down(
     pictures = {"scores.png": timeline.score_grid_figure(scores, table.faults, _alarms(space, scores), _assets(scores))}
     if judgement["confusion"] is not None:
         pictures["confusion.png"] = figures.confusion_figure(judgement["confusion"])
+    if judgement["naming"] is not None:
+        pictures["kinds.png"] = figures.naming_figure(judgement["naming"])
     if result["curves"]:
         pictures["roc.png"] = figures.roc_figure({result["label"]: result["curves"]["roc"]})
         pictures["precision_recall.png"] = figures.pr_figure(
@@ -217,12 +235,18 @@ def _write_down(
     space.registry.log(
         run_id,
         params={"detector": wanted.name} | {f"option.{name}": value for name, value in wanted.options.items()},
-        metrics={name: float(value) for name, value in judgement.items() if isinstance(value, int | float)},
+        metrics=_metrics(judgement),
         tags={"baseline": str(result["is_baseline"]).lower()},
         figures=pictures,
         documents={RESULT: result},
         datasets=_datasets(table, training),
     )
+
+
+def _metrics(judgement: dict[str, Any]) -> dict[str, float]:
+    """Return every single figure, those about names with ``naming_`` before them."""
+    told = {f"naming_{name}": value for name, value in (judgement["naming"] or {}).items()}
+    return {name: float(value) for name, value in (judgement | told).items() if isinstance(value, int | float)}
 
 
 def _alarms(space: Workspace, scores: pd.DataFrame) -> pd.DataFrame:

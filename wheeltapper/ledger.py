@@ -19,9 +19,14 @@ from wheeltapper.errors import StoreError
 from wheeltapper.store import KeyExistsError, Store
 from wheeltapper.tables import LEDGER
 
-Verdict = Literal["promote", "keep", "challenge", "refuse", "retrain", "roll back"]
+Verdict = Literal[
+    "promote", "keep", "challenge", "refuse", "retrain", "roll back", "confirm", "dismiss", "rebaseline", "take back"
+]
+"""The last four are a person's words on alarms and on what is normal; see `wheeltapper.decisions`."""
 MAKES_LIVE = ("promote", "roll back")
 """Verdicts after which another bundle is live."""
+MAKES_KNOWN = (*MAKES_LIVE, "challenge")
+"""Verdicts that a bundle is first heard of with."""
 
 _ATTEMPTS = 10
 _JSON_COLUMNS = ("data", "gates")
@@ -104,14 +109,14 @@ def live(store: Store, objective: str) -> dict[str, Any] | None:
     rows = rows[rows["verdict"].isin(MAKES_LIVE)]
     if rows.empty or not rows["bundle"].iloc[-1]:
         return None
-    return _as_entry(rows.iloc[-1])
+    return as_entry(rows.iloc[-1])
 
 
 def of_run(store: Store, objective: str, run: str) -> dict[str, Any] | None:
     """Return the newest entry that was decided on a training run; None where there is none."""
     rows = entries(store, objective)
     rows = rows[rows["run"] == run]
-    return _as_entry(rows.iloc[-1]) if len(rows) else None
+    return as_entry(rows.iloc[-1]) if len(rows) else None
 
 
 def verify(store: Store) -> list[str]:
@@ -135,7 +140,7 @@ def _same(rows: pd.DataFrame, fields: dict[str, Any]) -> dict[str, Any] | None:
     """Return the entry of the same run, objective and verdict; None where there is none."""
     for name in ("run", "objective", "verdict"):
         rows = rows[rows[name] == fields[name]]
-    return _as_entry(rows.iloc[-1]) if len(rows) else None
+    return as_entry(rows.iloc[-1]) if len(rows) else None
 
 
 def _chained(fields: dict[str, Any], rows: pd.DataFrame) -> dict[str, Any]:
@@ -159,7 +164,8 @@ def _hash(entry: dict[str, Any]) -> str:
     return sha256(_canonical(said).encode()).hexdigest()
 
 
-def _as_entry(row: pd.Series) -> dict[str, Any]:
+def as_entry(row: pd.Series) -> dict[str, Any]:
+    """Return a row of the ledger as an entry: ``data`` and ``gates`` read from their JSON."""
     entry = {str(name): value for name, value in row.to_dict().items()}
     entry["sequence"] = int(entry["sequence"])
     return {**entry, **{name: json.loads(entry[name]) for name in _JSON_COLUMNS}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console
@@ -14,6 +14,9 @@ from wheeltapper.config import Settings
 from wheeltapper.features.order import in_words
 from wheeltapper.sources._files import natural
 from wheeltapper.workspace import Workspace
+
+if TYPE_CHECKING:
+    from wheeltapper.scoring.by_hand import Preview
 
 _MARKS = {True: "[green]✓[/]", False: "[yellow]✗[/]", None: "–"}
 _GOOD = {"promote": "green", "challenge": "green", "keep": "green", "refuse": "yellow"}
@@ -119,10 +122,7 @@ def show_verdict(out: Console, judged: dict[str, Any]) -> None:
     colour = _GOOD.get(judged["verdict"], "yellow")
     chosen = f" {judged['candidate']}" if judged["candidate"] else ""
     out.print(f"[bold]Verdict[/]  [bold {colour}]{judged['verdict']}{escape(chosen)}[/]")
-    for gate in judged["gates"]:
-        mark = _MARKS[gate["passed"]] if gate["passed"] is not False or gate["blocks"] else "[yellow]![/]"
-        informs = "" if gate["passed"] is not False or gate["blocks"] else " (informs, does not block)"
-        out.print(f"       {mark} {escape(gate['name'].replace('_', ' '))}: {escape(gate['reason'])}{informs}")
+    _show_gates(out, judged["gates"])
     if not judged["gates"]:
         out.print(f"         {escape('; '.join(judged['reasons']))}")
     own = [row for row in judged["test"] if row["candidate"] == judged["candidate"]]
@@ -138,6 +138,36 @@ def show_verdict(out: Console, judged: dict[str, Any]) -> None:
                 f"         [yellow]There the baseline {cheaper['candidate']} costs less: {_cells(cheaper)[4]}.[/]"
             )
     out.print()
+
+
+def _show_gates(out: Console, asked: list[dict[str, Any]]) -> None:
+    for gate in asked:
+        mark = _MARKS[gate["passed"]] if gate["passed"] is not False or gate["blocks"] else "[yellow]![/]"
+        informs = "" if gate["passed"] is not False or gate["blocks"] else " (informs, does not block)"
+        out.print(f"       {mark} {escape(gate['name'].replace('_', ' '))}: {escape(gate['reason'])}{informs}")
+
+
+def show_selftest(out: Console, found: dict[str, Any]) -> None:
+    """Show the smallest fault of each sensor and kind that a bundle finds, and its gates."""
+    from wheeltapper.reporting.selftest import grid
+
+    shown = grid(found)
+    out.print(
+        f"[bold]Self-test[/] of {escape(found['detector'])} on {found['windows']:,} normal windows, "
+        f"{found['from'][:16]} to {found['until'][:16]}"
+    )
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("smallest fault found", no_wrap=True)
+    for kind in shown["kinds"]:
+        table.add_column(kind, justify="right", no_wrap=True)
+    for row in shown["rows"]:
+        table.add_row(escape(row["sensor"]), *(escape(cell["text"]) for cell in row["cells"]))
+    out.print(table)
+    for note in shown["notes"]:
+        out.print(f"[dim]{escape(note)}[/]")
+    passed = "passed" if found["passed"] else "failed"
+    out.print(f"[bold]Gates[/]    [bold {'green' if found['passed'] else 'yellow'}]{passed}[/]")
+    _show_gates(out, found["gates"])
 
 
 def cheaper_baseline(rows: list[dict[str, Any]], chosen: dict[str, Any]) -> dict[str, Any] | None:
@@ -170,7 +200,37 @@ def show_alarms(out: Console, rows: pd.DataFrame) -> None:
         out.print("no alarms")
     for row in rows.itertuples():
         state = " [red](open)[/]" if row.state == "open" else ""
-        out.print(f"{row.tier:<8} {escape(str(row.explanation))}{state}")
+        judged = f" [green]({_SAID[row.judged]})[/]" if getattr(row, "judged", "") else ""
+        out.print(f"[dim]{row.alarm_id}[/]  {row.tier:<8} {escape(str(row.explanation))}{state}{judged}")
+
+
+_SAID = {"confirm": "confirmed", "dismiss": "dismissed"}
+
+
+def show_new_normal(out: Console, found: Preview, plant: str, entry: int | None) -> None:
+    """Show what accepting a new normal changes, or has changed; ``entry`` is its place in the ledger."""
+    out.print(f"[bold]{escape(found.asset)}[/] from {found.since:%Y-%m-%d %H:%M} UTC on, in regime {found.regime}")
+    table = Table(box=None, pad_edge=False)
+    for header in ("sensor", "unit", "usual before", "spread", "usual since", "spread", ""):
+        table.add_column(header, justify="left" if header in ("sensor", "unit", "") else "right")
+    for one in found.levels:
+        figures = (one.before, one.spread_before, one.since, one.spread_since)
+        shown = ["–" if value is None else f"{value:.5g}" for value in figures]
+        table.add_row(one.sensor, escape(one.unit), *shown, "[bold]moved[/]" if one.has_moved else "")
+    out.print(table)
+    for part, counts in found.windows.items():
+        others = "; ".join(f"{count:,} {why}" for why, count in list(counts.items())[1:])
+        out.print(f"{part:<10} {next(iter(counts.values())):,} windows learnt from" + (f"; {others}" if others else ""))
+    count = len(found.stops)
+    out.print(
+        f"alarms     {count} of the live model since then would say nothing any more" if count else "alarms     none"
+    )
+    if entry is None:
+        begin = f"{found.since:%Y-%m-%dT%H:%M:%SZ}"
+        out.print("Nothing was written. Accept it with the same command and --yes, or look at another instant:")
+        out.print(f"  wheeltapper rebaseline {plant} {escape(found.asset)} --from {begin} --yes")
+    else:
+        out.print(f"accepted (ledger entry {entry}). Next: wheeltapper train {plant}, then wheeltapper score {plant}")
 
 
 def show_ledger(out: Console, entries: pd.DataFrame, breaks: list[str]) -> None:

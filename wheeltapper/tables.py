@@ -232,6 +232,18 @@ ALARMS = Table(
     ),
 )
 
+WITHHELD = Table(
+    name="withheld",
+    key=("asset_id", "reason", "start"),
+    columns=(
+        Column("asset_id", "text", "the machine"),
+        Column("reason", "text", "why nothing is learnt from this time"),
+        Column("start", "time", "first instant that is meant"),
+        Column("end", "time", "last instant that is meant"),
+        Column("detail", "text", "the alarms or the decision that it comes from"),
+    ),
+)
+
 LEDGER = Table(
     name="ledger",
     key=("sequence",),
@@ -243,7 +255,9 @@ LEDGER = Table(
         Column("time", "time", "when it was decided"),
         Column("actor", "text", "pipeline, or the person who decided"),
         Column("objective", "text", "the question"),
-        Column("verdict", "text", "promote, keep, challenge, refuse or roll back"),
+        Column(
+            "verdict", "text", "promote, keep, challenge, refuse, roll back; confirm, dismiss, rebaseline, take back"
+        ),
         Column("bundle", "text", "hash of the bundle that is live afterwards; empty for none"),
         Column("version", "text", "its version in the registry; empty for none"),
         Column("run", "text", "key of the training run: what it was decided on"),
@@ -255,7 +269,7 @@ LEDGER = Table(
     ),
 )
 
-TABLES = {t.name: t for t in (READINGS, QUARANTINE, FEATURES, FAULTS, FLAGS, SCORES, ALARMS, LEDGER)}
+TABLES = {t.name: t for t in (READINGS, QUARANTINE, FEATURES, FAULTS, FLAGS, SCORES, ALARMS, WITHHELD, LEDGER)}
 
 
 def microseconds(times: pd.Series | pd.DatetimeIndex) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -116,6 +116,22 @@ def labels(candidates: tuple[PlugIn, ...]) -> dict[str, PlugIn]:
     named: dict[str, PlugIn] = {}
     for candidate in candidates:
         twice = sum(other.name == candidate.name for other in candidates) > 1
-        options = ", ".join(f"{name}={value}" for name, value in candidate.options.items())
+        options = _brief(", ".join(f"{name}={_plain(value)}" for name, value in candidate.options.items()))
         named[f"{candidate.name} ({options or 'defaults'})" if twice else candidate.name] = candidate
     return named
+
+
+def _plain(value: object) -> str:
+    """Write an option's value as in YAML, without the quotes that names of MLflow's runs cannot have."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {_plain(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_plain, value)) + "]"
+    return "".join(letter for letter in str(value) if letter.isprintable() and letter not in "'\"\\")
+
+
+def _brief(text: str, longest: int = 120) -> str:
+    """Cut a text that is too long for a folder's name, and end it in what tells it from others cut the same way."""
+    if len(text) <= longest:
+        return text
+    return f"{text[:longest]}… {hashlib.sha256(text.encode()).hexdigest()[:6]}"

@@ -90,7 +90,7 @@ def test_a_make_target_exists(path: Path) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_a_variable_of_the_environment_is_read(path: Path) -> None:
     """Every WHEELTAPPER_… in a document is a setting, or is asked for in the code."""
-    code = "".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "wheeltapper").glob("*.py")))
+    code = "".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "wheeltapper").rglob("*.py")))
     from wheeltapper.config import Settings
 
     for name in set(re.findall(r"WHEELTAPPER_[A-Z_]+", path.read_text(encoding="utf-8"))):

@@ -26,7 +26,7 @@ from wheeltapper.config import Settings
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-PLANNED = {"watch/pump_station", "retrain/pump_station"}
+PLANNED = {"watch/pump_station", "retrain/pump_station", "selftest/pump_station"}
 ON_DEMAND = {"pipeline/pump_station", "pipeline/any_plant"}
 
 

@@ -50,6 +50,22 @@ def test_parts_make_the_same_table(
     assert filled.store.strays() == []
 
 
+def test_rows_of_many_features_are_cut_finer(filled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where only 500 rows of all features may be computed at once, each day is cut in three: the same table."""
+    from wheeltapper import config
+    from wheeltapper.features.plan import FeaturePlan
+
+    expected = filled.store.digest(tables.FEATURES)
+    columns = len(FeaturePlan.of(config.load(str(filled.plant))).columns)
+    monkeypatch.setattr(featurize, "PART_CELLS", 500 * columns)
+    parts = parts_of(filled, 400_000, monkeypatch)
+    assert len(parts) == 12
+    job = {"readings": filled.store.ref(tables.READINGS).as_dict(), "plan": "x"}
+    done = [featurize.compute_part.fn(str(filled.plant), job, part) for part in parts]
+    assert max(one["windows"] for one in done) <= 500
+    assert featurize.store_features.fn(str(filled.plant), job, done)["features"]["digest"] == expected
+
+
 def test_only_new_windows_are_computed(line_plant: Any) -> None:
     """A value is corrected: the windows that hold it are computed anew, the second run finds nothing to do."""
     first = [line_plant.run(step) for step in ("ingest", "featurize")]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from tasks._selftest import Twins, _difference, _separation
+from tests.flows.conftest import Home
 
 
 @pytest.mark.parametrize(
@@ -33,6 +36,20 @@ def test_a_twin_is_put_together_from_what_differs() -> None:
     twin = clean.assign(x=[2.0, np.nan])
     difference = _difference(clean, twin)
     assert list(difference.columns) == ["x"]
-    twins = Twins(clean, {"x": difference, "y": _difference(clean, clean)})
-    pd.testing.assert_frame_equal(twins.moderate("x"), twin)
-    pd.testing.assert_frame_equal(twins.moderate("y"), clean)
+    twins = Twins(clean, difference, rehearsal=None)  # type: ignore[arg-type]
+    pd.testing.assert_frame_equal(twins.obvious(), twin)
+
+
+def test_a_champion_is_examined_on_the_command_line(home: Home) -> None:
+    """Without a champion the answer is no; with one, a table of its sensors and every gate, as text and as JSON."""
+    before = home.run("selftest")
+    assert (before.code, "no champion" in before.err) == (1, True)
+    ran = home.run("run")
+    assert ran.code == 0, ran.err
+    shown = home.run("selftest")
+    assert shown.code == 0, shown.out + shown.err
+    assert "vibration" in shown.out and "is not blind" in shown.out
+    told = json.loads(home.run("selftest", "--json").out)
+    assert told["passed"] is True
+    assert {line["sensor"] for line in told["table"]} >= {"vibration", "pressure"}
+    assert {"is_not_inverted", "is_not_blind"} <= {gate["name"] for gate in told["gates"]}

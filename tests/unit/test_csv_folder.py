@@ -329,6 +329,9 @@ def test_nothing_to_read_lists_the_places(tmp_path, monkeypatch):
     [
         {},
         {"time_column": "t", "first": "2026-01-01"},
+        {"time_column": "t", "first_in_name": "%Y", "time_zone": "UTC"},
+        {"first": "2026-01-01", "first_in_name": "%Y", "time_zone": "UTC"},
+        {"first_in_name": "%Y"},
         {"time_column": "t", "header": False},
         {"time_column": "t", "names": ["t"]},
         {"time_column": "t", "decimal": ","},

@@ -61,6 +61,7 @@ ASSET_TYPE = AssetType(
         "cavitation": FaultKind(
             description="Vapour bubbles form at the inlet and collapse in the impeller.",
             first_check="Check the inlet pressure and the suction strainer; listen for gravel in the casing.",
+            tier="high",
             effects={
                 "temperature": Effect(shift=8),
                 "vibration": Effect(factor=2.5),
@@ -71,6 +72,7 @@ ASSET_TYPE = AssetType(
         "bearing_wear": FaultKind(
             description="A bearing loses its surface or its grease and gets worse until it is replaced.",
             first_check="Feel and measure the bearing housings, check the grease, take a vibration spectrum.",
+            tier="high",
             effects={
                 # The report says +10 °C; its program adds up to +28 °C. The report is the milder and the likelier.
                 "temperature": Effect(shift=10),
@@ -91,6 +93,7 @@ ASSET_TYPE = AssetType(
         "electrical_fault": FaultKind(
             description="A winding, a phase or a terminal is failing; the current is high and restless.",
             first_check="Measure the three phase currents and the insulation; check the terminals for heat.",
+            tier="critical",
             effects={
                 "temperature": Effect(shift=15),
                 "vibration": Effect(factor=1.20),

@@ -44,6 +44,15 @@ class Sensor(Model):
     high: float | None = Field(None, description="highest value that the sensor can show, in its unit")
     alarm_low: float | None = Field(None, description="below this the plant's own rule raises an alarm, in its unit")
     alarm_high: float | None = Field(None, description="above this the plant's own rule raises an alarm, in its unit")
+    alarm_effect: float | None = Field(
+        None,
+        gt=0,
+        description="smallest distance from what is normal for machine and regime that is worth an alarm, in its unit "
+        "(of a counter: in its unit an hour)",
+    )
+    alarm_direction: Literal["up", "down", "both"] = Field(
+        "both", description="which way it must lie for alarm_effect: above normal, below it, or either"
+    )
     counter: bool = Field(
         False, description="it only counts up, like an energy meter; features look at what it counts in an hour"
     )
@@ -75,6 +84,23 @@ class Sensor(Model):
             )
         return self
 
+    @model_validator(mode="after")
+    def _has_an_effect_that_can_be(self) -> Self:
+        if self.alarm_effect is None:
+            if "alarm_direction" in self.model_fields_set and self.alarm_direction != "both":
+                raise ValueError(
+                    f"alarm_direction is {self.alarm_direction}, but alarm_effect does not say how far. "
+                    f"Write alarm_effect: 0.5, in {self.unit_of_features}, or remove alarm_direction"
+                )
+            return self
+        is_bounded = self.low is not None and self.high is not None and not self.counter
+        if is_bounded and self.alarm_effect >= (self.high or 0.0) - (self.low or 0.0):
+            raise ValueError(
+                f"alarm_effect of {self.alarm_effect:g} {self.unit} can never be reached: the sensor shows "
+                f"{self.limits()}. Write a smaller one, or correct the limits"
+            )
+        return self
+
     @property
     def unit_of_features(self) -> str:
         """The unit that its features are in: of a counter, what it counts in an hour."""
@@ -101,6 +127,9 @@ class FaultKind(Model):
     description: str
     first_check: str = Field("", description="the first thing to look at when this is suspected")
     part: Literal["machine", "sensor"] = Field("machine", description="what is broken")
+    tier: Literal["critical", "high", "medium"] = Field(
+        "medium", description="how urgent it is at least: look within 15 minutes, 2 hours or 24 hours"
+    )
     effects: dict[str, Effect] = Field(default_factory=dict, description="sensor → effect at full severity")
 
 

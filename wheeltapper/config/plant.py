@@ -60,6 +60,13 @@ class Alarms(Model):
 
     open_after: int = Field(3, ge=1, description="anomalous windows in a row that open an alarm")
     close_after: int = Field(6, ge=1, description="normal windows in a row that close it")
+    close_below: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="share of the threshold below which a window counts as normal for closing: with 0.8 an alarm that "
+        "hovers about its threshold stays one alarm",
+    )
 
 
 class KindCosts(Model):
@@ -105,12 +112,23 @@ class Costs(Model):
 FEATURES = (
     PlugIn(name="latest"),
     PlugIn(name="long_rolling", options={"over": [], "rows": [10, 30, 60], "what": ["mean"], "whole": False}),
+    PlugIn(name="ratios"),
 )
-"""What is computed where a plant names nothing: the readings, and their means over three looks back. A mean over many
-readings hears a small shift that single readings hide; benchmarks/quality.py measures what it is worth."""
+"""What is computed where a plant names nothing: the readings, their means over three looks back, and the quotients and
+products that the asset type names. A mean over many readings hears a small shift that single readings hide;
+benchmarks/quality.py measures what it is worth."""
 
-CANDIDATES = tuple(PlugIn(name=name) for name in ("mahalanobis", "pca_residual", "isolation_forest", "autoencoder"))
+CANDIDATES = tuple(PlugIn(name=name) for name in ("mahalanobis", "pca_residual"))
 """What is tried where a plant names nothing."""
+
+
+class Selection(Model):
+    """Which features are kept of those that are computed: the ones that tell windows inside known faults from others.
+
+    Chosen on the train part; where no fault is known there, all are kept. It pays with hundreds of features.
+    """
+
+    fdr: float = Field(0.05, gt=0, lt=1, description="share of the kept features that may be there by chance")
 
 
 class Plant(Model):
@@ -124,6 +142,7 @@ class Plant(Model):
     cleaning: Cleaning = Cleaning()
     windows: Windows = Windows()
     features: tuple[PlugIn, ...] = Field(FEATURES, min_length=1, description="feature sets with their options")
+    select: Selection | None = Field(None, description="keep features that have to do with known faults; else all")
     normalise: Literal["robust", "standard"] = Field("robust", description="how each regime is scaled")
     parts: Parts = PartsByFraction()
     models: Literal["per_asset", "pooled"] = Field(

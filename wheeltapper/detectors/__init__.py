@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -28,6 +29,10 @@ class Detector(ABC):
     """Too simple to fail to understand; stands on top of every leaderboard."""
     in_units: ClassVar[bool] = False
     """Looks at features in their own units instead of normalised ones."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Columns without which there is nothing to look at; a baseline stays out where the plant does not have them."""
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
+    """Options under a name, such as those of a published system: ``lof: {preset: reference_001}``."""
     own_threshold: float | None = None
     """A fixed threshold for detectors whose score is already a decision; all others get one from the alarm budget."""
     seed: int = 0
@@ -89,13 +94,21 @@ class Detector(ABC):
 def build(name: str, options: dict[str, Any] | None = None, *, seed: int = 0) -> Detector:
     """Make a detector by its file's name.
 
+    Parameters
+    ----------
+    name : str
+    options : mapping, optional
+        The constructor's arguments; beside them ``preset`` names one of the detector's `Detector.presets`, whose
+        options hold wherever no other value is given.
+    seed : int
+
     Raises
     ------
     ConfigError
-        If there is no such detector, or it has no such option, or refuses an option's value.
+        If there is no such detector, or it has no such option or preset, or refuses an option's value.
     """
     kind = _folder.load_class("detectors", name, Detector)  # type: ignore[type-abstract]
-    options = options or {}
+    options = _resolved(name, kind, options or {})
     known = _option_names(kind)
     for option in options:
         if option not in known:
@@ -111,12 +124,26 @@ def build(name: str, options: dict[str, Any] | None = None, *, seed: int = 0) ->
     return detector
 
 
-def baselines() -> list[str]:
-    """List the baselines by name."""
+def _resolved(name: str, kind: type[Detector], options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options with those of the preset that they name beneath them."""
+    if "preset" not in options:
+        return options
+    wanted, known = options["preset"], list(kind.presets)
+    if wanted not in known:
+        raise ConfigError(
+            f"detector {name} has no preset {wanted!r} (it has: {', '.join(known) or 'none'})."
+            f"{_folder.near_miss(str(wanted), known)}"
+        )
+    return kind.presets[wanted] | {option: value for option, value in options.items() if option != "preset"}
+
+
+def baselines(columns: Collection[str] | None = None) -> list[str]:
+    """List the baselines by name; where columns are given, those that find what they need among them."""
+    found = {name: _folder.load_class("detectors", name, Detector) for name in _folder.names("detectors")}  # type: ignore[type-abstract]
     return [
         name
-        for name in _folder.names("detectors")
-        if _folder.load_class("detectors", name, Detector).is_baseline  # type: ignore[type-abstract]
+        for name, kind in found.items()
+        if kind.is_baseline and (columns is None or set(kind.needs) <= set(columns))
     ]
 
 

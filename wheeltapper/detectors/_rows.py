@@ -97,6 +97,13 @@ def as_frame(values: Floats, detector: Detector, rows: pd.DataFrame) -> pd.DataF
     return frame[rows.columns.tolist()]
 
 
+def thinned(values: Floats, max_rows: int, seed: int) -> Floats:
+    """Return all rows, or a seeded sample of ``max_rows`` of them in the same order: it bounds memory and time."""
+    if len(values) <= max_rows:
+        return values
+    return values[np.sort(np.random.default_rng(seed).choice(len(values), max_rows, replace=False))]
+
+
 def _refuse_other_columns(owner: str, names: list[str], came: list[str]) -> None:
     missing = [name for name in names if name not in came]
     unknown = [name for name in came if name not in names]

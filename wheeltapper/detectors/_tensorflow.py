@@ -14,6 +14,10 @@ from typing import Any
 
 from wheeltapper.errors import ConfigError
 
+ONE_AT_A_TIME = threading.Lock()
+"""To be held while a network is trained: TensorFlow's own state is shared by the whole process, and one training at a
+time keeps each as if it were alone."""
+
 _OPENING = threading.Lock()
 _CHATTER = re.compile(rb"^(WARNING: All log messages before absl|[IWE]\d{4} \d\d:|\d{4}-\d\d-\d\d [\d:.]+: [IWE] )")
 

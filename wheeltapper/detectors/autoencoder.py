@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -12,8 +11,8 @@ from numpy.typing import NDArray
 
 from wheeltapper.detectors import Detector, Floats
 from wheeltapper.detectors._options import check_whole
-from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows
-from wheeltapper.detectors._tensorflow import open_tensorflow
+from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows, thinned
+from wheeltapper.detectors._tensorflow import ONE_AT_A_TIME, open_tensorflow
 
 _WIDTHS = (16, 12, 8)  # of the encoder; the decoder mirrors it
 _DROPOUT = 0.2
@@ -21,9 +20,6 @@ _LEARNING_RATE = 1e-3
 _VALIDATION_SHARE = 0.1
 _WILD = 50.0  # usual deviations; beyond, a row is as wrong as it gets
 _SEEN = 0.001  # share of training values on either side that the network is not asked about
-
-# TensorFlow's own state is shared by the whole process: one training at a time keeps each as if it were alone.
-_ONE_AT_A_TIME = threading.Lock()
 
 
 class Autoencoder(Detector):
@@ -59,6 +55,7 @@ class Autoencoder(Detector):
            MLSDA 2014, doi:10.1145/2689746.2689747
     """
 
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"reference_001": {"epochs": 50, "batch_size": 64}}
     columns_: Names
     low_: Floats
     high_: Floats
@@ -88,7 +85,7 @@ class Autoencoder(Detector):
         DataError
         """
         columns, values = learn_rows(rows)
-        values = np.clip(_sample(values, self.max_rows, self.seed), -_WILD, _WILD)
+        values = np.clip(thinned(values, self.max_rows, self.seed), -_WILD, _WILD)
         low, high = np.quantile(values, [_SEEN, 1 - _SEEN], axis=0)
         model, history = self._train(np.clip(values, low, high))
         self.columns_, self.low_, self.high_ = columns, low, high
@@ -149,7 +146,7 @@ class Autoencoder(Detector):
     def _train(self, values: Floats) -> tuple[Any, dict[str, list[float]]]:
         n_validation = max(1, round(len(values) * _VALIDATION_SHARE))
         single = values.astype(np.float32)
-        with _ONE_AT_A_TIME:
+        with ONE_AT_A_TIME:
             tf, keras = open_tensorflow()
             with tf.device("/CPU:0"):  # a network this small is slower on a GPU, and differs from GPU to GPU
                 model = _build(keras, values.shape[1], self.seed)
@@ -224,9 +221,3 @@ def _folded(model: Any) -> list[tuple[Floats, Floats]]:
             folded.append((np.reshape(factor, (-1, 1)) * kernel, bias + np.broadcast_to(shift, len(kernel)) @ kernel))
             factor, shift = 1.0, 0.0
     return folded
-
-
-def _sample(values: Floats, max_rows: int, seed: int) -> Floats:
-    if len(values) <= max_rows:
-        return values
-    return values[np.sort(np.random.default_rng(seed).choice(len(values), max_rows, replace=False))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -20,9 +20,9 @@ _EULER = float(np.euler_gamma)
 class IsolationForest(Detector):
     """Many trees of random splits; the sooner a row stands alone, the more unusual it is.
 
-    scikit-learn grows the trees; they are then kept as flat arrays and walked by all rows and all trees at once,
-    which gives scikit-learn's ``-score_samples`` to the last digits, some hundred times faster for a single row and
-    without needing scikit-learn to score.
+    scikit-learn grows the trees; they are then kept as flat arrays and walked by compiled code, which gives
+    scikit-learn's ``-score_samples`` to the last digits, some hundred times faster for a single row and without needing
+    scikit-learn to score.
 
     It does not work well when an anomaly is only a wrong *combination* of values that are each usual (splits are
     parallel to the axes), nor when one sensor among hundreds is wrong (few splits ask it). It is deaf to a sensor
@@ -41,6 +41,13 @@ class IsolationForest(Detector):
            (both defaults are the paper's).
     """
 
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "reference_000": {"n_estimators": 200, "max_samples": 256},
+        "reference_001": {"n_estimators": 100, "max_samples": 256},
+        "reference_002": {"n_estimators": 350, "max_samples": 256},
+        "reference_003": {"n_estimators": 300, "max_samples": 256},
+        "reference_004": {"n_estimators": 100, "max_samples": 256},
+    }
     columns_: Names
     feature_: NDArray[np.int32]
     threshold_: NDArray[np.float32]
@@ -93,7 +100,11 @@ class IsolationForest(Detector):
         NotFittedError, DataError
         """
         values = read_rows(self, rows).astype(np.float32)  # scikit-learn's trees compare in single precision
-        return np.concatenate([np.zeros(0), *(self._score(part) for part in self._parts(values))])
+        from wheeltapper.detectors._forest import path_lengths
+
+        trees = (self.feature_, self.threshold_, self.children_, self.path_, self.roots_, int(self.levels_))
+        mean_path: Floats = path_lengths(values, *trees) / len(self.roots_)
+        return np.exp2(-mean_path / self.typical_path_)
 
     def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return how much each feature's splits brought forward the moment at which each row stood alone.
@@ -116,13 +127,6 @@ class IsolationForest(Detector):
         size = max(1, _WALKS // len(self.roots_))
         for start in range(0, len(values), size):
             yield values[start : start + size]
-
-    def _score(self, values: NDArray[np.float32]) -> Floats:
-        where = self._start(len(values))
-        for _ in range(int(self.levels_)):
-            where = self._step(values, where)[0]
-        mean_path: Floats = self.path_.take(where).mean(axis=1)
-        return np.exp2(-mean_path / self.typical_path_)
 
     def _credits(self, values: NDArray[np.float32]) -> Floats:
         n_rows, n_features = values.shape

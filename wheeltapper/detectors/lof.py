@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.detectors import Detector, Floats
+from wheeltapper.detectors._neighbours import CHUNK, nearest
 from wheeltapper.detectors._options import check_whole
-from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows, thinned
 from wheeltapper.errors import DataError
 
-_CHUNK = 512  # rows at a time: with 4000 rows to compare with, 16 MB
-_SPARE = 12  # more candidates than neighbours, so that rounding in the first look cannot lose a neighbour
 _NOT_ZERO = 1e-10  # added to a mean distance before dividing, as scikit-learn does
 
 
@@ -44,6 +43,7 @@ class LocalOutlierFactor(Detector):
            doi:10.1145/342009.335388 (20 neighbours: scikit-learn's default, within the paper's range).
     """
 
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"reference_001": {"n_neighbors": 20}}
     columns_: Names
     kept_: Floats
     reach_: Floats
@@ -70,7 +70,7 @@ class LocalOutlierFactor(Detector):
         from sklearn.neighbors import LocalOutlierFactor as Fitter
 
         columns, values = learn_rows(rows)
-        kept = _distinct(_sample(values, self.max_rows, self.seed))
+        kept = _distinct(thinned(values, self.max_rows, self.seed))
         if len(kept) < 2:
             raise DataError(
                 f"lof compares densities, but all {len(values)} training rows are the same. "
@@ -100,8 +100,8 @@ class LocalOutlierFactor(Detector):
         """
         values = read_rows(self, rows)
         scores = np.empty(len(values))
-        for start in range(0, len(values), _CHUNK):
-            part = slice(start, start + _CHUNK)
+        for start in range(0, len(values), CHUNK):
+            part = slice(start, start + CHUNK)
             scores[part] = self._factor(*self._nearest(values[part]))
         return scores
 
@@ -116,8 +116,8 @@ class LocalOutlierFactor(Detector):
         """
         values = read_rows(self, rows)
         shared = np.empty(values.shape)
-        for start in range(0, len(values), _CHUNK):
-            part = slice(start, start + _CHUNK)
+        for start in range(0, len(values), CHUNK):
+            part = slice(start, start + CHUNK)
             distance, neighbour = self._nearest(values[part])
             squares = ((values[part][:, None, :] - self.kept_[neighbour]) ** 2).sum(axis=1)
             total = squares.sum(axis=1, keepdims=True)
@@ -132,32 +132,13 @@ class LocalOutlierFactor(Detector):
         return factor
 
     def _nearest(self, values: Floats) -> tuple[Floats, NDArray[np.intp]]:
-        """Return distances and places of the nearest kept rows, nearest first, shape (n_rows, n_neighbors) each."""
-        n_neighbors = min(self.n_neighbors, len(self.kept_) - 1)
-        # The first look uses |y|² - 2 x·y: one matrix product, but it rounds; the few candidates are measured exactly.
-        rough = self._lengths() - 2.0 * (values @ self.kept_.T)
-        n_candidates = min(n_neighbors + _SPARE, len(self.kept_))
-        candidate = np.argpartition(rough, n_candidates - 1, axis=1)[:, :n_candidates]
-        away = values[:, None, :] - self.kept_[candidate]
-        exact = np.sqrt(np.einsum("ijk,ijk->ij", away, away))
-        order = np.lexsort((candidate, exact), axis=1)[:, :n_neighbors]
-        return np.take_along_axis(exact, order, axis=1), np.take_along_axis(candidate, order, axis=1)
-
-    def _lengths(self) -> Floats:
-        lengths: Floats = np.einsum("ij,ij->i", self.kept_, self.kept_)
-        return lengths
+        return nearest(values, self.kept_, min(self.n_neighbors, len(self.kept_) - 1))
 
 
 def _density(distance: Floats, reach: Floats) -> Floats:
     """Return the local reachability density of [1], definition 6: one over the mean reachability distance."""
     density: Floats = 1.0 / (np.maximum(distance, reach).mean(axis=1) + _NOT_ZERO)
     return density
-
-
-def _sample(values: Floats, max_rows: int, seed: int) -> Floats:
-    if len(values) <= max_rows:
-        return values
-    return values[np.sort(np.random.default_rng(seed).choice(len(values), max_rows, replace=False))]
 
 
 def _distinct(values: Floats) -> Floats:

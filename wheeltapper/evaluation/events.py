@@ -35,7 +35,8 @@ class Events:
     """Faults and alarms of one part, matched. All instants are µs since the epoch, all durations hours."""
 
     faults: pd.DataFrame
-    """asset_id, kind, start, end, is_observed, is_found, delay_hours (NaN unless found)."""
+    """asset_id, kind, start, end, is_observed, is_found, delay_hours (NaN unless found), found_by (opening of the alarm
+    that found it; 0 unless found)."""
     alarms: pd.DataFrame
     """asset_id, opened, ended, is_false, wrong_hours."""
     chance: float | None
@@ -157,7 +158,7 @@ def _windows_inside(spans: pd.DataFrame, rows: pd.DataFrame, what: str) -> tuple
 
 def _find(faults: pd.DataFrame, alarms: pd.DataFrame, rows: pd.DataFrame, reach: int) -> pd.DataFrame:
     """Give each observed fault the first alarm that opens in it; the delay counts from when the watch began."""
-    delay = np.full(len(faults), np.nan)
+    delay, found_by = np.full(len(faults), np.nan), np.zeros(len(faults), dtype=np.int64)
     begun = rows.groupby("asset_id")["time"].min()
     openings = own_places(alarms["asset_id"])
     opened, start, end = alarms["opened"].to_numpy(), faults["start"].to_numpy(), faults["end"].to_numpy()
@@ -168,9 +169,10 @@ def _find(faults: pd.DataFrame, alarms: pd.DataFrame, rows: pd.DataFrame, reach:
         first = np.searchsorted(own, start[places] - reach, "left")
         at = np.append(own, np.iinfo(np.int64).max)[first]
         late = np.maximum(at - np.maximum(start[places], begun[asset]), 0) / HOUR
-        delay[places] = np.where(at <= end[places] + reach, late, np.nan)
+        delay[places], found_by[places] = np.where(at <= end[places] + reach, late, np.nan), at
     delay[~faults["is_observed"].to_numpy(bool)] = np.nan
-    return faults.assign(is_found=~np.isnan(delay), delay_hours=delay)
+    is_found = ~np.isnan(delay)
+    return faults.assign(is_found=is_found, delay_hours=delay, found_by=np.where(is_found, found_by, 0))
 
 
 def _blame(alarms: pd.DataFrame, rows: pd.DataFrame, wide: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -11,18 +11,25 @@ from pydantic import BaseModel, ConfigDict
 
 from wheeltapper.errors import DataError
 from wheeltapper.evaluation.judgement import NO_FAULTS, Judgement
+from wheeltapper.evaluation.pairs import DRAWS, SURE_SHARE, SURE_WEEKS, is_surely_cheaper, share_cheaper
 
 BEATS_CHAMPION = "beats_champion"
 SURELY_BEATS_CHAMPION = "surely_beats_champion"
-SURE_SHARE = 0.95
-"""Share of resampled asset-weeks in which a challenger must be cheaper to take the champion's place at once."""
 RAISED_SHARE = 0.9
 """Share of stepped rows that must score above their clean twin; the rest is room for rows at a sensor's limit."""
+STANDS_OUT = 0.6
+"""Chance that an unmistakable fault of one sensor must score above clean running; 0.5 is guessing."""
+RUNG_SHARE = 0.5
+"""Share of episodes in which an unmistakable fault of one sensor should open an alarm: more often than not."""
+NO_EPISODE = "cannot be asked: normal running never lasts long enough for an episode, or no sensor moves"
+REACHED_SHARE = 0.5
+"""Share of windows with an unmistakable step of every sensor that must lie above the threshold."""
+TOLD_APART = 0.9
+"""Chance that an obviously faulty window must score above a clean one; 0.5 is guessing."""
+RIGHTLY = 0.7
+"""Share of clean and obviously faulty windows that must be judged rightly; lower, since false alarms are priced."""
 CLEARLY_UP = 0.75
 """Quantile of the clean scores that the median stepped score must exceed."""
-SURE_WEEKS = 5
-"""Asset-weeks below which nobody can be sure of anything."""
-_DRAWS = 1000
 
 Word = Literal["promote", "challenge", "refuse", "keep"]
 
@@ -52,7 +59,11 @@ class Verdict(BaseModel):
 
 
 def beats_baselines(candidate: Judgement, baselines: Sequence[Judgement]) -> Gate:
-    """Ask whether the candidate costs less than every baseline on the same windows.
+    """Ask whether the candidate beats every baseline on the same windows.
+
+    It does if it costs less than each of them. Where it costs more, but so little or over so few weeks that luck may
+    have decided (no baseline is *surely* cheaper), it has to rank faulty windows higher than every baseline: VUS-PR
+    looks at every window and not only at the handful of alarms.
 
     Raises
     ------
@@ -68,15 +79,34 @@ def beats_baselines(candidate: Judgement, baselines: Sequence[Judgement]) -> Gat
     if own is None or not costs:
         return Gate(name="beats_baselines", passed=None, figure=None, limit=None, reason=NO_FAULTS)
     best = min(costs, key=lambda name: (costs[name], name))
-    says = "less than" if own < costs[best] else "no less than"
+    is_cheaper = own < costs[best]
+    ranks_higher, how = (False, "") if is_cheaper else _ranks_higher(candidate, baselines)
+    says = "less than" if is_cheaper else "no less than"
     mine, theirs = _told_apart(own, costs[best])
     return Gate(
         name="beats_baselines",
-        passed=own < costs[best],
+        passed=is_cheaper or ranks_higher,
         figure=own,
         limit=costs[best],
         reason=f"{candidate.candidate} costs {mine} {candidate.currency} per asset-week, {says} the best baseline, "
-        f"{best}, with {theirs}",
+        f"{best}, with {theirs}{how}",
+    )
+
+
+def _ranks_higher(candidate: Judgement, baselines: Sequence[Judgement]) -> tuple[bool, str]:
+    """Tell whether a dearer candidate is better all the same: luck may have decided, and its VUS-PR is the highest."""
+    for baseline in baselines:
+        if is_surely_cheaper(baseline.cost_by_asset_week, candidate.cost_by_asset_week):
+            return False, f"; in {SURE_SHARE:.0%} of resampled asset-weeks {baseline.candidate} stays cheaper"
+    known = {one.candidate: one.vus_pr for one in baselines if one.vus_pr is not None}
+    if candidate.vus_pr is None or not known:
+        return False, ""
+    best = max(known, key=lambda name: (known[name], name))
+    if candidate.vus_pr <= known[best]:
+        return False, f", and its VUS-PR of {candidate.vus_pr:.3f} is no higher than {known[best]:.3f} of {best}"
+    return True, (
+        f"; but with so few weeks the difference may be luck, and it ranks faulty windows higher than every "
+        f"baseline: VUS-PR {candidate.vus_pr:.3f} against {known[best]:.3f} of {best}"
     )
 
 
@@ -117,33 +147,175 @@ def is_not_inverted(clean_scores: ArrayLike, injected_scores: ArrayLike) -> Gate
     )
 
 
-def keeps_budget(judgement: Judgement, budget: float, *, blocks: bool = False) -> Gate:
-    """Ask whether the false alarms could still be within the budget; fails only where they surely are not.
+def is_not_blind(stands_out: Mapping[str, float], skipped: Mapping[str, str] | None = None) -> Gate:
+    """Ask whether an unmistakable fault of each watched sensor, alone, makes the score stand out.
 
-    The lower bound of the interval is compared: on two weeks of windows nobody can tell 1 a week from 3. It does not
-    block by default: false alarms are priced in the cost already, and a budget set on other weeks is a promise about
-    the long run.
+    What counts is the most audible of the large faults that were put into a sensor (a step of twenty usual deviations,
+    or to the end of what it can show, among them): a detector may be dull on one kind, it may not be deaf on all. The
+    score is asked and not the alarm, since a detector that weighs many sensors honestly, such as an isolation forest,
+    may hear a single one and yet not ring for it; that is what `rings_for_each_sensor` says. Whoever looks away from a
+    sensor scores its faults like clean running, which is a chance of one half at most; 60 % is above that, and leaves
+    room for a sensor that is mostly noise or for running that is restless itself.
+
+    Parameters
+    ----------
+    stands_out : mapping
+        Sensor → chance that the fault scores above a clean episode, from `hearing.standing_out`.
+    skipped : mapping, optional
+        Sensors that could not be tested → why.
+    """
+    name, limit = "is_not_blind", STANDS_OUT
+    left_out = f"; not tested: {', '.join(f'{one} ({why})' for one, why in skipped.items())}" if skipped else ""
+    if not stands_out:
+        return Gate(name=name, passed=None, figure=None, limit=limit, reason=f"{NO_EPISODE}{left_out}")
+    worst = min(stands_out, key=lambda sensor: (stands_out[sensor], sensor))
+    deaf = [sensor for sensor, chance in stands_out.items() if chance < limit]
+    reason = (
+        f"it does not hear {', '.join(deaf)}: an unmistakable fault of {worst} alone scores above clean running with a "
+        f"chance of {stands_out[worst]:.0%} (guessing: 50%; at least {limit:.0%} of each sensor)"
+        if deaf
+        else f"an unmistakable fault of each of {len(stands_out)} sensors alone scores above clean running; of {worst} "
+        f"least surely, with a chance of {stands_out[worst]:.0%} (at least {limit:.0%})"
+    )
+    return Gate(name=name, passed=not deaf, figure=stands_out[worst], limit=limit, reason=reason + left_out)
+
+
+def rings_for_each_sensor(rung: Mapping[str, float]) -> Gate:
+    """Ask whether an unmistakable fault of each watched sensor, alone, opens an alarm more often than not.
+
+    It informs and does not block: on many sensors some honest detectors ring only for faults that several of them
+    show. Whoever relies on one sensor should know.
+
+    Parameters
+    ----------
+    rung : mapping
+        Sensor → share of episodes in which its most audible fault opens an alarm, from `hearing.rung_for`.
+    """
+    name, limit = "rings_for_each_sensor", RUNG_SHARE
+    if not rung:
+        return Gate(name=name, passed=None, figure=None, limit=limit, reason=NO_EPISODE, blocks=False)
+    mute = [sensor for sensor, share in rung.items() if share < limit]
+    lowest = min(rung.values())
+    reason = (
+        f"an unmistakable fault of {', '.join(mute)} alone opens an alarm in fewer than {limit:.0%} of the episodes "
+        f"(the least in {lowest:.0%}): it is heard only together with others"
+        if mute
+        else f"an unmistakable fault of each of {len(rung)} sensors alone opens an alarm in at least {lowest:.0%} of "
+        f"the episodes (at least {limit:.0%})"
+    )
+    return Gate(name=name, passed=not mute, figure=lowest, limit=limit, reason=reason, blocks=False)
+
+
+def threshold_is_reachable(thresholds: ArrayLike, injected_scores: ArrayLike) -> Gate:
+    """Ask whether the threshold is a number that an unmistakable fault exceeds; one that nothing reaches never rings.
+
+    Parameters
+    ----------
+    thresholds, injected_scores : arrays of shape (n_windows,)
+        Threshold and score of windows with the step of `selftest.inject_obvious`.
+
+    Raises
+    ------
+    DataError
+        If there is no window, or the two differ in length.
+    """
+    limits = np.asarray(thresholds, dtype=np.float64)
+    scores = np.asarray(injected_scores, dtype=np.float64)
+    if limits.size == 0 or limits.shape != scores.shape:
+        raise DataError(f"the self-test needs a threshold beside each score, got {limits.shape} and {scores.shape}")
+    name = "threshold_is_reachable"
+    if not np.isfinite(limits).all():
+        reason = f"the threshold is {limits[~np.isfinite(limits)][0]}: no score ever exceeds it"
+        return Gate(name=name, passed=False, figure=None, limit=REACHED_SHARE, reason=reason)
+    share = float((scores > limits).mean())
+    return Gate(
+        name=name,
+        passed=share >= REACHED_SHARE,
+        figure=share,
+        limit=REACHED_SHARE,
+        reason=f"with an unmistakable step {share:.0%} of the scores exceed the threshold (at least "
+        f"{REACHED_SHARE:.0%} must); their median is {np.median(scores):.3g}, the threshold {np.median(limits):.3g}",
+    )
+
+
+def is_not_random(
+    clean_scores: ArrayLike, injected_scores: ArrayLike, clean_anomalous: ArrayLike, injected_anomalous: ArrayLike
+) -> Gate:
+    """Ask whether clean and obviously faulty windows are told apart, by the score and by the verdict on each window.
+
+    By the score: the chance that a faulty window scores above a clean one (area under the ROC curve). By the verdict:
+    the mean of the shares that are judged rightly. Both are one half for guessing; the figure is the one
+    that is closer to its limit. A
+    model whose weights are not those that its threshold was set for gives itself away by the second.
+
+    It does not find a detector that never learnt and was calibrated all the same: any distance from the usual hears
+    what is obvious. `beats_baselines` is what stops that one.
+
+    Parameters
+    ----------
+    clean_scores, injected_scores : arrays of float
+        Scores of windows without and with an unmistakable step.
+    clean_anomalous, injected_anomalous : arrays of bool
+        Whether each lies above its threshold.
+
+    Raises
+    ------
+    DataError
+        If there is none of either.
+    """
+    clean, injected = np.sort(np.asarray(clean_scores, float)), np.asarray(injected_scores, float)
+    if not clean.size or not injected.size:
+        raise DataError(f"the self-test needs twins, got {clean.size} clean and {injected.size} injected scores")
+    below = np.searchsorted(clean, injected, "left") + np.searchsorted(clean, injected, "right")
+    by_score = float(below.mean() / (2 * clean.size))
+    rightly = float(((~np.asarray(clean_anomalous, bool)).mean() + np.asarray(injected_anomalous, bool).mean()) / 2)
+    figure, limit = min((by_score, TOLD_APART), (rightly, RIGHTLY), key=lambda one: one[0] - one[1])
+    return Gate(
+        name="is_not_random",
+        passed=figure >= limit,
+        figure=figure,
+        limit=limit,
+        reason=f"an obviously faulty window scores above a clean one with a chance of {by_score:.0%} (at least "
+        f"{TOLD_APART:.0%}), and {rightly:.0%} of both are judged rightly (at least {RIGHTLY:.0%}; guessing: 50%)",
+    )
+
+
+def keeps_budget(judgement: Judgement, budget: float, *, promised: tuple[float, float, float] | None = None) -> Gate:
+    """Ask whether the false alarms could still be what the calibration promised.
+
+    Two intervals are held against each other: that of the achieved rate (on two weeks of windows nobody can tell 1 a
+    week from 3), and the one that the calibration states for its threshold (on few normal windows nobody can set it
+    exactly). Where the achieved one lies above the promised one as a whole, the calibration does not hold on new data,
+    and the candidate is refused. Without a stated interval the gate compares with the budget and only informs.
 
     Parameters
     ----------
     budget : float
         False alarms per asset and week that the operator accepts.
+    promised : tuple of float, optional
+        Rate that the threshold stands for, with the lower and upper end of its 95 % interval in the long run, from
+        `wheeltapper.scoring.promise`; None for a detector that has decided for itself.
     """
+    blocks = promised is not None
     rate, low = judgement.false_alarms_per_asset_week, judgement.false_alarms_per_asset_week_low
     high = judgement.false_alarms_per_asset_week_high
     if rate is None or low is None or high is None:
         reason = "cannot be judged: nothing was watched"
         return Gate(name="keeps_budget", passed=None, figure=None, limit=budget, reason=reason, blocks=blocks)
-    says = "surely over" if low > budget else "surely within" if high <= budget else "possibly within"
-    return Gate(
-        name="keeps_budget",
-        passed=low <= budget,
-        figure=rate,
-        limit=budget,
-        reason=f"{judgement.false_alarms} false alarms in {judgement.asset_weeks:.3g} asset-weeks are {rate:.3g} a "
-        f"week ({low:.3g} to {high:.3g}): {says} the budget of {budget:g}",
-        blocks=blocks,
+    achieved = (
+        f"{judgement.false_alarms} false alarms in {judgement.asset_weeks:.3g} asset-weeks are {rate:.3g} a week "
+        f"({low:.3g} to {high:.3g})"
     )
+    if promised is None:
+        limit = budget
+        says = "surely over" if low > budget else "surely within" if high <= budget else "possibly within"
+        reason = f"{achieved}: {says} the budget of {budget:g}"
+    else:
+        limit = max(budget, promised[2])
+        says = "surely more than that" if low > limit else "less than that" if high < promised[1] else "which agrees"
+        stated, least, most = (f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in promised)
+        reason = f"{achieved}; the calibration promises {stated} ({least} to {most}) for a budget of {budget:g}: {says}"
+    return Gate(name="keeps_budget", passed=low <= limit, figure=rate, limit=limit, reason=reason, blocks=blocks)
 
 
 def beats_champion(challenger: Judgement, champion: Judgement) -> Gate:
@@ -184,18 +356,16 @@ def surely_beats_champion(challenger: Judgement, champion: Judgement, *, seed: i
     mine, theirs = challenger.cost_by_asset_week, champion.cost_by_asset_week
     if mine is None or theirs is None:
         return Gate(name=name, passed=None, figure=None, limit=limit, reason=NO_FAULTS, blocks=False)
-    saved = np.array([theirs.get(block, 0.0) - mine.get(block, 0.0) for block in sorted(mine.keys() | theirs.keys())])
-    if saved.size < SURE_WEEKS:
-        reason = f"{saved.size} asset-weeks are too few to be sure on; at least {SURE_WEEKS} are needed"
+    cheaper, weeks = share_cheaper(mine, theirs, seed=seed)
+    if cheaper is None:
+        reason = f"{weeks} asset-weeks are too few to be sure on; at least {SURE_WEEKS} are needed"
         return Gate(name=name, passed=None, figure=None, limit=limit, reason=reason, blocks=False)
-    weights = np.random.default_rng(seed).multinomial(saved.size, np.full(saved.size, 1 / saved.size), size=_DRAWS)
-    cheaper = float((weights @ saved > 0).mean())
     return Gate(
         name=name,
         passed=cheaper >= limit,
         figure=cheaper,
         limit=limit,
-        reason=f"it is cheaper in {cheaper:.0%} of {_DRAWS} resamplings of {saved.size} asset-weeks",
+        reason=f"it is cheaper in {cheaper:.0%} of {DRAWS} resamplings of {weeks} asset-weeks",
         blocks=False,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Literal
 
@@ -14,6 +15,7 @@ from wheeltapper.errors import DataError
 from wheeltapper.evaluation.costs import CostBreakdown, availability, break_down, price_events
 from wheeltapper.evaluation.events import Events, match
 from wheeltapper.evaluation.intervals import rate_interval, share_interval, total_interval
+from wheeltapper.evaluation.naming import Naming, compare
 from wheeltapper.evaluation.ranking import Ranking, rank_windows
 from wheeltapper.evaluation.watch import HOUR, WEEK_HOURS, Flags, is_in_fault, watched_rows
 
@@ -80,6 +82,7 @@ class Judgement(_Record):
     delay_minutes_max: float | None
     by_kind: tuple[KindResult, ...]
     outcomes: tuple[Outcome, ...]
+    naming: Naming | None = Field(None, description="what found faults were called; None where nobody named any")
 
     alarms: int
     false_alarms: int = Field(description="alarms that opened outside every known fault")
@@ -124,6 +127,7 @@ def judge(
     tolerance: timedelta,
     vus_window: int,
     seed: int,
+    parts_of_kinds: Mapping[str, str] | None = None,
 ) -> Judgement:
     """Judge a candidate's scores and alarms by the faults that really were there, and by money.
 
@@ -132,7 +136,7 @@ def judge(
     scores : DataFrame with columns asset_id, window_end, score, threshold and, where known, regime
         Every scored window of the part, of one bundle.
     alarms : DataFrame with columns asset_id, opened_at, last_at, closed_at
-        The alarms folded from these scores.
+        The alarms folded from these scores; with ``parts_of_kinds`` also what each says it is, see `naming.compare`.
     faults : DataFrame with columns asset_id, start, end, kind
         All known faults; those of other parts are left out by themselves.
     spacing, max_gap : timedelta
@@ -143,6 +147,8 @@ def judge(
         Widest buffer round a fault for VUS, in windows.
     seed : int
         For the bootstrap and for the random scores.
+    parts_of_kinds : mapping, optional
+        Kind of fault → ``machine`` or ``sensor``, for kinds that an alarm could name.
 
     Raises
     ------
@@ -161,6 +167,7 @@ def judge(
         part=part,
         notes=_notes(events, ranking),
         **_finding(events, seen, costs),
+        naming=None if parts_of_kinds is None else compare(events, alarms, parts_of_kinds),
         **_ringing(events, rows, is_faulty),
         **_spending(events, rows, costs, seed),
         **ranking.model_dump(exclude={"assets_ranked"}),

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from wheeltapper.errors import DataError
 from wheeltapper.evaluation.judgement import Judgement
+from wheeltapper.evaluation.pairs import is_surely_cheaper
 
 
 class Leaderboard(BaseModel):
@@ -43,7 +44,11 @@ class Leaderboard(BaseModel):
 def rank(
     judgements: Iterable[Judgement], baselines: Collection[str], self_test: Mapping[str, float] | None = None
 ) -> Leaderboard:
-    """Put judgements in order: the cheapest first, and of two that cost the same the one with the higher VUS-PR.
+    """Put judgements in order: cheap ones first; among those whom luck may have kept from being cheapest, by VUS-PR.
+
+    A handful of faults makes a handful of euros: of two candidates the cheaper one is often only the luckier one. So
+    the cheapest has to be *surely* cheaper, in 95 % of resampled asset-weeks, to stand above another; among those that
+    it is not surely cheaper than, VUS-PR decides, which looks at every window and not only at the alarms.
 
     Where no faults are known nobody can say what a detector costs (silence would seem best); then the figure of the
     self-test decides, where there is one, and the board says so.
@@ -70,21 +75,38 @@ def rank(
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(f"a leaderboard holds each candidate once; {twice} came several times")
+    plain, candidates = ([one for one in every if (one.candidate in baselines) is wanted] for wanted in (True, False))
     has_faults = any(one.cost_per_asset_week is not None for one in every)
-    key = _by_cost if has_faults else _by_self_test(self_test or {})
     return Leaderboard(
         part=parts[0],
         ranked_by=_ranked_by(has_faults, self_test),
-        baselines=tuple(sorted((one for one in every if one.candidate in baselines), key=key)),
-        candidates=tuple(sorted((one for one in every if one.candidate not in baselines), key=key)),
+        baselines=tuple(sorted(plain, key=_by_cost if has_faults else _by_self_test(self_test or {}))),
+        candidates=_by_merit(candidates)
+        if has_faults
+        else tuple(sorted(candidates, key=_by_self_test(self_test or {}))),
         notes=tuple(dict.fromkeys(note for one in every for note in one.notes)),
     )
 
 
 def _ranked_by(has_faults: bool, self_test: Mapping[str, float] | None) -> str:
     if has_faults:
-        return "cost per asset-week, then VUS-PR"
+        return "cost per asset-week where one is surely cheaper, else VUS-PR"
     return "self-test" if self_test else "name"
+
+
+def _by_merit(candidates: list[Judgement]) -> tuple[Judgement, ...]:
+    if not candidates:
+        return ()
+    in_order = sorted(candidates, key=_by_cost)
+    cheapest = in_order[0].cost_by_asset_week
+    behind = [one for one in in_order if is_surely_cheaper(cheapest, one.cost_by_asset_week)]
+    level = [one for one in in_order if one not in behind]
+    return (*sorted(level, key=_by_vus), *behind)
+
+
+def _by_vus(one: Judgement) -> tuple[float, float, str]:
+    cost = inf if one.cost_per_asset_week is None else one.cost_per_asset_week
+    return (inf if one.vus_pr is None else -one.vus_pr, cost, one.candidate)
 
 
 def _by_cost(one: Judgement) -> tuple[float, float, str]:

@@ -6,6 +6,7 @@ the rows that are filled: a median of the day that is scored would hide the day'
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -82,14 +83,37 @@ class Imputer(Model):
                 f"the imputer was fitted on {len(self.median)} features; these rows lack {missing} and have {unknown} "
                 "besides. Compute them with the plan that it was fitted with."
             )
-        filled = {}
-        for name in self.median:
-            values = rows[name].to_numpy(dtype=np.float64)
-            if not np.isfinite(values).all():
-                filled[name] = np.nan_to_num(
-                    values, nan=self.median[name], neginf=self.lowest[name], posinf=self.highest[name]
-                )
-        return rows.assign(**filled)
+        names = list(self.median)
+        values = rows[names].to_numpy(dtype=np.float64, copy=True)
+        if np.isfinite(values).all():
+            return rows
+        self.fill(values)
+        others = rows.drop(columns=names)
+        return pd.concat([others, pd.DataFrame(values, index=rows.index, columns=names)], axis=1)[list(rows.columns)]
+
+    def fill(self, values: Floats) -> None:
+        """Fill the holes of ready numbers in place.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_windows, n_features)
+            The features in the order of ``median``.
+        """
+        rows, places = np.nonzero(~np.isfinite(values))
+        if not len(rows):
+            return
+        median, lowest, highest = self._learnt
+        holes = values[rows, places]
+        instead = np.where(holes > 0, highest[places], np.where(holes < 0, lowest[places], median[places]))
+        values[rows, places] = instead
+
+    @cached_property
+    def _learnt(self) -> tuple[Floats, Floats, Floats]:
+        """What stands in, as arrays: serving asks for every reading."""
+        median, lowest, highest = (
+            np.array([found[name] for name in self.median]) for found in (self.median, self.lowest, self.highest)
+        )
+        return median, lowest, highest
 
 
 def with_values(rows: pd.DataFrame, min_share: float = MIN_SHARE) -> tuple[str, ...]:

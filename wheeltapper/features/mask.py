@@ -9,11 +9,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from wheeltapper.errors import DataError
 from wheeltapper.features.flagging import STUCK
 from wheeltapper.tables import microseconds
 
 MOST = 0.5
 """Share of an asset's training windows that flags may mask."""
+
+LEARNT = "learnt from"
+NOT_JUDGED = "inside an alarm that nobody has judged"
+BEFORE = "before the new normal"
+"""Reasons in the table of what is withheld."""
+WAYS_OUT = (
+    "Say what the alarms are (wheeltapper alarms PLANT lists them): wheeltapper confirm PLANT ALARM_ID if it is a "
+    "fault, wheeltapper dismiss PLANT ALARM_ID if it is none, or wheeltapper rebaseline PLANT ASSET --from INSTANT "
+    "if the machine has a new normal."
+)
 
 
 def overlaps(rows: pd.DataFrame, spans: pd.DataFrame, guard: timedelta = timedelta(0)) -> pd.Series:
@@ -69,6 +80,80 @@ def why_masked(
     for why, spans in flags.groupby(said, sort=True):
         reason = reason.mask((reason == "") & _touches(rows, spans), str(why))
     return reason
+
+
+def withhold(rows: pd.DataFrame, reaching: pd.DataFrame, reason: pd.Series, withheld: pd.DataFrame) -> pd.DataFrame:
+    """Return feature rows in which those that touch a withheld span are not usable, with the reason.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of the table of features.
+    reaching : DataFrame, aligned with ``rows``
+        The same as far back as each row looks, from `FeaturePlan.reaching`.
+    reason : Series of str, aligned with ``rows``
+        What `why_masked` returned: a row that is masked anyway, by a known fault for instance, keeps its own reason.
+    withheld : DataFrame
+        Rows of the table of what is withheld.
+    """
+    usable, why_not = rows["usable"], rows["why_not"]
+    for why, spans in withheld.groupby("reason", sort=True):
+        touched = usable & (reason == "") & _touches(reaching, spans)
+        usable, why_not = usable & ~touched, why_not.mask(touched, str(why))
+    return rows.assign(usable=usable, why_not=why_not)
+
+
+def tally(reason: pd.Series, part: pd.Series) -> dict[str, dict[str, int]]:
+    """Count the windows of each learning part: how many are learnt from, and how many are left out for which reason.
+
+    Parameters
+    ----------
+    reason : Series of str
+        What `why_masked` returned.
+    part : Series of str, aligned with ``reason``
+
+    Returns
+    -------
+    dict
+        ``train`` and ``calibrate`` → reason → windows; `LEARNT` first, then the most frequent.
+    """
+    counted = {}
+    for name in ("train", "calibrate"):
+        own = reason[part == name]
+        left_out = own[own != ""].value_counts()
+        ordered = sorted(left_out.items(), key=lambda one: (-int(one[1]), str(one[0])))
+        counted[name] = {LEARNT: int((own == "").sum())} | {str(why): int(count) for why, count in ordered}
+    return counted
+
+
+def require_not_starved(rows: pd.DataFrame, part: pd.Series, reason: pd.Series, least: int) -> list[str]:
+    """Make sure that alarms which nobody has judged leave each asset something to learn from.
+
+    Returns
+    -------
+    list of str
+        A remark for each asset of which alarms withhold more than half of the usable windows of the train part.
+
+    Raises
+    ------
+    DataError
+        If fewer than ``least`` are left of such an asset: a model that always alarms would otherwise decide alone
+        what the next one may learn.
+    """
+    remarks = []
+    is_in = rows["usable"] & (part == "train")
+    for asset, own in reason[is_in].groupby(rows.loc[is_in, "asset_id"], sort=True):
+        withheld, left = int((own == NOT_JUDGED).sum()), int((own == "").sum())
+        if withheld <= MOST * len(own):
+            continue
+        said = (
+            f"{asset}: {withheld:,} of the {len(own):,} windows that would be learnt from lie inside alarms that "
+            f"nobody has judged, {left:,} are left"
+        )
+        if left < least:
+            raise DataError(f"{said}; at least {least} are needed. {WAYS_OUT}")
+        remarks.append(said)
+    return remarks
 
 
 @dataclass(frozen=True)

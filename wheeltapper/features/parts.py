@@ -6,7 +6,7 @@ no part at all (``purged``), so that no reading is ever on both sides of a bound
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 
@@ -23,13 +23,19 @@ _CUTS = ["calibrate_from", "validate_from", "test_from"]
 _NEVER = pd.Timestamp("2262-01-01", tz="UTC")
 
 
-def cuts(readings: pd.DataFrame, plant: Plant) -> pd.DataFrame:
+def cuts(readings: pd.DataFrame, plant: Plant, normal_from: Mapping[str, pd.Timestamp] | None = None) -> pd.DataFrame:
     """Return the three instants that part each asset's readings.
+
+    An asset whose new normal was accepted is cut by itself, from that instant on: by the plant's fractions, or by the
+    usual ones where the plant cuts in another way. It then teaches of a time in which others are judged already;
+    there is no earlier time that it could teach of.
 
     Parameters
     ----------
     readings : DataFrame with columns asset_id, timestamp, origin
         In any order.
+    normal_from : mapping of asset to instant, optional
+        From when on an asset's new normal counts.
 
     Returns
     -------
@@ -51,8 +57,30 @@ def cuts(readings: pd.DataFrame, plant: Plant) -> pd.DataFrame:
         found = _by_first_rows(readings, rule)
     else:
         found = _by_files(readings, rule)
+    for asset, since in (normal_from or {}).items():
+        if asset in found.index:
+            found.loc[asset] = cuts_since(readings[readings["asset_id"] == asset], since, plant)
     _require_readings(readings, found, plant)
     return found
+
+
+def cuts_since(own: pd.DataFrame, since: pd.Timestamp, plant: Plant) -> pd.Series:
+    """Return the three instants that part one asset's readings from its new normal on.
+
+    Raises
+    ------
+    DataError
+        If there is no reading since then.
+    """
+    times = own.loc[own["timestamp"] >= since, "timestamp"]
+    if times.empty:
+        raise DataError(
+            f"{own['asset_id'].iloc[0]} has no reading since its new normal began at {since}; its readings end at "
+            f"{own['timestamp'].max()}. Bring more readings, or take the decision back: wheeltapper rebaseline "
+            f"{plant.name} {own['asset_id'].iloc[0]} --undo"
+        )
+    rule = plant.parts if isinstance(plant.parts, PartsByFraction) else PartsByFraction()
+    return _by_fraction(own[own["timestamp"] >= since], rule).iloc[0]
 
 
 def _require_readings(readings: pd.DataFrame, cut: pd.DataFrame, plant: Plant) -> None:

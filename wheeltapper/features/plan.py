@@ -33,6 +33,17 @@ Texts = NDArray[Any]
 _EDITION = 1
 """Part of every plan's hash: to be raised when a feature set computes something else under the same name."""
 
+_LATER: dict[str, dict[str, Any]] = {
+    "asset_type": {"categories": {}, "twin": {}},
+    "windows": {"length": None},
+}
+_LATER_OF_SENSORS: dict[str, Any] = {"alarm_effect": None, "alarm_direction": "both"}
+"""Fields that came later, as they are where nobody uses them: then they are no part of the hash, and a release that
+brings one leaves stored feature rows valid."""
+
+_NO_VALUE = "no value for "
+"""How the reason begins of a window in which a promised feature has no value."""
+
 
 @dataclass(frozen=True)
 class WindowRows:
@@ -158,6 +169,18 @@ class FeaturePlan(Model):
         """The sets, each kept to the plan's columns: a shrunk plan computes less."""
         return tuple(one.only(self.columns) for one in self._built)
 
+    @cached_property
+    def promised(self) -> tuple[str, ...]:
+        """The columns that have a value in every usable window; the others may lack one, and are filled by training."""
+        keep = {plug_in.name for plug_in, one in zip(self.sets, self._built, strict=True) if one.always_has_value}
+        owners = self._owners()
+        return tuple(column for column in self.columns if owners[column] in keep)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Packages that computing it takes beside numpy, pandas and scipy, by the names that pip knows them by."""
+        return tuple(dict.fromkeys(name for one in self._built for name in one.needs))
+
     @property
     def sensors(self) -> tuple[str, ...]:
         """The sensors that readings must have."""
@@ -264,6 +287,12 @@ class FeaturePlan(Model):
         content = self.model_dump(mode="json")
         if self.conditioning == Conditioning():
             del content["conditioning"]  # a plan that does nothing there is the plan that it was before there was any
+        for where, fields in _LATER.items():
+            _drop_unused(content[where], fields)
+        for sensor in content["asset_type"]["sensors"].values():
+            _drop_unused(sensor, _LATER_OF_SENSORS)
+        for written, one in zip(content["sets"], self._built, strict=True):
+            _drop_unused(written["options"], one.later)
         content["windows"]["max_gap"] = cutting.ticks(self.max_gap)
         content["asset_type"]["step"] = cutting.ticks(self.asset_type.step)
         content["columns"] = sorted(self.columns)
@@ -299,6 +328,50 @@ class FeaturePlan(Model):
             columns=tuple(column for column in self.columns if column in wanted),
         )
 
+    def is_part_of(self, wider: FeaturePlan) -> bool:
+        """Tell whether this is the other plan, or what `shrink` leaves of it: then its rows need not be computed again.
+
+        Asked are the hashes, so whatever decides a value is the same in both.
+        """
+        return set(self.columns) <= set(wider.columns) and wider.shrink(self.columns).hash == self.hash
+
+    def select(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return from rows of a wider plan those that this plan would compute from the same readings.
+
+        Parameters
+        ----------
+        rows : DataFrame
+            Rows of `tables.FEATURES` that follow a plan which this one `is_part_of`. Whoever calls has asked that:
+            rows tell the name of their plan only.
+
+        Returns
+        -------
+        DataFrame
+            The same windows with this plan's columns and hash. A window that only lacked a feature which is not wanted
+            here is usable, as it would have been.
+
+        Raises
+        ------
+        DataError
+            If a column of this plan is not among the rows' columns.
+        """
+        missing = [column for column in self.columns if column not in rows]
+        if missing:
+            raise DataError(
+                f"feature rows of another plan lack {len(missing)} of the {len(self.columns)} features of plan "
+                f"{self.hash}, first {missing[0]}. Compute them from the readings."
+            )
+        why_not = rows["why_not"].to_numpy(dtype=object, copy=True)
+        again = np.flatnonzero(rows["why_not"].str.startswith(_NO_VALUE).to_numpy(dtype=bool))
+        reasons = np.full(len(again), "", dtype=object)
+        self._mark_no_value(rows[list(self.columns)].iloc[again].to_numpy(dtype=np.float64), reasons)
+        why_not[again] = reasons
+        return rows[[*self.empty().columns]].assign(
+            usable=why_not == "",
+            why_not=pd.Series(why_not, index=rows.index, dtype="str"),
+            plan=pd.Series(self.hash, index=rows.index, dtype="str"),
+        )
+
     def compute(self, readings: pd.DataFrame) -> pd.DataFrame:
         """Turn readings into feature rows, each asset on its own.
 
@@ -311,8 +384,9 @@ class FeaturePlan(Model):
         Returns
         -------
         DataFrame
-            Rows of `tables.FEATURES` with the plan's columns (float64), by asset and window end. A window that may
-            not be used has ``usable`` False, ``why_not``, and NaN where a feature has no value.
+            Rows of `tables.FEATURES` with the plan's columns (float64), by asset and window end; NaN where a feature
+            has no value. A window that may not be used has ``usable`` False and ``why_not``. One that may has a value
+            of every `promised` feature; the others may be NaN in it.
 
         Raises
         ------
@@ -443,10 +517,17 @@ class FeaturePlan(Model):
         return pd.concat([fixed, pd.DataFrame(found.values, columns=list(self.columns))], axis=1)
 
     def _mark_no_value(self, values: Floats, why_not: NDArray[Any]) -> None:
-        """Give windows their reason where a feature has no value although no reading is missing (in place)."""
-        blank = np.isnan(values)
+        """Give windows their reason where a promised feature has no value although no reading is missing (in place)."""
+        places = self._promised_places
+        blank = np.isnan(values if len(places) == len(self.columns) else values[:, places])
         for row in np.flatnonzero(blank.any(axis=1) & (why_not == "")):
-            why_not[row] = f"no value for {self.columns[int(np.argmax(blank[row]))]}"
+            why_not[row] = f"{_NO_VALUE}{self.columns[places[int(np.argmax(blank[row]))]]}"
+
+    @cached_property
+    def _promised_places(self) -> Places:
+        """The positions of the promised columns."""
+        promised = set(self.promised)
+        return np.flatnonzero([column in promised for column in self.columns])
 
     def _require(self, readings: pd.DataFrame) -> None:
         """Check that the readings have what the plan looks at."""
@@ -466,6 +547,13 @@ class FeaturePlan(Model):
                 f"readings: column timestamp must be timestamps with a time zone, got {readings['timestamp'].dtype}. "
                 "Say in which zone the source writes its times."
             )
+
+
+def _drop_unused(written: dict[str, Any], later: dict[str, Any]) -> None:
+    """Take fields out that came later and are not used (in place)."""
+    for name, unused in later.items():
+        if name in written and written[name] == unused:
+            del written[name]
 
 
 def _joined(places: list[Places]) -> Places:

@@ -50,6 +50,53 @@ def confusion_figure(counts: Mapping[str, Any]) -> Figure:
     return figure
 
 
+def naming_figure(naming: Mapping[str, Any]) -> Figure:
+    """Draw what found faults were called: true kinds down, what their alarms said across; right ones are marked.
+
+    Parameters
+    ----------
+    naming : mapping
+        An `evaluation.naming.Naming` as JSON.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to draw.
+    """
+    kinds = naming["kinds"]
+    _require(kinds, "a matrix of kinds", "at least one fault of a known kind")
+    said = columns_of(kinds)
+    figure = canvas.blank(1.9 + 0.62 * len(said), 1.3 + 0.34 * len(kinds))
+    axes = figure.subplots()
+    canvas.dress(axes, grid="")
+    axes.spines[:].set_visible(False)
+    axes.set(xlim=(-0.5, len(said) - 0.5), ylim=(len(kinds) - 0.5, -0.5))
+    axes.set_xticks(range(len(said)), [canvas.plain(words.spaced(name)) for name in said], rotation=40, ha="right")
+    axes.set_yticks(range(len(kinds)), [canvas.plain(words.spaced(name)) for name in kinds])
+    axes.set_xlabel("the alarm said")
+    axes.set_ylabel("it was")
+    axes.tick_params(length=0)
+    for row, (true, counts) in enumerate(kinds.items()):
+        for column, name in enumerate(said):
+            _draw_count(axes, (column, row), counts.get(name, 0), sum(counts.values()), is_right=name == true)
+    return figure
+
+
+def _draw_count(axes: Axes, place: tuple[int, int], number: int, total: int, *, is_right: bool) -> None:
+    if not number:
+        return
+    colour = canvas.SCORE if is_right else canvas.ALARM
+    axes.add_patch(_square((place[0] - 0.48, place[1] - 0.48), colour, 0.10 + 0.45 * number / total))
+    axes.text(*place, words.count(number), ha="center", va="center", color=canvas.INK, fontsize=9)
+
+
+def columns_of(matrix: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """List what was said: the true kinds in their order, then other names, unknown and missed at the end."""
+    last = ["unknown", "missed"]
+    others = sorted({name for counts in matrix.values() for name in counts} - set(matrix) - set(last))
+    return [*matrix, *others, *last]
+
+
 def _draw_confusion(axes: Axes, name: str, count: Mapping[str, Any]) -> None:
     cells = [[count["tn"], count["fp"]], [count["fn"], count["tp"]]]
     canvas.dress(axes, grid="")

@@ -12,7 +12,7 @@ import pandas as pd
 
 from wheeltapper import tables
 from wheeltapper.config import Plant
-from wheeltapper.reporting import canvas, health, summary, words
+from wheeltapper.reporting import canvas, figures, health, selftest, summary, words
 from wheeltapper.reporting.curves import Curves
 from wheeltapper.reporting.drawings import Drawing, draw, in_order
 from wheeltapper.reporting.timeline import ranked_sensors
@@ -44,6 +44,9 @@ class ReportData:
     gates: Sequence[Mapping[str, Any]] = ()
     """Each {name, passed (True, False, or None for not judged), figure, limit, reason}."""
 
+    self_test: Mapping[str, Any] | None = None
+    """Self-test of the candidate that was chosen, as JSON; None if there was none."""
+
     readings: pd.DataFrame = field(default_factory=tables.READINGS.empty)
     scores: pd.DataFrame = field(default_factory=tables.SCORES.empty)
     """The champion's only."""
@@ -58,6 +61,8 @@ class ReportData:
     pr: Curves = field(default_factory=dict)
     """Candidate → curve on the part that candidates are compared on; see `curves.window_curves`."""
 
+    learnt: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Part → reason → windows: what was learnt from, and why the rest was not; see `features.mask.tally`."""
     rows_kept: int | None = None
     quarantine: Mapping[str, int] | None = None
     """Reason → rows put aside; empty if none were, None if nobody counted."""
@@ -110,6 +115,7 @@ def _fill(data: ReportData, drawings: Sequence[Drawing]) -> str:
         house.filters[name] = getattr(words, name)
     house.globals.update(between=words.between, is_known=words.is_known, is_address=words.is_address)
     house.globals.update(things=words.things, notes_of=summary.notes)
+    house.globals.update(naming_sentences=summary.naming_sentences, columns_of=figures.columns_of)
     style = Markup((_HERE / "report.css").read_text(encoding="utf-8"))  # ours, not data
     return house.get_template("report.html.j2").render(style=style, **_content(data, drawings))
 
@@ -130,6 +136,7 @@ def _content(data: ReportData, drawings: Sequence[Drawing]) -> dict[str, Any]:
         "findings": summary.finding_sentences(row) if row else [],
         "budget": summary.budget_sentences(row, data.plant.alarm_budget, asset) if row else [],
         "cost": summary.cost_sentence(row) if row else "",
+        "self_test": selftest.grid(data.self_test) if data.self_test else None,
         "boards": summary.by_part(data.leaderboard),
         "machines": summary.machines(data.scores, data.faults, data.alarms, assets),
         "sensors": summary.sensors(data.readings, data.plant.asset_type.sensors),

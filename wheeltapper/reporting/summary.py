@@ -69,6 +69,32 @@ def finding_sentences(row: Row) -> list[str]:
     return sentences
 
 
+def naming_sentences(naming: Row) -> list[str]:
+    """Say how often alarms told machine from sensor, and one fault of the machine from another."""
+    if not naming["found"]:
+        return ["No fault of a known kind was found, so nobody can say whether alarms name faults rightly."]
+    right = _share_of(naming, "part_right", "found", "part_share")
+    sentences = [
+        f"Of {words.things(naming['found'], 'found fault')}, the first alarm told rightly in {right} whether the "
+        f"machine or one of its sensors is broken; in {words.count(naming['part_wrong'])} it named the wrong "
+        "one of the two, and in the rest neither."
+    ]
+    if naming["machine_found"]:
+        share = _share_of(naming, "machine_kind_right", "machine_found", "machine_kind_share")
+        sentences.append(f"Faults of the machine were called by their kind in {share}.")
+    if naming["sensor_found"]:
+        sentences.append(
+            f"Of {words.things(naming['sensor_found'], 'found sensor fault')}, the right sensor was named in "
+            f"{words.count(naming['sensor_right'])}, and what it suffers in {words.count(naming['sensor_kind_right'])}."
+        )
+    return sentences
+
+
+def _share_of(naming: Row, count: str, of: str, share: str) -> str:
+    interval = words.between(naming.get(f"{share}_low"), naming.get(f"{share}_high"), "percent")
+    return f"{words.count(naming[count])} of {words.count(naming[of])} ({words.INTERVAL} {interval})"
+
+
 def budget_sentences(row: Row, budget: float, asset: str) -> list[str]:
     """Say how often it rang for nothing, beside what was promised."""
     rate = row.get("false_alarms_per_asset_week")

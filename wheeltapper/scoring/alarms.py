@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import timedelta
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -14,15 +14,32 @@ from wheeltapper.config import Alarms
 from wheeltapper.errors import DataError
 from wheeltapper.tables import microseconds
 
+Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
 CRITICAL, HIGH = 3.0, 1.5
 """Severities from which an alarm is critical or high; a weaker one is medium."""
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Where alarms lie among rows in the order of asset and time; three arrays of one length."""
+
+    first: Places
+    """The window that opens it."""
+    last: Places
+    """The last window that keeps it on."""
+    is_open: Flags
+    """Whether nothing has closed it yet."""
 
 
 def fold(scores: pd.DataFrame, rule: Alarms, max_gap: timedelta) -> pd.DataFrame:
     """Fold anomalous windows into alarms.
 
     An alarm opens with the window that completes ``open_after`` anomalous ones in a row, and closes once
-    ``close_after`` normal ones follow or the readings pause. The last one stays open while neither has happened.
+    ``close_after`` windows follow of which none lies above ``close_below`` thresholds, or the readings pause. The last
+    one stays open while neither has happened.
 
     Parameters
     ----------
@@ -47,38 +64,67 @@ def fold(scores: pd.DataFrame, rule: Alarms, max_gap: timedelta) -> pd.DataFrame
             "Score usable windows only."
         )
     rows = scores.sort_values(["asset_id", "window_end"], kind="stable").reset_index(drop=True)
+    return _describe(rows, spans(rows["severity"].to_numpy(float), stretches(rows, max_gap), rule))
+
+
+@dataclass(frozen=True)
+class Stretches:
+    """Which rows follow each other without a pause; rows are in the order of asset and time."""
+
+    number: Places
+    """Counts stretches from 0, one number a row."""
+    is_newest: Flags
+    """Whether the row belongs to its asset's last stretch: what comes next may still belong to it."""
+
+
+def stretches(rows: pd.DataFrame, max_gap: timedelta) -> Stretches:
+    """Tell which windows follow each other: of one asset, and without a pause longer than ``max_gap``."""
     time = microseconds(rows["window_end"])
-    asset = rows["asset_id"].to_numpy()
-    new_stretch = np.ones(len(rows), dtype=bool)
-    new_stretch[1:] = (asset[1:] != asset[:-1]) | (np.diff(time) > max_gap / timedelta(microseconds=1))
-    found = []
-    for begin, end in pairwise([*np.flatnonzero(new_stretch).tolist(), len(rows)]):
-        is_newest = end == len(rows) or asset[end] != asset[begin]
-        for first, last in _spans(rows["severity"].to_numpy()[begin:end] > 1, rule):
-            quiet_after = end - begin - 1 - last
-            is_open = bool(is_newest) and quiet_after < rule.close_after
-            found.append((begin + first, begin + last, is_open))
-    return _describe(rows, found)
+    asset = pd.factorize(rows["asset_id"])[0]
+    begins = np.ones(len(rows), dtype=bool)
+    begins[1:] = (asset[1:] != asset[:-1]) | (np.diff(time) > max_gap / timedelta(microseconds=1))
+    number = np.cumsum(begins) - 1
+    newest = np.full(asset.max(initial=-1) + 1, -1)
+    newest[asset] = number  # the last one written stays
+    return Stretches(number, number == newest[asset])
 
 
-def _spans(anomalous: NDArray[np.bool_], rule: Alarms) -> list[tuple[int, int]]:
-    """Return first (the opening window) and last anomalous window of each alarm in one stretch."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], anomalous.astype(np.int8), [0]])))
-    spans: list[tuple[int, int]] = []
-    for begin, stop in zip(edges[::2], edges[1::2], strict=True):
-        if spans and begin - spans[-1][1] - 1 < rule.close_after:
-            spans[-1] = (spans[-1][0], int(stop) - 1)
-        elif stop - begin >= rule.open_after:
-            spans.append((int(begin) + rule.open_after - 1, int(stop) - 1))
-    return spans
+def spans(severity: Floats, stretch: Stretches, rule: Alarms) -> Spans:
+    """Return opening window and last window of each alarm.
+
+    Parameters
+    ----------
+    severity : ndarray of shape (n_windows,)
+        Score over threshold, in the order of asset and time; above 1 is anomalous.
+    """
+    loud = np.flatnonzero(severity > min(rule.close_below, 1.0))
+    own = stretch.number[loud]
+    new = np.ones(loud.size, dtype=bool)
+    new[1:] = (np.diff(loud) > rule.close_after) | (np.diff(own) > 0)
+    opens = _in_a_row(severity[loud] > 1, loud, own) >= rule.open_after
+    # Loud windows that no long enough silence parts are one episode; an alarm begins where the first of them opens it.
+    episode = np.cumsum(new) - 1
+    ends = loud[np.append(new[1:], True)[: loud.size]]
+    found, place = np.unique(episode[opens], return_index=True)
+    first, last = loud[opens][place], ends[found]
+    after = np.searchsorted(stretch.number, stretch.number[last], side="right")
+    return Spans(first, last, stretch.is_newest[last] & (after - 1 - last < rule.close_after))
 
 
-def _describe(rows: pd.DataFrame, found: list[tuple[int, int, bool]]) -> pd.DataFrame:
+def _in_a_row(anomalous: Flags, place: Places, stretch: Places) -> Places:
+    """Count the anomalous windows of one stretch that have followed each other up to each; 0 where it is none."""
+    runs = np.ones(place.size, dtype=bool)
+    runs[1:] = ~anomalous[:-1] | (np.diff(place) > 1) | (np.diff(stretch) > 0)
+    number = np.arange(place.size)
+    began = np.maximum.accumulate(np.where(runs, number, 0))
+    return np.where(anomalous, number - began + 1, 0)
+
+
+def _describe(rows: pd.DataFrame, found: Spans) -> pd.DataFrame:
     severity = rows["severity"].to_numpy()
-    peaks = [first + int(np.argmax(severity[first : last + 1])) for first, last, _ in found]
-    firsts, lasts = [first for first, _, _ in found], [last for _, last, _ in found]
+    firsts, lasts, is_open = found.first.tolist(), found.last.tolist(), found.is_open
+    peaks = [first + int(np.argmax(severity[first : last + 1])) for first, last in zip(firsts, lasts, strict=True)]
     ends = rows["window_end"]
-    is_open = np.array([still for _, _, still in found], dtype=bool)
     alarms = pd.DataFrame(
         {
             "asset_id": rows["asset_id"].iloc[firsts].to_numpy(),

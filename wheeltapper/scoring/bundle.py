@@ -20,15 +20,22 @@ from wheeltapper import detectors, manifest
 from wheeltapper.config import AssetType
 from wheeltapper.detectors import Detector
 from wheeltapper.errors import BundleError
+from wheeltapper.features.impute import Imputer
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring.calibration import Calibration
+from wheeltapper.scoring.effect import is_far
+from wheeltapper.scoring.preparation import filled
 
 Floats = NDArray[np.float64]
 
 POOLED = "*"
 """The unit that scores every asset which has no model of its own."""
-FORMAT = 1
+FORMAT = 2
+"""2 has an imputer and the hash of the plan that its own was shrunk from; a bundle that needs neither is written as 1,
+byte for byte as it was."""
+AT_ONCE = 40_000_000
+"""Values that are scored at a time: detectors make copies, and a wide table has many."""
 _DESCRIPTION, _ARRAYS = "bundle.json", "arrays.npz"
 
 
@@ -45,15 +52,28 @@ class Bundle:
     calibration: Calibration
     provenance: dict[str, Any]
     """What it was made from: plant, seed, data digest, package versions."""
+    imputer: Imputer | None = None
+    """Fills features that have no value with what training has seen; None where every feature always has one."""
+    whole: str = ""
+    """Hash of the feature plan that ``plan`` was shrunk from: rows of it hold all that is needed."""
     read_as: str = ""
     """The hash that its files had when it was read; empty for one that was just made."""
 
+    def complete(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return usable rows with a value of every feature of the plan."""
+        return filled(self.imputer, rows, self.plan.columns)
+
     def inputs(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return what the detectors look at: feature columns in usual deviations, or in their own units."""
-        return inputs(next(iter(self.detectors.values())), self.normaliser, rows)
+        return inputs(next(iter(self.detectors.values())), self.normaliser, self.complete(rows))
 
     def raw_scores(self, rows: pd.DataFrame) -> Floats:
         """Return the detectors' own scores of usable rows, shape (n_windows,)."""
+        at_once = max(1, AT_ONCE // len(self.plan.columns))
+        parts = [self._raw_scores(rows.iloc[at : at + at_once]) for at in range(0, len(rows), at_once)]
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def _raw_scores(self, rows: pd.DataFrame) -> Floats:
         z = self.inputs(rows)
         raw = np.empty(len(rows))
         assets = rows["asset_id"].to_numpy()
@@ -69,26 +89,46 @@ class Bundle:
         Parameters
         ----------
         features : DataFrame
-            Rows of the features table that were computed with this bundle's plan.
+            Rows of the features table that were computed with this bundle's plan, or with the one that it was shrunk
+            from.
 
         Returns
         -------
         DataFrame with columns asset_id, window_start, window_end, regime, score, threshold, severity
-            One row for each usable feature row; severity is score ÷ threshold and never negative.
+            One row for each usable feature row; severity is score ÷ threshold and never negative. Where no sensor lies
+            as far from normal as the smallest effect that the asset type names, the threshold is at least the score.
 
         Raises
         ------
         BundleError
             If the rows were computed with another plan.
         """
-        rows = features[features["usable"]]
-        other = set(rows["plan"].unique()) - {self.plan.hash} if "plan" in rows else set()
-        if other:
-            raise BundleError(f"these feature rows follow plan {sorted(other)}, the bundle expects {self.plan.hash}")
+        rows = self.own_rows(features)
+        rows = rows[rows["usable"]]
         scored = rows[["asset_id", "window_start", "window_end", "regime"]].reset_index(drop=True)
         scored[["score", "threshold"]] = self.calibration.apply(rows, self.raw_scores(rows)).to_numpy()
+        far = is_far(self.asset_type, self.normaliser, rows)
+        if far is not None:
+            # No sensor is far enough from normal to be worth a walk: the score would have to be higher still.
+            scored["threshold"] = scored["threshold"].mask(~far, np.maximum(scored["threshold"], scored["score"]))
         scored["severity"] = np.maximum(scored["score"], 0) / scored["threshold"]
         return scored
+
+    def own_rows(self, features: pd.DataFrame) -> pd.DataFrame:
+        """Return rows of this bundle's plan; from rows of the plan that it was shrunk from its columns are taken.
+
+        Raises
+        ------
+        BundleError
+            If the rows were computed with another plan.
+        """
+        followed = set(features["plan"].unique()) if "plan" in features else set()
+        if followed <= {self.plan.hash}:
+            return features
+        if followed == {self.whole}:
+            return self.plan.select(features)
+        other = sorted(followed - {self.plan.hash, self.whole})
+        raise BundleError(f"these feature rows follow plan {other}, the bundle expects {self.plan.hash}")
 
     def write(self, folder: Path) -> str:
         """Write the bundle's files and return its hash."""
@@ -96,8 +136,14 @@ class Bundle:
 
     def files(self) -> dict[str, bytes]:
         """Return the bundle as files: name → content, the same bytes every time."""
+        more: dict[str, Any] = {}
+        if self.imputer is not None:
+            more["imputer"] = self.imputer.model_dump(mode="json")
+        if self.whole not in ("", self.plan.hash):
+            more["whole"] = self.whole
         description = {
-            "format": FORMAT,
+            **more,
+            "format": 1 + bool(more),
             "asset_type": self.asset_type.model_dump(mode="json"),
             "plan": self.plan.model_dump(mode="json"),
             "normaliser": self.normaliser.method,
@@ -128,8 +174,8 @@ def read(folder: Path, expected: str | None = None) -> Bundle:
     """
     files = manifest.read(folder, expected)
     content = json.loads(files[_DESCRIPTION])
-    if content["format"] != FORMAT:
-        raise BundleError(f"{folder}: bundle format {content['format']} is not known; this version reads {FORMAT}")
+    if content["format"] not in range(1, FORMAT + 1):
+        raise BundleError(f"{folder}: bundle format {content['format']} is not known; this version reads 1 to {FORMAT}")
     if POOLED not in content["options"]:
         raise BundleError(f"{folder}: has no detector for '{POOLED}', which scores assets without one of their own.")
     arrays = manifest.unpack(files[_ARRAYS])
@@ -146,6 +192,8 @@ def read(folder: Path, expected: str | None = None) -> Bundle:
         detectors=fitted,
         calibration=Calibration.from_dict(content["calibration"]),
         provenance=content["provenance"],
+        imputer=Imputer.model_validate(content["imputer"]) if "imputer" in content else None,
+        whole=content.get("whole", ""),
         read_as=manifest.fingerprint(files),
     )
 

@@ -10,16 +10,14 @@ import pandas as pd
 from wheeltapper import detectors
 from wheeltapper.config import Plant, PlugIn
 from wheeltapper.detectors import Detector
-from wheeltapper.errors import DataError
-from wheeltapper.features.conditioning import look_back
-from wheeltapper.features.mask import why_masked
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import calibration
 from wheeltapper.scoring.bundle import POOLED, Bundle, inputs
+from wheeltapper.scoring.effect import is_far
+from wheeltapper.scoring.preparation import MIN_TRAIN_ROWS, Preparation, guard, prepare
 
-MIN_TRAIN_ROWS = 50
-"""Fewer normal windows than this teach nothing about normal running."""
+__all__ = ["Preparation", "baselines_of", "calibrated", "fit_candidate", "guard", "prepare", "spacing"]
 
 
 def spacing(plant: Plant) -> timedelta:
@@ -27,20 +25,20 @@ def spacing(plant: Plant) -> timedelta:
     return plant.windows.every * plant.step
 
 
-def guard(plant: Plant) -> timedelta:
-    """Return the band around a fault that is kept out of learning: a window's length and that of its smoothing."""
-    return plant.windows.lasting(plant.step) + look_back(plant.cleaning.smooth) * plant.step
-
-
 def baselines_of(plant: Plant) -> tuple[PlugIn, ...]:
-    """Return the baselines that stand on top of a plant's leaderboard, its own alarm limits among them."""
+    """Return the baselines that stand on top of a plant's leaderboard, its own alarm limits among them.
+
+    One that needs features which the plant does not compute stays out.
+    """
     sensors = plant.asset_type.sensors.items()
     own = {
         "low": {name: sensor.alarm_low for name, sensor in sensors if sensor.alarm_low is not None},
         "high": {name: sensor.alarm_high for name, sensor in sensors if sensor.alarm_high is not None},
     }
     options = {"limits": {end: limits for end, limits in own.items() if limits}}
-    return tuple(PlugIn(name=name, options=options.get(name, {})) for name in detectors.baselines())
+    # Where features are selected, all but the sensors themselves may go.
+    columns = FeaturePlan.of(plant).columns if plant.select is None else tuple(plant.asset_type.sensors)
+    return tuple(PlugIn(name=name, options=options.get(name, {})) for name in detectors.baselines(columns))
 
 
 def fit_candidate(
@@ -51,6 +49,7 @@ def fit_candidate(
     faults: pd.DataFrame,
     provenance: dict[str, Any],
     flags: pd.DataFrame | None = None,
+    prepared: Preparation | None = None,
 ) -> Bundle:
     """Fit one candidate.
 
@@ -66,35 +65,27 @@ def fit_candidate(
         Known faults: they are never learnt as normal.
     flags : DataFrame, optional
         Spans in which a sensor does not measure, from `wheeltapper.features.mask.telling`: nor are they.
+    prepared : Preparation, optional
+        What `prepare` made of the same arguments before, for many candidates at once.
 
     Raises
     ------
     DataError
         If too few normal windows are left to learn from; the message counts the reasons.
     """
-    plan = FeaturePlan.of(plant)
-    reason = why_masked(plan.reaching(features), faults, guard(plant), flags)
-    normal = reason == ""
-    train, calibrate = features[normal & (part == "train")], features[normal & (part == "calibrate")]
-    for name, rows in (("train", train), ("calibrate", calibrate)):
-        if len(rows) < MIN_TRAIN_ROWS:
-            counts = reason[(part == name) & ~normal].value_counts().to_dict()
-            raise DataError(
-                f"{plant.name}: only {len(rows)} of {int((part == name).sum())} windows of the {name} part show normal "
-                f"running; at least {MIN_TRAIN_ROWS} are needed. Left out: {counts or 'none'}. "
-                "Bring more readings, or change parts in the plant's YAML."
-            )
-    normaliser = RegimeNormaliser(method=plant.normalise).fit(train, unscaled=plan.of_no_sensor)
+    ready = prepared or prepare(plant, features, part, faults, flags)
     bundle = Bundle(
         asset_type=plant.asset_type,
-        plan=plan,
-        normaliser=normaliser,
+        plan=ready.plan,
+        whole=ready.whole,
+        imputer=ready.imputer,
+        normaliser=ready.normaliser,
         detector_name=wanted.name,
-        detectors=_fit_detectors(plant, wanted, train, normaliser),
+        detectors=_fit_detectors(plant, wanted, ready.train, ready.normaliser),
         calibration=calibration.fixed(1.0),
-        provenance=provenance,
+        provenance=provenance | ({"selection": ready.selection} if ready.selection else {}),
     )
-    return calibrated(bundle, plant, calibrate)
+    return calibrated(bundle, plant, ready.calibrate)
 
 
 def calibrated(bundle: Bundle, plant: Plant, rows: pd.DataFrame) -> Bundle:
@@ -109,7 +100,8 @@ def calibrated(bundle: Bundle, plant: Plant, rows: pd.DataFrame) -> Bundle:
             budget=plant.alarm_budget,
             spacing=spacing(plant),
             max_gap=plant.max_gap,
-            open_after=plant.alarms.open_after,
+            rule=plant.alarms,
+            is_far=is_far(bundle.asset_type, bundle.normaliser, rows),
         )
     return Bundle(**{**vars(bundle), "calibration": fitted})
 

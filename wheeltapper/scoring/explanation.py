@@ -1,20 +1,23 @@
 """Why the alarm rang: which sensors stand out, by how much, against what is normal for the regime.
 
-Shares come from the detector's own contributions where it has some. Otherwise each sensor is in turn set to its
-typical value and the drop of the score is its share (occlusion).
+Contributions come from the detector where it has its own. Otherwise each sensor is in turn set to what is normal for
+the regime, and the drop of the score is its contribution (occlusion). Either way they are scaled so that they add up to
+the score. What the alarm looks like, `wheeltapper.scoring.diagnosis` says: by what the sensors did, not by the score.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from wheeltapper.config import AssetType, Effect
+from wheeltapper.config import AssetType
 from wheeltapper.errors import DataError
 from wheeltapper.scoring.bundle import POOLED, Bundle, inputs
+from wheeltapper.scoring.diagnosis import Diagnosis
 
 TOP = 3
 """Sensors that a sentence names."""
@@ -22,10 +25,11 @@ _PERCENT_ABOVE = 5.0
 """A change is told in percent only where normal lies this many usual deviations from zero: −4000 % helps nobody."""
 _NO_PERCENT = ("°C", "degC", "°F", "degF", "%")
 """Units whose zero is not nothing, or of which a percentage would be mistaken for the unit."""
-_SATURATED = 5.0
-"""Usual deviations beyond which a sensor is simply far off: one wild sensor must not outweigh all others."""
-_LIKE = 0.75
-"""Cosine from which a fault kind is named: chosen so that a single sensor gone wild looks like no kind of the pump."""
+_TOLD = 0.1
+"""Share of the score from which a sensor is named."""
+AT_PEAK = 32
+"""Windows that an explanation takes its shares from, those of the highest severity: occluding scores each of them
+again, twice for every sensor, so this is what bounds its time."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,10 @@ class Finding:
     """The same in words: ``pressure −38 %``."""
     spread: float | None = None
     """One usual deviation, in its unit; None like ``value``."""
+    contribution: float = 0.0
+    """Its part of the alarm's peak severity: those of all sensors add up to it, where the score can be explained."""
+    is_of_level: bool = True
+    """Whether ``change`` is about its level; False where its manner stands out: restless, still, out of step."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the finding as plain JSON."""
@@ -62,13 +70,29 @@ def sensors_of(column: str) -> tuple[str, ...]:
     return (first, *rest[1:]) if rest[:1] == ["twin"] else (first,)
 
 
-def shares(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return how much each sensor accounts for each row's score.
+def contributions(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return how much each sensor adds to each row's score.
+
+    Where a detector says so itself, that is used; else see `_occlusion`. What speaks against an anomaly counts as 0,
+    and what belongs to no sensor (the time of day) is spread over the sensors: nobody can repair it.
 
     Returns
     -------
     DataFrame of shape (n_windows, n_sensors)
-        Shares from 0 to 1 that add up to 1 in each row (0 where the row is perfectly typical).
+        In the units of the bundle's score. They add up to it in each row; all are 0 in a row whose score depends on no
+        sensor (that of a detector which always says the same).
+    """
+    scored = bundle.calibration.apply(rows, bundle.raw_scores(rows))["score"]
+    return shares(bundle, rows).mul(scored, axis=0)
+
+
+def shares(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the part of each row's score that each sensor accounts for; see `contributions`.
+
+    Returns
+    -------
+    DataFrame of shape (n_windows, n_sensors)
+        Shares from 0 to 1 that add up to 1 in each row (all 0 where no sensor moves the score).
     """
     z = bundle.inputs(rows)
     by_unit = []
@@ -83,7 +107,8 @@ def shares(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
                 else _by_sensor(parts, bundle.asset_type)
             )
     total = pd.concat(by_unit).loc[rows.index].clip(lower=0)
-    return total.div(total.sum(axis=1).replace(0, 1), axis=0)
+    whole = total.sum(axis=1)
+    return total.div(whole.where(whole > 0, 1.0), axis=0)
 
 
 def _by_sensor(parts: pd.DataFrame, asset_type: AssetType) -> pd.DataFrame:
@@ -100,14 +125,25 @@ def _by_sensor(parts: pd.DataFrame, asset_type: AssetType) -> pd.DataFrame:
 
 
 def _occlusion(bundle: Bundle, unit: str, z: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Set each sensor's features to what is typical, one sensor at a time, and see how far the score drops."""
-    typical = inputs(bundle.detectors[unit], bundle.normaliser, rows.assign(**bundle.normaliser.centre(rows)))
+    """Set each sensor's features to what is typical for the row's regime, and see how far the score drops.
+
+    Two sensors that are both far off hide each other: a score that is at its limit does not drop when one of them is
+    set right. So the other way is taken as well, from a perfectly typical row in which the sensor alone is as it was,
+    and the mean of both is the sensor's: the first and the last term of its Shapley value [1]_.
+
+    References
+    ----------
+    .. [1] S. M. Lundberg, S.-I. Lee, "A Unified Approach to Interpreting Model Predictions", NIPS 2017.
+    """
+    usual = pd.concat([rows[["asset_id", "regime"]], bundle.normaliser.centre(rows)], axis=1)
+    typical = inputs(bundle.detectors[unit], bundle.normaliser, usual)
     detector = bundle.detectors[unit]
-    whole = detector.score(z)
+    whole, quiet = detector.score(z), detector.score(typical)
     drop = {}
     for sensor in bundle.asset_type.sensors:
         own = [column for column in z.columns if sensor in sensors_of(column)]
-        drop[sensor] = whole - detector.score(z.assign(**typical[own]))
+        without, alone = detector.score(z.assign(**typical[own])), detector.score(typical.assign(**z[own]))
+        drop[sensor] = ((whole - without) + (alone - quiet)) / 2
     return pd.DataFrame(drop, index=z.index)
 
 
@@ -126,24 +162,32 @@ def explain(bundle: Bundle, rows: pd.DataFrame) -> list[Finding]:
     """
     if rows.empty:
         raise DataError("an alarm needs at least one window to be explained, got none.")
-    share = shares(bundle, rows).mean()
+    rows = bundle.complete(rows)
+    scored = bundle.calibration.apply(rows, bundle.raw_scores(rows))
+    severity = (scored["score"].clip(lower=0) / scored["threshold"]).sort_values(ascending=False, kind="stable")
+    share = shares(bundle, rows.loc[severity.index[:AT_PEAK]]).mean()
+    total = float(share.sum())
+    share = share / total if total > 0 else share
     z = bundle.normaliser.transform(rows).mean()
     centre, scale = bundle.normaliser.centre(rows).mean(), bundle.normaliser.scale(rows).mean()
     findings = []
     for name, sensor in bundle.asset_type.sensors.items():
-        unit = sensor.unit_of_features
+        unit, own = sensor.unit_of_features, float(share[name])
+        part = own * float(severity.iloc[0])
         level = next((column for column in (name, f"{name}__rolling_mean") if column in z), None)
         odd = _oddest(name, z)
         if level is None:
             change = _manner(name, odd, z) if odd else f"{name} unusual"
             deviations = float(z[odd]) if odd else 0.0
-            findings.append(Finding(name, unit, float(share[name]), None, None, deviations, change))
+            findings.append(Finding(name, unit, own, None, None, deviations, change, None, part, False))
             continue
         value, normal, spread = float(rows[level].mean()), float(centre[level]), float(scale[level])
-        is_level_usual = abs(z[level]) < 1 and odd is not None and abs(z[odd]) >= 2
-        change = _manner(name, odd, z) if is_level_usual and odd else _in_words(name, unit, value, normal, spread)
-        findings.append(Finding(name, unit, float(share[name]), value, normal, float(z[level]), change, spread))
-    return sorted(findings, key=lambda one: (-round(one.share, 9), one.sensor))
+        in_manner = abs(z[level]) < 1 and odd is not None and abs(z[odd]) >= 2
+        change = _manner(name, odd, z) if in_manner and odd else _in_words(name, unit, value, normal, spread)
+        away = float(z[level])
+        findings.append(Finding(name, unit, own, value, normal, away, change, spread, part, not in_manner))
+    # Sensors of equal shares, as those of a detector that cannot say, are ranked by how far they are from normal.
+    return sorted(findings, key=lambda one: (-round(one.share, 9), -abs(round(one.deviations, 9)), one.sensor))
 
 
 def _oddest(sensor: str, z: pd.Series) -> str | None:
@@ -178,51 +222,69 @@ def _number(value: float, digits: int) -> str:
     return f"{value:.0f}" if value >= 10 ** (digits - 1) else f"{value:.{digits}g}"
 
 
-def likely_fault(asset_type: AssetType, findings: list[Finding]) -> str | None:
-    """Name the fault kind whose effects look most like what the sensors did, if one clearly does.
-
-    The likeness is the cosine between the deviations seen and the effects that the asset type lists, both in usual
-    deviations of the sensors and saturated beyond five; below 0.75 nothing is named.
-    """
-    known = [one for one in findings if one.spread]
-    observed = [np.clip(one.deviations, -_SATURATED, _SATURATED) for one in known]
-    best, best_likeness = None, _LIKE
-    for kind, fault in asset_type.faults.items():
-        if fault.part == "machine" and fault.effects:
-            expected = [_expected(fault.effects.get(one.sensor), one) for one in known]
-            norm = float(np.linalg.norm(expected) * np.linalg.norm(observed))
-            likeness = float(np.dot(expected, observed)) / norm if norm else 0.0
-            if likeness > best_likeness:
-                best, best_likeness = kind, likeness
-    return best
-
-
-def _expected(effect: Effect | None, one: Finding) -> float:
-    """Return by how many usual deviations a fully developed fault moves a sensor; saturated."""
-    if effect is None or one.normal is None or not one.spread:
-        return 0.0
-    moved = one.normal * (effect.factor - 1) + effect.shift
-    return float(np.clip(moved / one.spread, -_SATURATED, _SATURATED))
-
-
-def sentence(asset_id: str, alarm: Any, findings: list[Finding], asset_type: AssetType) -> str:
+def sentence(asset_id: str, alarm: Any, findings: list[Finding], diagnosis: Diagnosis) -> str:
     """Say one alarm as a person would; all times are UTC.
 
-    ``pump-03, 2026-02-03 14:20–15:05, severity 3.1: pressure −38 %, vibration +140 % against its high_load regime.``
+    ``pump-03, 2026-02-03 14:20–15:05, severity 3.1 in high load: pressure −38 % (4 bar, usually 6.5), vibration +140 %
+    (6 mm/s, usually 2.5). Looks like cavitation. First check: Listen for gravel in the casing.``
     """
-    named = [one for one in findings[:TOP] if one.share >= 0.1] or findings[:1]
-    text = (
-        f"{asset_id}, {_span(alarm.opened_at, alarm.last_at)}, severity {alarm.peak_severity:.1f}: "
-        f"{', '.join(one.change for one in named)} against its {alarm.regime} regime."
-    )
-    kind = likely_fault(asset_type, findings)
-    if kind is None:
-        return text
-    looks = f"{text} Looks like {kind.replace('_', ' ')}"
-    first = asset_type.faults[kind].first_check.strip()
-    if not first:
-        return f"{looks}."
-    return f"{looks}: {first}{'' if first[-1] in '.!?' else '.'}"
+    named = [one for one in findings if one.share >= _TOLD and _is_off(one)][:TOP] or findings[:1]
+    regime = "" if alarm.regime == "normal" else f" in {alarm.regime.replace('_', ' ')}"
+    return (
+        f"{asset_id}, {_span(alarm.opened_at, alarm.last_at)}, severity {alarm.peak_severity:.1f}{regime}: "
+        f"{', '.join(map(_told, named))}. {_suspicion(diagnosis)}"
+    ).rstrip()
+
+
+def _is_off(one: Finding) -> bool:
+    """Tell whether a sensor shows something that is worth a word: a detector may rest on one that looks as usual."""
+    return not one.is_of_level or one.spread is None or abs(one.deviations) >= 1
+
+
+def _told(one: Finding) -> str:
+    """Say what one sensor did, with its values where the change does not hold them already."""
+    if one.value is None or one.normal is None or one.spread is None or not one.is_of_level:
+        return one.change
+    unit = "" if one.unit == "1" else f" {one.unit}"
+    value, normal = (_rounded(number, one.spread) for number in (one.value, one.normal))
+    return f"{one.change} ({value}{unit}, usually {normal})"
+
+
+def _rounded(value: float, spread: float) -> str:
+    """Write a value with as many digits as its usual movement leaves a meaning to."""
+    places = 0 if spread <= 0 else max(0, 1 - math.floor(math.log10(spread)))
+    return f"{value:.{min(places, 6)}f}".replace("-", "−")
+
+
+def _suspicion(diagnosis: Diagnosis) -> str:
+    """Say what it looks like and what to check first; no more than is known."""
+    if diagnosis.kind is not None and diagnosis.sensor is not None:
+        lies = _SENSOR_FAULTS[diagnosis.kind.partition(":")[0]]
+        looks = f"Looks like a faulty sensor rather than the machine: {diagnosis.sensor} {lies}."
+    elif diagnosis.kind is not None:
+        what = diagnosis.kind.replace("_", " ")
+        looks = f"Looks like {what}{' (a sensor fault)' if diagnosis.part == 'sensor' else ''}."
+    elif diagnosis.sensor is not None:
+        return (
+            f"Only {diagnosis.sensor} is out of line, the other sensors are as usual: compare it with a second "
+            "instrument before the machine is opened."
+        )
+    elif diagnosis.part == "machine":
+        return "Several sensors moved together, which points to the machine; it is like none of its described faults."
+    else:
+        return "Looks like no known kind of fault."
+    first = diagnosis.first_check.strip()
+    return f"{looks} First check: {first}{'' if first[-1] in '.!?' else '.'}" if first else looks
+
+
+_SENSOR_FAULTS = {
+    "stuck": "shows the same value again and again",
+    "drift": "has moved away alone (drift)",
+    "spike": "jumps away and back (spikes)",
+    "noise": "is restless alone (noise)",
+    "clipped": "shows no high values any more (clipped)",
+    "unit_change": "seems to come in another unit",
+}
 
 
 def _span(opened: pd.Timestamp, last: pd.Timestamp) -> str:

@@ -44,6 +44,11 @@ class CsvOptions(TaggedSource, ABC):
         None,
         description="for data without times: the first reading's instant; the next follow at the asset type's step",
     )
+    first_in_name: str | None = Field(
+        None,
+        description="for data without times whose files are named after their first reading's instant: how the name "
+        "writes it, such as %Y.%m.%d.%H.%M.%S; within a file, readings follow at the asset type's step",
+    )
     header: bool = Field(True, description="whether the first line names the columns")
     names: tuple[str, ...] | None = Field(None, description="the columns' names, for files without a header")
     asset_column: str | None = Field(
@@ -113,7 +118,11 @@ class CsvOptions(TaggedSource, ABC):
 
     @model_validator(mode="after")
     def _counts_rows_that_are_instants(self) -> Self:
-        by_row = [name for name in ("first", "fault_from_row", "fault_last_rows", "fault_flags") if getattr(self, name)]
+        by_row = [
+            name
+            for name in ("first", "first_in_name", "fault_from_row", "fault_last_rows", "fault_flags")
+            if getattr(self, name)
+        ]
         if self.layout == "long" and by_row:
             raise ValueError(f"{' and '.join(by_row)} count rows, but in layout long a row is no instant; remove it")
         if self.tag_pattern is not None and self.asset_column is not None:
@@ -134,10 +143,13 @@ class CsvOptions(TaggedSource, ABC):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.time_column is None and self.first is None:
+        ways = [name for name in ("time_column", "first", "first_in_name") if getattr(self, name) is not None]
+        if not ways:
             raise ValueError("set time_column, or first (such as 2026-01-01) for data without times")
-        if self.time_column is not None and self.first is not None:
-            raise ValueError("first is only for data without times; remove it, or time_column")
+        if len(ways) > 1:
+            raise ValueError(f"{ways[1]} is only for data without times; remove it, or {ways[0]}")
+        if self.first_in_name is not None and self.time_zone is None and "%z" not in self.first_in_name:
+            raise ValueError("the times in the files' names name no time zone; set time_zone, such as time_zone: UTC")
         if self.header == (self.names is not None):
             raise ValueError("names lists the columns of files without a header: set both header: false and names")
         if self.decimal == self.separator:

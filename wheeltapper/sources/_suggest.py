@@ -135,10 +135,10 @@ def _write_times(plan: _Plan, table: Sniffed, given: dict[str, Any]) -> TimeColu
     times = known or find_times(table)
     if times is None:
         plan.drop("time_column", "time_format", "time_zone")
-        if "first" not in given:
+        if "first" not in given and "first_in_name" not in given:
             plan.put("first", "2000-01-01", because="no column holds times: they are made up, at the type's step")
         return None
-    plan.drop("first")
+    plan.drop("first", "first_in_name")
     columns = times.columns[0] if len(times.columns) == 1 else list(times.columns)
     plan.put("time_column", columns, because=f"such as {times.example}")
     if given.get("time_format") not in times.formats:

@@ -194,6 +194,8 @@ class CsvFolder(CsvOptions):
             beside = self._flags_beside(file, folder)
             long = self.long_rows(plant, shown)
             done = 0
+            if self.first_in_name is not None:
+                clock = Clock(self._begins(file.name, shown), plant)
             for chunk in chunks(file, self._layout, self._columns(plant, has, tags), self._at_once(tags), shown):
                 if self.time_column and done == 0:
                     self._require_readable_times(chunk, shown)
@@ -302,6 +304,15 @@ class CsvFolder(CsvOptions):
         for other in others:
             text = text + " " + raw[other].str.strip()
         return text
+
+    def _begins(self, name: str, shown: str) -> datetime:
+        """Return the instant that a file's name tells of."""
+        times, unclear = read_times(pd.Series([name], dtype="str"), form=self.first_in_name, zone=self.time_zone)
+        if times.isna().item():
+            why = unclear.item() or f"its name is not written like first_in_name '{self.first_in_name}'"
+            raise SourceError(f"{shown}: {why}. Change first_in_name, or leave the file out in files.")
+        begins: datetime = times.item().to_pydatetime()
+        return begins
 
     def _apart(self, frame: pd.DataFrame, tags: dict[str, tuple[str, str]], plant: Plant, shown: str) -> pd.DataFrame:
         """Give each machine a row of its own where they stand side by side."""

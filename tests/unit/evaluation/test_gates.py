@@ -7,9 +7,13 @@ from wheeltapper.evaluation.gates import (
     beats_baselines,
     beats_champion,
     decide,
+    is_not_blind,
     is_not_inverted,
+    is_not_random,
     keeps_budget,
+    rings_for_each_sensor,
     surely_beats_champion,
+    threshold_is_reachable,
 )
 from wheeltapper.evaluation.judgement import NO_FAULTS
 
@@ -51,6 +55,23 @@ def test_candidate_must_cost_less_than_every_baseline(sharp, late, silent, alway
 def test_equal_cost_does_not_beat(draw, silent):
     """A candidate that never rings is no better than the baseline that never rings."""
     assert beats_baselines(draw("1111111111", FAULT).judge("shy"), [silent]).passed is False
+
+
+@pytest.mark.parametrize(("more", "vus", "passes"), [(50, 0.9, True), (50, 0.2, False), (5000, 0.9, False)])
+def test_a_little_dearer_is_no_verdict_where_it_ranks_higher(sharp, silent, more, vus, passes):
+    """Dearer than silence in four weeks of six: luck, if VUS-PR says so; in all six: surely worse, whatever it says."""
+    weeks = [f"a week {number}" for number in range(6)]
+    sign = (1, -1, 1, -1, 1, 1) if more == 50 else (1,) * 6
+    mine = {week: 1000.0 + more * one for week, one in zip(weeks, sign, strict=True)}
+    candidate = sharp.model_copy(
+        update={"cost_by_asset_week": mine, "cost_per_asset_week": sum(mine.values()) / 6, "vus_pr": vus}
+    )
+    quiet = silent.model_copy(
+        update={"cost_by_asset_week": dict.fromkeys(weeks, 1000.0), "cost_per_asset_week": 1000.0, "vus_pr": 0.5}
+    )
+    found = beats_baselines(candidate, [quiet])
+    assert found.passed is passes
+    assert ("stays cheaper" in found.reason) is (more == 5000)
 
 
 def test_baselines_must_be_there_and_on_the_same_data(draw, sharp):
@@ -104,6 +125,23 @@ def test_budget_fails_only_where_it_is_surely_broken(draw):
     assert not keeps_budget(one, 10).passed and "surely over" in keeps_budget(one, 10).reason
     assert "surely within" in keeps_budget(one, 1e4).reason
     assert not keeps_budget(one, 10).blocks
+
+
+def test_a_promise_that_is_surely_broken_refuses(draw):
+    """At least 25 a week were achieved: against 5 (1 to 24) promised it blocks, against 5 (1 to 26) it passes."""
+    one = draw("0900000000", FAULT).judge()
+    broken, held = (keeps_budget(one, 5, promised=(5.0, 1.0, high)) for high in (24.0, 26.0))
+    assert (broken.passed, broken.blocks, broken.limit) == (False, True, 24.0)
+    assert "promises 5 (1 to 24) for a budget of 5: surely more than that" in broken.reason
+    assert (held.passed, held.blocks) == (True, True)
+    assert decide([gate("is_not_inverted", True), broken], has_champion=False).word == "refuse"
+    assert decide([gate("is_not_inverted", True), held], has_champion=False).word == "promote"
+
+
+def test_a_promise_below_the_budget_is_no_reason_to_refuse(draw):
+    """A threshold that promised next to nothing, and a budget that accepts what came: nobody is harmed."""
+    one = draw("0900000000", FAULT).judge()
+    assert keeps_budget(one, 30, promised=(0.1, 0.01, 1.0)).passed
 
 
 def test_champion_is_beaten_by_a_cheaper_challenger_only(draw, sharp, late):
@@ -183,3 +221,43 @@ def test_a_narrow_win_shows_in_the_figures(sharp, late):
     other = late.model_copy(update={"cost_per_asset_week": 7208.36})
     assert "7,208.31 EUR per asset-week, less than" in beats_baselines(narrow, [other]).reason
     assert "with 7,208.36" in beats_baselines(narrow, [other]).reason
+
+
+def test_blind_names_the_sensor_that_is_not_heard():
+    """A chance of one half is what an ignored sensor has; what could not be tested is named as well."""
+    deaf = is_not_blind({"heat": 0.98, "load": 0.5}, {"idle": "it never moved"})
+    assert (deaf.passed, deaf.figure) == (False, 0.5)
+    assert "does not hear load:" in deaf.reason and "idle (it never moved)" in deaf.reason
+    assert is_not_blind({"heat": 0.98, "load": 0.6}).passed
+    assert is_not_blind({}).passed is None
+
+
+def test_a_sensor_that_opens_no_alarm_informs_only():
+    """Heard in two of five episodes: said, and no reason to refuse."""
+    mute = rings_for_each_sensor({"heat": 1.0, "load": 0.4})
+    assert (mute.passed, mute.blocks) == (False, False)
+    assert "load alone" in mute.reason
+
+
+@pytest.mark.parametrize(
+    ("threshold", "passed"), [(4.0, True), (6.0, False), (float("inf"), False), (float("nan"), False)]
+)
+def test_threshold_must_be_a_number_below_an_obvious_fault(threshold, passed):
+    """Three of three scores of 5 exceed 4, none exceeds 6, and nothing exceeds infinity."""
+    assert threshold_is_reachable([threshold] * 3, [5.0] * 3).passed is passed
+
+
+@pytest.mark.parametrize(
+    ("clean", "faulty", "verdicts", "passed"),
+    [
+        ([1, 2, 3], [7, 8, 9], ([False] * 3, [True] * 3), True),
+        ([1, 2, 3], [1, 2, 3], ([False] * 3, [True] * 3), False),
+        ([1, 2, 3], [7, 8, 9], ([True] * 3, [True] * 3), False),
+        ([1, 2, 3], [7, 8, 9], ([False] * 3, [False] * 3), False),
+    ],
+)
+def test_random_scores_and_random_verdicts_are_told(clean, faulty, verdicts, passed):
+    """Separated scores and right verdicts pass; equal scores, always ringing and never ringing do not."""
+    gate = is_not_random(clean, faulty, *verdicts)
+    assert gate.passed is passed
+    assert passed or gate.figure == 0.5

@@ -27,6 +27,21 @@ def test_equal_cost_is_decided_by_vus(draw):
     assert [one.candidate for one in rank([blunt, keen], baselines=[]).candidates] == ["keen", "blunt"]
 
 
+@pytest.mark.parametrize(
+    ("saved", "first"), [((900, -400, 10, 5, 0, -300), "keen"), ((90, 80, 95, 70, 85, 90), "cheap")]
+)
+def test_a_lucky_week_does_not_decide(draw, saved, first):
+    """Cheaper in sum by one great week of six: VUS-PR decides; cheaper in each of six weeks: cost does."""
+    blunt, keen = draw("4000000000", FAULT).judge("cheap"), draw("0000444000", FAULT).judge("keen")
+    assert keen.vus_pr > blunt.vus_pr
+    weeks = [f"a week {number}" for number in range(6)]
+    dear = {"cost_by_asset_week": dict.fromkeys(weeks, 1000.0), "cost_per_asset_week": 1000.0}
+    costs = {week: 1000.0 - less for week, less in zip(weeks, saved, strict=True)}
+    cheap = {"cost_by_asset_week": costs, "cost_per_asset_week": sum(costs.values()) / 6}
+    found = rank([keen.model_copy(update=dear), blunt.model_copy(update=cheap)], baselines=[])
+    assert found.best.candidate == first
+
+
 def test_without_faults_the_self_test_decides_and_the_board_says_so(draw):
     """Without faults there is no cost; the self-test's figure takes its place."""
     result = board(draw, fault="", self_test={"late": 0.95, "sharp": 0.9})

@@ -98,6 +98,69 @@ def test_what_stops_a_batch(rows, words):
     assert any(words in failure for failure in findings.failures)
 
 
+WIDE = config.parse(
+    "asset_type: {step: 1min, sensors: {" + ", ".join(f"s{number}: {{unit: bar}}" for number in range(8)) + "}}\n"
+    "source: simulator\nfeatures: [latest, {tsfresh: {settings: efficient, calculators: [quantile, skewness]}}]\n"
+    "candidates: [lof]",
+    name="wide",
+    folder=Path(),
+    where="wide.yaml",
+)
+MANY = FeaturePlan.of(WIDE)
+
+
+def wide_frame(**columns):
+    """Make three clean rows of eighty features, then change columns."""
+    values = pd.DataFrame(np.arange(3.0 * len(MANY.columns)).reshape(3, -1), columns=list(MANY.columns))
+    return pd.concat([frame(plan=[MANY.hash] * 3).drop(columns=[LATEST, RATE]), values], axis=1).assign(**columns)
+
+
+def test_many_features_promise_together():
+    """Eighty features are checked by as many promises as nine hundred would be, and clean rows keep them."""
+    assert len(MANY.columns) == 80 > features.WIDE
+    assert len(features.promises(WIDE)) < 30
+    findings = features.check(wide_frame(), WIDE, None)
+    assert (findings.ok, findings.failures, findings.notes) == (True, (), ())
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (wide_frame().drop(columns=["s1", "s7__skewness"]), "2 of 80 feature columns are missing: s1, s7__skewness"),
+        (wide_frame(s2=["1", "2", "3"]), "1 of 80 feature columns hold no float64: s2 holds str"),
+        (wide_frame(s3=[1.0, np.nan, 2.0], s4=[1.0, np.inf, 2.0]), "the first: s3 is nan, s4 is inf"),
+    ],
+    ids=["no column", "text", "not finite"],
+)
+def test_the_first_offenders_of_many_are_named(rows, words):
+    """Whoever reads the failure knows which columns to look at."""
+    findings = features.check(rows, WIDE, None)
+    assert not findings.ok
+    assert any(words in failure for failure in findings.failures), findings.failures
+
+
+@pytest.mark.parametrize("plant", [WIDE, None], ids=["many", "few"])
+def test_features_that_may_lack_a_value_are_only_noted(plant):
+    """A skewness without value stops nothing; where most windows have none, that is noted."""
+    if plant is None:
+        text = (
+            "asset_type: {step: 1min, sensors: {s2: {unit: bar}}}\nsource: simulator\ncandidates: [lof]\n"
+            "features: [{tsfresh: {settings: efficient, calculators: [skewness]}}]"
+        )
+        plant = config.parse(text, name="few", folder=Path(), where="few.yaml")
+    plan = FeaturePlan.of(plant)
+    rows = wide_frame(plan=[plan.hash] * 3)
+    few = features.check(rows.assign(s2__skewness=[1.0, 2.0, np.nan]), plant, None)
+    assert (few.ok, few.notes) == (True, ())
+    many = features.check(rows.assign(s2__skewness=[1.0, np.nan, np.nan]), plant, None)
+    unsure = len(plan.columns) - len(plan.promised)
+    assert many.ok
+    assert many.notes == (
+        f"1 of {unsure} features that may lack a value have none in most usable rows and may not be learnt from: "
+        "s2__skewness",
+    )
+
+
 def test_few_usable_windows_are_noted():
     """A plant that is mostly off is hard to watch, and that is said."""
     rows = frame(usable=[False, False, True], why_not=["off", "off", ""])

@@ -34,10 +34,22 @@ def test_a_single_confusion_needs_no_name():
     assert "7" in texts(figures.confusion_figure({"tp": 7, "fp": 0, "fn": 0, "tn": 0}))
 
 
+NAMING = {"kinds": {"cavitation": {"cavitation": 17, "stuck": 3}, "drift": {"unknown": 4, "missed": 5}}}
+
+
+def test_a_matrix_of_kinds_shows_what_was_said():
+    """Each count stands in the figure; what was said and never true, unknown and missed follow the true kinds."""
+    assert figures.columns_of(NAMING["kinds"]) == ["cavitation", "drift", "stuck", "unknown", "missed"]
+    shown = texts(figures.naming_figure(NAMING))
+    assert {"17", "3", "4", "5", "cavitation", "stuck", "unknown", "missed"} <= set(shown)
+    assert "0" not in shown
+
+
 @pytest.mark.parametrize(
     "draw",
     [
         lambda: figures.confusion_figure({}),
+        lambda: figures.naming_figure({"kinds": {}}),
         lambda: figures.roc_figure({}),
         lambda: figures.pr_figure({}, 0.1),
         lambda: figures.comparison_figure([]),

@@ -236,3 +236,30 @@ def test_the_template_lies_beside_the_code():
     folder = Path(report.__file__).parent
     assert (folder / "report.html.j2").is_file()
     assert (folder / "report.css").is_file()
+
+
+def test_each_kind_of_fault_says_what_it_cost(data):
+    """Two seal leaks of which one was missed: their cost beside that of watching nothing, and how long one stood."""
+    kind = {"kind": "seal_leak", "faults": 2, "found": 1, "detection_rate": 0.5, "median_delay_minutes": 8.0}
+    kind |= {"detection_rate_low": 0.09, "detection_rate_high": 0.91}
+    priced = kind | {"cost": 9200.0, "cost_if_missed": 14400.0, "downtime_hours": 3.0}
+    old = {**kind, "kind": "wear"}
+    text = Page(render(replace(data, leaderboard=[judgement("lof", by_kind=(priced, old))]))).text
+    assert "9 200 unwatched 14 400" in text
+    assert "3 h" in text
+    assert "not priced" in text, "a board from before costs were told by kind"
+    assert "not stated" in text
+
+
+def test_the_report_says_what_alarms_called_the_faults(data):
+    """Two matrices with every true and every said name, a sentence above them, and nothing where nobody named any."""
+    naming = {"kinds": {"seal_leak": {"seal_leak": 31, "missed": 2}, "drift": {"spike": 4}}}
+    naming |= {"parts": {"machine": {"machine": 31, "missed": 2}, "sensor": {"sensor": 4}}, "found": 35}
+    naming |= {"part_right": 35, "part_wrong": 0, "part_share_low": 0.9, "part_share_high": 1.0, "machine_found": 0}
+    naming |= {"sensor_found": 4, "sensor_right": 4, "sensor_kind_right": 0}
+    text = Page(render(replace(data, leaderboard=[judgement("lof", naming=naming)]))).text
+    assert "What the alarms said it was" in text
+    assert "rightly in 35 of 35" in text
+    assert "It was seal leak drift spike unknown missed seal leak 31 2 drift 4" in text
+    assert "It was machine sensor unknown missed machine 31 2 sensor 4" in text
+    assert "What the alarms said it was" not in Page(render(data)).text

@@ -72,3 +72,31 @@ def test_a_machine_without_scores_has_none():
     (row,) = summary.machines(tables.SCORES.empty(), tables.FAULTS.empty(), tables.ALARMS.empty(), ["p"])
     assert row["windows"] == 0
     assert row["anomalous"] is None
+
+
+NAMED = {
+    "found": 22,
+    "part_right": 20,
+    "part_wrong": 1,
+    "part_share_low": 0.72,
+    "part_share_high": 0.97,
+    "machine_found": 9,
+    "machine_kind_right": 8,
+    "machine_kind_share_low": 0.57,
+    "machine_kind_share_high": 0.98,
+    "sensor_found": 13,
+    "sensor_right": 11,
+    "sensor_kind_right": 9,
+}
+
+
+def test_names_are_told_with_what_they_rest_on():
+    """How often machine was told from sensor, with the interval, and what of the rest was wrong."""
+    part, kind, sensor = summary.naming_sentences(NAMED)
+    assert "22 found faults" in part
+    assert "rightly in 20 of 22 (95\u00a0% interval 72\u00a0% to 97\u00a0%)" in part
+    assert "in 1 it named the wrong one of the two" in part
+    assert "8 of 9 (95\u00a0% interval 57\u00a0% to 98\u00a0%)" in kind
+    assert "the right sensor was named in 11, and what it suffers in 9" in sensor
+    assert summary.naming_sentences(NAMED | {"machine_found": 0, "sensor_found": 0}) == [part]
+    assert "nobody can say" in summary.naming_sentences(NAMED | {"found": 0})[0]

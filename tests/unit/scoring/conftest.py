@@ -121,6 +121,12 @@ def bare_mill() -> Mill:
 
 
 @pytest.fixture(scope="session")
+def sequence_mill() -> Mill:
+    """The same machines with their last readings in order, for detectors that look at nothing else."""
+    return mill(**{"[latest, rolling, rates, ratios]": "[latest, rolling, {sequence: {rows: 4}}]"})
+
+
+@pytest.fixture(scope="session")
 def clock_mill() -> Mill:
     """The same machines with the time of day among their features, and with a look back of an hour."""
     return mill(**{"[latest, rolling, rates, ratios]": "[latest, calendar, {long_rolling: {over: [1h]}}]"})

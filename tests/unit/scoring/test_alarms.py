@@ -149,3 +149,34 @@ def test_more_windows_later_move_no_alarm() -> None:
     before, after = scores("22..222"), scores("22..222....22")
     assert spans(alarms.fold(before, RULE, GAP)) == [(1, 1, "closed"), (5, 6, "open")]
     assert spans(alarms.fold(after, RULE, GAP)) == [(1, 1, "closed"), (5, 6, "closed"), (12, 12, "open")]
+
+
+def test_an_alarm_that_hovers_stays_one() -> None:
+    """Severity 2, 2, 0.9, 0.9, 0.9, 2, 2: with close_below 0.8 one alarm, with 0.95 or 1 two."""
+    found = scores("22...22...")
+    found.loc[2:4, "severity"] = 0.9
+    for share, expected in (
+        (0.8, [(1, 6, "closed")]),
+        (0.95, [(1, 1, "closed"), (6, 6, "closed")]),
+        (1.0, [(1, 1, "closed"), (6, 6, "closed")]),
+    ):
+        rule = Alarms(open_after=2, close_after=2, close_below=share)
+        assert spans(alarms.fold(found, rule, GAP)) == expected
+
+
+def test_what_keeps_an_alarm_on_does_not_open_one() -> None:
+    """Windows at 0.9 are loud enough to stay, never to open; and an alarm lasts until the last of them."""
+    rule = Alarms(open_after=2, close_after=2, close_below=0.8)
+    quiet = scores(".........")
+    quiet["severity"] = 0.9
+    assert spans(alarms.fold(quiet, rule, GAP)) == []
+    found = scores("22.......")
+    found.loc[2:4, "severity"] = 0.9
+    assert spans(alarms.fold(found, rule, GAP)) == [(1, 4, "closed")]
+
+
+@pytest.mark.parametrize("share", [0, -1, 1.2])
+def test_closing_above_the_threshold_is_refused(share: float) -> None:
+    """A share of nothing never closes an alarm, one above 1 closes it while it is anomalous."""
+    with pytest.raises(ValueError, match="close_below"):
+        Alarms(close_below=share)

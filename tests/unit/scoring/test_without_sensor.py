@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from wheeltapper import _folder
+from wheeltapper.detectors import build
+from wheeltapper.detectors._sequences import SequenceDetector
 from wheeltapper.features.mask import overlaps, why_masked
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
@@ -16,7 +18,15 @@ from wheeltapper.scoring import explanation
 from wheeltapper.scoring.candidate import guard
 
 CALENDAR = ("calendar__hour_sin", "calendar__hour_cos", "calendar__weekday_sin", "calendar__weekday_cos")
-DETECTORS = [one for one in _folder.names("detectors") if not one.startswith("always_") and one != "autoencoder"]
+SEEING = {name: kind for name in _folder.names("detectors") if not (kind := type(build(name))).needs}
+DETECTORS = [
+    name
+    for name, kind in SEEING.items()
+    if not name.startswith("always_")
+    and not issubclass(kind, SequenceDetector)
+    and name not in ("autoencoder", "random_score", "one_sensor", "last_value", "rate_of_change", "rules")
+]
+"""Those that look at every sensor of the mill with a clock; the last ones look at less, or at nothing."""
 
 
 def test_002_19_the_plan_knows_what_belongs_to_no_sensor(the_mill: Any, clock_mill: Any) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wheeltapper import _folder
-from wheeltapper.errors import ConfigError, DataError
+from wheeltapper.errors import ConfigError, DataError, WheeltapperError
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -37,9 +38,13 @@ Settings = Mapping[str, Sequence[dict[str, Any]] | None]
 Kind = Literal["minimal", "efficient", "comprehensive"]
 """tsfresh's ready-made settings; each holds all of the one before it."""
 
+_log = logging.getLogger("wheeltapper.features")
+
 _FOLDER = "features/kernels"
 _FUSED = "minimal"
 """Asked first, and once for all of its calculators: they share one pass over the readings."""
+_AS_TEXT = {"augmented_dickey_fuller": ("autolag",)}
+"""Parameters that tsfresh writes in quotes whatever they are: ``autolag_"None"``."""
 _UNNAMED = {"augmented_dickey_fuller": {"autolag": "AIC"}}
 """Parameters that tsfresh writes into a feature's name even where the settings leave them out."""
 
@@ -87,6 +92,7 @@ def name_of(calculator: str, parameters: Mapping[str, Any]) -> str:
     and tested against it, because importing tsfresh takes seconds and serving needs only the names.
     """
     written = {**_UNNAMED.get(calculator, {}), **parameters}
+    written |= {key: str(written[key]) for key in _AS_TEXT.get(calculator, ()) if key in written}
     return "__".join([calculator, *(f"{key}_{_text(written[key])}" for key in sorted(written))])
 
 
@@ -109,6 +115,7 @@ def parse(name: str) -> tuple[str, dict[str, Any]]:
         raise ConfigError(f"'{name}' is no feature name of tsfresh: {error}.") from error
     if len(parameters) < len(parts):
         raise ConfigError(f"'{name}' is no feature name of tsfresh: it must read <calculator>__<parameter>_<value>.")
+    parameters |= {key: None for key in _AS_TEXT.get(calculator, ()) if parameters.get(key) == "None"}
     for key, value in _UNNAMED.get(calculator, {}).items():
         if parameters.get(key) == value:
             del parameters[key]
@@ -146,7 +153,7 @@ def compute(
     -------
     dict of ndarray of shape (n_windows,)
         Feature → its values, in the order of `names`. What tsfresh cannot say of a window is NaN, or ±inf where it
-        says so.
+        says so; NaN too where it would end with an arithmetical or value error.
 
     Raises
     ------
@@ -176,7 +183,7 @@ def compute(
 def _ask_tsfresh(settings: Settings, values: Floats, first: Places, last: Places) -> dict[str, Floats]:
     """Compute windows with tsfresh's own functions and nothing else."""
     blocks = {
-        calculator: _without_kernel(calculator)(values, first, last, many or [{}])
+        calculator: _careful(calculator, _without_kernel(calculator), values, first, last, many or [{}])
         for calculator, many in settings.items()
     }
     return _by_name(settings, blocks)
@@ -193,8 +200,38 @@ def _compute_whole(settings: Settings, values: Floats, first: Places, last: Plac
     for calculator, many in settings.items():
         if calculator not in blocks:
             parameters = list(many or [{}])
-            blocks[calculator] = (find(calculator) or _without_kernel(calculator))(values, first, last, parameters)
+            kernel = find(calculator) or _without_kernel(calculator)
+            blocks[calculator] = _careful(calculator, kernel, values, first, last, parameters)
     return _by_name(settings, blocks)
+
+
+def _careful(
+    calculator: str, kernel: Kernel, values: Floats, first: Places, last: Places, parameters: Parameters
+) -> Floats:
+    """Call a kernel; a window that it cannot do has no value, and all others have theirs.
+
+    tsfresh ends the whole extraction where a window of readings that differ by a last bit has no room for ten bins.
+    The windows are halved until the one is found; then it is asked for one parameter after the other.
+    """
+    try:
+        return kernel(values, first, last, parameters)
+    except (ArithmeticError, ValueError) as error:
+        if isinstance(error, WheeltapperError):
+            raise
+        if len(first) == 1 and len(parameters) == 1:
+            _say_once(calculator, f"{type(error).__name__}: {error}")
+            return np.full((1, 1), np.nan)
+    if len(first) == 1:
+        alone = [_careful(calculator, kernel, values, first, last, [one]) for one in parameters]
+        return np.concatenate(alone, axis=1)
+    half = len(first) // 2
+    parts = [(first[:half], last[:half]), (first[half:], last[half:])]
+    return np.concatenate([_careful(calculator, kernel, values, *part, parameters) for part in parts])
+
+
+@cache
+def _say_once(calculator: str, why: str) -> None:
+    _log.debug("%s has no value for some windows (%s)", calculator, why)
 
 
 def _without_kernel(calculator: str) -> Kernel:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,14 @@ class FeatureSet(Model, ABC):
 
     A set that says no (skewness of a constant, say) has its blanks filled by what training has seen.
     """
+    later: ClassVar[dict[str, Any]] = {}
+    """Options that a release has added, each with the value (as JSON) that computes what was computed before.
+
+    Where an option has this value it is no part of a plan's hash: stored feature rows stay valid. A default may still
+    be another one, and may change.
+    """
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Packages that computing takes beside numpy, pandas and scipy, by the names that pip knows them by."""
 
     @abstractmethod
     def columns(self, asset_type: AssetType) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from wheeltapper.config import AssetType
 from wheeltapper.features import kernels
 from wheeltapper.features.sets import FeatureSet, Floats, Stretch
@@ -16,6 +18,8 @@ class Statistics(FeatureSet):
     A stuck sensor's spread may be a last bit instead of 0, where the mean of equal values is not that value: so does
     tsfresh. `rolling` gives exactly 0.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("numba",)
 
     def columns(self, asset_type: AssetType) -> tuple[str, ...]:
         """List the ten features of each sensor."""

@@ -28,6 +28,8 @@ class Tsfresh(FeatureSet):
     """
 
     always_has_value: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ("numba", "tsfresh", "PyWavelets", "statsmodels")
+    """Kernels cover nearly all; sample entropy and a few odd windows (a singular regression) still go to tsfresh."""
 
     settings: kernels.Kind = Field("minimal", description="which of tsfresh's settings: minimal, efficient or all")
     calculators: tuple[str, ...] = Field((), description="calculators of the settings to keep; left out: all of them")

@@ -162,6 +162,48 @@ def test_a_kernel_gives_a_value_for_every_window_and_parameter(calculator: str) 
     assert kernel(VALUES, none, none, many[:1]).shape == (0, 1)
 
 
+def test_a_window_that_a_calculator_cannot_do_has_no_value(caplog: pytest.LogCaptureFixture) -> None:
+    """Readings that differ by a last bit have no room for ten bins: their window has no value, others keep theirs."""
+    last_bit = np.nextafter(100.0, 200.0)
+    values = np.array([1.0, 2, 3, 4, 5, 6, 100, last_bit, 100, last_bit, 100, last_bit, 3, 4, 5, 7])
+    first = np.arange(11, dtype=np.int64)
+    kernels._say_once.cache_clear()
+    with caplog.at_level("DEBUG", logger="wheeltapper.features"):
+        found = kernels.compute({"binned_entropy": [{"max_bins": 10}]}, values, first, first + 5)
+        again = kernels.compute({"binned_entropy": [{"max_bins": 10}]}, values, first, first + 5)
+    (entropy,) = found.values()
+    assert np.flatnonzero(np.isnan(entropy)).tolist() == [6]
+    np.testing.assert_array_equal(entropy, *again.values())
+    alone = kernels.compute({"binned_entropy": [{"max_bins": 10}]}, values, first[5:6], first[5:6] + 5)
+    np.testing.assert_array_equal(entropy[5], *alone.values())
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("binned_entropy has no value for some windows (ValueError: Too many bins")
+
+
+def test_of_many_parameters_only_the_impossible_has_no_value() -> None:
+    """Two bins fit between two neighbouring numbers of 100, ten do not."""
+    values = np.array([100.0, np.nextafter(100.0, 200.0)] * 4)
+    first, last = np.array([0, 1]), np.array([5, 7])
+    found = kernels.compute({"binned_entropy": [{"max_bins": 1}, {"max_bins": 10}]}, values, first, last)
+    assert np.isfinite(found["binned_entropy__max_bins_1"]).all()
+    assert np.isnan(found["binned_entropy__max_bins_10"]).all()
+
+
+def test_a_wrong_setting_is_still_refused() -> None:
+    """What is wrong for every window is a mistake of the settings, and no missing value."""
+    with pytest.raises(ConfigError, match=r"from 0 to 1; got \[1\.5\]"):
+        kernels.compute({"quantile": [{"q": 1.5}]}, VALUES, FIRST, LAST)
+
+
+def test_autolag_none_has_tsfreshs_name() -> None:
+    """It stands in quotes there, unlike every other None; 12 readings leave room for 4 lags, 20 for 8."""
+    settings = {"augmented_dickey_fuller": [{"attr": "usedlag", "autolag": None}]}
+    (name,) = kernels.names(settings)
+    assert [f"flow__{name}"] == list(extracted(settings).columns)
+    assert kernels.settings_of((name,)) == settings
+    assert kernels.compute(settings, VALUES, FIRST, LAST)[name].tolist() == [4.0, 4.0, 8.0]
+
+
 def test_importing_the_page_is_light() -> None:
     """Names can be had without numba, tsfresh or scipy."""
     code = (

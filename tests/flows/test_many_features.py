@@ -1,0 +1,74 @@
+"""Many features, some without a value: from readings to scores, through a bundle that was shrunk and that fills."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.flows.conftest import SIMULATED, Home, Nursery
+from wheeltapper import tables
+from wheeltapper.scoring import bundle as bundles
+from wheeltapper.workspace import OBJECTIVE
+
+pytestmark = pytest.mark.slow  # real servers and processes
+
+FEATURES = """\
+features:
+  - tsfresh:
+      settings: efficient
+      calculators: [skewness, autocorrelation, quantile, linear_trend, binned_entropy, c3, value_count]
+"""
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Any:
+    """Run a plant whose windows are too short for some of its features."""
+    folder = tmp_path_factory.mktemp("many")
+    plant = folder / "many.yaml"
+    plant.write_text(SIMULATED.replace("features: [latest]\n", FEATURES))
+    home = Home(folder / "home", plant, nursery)
+    for step in ("ingest", "featurize", "train", "score"):
+        ended = home.run(step)
+        assert (ended.code, ended.err) == (0, ""), ended.out
+    return home
+
+
+def live(home: Any, folder: Path) -> Any:
+    """Return the live bundle, downloaded and verified."""
+    version = home.registry.at(home.plant.stem, OBJECTIVE, "champion")
+    return bundles.read(home.registry.download(version), expected=version.bundle)
+
+
+def test_windows_with_blanks_are_scored(scored: Any, tmp_path: Path) -> None:
+    """Rows are usable although no feature of lag 5 has a value; the live bundle is shrunk and scores all of them."""
+    rows = scored.store.read(tables.FEATURES)
+    assert rows["usable"].mean() > 0.5
+    assert rows["flow_rate__autocorrelation__lag_9"].isna().all()
+    bundle = live(scored, tmp_path)
+    assert "flow_rate__autocorrelation__lag_9" not in bundle.plan.columns
+    assert bundle.imputer is not None
+    scores = scored.store.read(tables.SCORES)
+    assert len(scores) > 100
+    assert np.isfinite(scores["score"]).all()
+
+
+def test_stored_rows_and_readings_give_the_same_scores(scored: Any, tmp_path: Path) -> None:
+    """What was scored from columns of the stored rows is what the bundle's own plan gives from the readings."""
+    bundle = live(scored, tmp_path)
+    scores = scored.store.read(tables.SCORES).sort_values(["asset_id", "window_end"], ignore_index=True)
+    own = bundle.score(bundle.plan.compute(scored.store.read(tables.READINGS)))
+    key = ["asset_id", "window_end"]
+    found = scores[key].merge(own, on=key, how="left")
+    pd.testing.assert_series_equal(found["score"], scores["score"], rtol=1e-12)
+
+
+def test_the_model_names_what_it_needs(scored: Any) -> None:
+    """Whoever installs a bundle's packages gets tsfresh and what its kernels stand on."""
+    version = scored.registry.at(scored.plant.stem, OBJECTIVE, "champion")
+    listed = scored.registry.download(version)
+    text = "".join(path.read_text() for path in Path(listed).parent.rglob("requirements.txt"))
+    assert "tsfresh==" in text

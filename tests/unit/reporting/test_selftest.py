@@ -1,0 +1,36 @@
+"""The self-test as a table: what is shown for what was found, missed and left out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from wheeltapper.reporting.report import ReportData, render
+from wheeltapper.reporting.selftest import grid
+
+
+def line(sensor: str, kind: str, smallest: str | None) -> dict[str, Any]:
+    sizes = [{"in_units": "1 bar", "power": 0.2}, {"in_units": "2 bar", "power": 1.0}]
+    return {"sensor": sensor, "kind": kind, "smallest": smallest, "sizes": sizes, "episodes": 10}
+
+
+TESTED = {
+    "table": [line("pressure", "drift", "2 bar"), line("pressure", "unit_swap", None), line("flow", "drift", "1 bar")],
+    "skipped": [{"sensor": "flow", "kind": "unit_swap", "reason": "its unit A is taken for no other"}],
+}
+
+
+def test_a_cell_says_the_smallest_size_a_dash_or_nothing() -> None:
+    """Found at the second size, at none, at the first; what was not tried is empty and its reason stands below."""
+    shown = grid(TESTED)
+    assert shown["kinds"] == ["drift", "unit swap"]
+    cells = {row["sensor"]: [(cell["text"], cell["level"]) for cell in row["cells"]] for row in shown["rows"]}
+    assert cells == {"pressure": [("2 bar", 2), ("–", 0)], "flow": [("1 bar", 3), ("", None)]}
+    assert shown["notes"][1] == "Not tried: flow, unit swap: its unit A is taken for no other."
+
+
+def test_the_report_shows_the_table_and_does_without_one(data: ReportData) -> None:
+    """A report with a self-test has its sizes in it; one without says nothing about it."""
+    page = render(replace(data, self_test=TESTED))
+    assert "<h3>Self-test</h3>" in page and '<td class="n heard-2">2 bar</td>' in page
+    assert "<h3>Self-test</h3>" not in render(data)

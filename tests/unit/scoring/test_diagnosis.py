@@ -1,0 +1,232 @@
+"""Diagnosis: machine or sensor, and which kind, from what sensors did; nothing where nothing fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wheeltapper.assets.pump import ASSET_TYPE as PUMP
+from wheeltapper.config import AssetType, Effect, FaultKind
+from wheeltapper.errors import DataError
+from wheeltapper.features.normalise import RegimeNormaliser
+from wheeltapper.scoring.diagnosis import Diagnosis, diagnose, name_alarms, parts_of_kinds, with_names
+from wheeltapper.simulation.fleet import Span, Wishes, simulate
+
+NORMAL = {
+    "temperature": (45.0, 2.0),
+    "vibration": (2.5, 0.25),
+    "pressure": (6.5, 0.4),
+    "flow_rate": (150.0, 8.0),
+    "current": (85.0, 4.0),
+    "duty_cycle": (75.0, 5.0),
+}
+"""What a healthy pump shows, and its usual deviation."""
+WINDOW = 5
+
+
+def readings(count: int = 60, seed: int = 0) -> dict[str, Any]:
+    """Return readings of a healthy pump."""
+    rng = np.random.default_rng(seed)
+    return {name: centre + scale * rng.standard_normal(count) for name, (centre, scale) in NORMAL.items()}
+
+
+def as_rows(shown: dict[str, Any]) -> pd.DataFrame:
+    """Cut readings into windows of five, one a minute: the latest value and the spread of each sensor."""
+    frame = pd.DataFrame(shown)
+    spread = frame.rolling(WINDOW).std(ddof=0).add_suffix("__rolling_std")
+    rows = pd.concat([frame, spread], axis=1).iloc[WINDOW - 1 :].reset_index(drop=True)
+    # A running sum leaves dust behind; the feature itself has exactly 0 for equal values.
+    flat = (frame.rolling(WINDOW).max() == frame.rolling(WINDOW).min()).iloc[WINDOW - 1 :].reset_index(drop=True)
+    for name in shown:
+        rows.loc[flat[name], f"{name}__rolling_std"] = 0.0
+    ends = pd.date_range("2026-01-05", periods=len(rows), freq="1min", tz="UTC")
+    return rows.assign(asset_id="pump-01", regime="normal", window_start=ends, window_end=ends, usable=True)
+
+
+@pytest.fixture(scope="module")
+def normaliser() -> RegimeNormaliser:
+    """Return what is normal, learnt from two thousand healthy windows."""
+    rows = as_rows(readings(2000, seed=1))
+    return RegimeNormaliser().fit(rows.drop(columns=["window_start", "window_end", "usable"]))
+
+
+def damaged(kind: str, severity: float) -> dict[str, Any]:
+    """Return readings of a pump with one fault of its own, as the simulator damages them."""
+    rng, shown = np.random.default_rng(3), readings()
+    for name, effect in PUMP.faults[kind].effects.items():
+        noise = effect.noise * severity * rng.standard_normal(len(shown[name]))
+        shown[name] = shown[name] * (1 + (effect.factor - 1) * severity) + effect.shift * severity + noise
+    return shown
+
+
+@pytest.mark.parametrize("kind", PUMP.faults)
+@pytest.mark.parametrize("severity", [0.6, 1.0])
+def test_001_n1_a_fault_of_the_machine_is_named_by_its_effects(
+    normaliser: RegimeNormaliser, kind: str, severity: float
+) -> None:
+    """What the asset type lists for a kind, in part or in full, looks like that kind, with its first check."""
+    found = diagnose(PUMP, normaliser, as_rows(damaged(kind, severity)))
+    assert found == Diagnosis(kind, "machine", None, PUMP.faults[kind].first_check)
+
+
+def spiky(values: Any) -> Any:
+    """Let every seventh reading jump by twelve deviations."""
+    return values + np.where(np.arange(len(values)) % 7 == 0, 12 * 0.4, 0.0)
+
+
+LIES: dict[str, Callable[[Any], Any]] = {
+    "stuck": lambda values: np.full_like(values, 6.6),
+    "drift": lambda values: values + 0.4 * np.linspace(3, 6, len(values)),
+    "spike": spiky,
+    "noise": lambda values: values + 4 * 0.4 * np.random.default_rng(5).standard_normal(len(values)),
+    "clipped": lambda values: np.minimum(values, 6.25),
+    "unit_change": lambda values: values * 0.1,
+}
+
+
+@pytest.mark.parametrize("kind", LIES)
+def test_a_sensor_that_lies_alone_is_named_by_the_shape_of_its_lie(normaliser: RegimeNormaliser, kind: str) -> None:
+    """Only the pressure does something, and its five partners show what they always do."""
+    shown = readings()
+    shown["pressure"] = LIES[kind](shown["pressure"])
+    found = diagnose(PUMP, normaliser, as_rows(shown))
+    assert (found.kind, found.part, found.sensor) == (f"{kind}:pressure", "sensor", "pressure")
+    assert found.first_check
+
+
+def test_nothing_looks_like_nothing(normaliser: RegimeNormaliser) -> None:
+    """Healthy windows have no name, whatever made the detector ring."""
+    for seed in range(5):
+        assert diagnose(PUMP, normaliser, as_rows(readings(seed=seed))) == Diagnosis()
+
+
+def test_the_opposite_of_a_fault_is_not_the_fault(normaliser: RegimeNormaliser) -> None:
+    """Several sensors far off, in directions that no fault of the pump has: the machine, but no kind of it."""
+    shown = readings()
+    for name, (_, scale) in NORMAL.items():
+        shown[name] += scale * (-6 if name in ("temperature", "vibration", "current") else 6)
+    assert diagnose(PUMP, normaliser, as_rows(shown)) == Diagnosis(part="machine")
+
+
+def test_a_type_without_described_faults_still_tells_machine_from_sensor(normaliser: RegimeNormaliser) -> None:
+    """A user's own machine with sensors and nothing else."""
+    plain = PUMP.model_copy(update={"faults": {}})
+    assert diagnose(plain, normaliser, as_rows(damaged("partial_blockage", 1.0))) == Diagnosis(part="machine")
+    shown = readings()
+    shown["current"] = shown["current"] + 6 * 4.0
+    assert diagnose(plain, normaliser, as_rows(shown)).kind == "drift:current"
+
+
+def test_two_faults_with_the_same_effects_are_not_told_apart(normaliser: RegimeNormaliser) -> None:
+    """Where two descriptions fit alike neither is named, but both are the machine's."""
+    twins = {"one": PUMP.faults["cavitation"], "other": PUMP.faults["cavitation"]}
+    both = PUMP.model_copy(update={"faults": twins})
+    assert diagnose(both, normaliser, as_rows(damaged("cavitation", 1.0))) == Diagnosis(part="machine")
+
+
+def test_a_described_fault_of_one_sensor_goes_before_a_lying_sensor(normaliser: RegimeNormaliser) -> None:
+    """A user who says that worn brushes move the current alone means the machine."""
+    worn = FaultKind(description="x", first_check="Look at the brushes.", effects={"current": Effect(factor=1.3)})
+    shown = readings()
+    shown["current"] = shown["current"] * 1.3
+    known = PUMP.model_copy(update={"faults": {"worn_brushes": worn}})
+    assert diagnose(known, normaliser, as_rows(shown)) == Diagnosis(
+        "worn_brushes", "machine", None, "Look at the brushes."
+    )
+
+
+def test_with_two_sensors_none_is_said_to_move_alone(normaliser: RegimeNormaliser) -> None:
+    """One of two out of line: nobody can say which one, if any, lies."""
+    two = AssetType(name="two", step=PUMP.step, sensors={name: PUMP.sensors[name] for name in ("pressure", "current")})
+    shown = {name: values for name, values in readings().items() if name in two.sensors}
+    learnt = {name: values for name, values in readings(2000, seed=1).items() if name in two.sensors}
+    own = RegimeNormaliser().fit(as_rows(learnt).drop(columns=["window_start", "window_end", "usable"]))
+    shown["current"] = shown["current"] + 6 * 4.0
+    assert diagnose(two, own, as_rows(shown)) == Diagnosis()
+
+
+def test_a_sensor_at_the_end_of_its_range_is_not_stuck(normaliser: RegimeNormaliser) -> None:
+    """Heat that drives a sensor to its limit of 85 °C is more than it can show, and no frozen value."""
+    shown = readings()
+    shown["temperature"] = np.full_like(shown["temperature"], 85.0)
+    assert diagnose(PUMP, normaliser, as_rows(shown)).kind != "stuck:temperature"
+
+
+def test_nothing_cannot_be_diagnosed(normaliser: RegimeNormaliser) -> None:
+    """An alarm without windows is a mistake of the caller."""
+    with pytest.raises(DataError, match="at least one window"):
+        diagnose(PUMP, normaliser, as_rows(readings()).iloc[:0])
+
+
+def test_without_levels_nothing_is_said(normaliser: RegimeNormaliser) -> None:
+    """A plant whose features hold rates alone: nobody knows where its sensors lie."""
+    rows = as_rows(readings()).rename(columns={name: f"{name}__rate" for name in NORMAL})
+    rows = rows.drop(columns=[f"{name}__rolling_std" for name in NORMAL])
+    own = RegimeNormaliser().fit(rows.drop(columns=["window_start", "window_end", "usable"]))
+    assert diagnose(PUMP, own, rows) == Diagnosis()
+
+
+def test_each_alarm_is_diagnosed_by_its_own_windows(normaliser: RegimeNormaliser) -> None:
+    """Cavitation in the second hour; the windows that led to the opening count, those of the first hour do not."""
+    healthy, ill = readings(60), damaged("cavitation", 1.0)
+    rows = as_rows({name: np.concatenate([healthy[name], ill[name]]) for name in healthy})
+    bundle: Any = SimpleNamespace(
+        asset_type=PUMP, normaliser=normaliser, complete=lambda one: one, own_rows=lambda one: one
+    )
+    spans = pd.DataFrame(
+        {
+            "asset_id": "pump-01",
+            "opened_at": rows["window_end"].iloc[[10, 62]].array,
+            "last_at": rows["window_end"].iloc[[30, 110]].array,
+        }
+    )
+    told = name_alarms(bundle, rows.sample(frac=1, random_state=0), spans, open_after=3)
+    assert [one.kind for one in told] == [None, "cavitation"]
+    assert with_names(spans, told)[["kind", "broken_part", "broken_sensor"]].to_numpy().tolist() == [
+        ["", "", ""],
+        ["cavitation", "machine", ""],
+    ]
+
+
+def test_simulated_pumps_are_diagnosed_well_and_seldom_wrongly() -> None:
+    """Two pumps with every kind of fault, on seeds that no constant was chosen by; each fault once it has grown.
+
+    What is asked: machine told from sensor in four of five faults, seven in ten of the machine's called by their kind.
+    """
+    span = Span(datetime(2026, 1, 5, tzinfo=UTC), timedelta(days=21), timedelta(minutes=1))
+    wishes = Wishes(anomaly_rate=0.08, kinds=(*PUMP.faults, "stuck", "drift", "spike", "noise", "unit_change"))
+    parts, kinds = [], []
+    for number in (1, 2):
+        shown, faults = simulate(PUMP, span, seed=101, number=number, wishes=wishes)
+        rows = as_rows({name: shown[name].to_numpy() for name in NORMAL})
+        rows = rows.assign(
+            regime=shown["regime"].array[WINDOW - 1 :], window_end=shown["timestamp"].array[WINDOW - 1 :]
+        )
+        inside = np.zeros(len(rows), dtype=bool)
+        for fault in faults.itertuples():
+            inside |= rows["window_end"].between(fault.start, fault.end + WINDOW * span.step).to_numpy()
+        own = RegimeNormaliser().fit(rows[~inside].drop(columns=["window_start", "window_end", "usable"]))
+        for fault in faults.itertuples():
+            grown = fault.start + (fault.end - fault.start) / 2
+            found = diagnose(PUMP, own, rows[rows["window_end"].between(grown, fault.end)])
+            part = parts_of_kinds(PUMP, [fault.kind])[fault.kind]
+            parts.append(found.part == part)
+            kinds += [found.kind == fault.kind] if part == "machine" else []
+    assert len(parts) >= 30
+    assert len(kinds) >= 15
+    assert np.mean(parts) >= 0.8
+    assert np.mean(kinds) >= 0.7
+
+
+def test_kinds_that_an_alarm_could_name() -> None:
+    """Those of the asset type and those of sensors; what a person wrote down in words of her own is left out."""
+    assert parts_of_kinds(PUMP, ["cavitation", "stuck:pressure", "it smokes"]) == {
+        "cavitation": "machine",
+        "stuck:pressure": "sensor",
+    }

@@ -1,0 +1,139 @@
+"""Commands that work: one flow each."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from wheeltapper.cli._desk import (
+    EndOption,
+    JsonOption,
+    PlantArgument,
+    StartOption,
+    app,
+    err,
+    open_plant,
+    out,
+    print_json,
+    run_flow,
+)
+from wheeltapper.errors import ConfigError
+
+
+@app.command()
+def run(plant: PlantArgument, start: StartOption = None, end: EndOption = None) -> None:
+    """Do the main job: ingest, featurize, train, judge, score, report."""
+    from wheeltapper.printing import show_run
+
+    found = run_flow("pipeline", plant, start=start, end=end)
+    show_run(out, open_plant(plant), found, plant)
+    if not found["train"]["has_champion"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def ingest(
+    plant: PlantArgument,
+    start: StartOption = None,
+    end: EndOption = None,
+    new: Annotated[
+        bool, typer.Option("--new", help="Only what is new: from where the stored readings end, less a day.")
+    ] = False,
+) -> None:
+    """Take readings in; what cannot be trusted goes to quarantine with its reason."""
+    if new and start is not None:
+        raise ConfigError("--new finds its own start: leave --start out, or --new.")
+    counts = run_flow("ingest", plant, start=start, end=end, new=new)["counts"]
+    out.print(f"{counts['rows']:,} rows came: {counts['kept']:,} kept, {counts['quarantined']:,} in quarantine.")
+
+
+@app.command()
+def featurize(plant: PlantArgument, start: StartOption = None, end: EndOption = None) -> None:
+    """Turn stored readings into feature rows."""
+    found = run_flow("featurize", plant, start=start, end=end)
+    out.print(f"{found['windows']:,} windows with {found['columns']} features each.")
+
+
+@app.command()
+def train(plant: PlantArgument) -> None:
+    """Train every candidate, judge them, and promote the best if it earns it."""
+    from wheeltapper.printing import show_leaderboard, show_verdict
+
+    judged = run_flow("train", plant)
+    show_leaderboard(out, judged)
+    show_verdict(out, judged)
+    if judged["verdict"] == "refuse":
+        raise typer.Exit(1)
+
+
+@app.command()
+def score(plant: PlantArgument) -> None:
+    """Score the newest windows with the champion and raise alarms."""
+    found = run_flow("score", plant)
+    out.print(f"{found['scored']:,} windows scored, {found['alarms']} alarms.")
+
+
+@app.command()
+def watch(plant: PlantArgument) -> None:
+    """Take in the readings that are new, score them and raise alarms: what a schedule does every hour."""
+    found = run_flow("watch", plant)
+    kept, scored = found["ingest"]["counts"]["kept"], found["score"]
+    out.print(f"{kept:,} readings looked at, {scored['scored']:,} windows scored, {scored['alarms']} alarms.")
+
+
+@app.command()
+def evaluate(plant: PlantArgument) -> None:
+    """Ask whether the champion still does what it was promoted for (exit code 1: it should be trained again)."""
+    found = run_flow("evaluate", plant)
+    out.print(f"[bold]{found['verdict']}[/]: {escape('; '.join(found['reasons']))}")
+    if found["verdict"] != "keep":
+        raise typer.Exit(1)
+
+
+@app.command()
+def selftest(plant: PlantArgument, as_json: JsonOption = False) -> None:
+    """Put known faults into the newest readings, and show which the champion finds (exit code 1: a gate fails)."""
+    from wheeltapper.printing import show_selftest
+
+    found = run_flow("selftest", plant, on=err if as_json else out)
+    if as_json:
+        print_json(found)
+    else:
+        show_selftest(out, found)
+    if not found["passed"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def retrain(plant: PlantArgument) -> None:
+    """Evaluate, and train again if that says so."""
+    from wheeltapper.printing import show_leaderboard, show_verdict
+
+    found = run_flow("retrain", plant)
+    out.print(f"[bold]{found['evaluate']['verdict']}[/]: {escape('; '.join(found['evaluate']['reasons']))}")
+    if found["train"] is not None:
+        show_leaderboard(out, found["train"])
+        show_verdict(out, found["train"])
+
+
+@app.command()
+def ablate(
+    plant: PlantArgument,
+    study: Annotated[str, typer.Option(help="scaling, features, sampling, or all of them.")] = "all",
+    seeds: Annotated[int, typer.Option(min=2, help="Seeds of each variant.")] = 3,
+    detector: Annotated[
+        str, typer.Option(help="Detector that is fitted; by default the plant's first candidate.")
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what regimes, feature sets and sampling are worth on this plant; nothing is stored or promoted."""
+    from wheeltapper.printing import show_ablation
+
+    on = err if as_json else out
+    found = run_flow("ablate", plant, on=on, study=study, seeds=seeds, detector=detector)
+    if as_json:
+        print_json(found)
+    else:
+        show_ablation(out, found)

@@ -1,0 +1,40 @@
+"""The search for the most similar shape, compiled: imported only where it is needed, as numba takes a while to open."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wheeltapper.detectors import Floats
+from wheeltapper.features.kernels._compiled import compiled
+
+
+@compiled
+def most_alike(shapes: Floats, kept: Floats) -> Floats:
+    """Return each shape's largest product with a kept one, shape (n_rows, n_sensors).
+
+    One shape at a time, its readings in order: the answer is the same alone and in a batch, nothing as large as rows
+    times kept rows is ever in memory, and no threads wait for each other as they do in many small matrix products.
+
+    Parameters
+    ----------
+    shapes : ndarray of shape (n_rows, n_sensors, n_steps)
+    kept : ndarray of shape (n_sensors, n_steps + 1, n_kept)
+        The last of the steps is added as it is.
+    """
+    n_rows, n_sensors, n_steps = shapes.shape
+    n_kept = kept.shape[2]
+    found = np.empty((n_rows, n_sensors))
+    products = np.empty(n_kept)
+    for sensor in range(n_sensors):
+        for row in range(n_rows):
+            for one in range(n_kept):
+                products[one] = kept[sensor, n_steps, one]
+            for step in range(n_steps):
+                reading = shapes[row, sensor, step]
+                for one in range(n_kept):
+                    products[one] += reading * kept[sensor, step, one]
+            largest = products[0]
+            for one in range(1, n_kept):
+                largest = max(largest, products[one])
+            found[row, sensor] = largest
+    return found

@@ -1,0 +1,182 @@
+"""Ensemble: several detectors vote, each with how rare it finds a row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from wheeltapper.detectors import Detector, Floats, require_fitted
+from wheeltapper.detectors._members import Member, below, split, together
+from wheeltapper.detectors._rows import Names, learn_rows, read_rows
+
+_DEFAULT = ("pca_residual", "k_nearest", "ecod")
+_STEP = 3.0  # usual deviations by which a sensor is moved to see which member hears it
+_TRIED = 1000  # held-out rows that this is tried on
+_LEAST_WEIGHT = 0.01  # of a member that hears nothing: it stays in sight, and decides nothing
+
+
+class Ensemble(Detector):
+    """Add up, over several detectors, how rarely each gives a normal row so high a score: ``Σ w · (−ln P)``.
+
+    Each member is fitted on the first three quarters of the training rows. How its scores are spread out is learnt
+    from the last quarter and stored, so a row means the same alone and in a batch; beyond the highest score seen the
+    tail goes on exponentially. A member that cannot be fitted is an error: a vote that nobody misses is no vote.
+
+    The weights are given, or found on the last quarter: in each of its rows one sensor is moved by three usual
+    deviations, and a member counts by how well it tells these rows from the untouched ones (area under the ROC curve,
+    0.5 counts as nothing). No labels are needed.
+
+    It works where members err differently. It does not make good of bad members, takes as long as all of them
+    together, and learns from a quarter less.
+
+    Parameters
+    ----------
+    members : list, optional
+        Detectors with their options, as in a plant: ``[pca_residual, lof: {n_neighbors: 10}]``. At least two.
+    weights : list of float, optional
+        One for each member, above 0; they are divided by their sum.
+
+    References
+    ----------
+    .. [1] H.-P. Kriegel et al., "Interpreting and Unifying Outlier Scores", SDM 2011,
+           doi:10.1137/1.9781611972818.2 (scores as probabilities before they are combined).
+    .. [2] R. A. Fisher, "Statistical Methods for Research Workers", 1932, § 21.1 (adding −ln P).
+    """
+
+    columns_: Names
+    weights_: Floats
+
+    def __init__(self, members: Sequence[Any] | None = None, weights: Sequence[float] | None = None) -> None:
+        self.members = members
+        self.weights = weights
+        self._parts = self._built()
+        _check_weights(weights, len(self._parts))
+
+    def fit(self, rows: pd.DataFrame) -> Self:
+        """Fit the members, calibrate them, and find their weights.
+
+        Parameters
+        ----------
+        rows : DataFrame of shape (n_windows, n_features), float64, no NaN
+            In time order: the last quarter is held out.
+
+        Raises
+        ------
+        DataError
+            If the rows are not usable, or a member cannot be fitted to them.
+        """
+        columns, _ = learn_rows(rows)
+        parts = self._built()
+        fit_on, held_out = split(rows)
+        for member in parts.values():
+            member.fit(fit_on, held_out)
+        weights = np.array(self.weights, dtype=np.float64) if self.weights else self._heard(parts, held_out)
+        self._parts, self.columns_, self.weights_ = parts, columns, weights / weights.sum()
+        return self
+
+    def score(self, rows: pd.DataFrame) -> Floats:
+        """Return the weighted mean of the members' −ln P.
+
+        Parameters
+        ----------
+        rows : DataFrame of shape (n_windows, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_windows,), in nats, not negative
+
+        Raises
+        ------
+        NotFittedError, DataError
+        """
+        read_rows(self, rows)  # refuses what no member could read, in the ensemble's own name
+        total = np.zeros(len(rows))
+        for votes in self._votes(rows).values():
+            total += votes
+        return total
+
+    def contributions(self, rows: pd.DataFrame) -> pd.DataFrame | None:
+        """Return each member's part of the score, shared out as the member shares out its own; adds up to the score.
+
+        A member that cannot say is shared out as the others are; None if none of them can.
+
+        Raises
+        ------
+        NotFittedError, DataError
+        """
+        read_rows(self, rows)
+        votes = self._votes(rows)
+        shares = {key: member.shares(rows) for key, member in self._parts.items()}
+        told = {key: own.to_numpy() * votes[key][:, None] for key, own in shares.items() if own is not None}
+        if not told:
+            return None
+        known = np.sum(list(told.values()), axis=0)
+        total, said = np.sum(list(votes.values()), axis=0), known.sum(axis=1)
+        even = np.full_like(known, 1.0 / known.shape[1])
+        parts = np.divide(known, said[:, None], out=even, where=said[:, None] > 0) * total[:, None]
+        return pd.DataFrame(parts, index=rows.index, columns=rows.columns)
+
+    @property
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What the ensemble and its members learnt; a member's arrays begin with ``member0.``, and so on."""
+        return super().state | together(self._parts)
+
+    def restore(self, state: dict[str, NDArray[Any]]) -> Self:
+        """Take over what another ensemble of the same options learnt."""
+        super().restore({name: value for name, value in state.items() if "." not in name})
+        for key, member in self._parts.items():
+            member.restore(below(state, f"{key}."))
+        return self
+
+    def _votes(self, rows: pd.DataFrame) -> dict[str, Floats]:
+        require_fitted(self, "weights_")
+        return {
+            key: weight * member.rarity(rows)
+            for (key, member), weight in zip(self._parts.items(), self.weights_.tolist(), strict=True)
+        }
+
+    def _built(self) -> dict[str, Member]:
+        wanted = _DEFAULT if self.members is None else self.members
+        if not isinstance(wanted, Sequence) or isinstance(wanted, str) or len(wanted) < 2:
+            raise ValueError(f"option 'members' must be a list of at least two detectors, got {self.members!r}")
+        return {f"member{number}": Member("ensemble", one, seed=self.seed) for number, one in enumerate(wanted)}
+
+    def _heard(self, parts: Mapping[str, Member], rows: pd.DataFrame) -> Floats:
+        """Return how well each member tells rows with one sensor moved from the same rows untouched, 0.01 to 1."""
+        rows = rows.iloc[:: math.ceil(len(rows) / _TRIED)]
+        moved = _one_sensor_moved(rows, self.seed)
+        areas = [_separation(member.rarity(rows), member.rarity(moved)) for member in parts.values()]
+        return np.maximum(2.0 * np.array(areas) - 1.0, _LEAST_WEIGHT)
+
+
+def _check_weights(weights: object, n_members: int) -> None:
+    if weights is None:
+        return
+    is_list = isinstance(weights, Sequence) and not isinstance(weights, str) and len(weights) == n_members
+    if not is_list or not all(isinstance(one, int | float) and 0 < one < math.inf for one in weights):  # type: ignore[attr-defined]
+        raise ValueError(f"option 'weights' must be {n_members} numbers above 0, one a member, got {weights!r}")
+
+
+def _one_sensor_moved(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Return the rows with all features of one sensor, another one in each row, moved up or down."""
+    random = np.random.default_rng(seed)
+    names = sorted(map(str, rows.columns))  # sorted: the order of columns must not matter
+    sensors = sorted({name.split("__")[0] for name in names})
+    owner = np.array([sensors.index(name.split("__")[0]) for name in names])
+    values = rows[names].to_numpy()
+    which = random.integers(len(sensors), size=len(rows))
+    step = random.choice([-_STEP, _STEP], size=len(rows))
+    moved = values + np.where(owner == which[:, None], step[:, None], 0.0) * np.maximum(values.std(axis=0), 0.1)
+    return pd.DataFrame(moved, index=rows.index, columns=names)
+
+
+def _separation(usual: Floats, moved: Floats) -> float:
+    """Return the chance that a moved row scores above a usual one; ties count half: the area under the ROC curve."""
+    ordered = np.sort(usual)
+    places = np.searchsorted(ordered, moved, "left") + np.searchsorted(ordered, moved, "right")
+    return float(places.mean() / (2 * len(ordered)))

@@ -1,0 +1,99 @@
+"""Baseline: how far has any sensor moved since it was last read."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from wheeltapper.detectors import Detector, Floats
+from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows
+
+
+class LastValue(Detector):
+    """Forecast that every sensor stays as it was, and take the largest error in its usual size.
+
+    The error of a sensor is the best that its features give, in this order: its rate of change (``<sensor>__rate``);
+    its latest value minus its mean over the window (``<sensor>__mean``); else its latest value minus the mean of
+    training, which is what somebody without a memory would forecast. Each is centred and divided by its standard
+    deviation in training; the score is the largest.
+
+    It hears jumps and spikes. It does not hear a drift, nor a fault that has lasted for as long as the window.
+
+    References
+    ----------
+    .. [1] R. J. Hyndman, G. Athanasopoulos, "Forecasting: Principles and Practice", 3rd ed. 2021, ch. 5.2
+           (the naive forecast).
+    """
+
+    is_baseline: ClassVar[bool] = True
+    columns_: Names
+    used_: Floats
+    before_: NDArray[np.int64]
+    centre_: Floats
+    sigma_: Floats
+
+    def fit(self, rows: pd.DataFrame) -> Self:
+        """Learn how large the errors usually are.
+
+        Parameters
+        ----------
+        rows : DataFrame of shape (n_windows, n_features), float64, no NaN
+
+        Raises
+        ------
+        DataError
+        """
+        self.columns_, values = learn_rows(rows)
+        self.used_, self.before_ = _forecasts(self.columns_.tolist())
+        errors = self._changes(values)
+        self.centre_ = errors.mean(axis=0)
+        spread = errors.std(axis=0)
+        self.sigma_ = np.where(spread > 1e-6, spread, 1.0)  # rows are normalised: 1 is one usual deviation
+        return self
+
+    def score(self, rows: pd.DataFrame) -> Floats:
+        """Return the largest error of each row in standard deviations, shape (n_windows,).
+
+        Raises
+        ------
+        NotFittedError, DataError
+        """
+        worst: Floats = self._errors(read_rows(self, rows)).max(axis=1)
+        return worst
+
+    def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the whole score at the feature with the largest error, and 0 elsewhere.
+
+        Raises
+        ------
+        NotFittedError, DataError
+        """
+        errors = self._errors(read_rows(self, rows))
+        is_worst = np.arange(errors.shape[1]) == errors.argmax(axis=1)[:, None]
+        return as_frame(np.where(is_worst, errors, 0.0), self, rows)
+
+    def _errors(self, values: Floats) -> Floats:
+        """Return each feature's error; 0 for features that no forecast is made of."""
+        return self.used_ * np.abs(self._changes(values) - self.centre_) / self.sigma_
+
+    def _changes(self, values: Floats) -> Floats:
+        return values - np.where(self.before_ >= 0, values[:, self.before_], 0.0)
+
+
+def _forecasts(names: list[str]) -> tuple[Floats, NDArray[np.int64]]:
+    """Return which features are used (1) or not (0), and the place of the feature that each is compared with, or −1."""
+    place = {name: column for column, name in enumerate(names)}
+    used, before = np.zeros(len(names)), np.full(len(names), -1)
+    for sensor in {name.split("__")[0] for name in names}:
+        rate = place.get(f"{sensor}__rate")
+        if rate is not None:
+            used[rate] = 1.0
+        elif sensor in place:
+            used[place[sensor]] = 1.0
+            before[place[sensor]] = place.get(f"{sensor}__mean", -1)
+    if not used.any():  # neither rates nor latest values: every feature is forecast by its mean
+        used[:] = 1.0
+    return used, before

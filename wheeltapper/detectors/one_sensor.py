@@ -1,0 +1,78 @@
+"""Baseline: one gauge on the wall, and how far it is from its usual value."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import numpy as np
+import pandas as pd
+
+from wheeltapper.detectors import Detector, Floats
+from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows
+
+
+class OneSensor(Detector):
+    """Watch a single sensor: ``|x − mean| / sigma`` of its latest value.
+
+    It is the sensor that says most about the others: the one whose absolute correlations with them are highest on
+    average (the first such one). What a plant can hear with one gauge, it needs no system for.
+
+    It does not hear a fault that shows elsewhere; `k_sigma` is the same rule on all sensors at once.
+    """
+
+    is_baseline: ClassVar[bool] = True
+    columns_: Names
+    watched_: Floats
+    centre_: Floats
+    sigma_: Floats
+
+    def fit(self, rows: pd.DataFrame) -> Self:
+        """Choose the sensor, and learn its mean and standard deviation.
+
+        Parameters
+        ----------
+        rows : DataFrame of shape (n_windows, n_features), float64, no NaN
+            Latest values (columns without ``__``) are looked at, or all columns where there are none.
+
+        Raises
+        ------
+        DataError
+        """
+        self.columns_, values = learn_rows(rows)
+        latest = np.array(["__" not in name for name in self.columns_.tolist()])
+        usable = np.flatnonzero(latest | ~latest.any())
+        self.centre_, spread = values.mean(axis=0), values.std(axis=0)
+        self.sigma_ = np.where(spread > 1e-6, spread, 1.0)  # rows are normalised: 1 is one usual deviation
+        told = _agreement(((values - self.centre_) / self.sigma_)[:, usable])
+        self.watched_ = np.where(np.arange(len(self.columns_)) == usable[told.argmax()], 1.0, 0.0)
+        return self
+
+    def score(self, rows: pd.DataFrame) -> Floats:
+        """Return how many standard deviations the sensor is away, shape (n_windows,).
+
+        Raises
+        ------
+        NotFittedError, DataError
+        """
+        away: Floats = self._away(rows).sum(axis=1)
+        return away
+
+    def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the whole score at the sensor that is watched, and 0 elsewhere.
+
+        Raises
+        ------
+        NotFittedError, DataError
+        """
+        return as_frame(self._away(rows), self, rows)
+
+    def _away(self, rows: pd.DataFrame) -> Floats:
+        values = read_rows(self, rows)
+        away: Floats = self.watched_ * np.abs(values - self.centre_) / self.sigma_
+        return away
+
+
+def _agreement(scaled: Floats) -> Floats:
+    """Return each column's mean absolute correlation with all columns, rounded: the last digits must not decide."""
+    correlation: Floats = np.abs(scaled.T @ scaled).mean(axis=1) / len(scaled)
+    return correlation.round(9)

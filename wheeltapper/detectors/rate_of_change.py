@@ -1,0 +1,105 @@
+"""Rate of change: sensors that move faster than they ever do are unusual."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from wheeltapper.detectors import Detector, Floats
+from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.errors import DataError
+
+_LEAST_SPREAD = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about
+
+
+class RateOfChange(Detector):
+    """Judge nothing but how fast the sensors change: the mean square of their rates, in standard deviations.
+
+    Meters and counters tell little by their level (it follows the season and the tenant) and much by their change.
+    Sensors that all move at once count together.
+
+    It does not hear a level that is wrong and stays wrong, nor a slow drift; and where normal running switches often,
+    the switching itself decides the threshold. As a candidate beside others, or as a member of an `ensemble`.
+
+    Parameters
+    ----------
+    suffix : str
+        What names of columns that hold a rate end in. ``__rate`` is how the feature set `rates` names them; a feature
+        set of your own may have another; with an empty text every column is a rate.
+
+    References
+    ----------
+    .. [1] M. Basseville, I. V. Nikiforov, "Detection of Abrupt Changes", Prentice Hall 1993, ch. 2.1 (filtered
+           derivatives).
+    """
+
+    columns_: Names
+    weight_: Floats
+    centre_: Floats
+
+    def __init__(self, suffix: str = "__rate") -> None:
+        if not isinstance(suffix, str) or (suffix and not suffix.startswith("__")):
+            raise ValueError(
+                f"rate_of_change's option 'suffix' must be a text that starts with '__', such as '__rate', or empty, "
+                f"got {suffix!r}"
+            )
+        self.suffix = suffix
+
+    def fit(self, rows: pd.DataFrame) -> Self:
+        """Learn how fast each sensor usually changes.
+
+        Parameters
+        ----------
+        rows : DataFrame of shape (n_windows, n_features), float64, no NaN
+
+        Raises
+        ------
+        DataError
+            If no column holds a rate.
+        """
+        columns, values = learn_rows(rows)
+        is_rate = np.array([name.endswith(self.suffix) for name in columns.tolist()])
+        if not is_rate.any():
+            raise DataError(
+                f"rate_of_change looks at columns that end in '{self.suffix}', but the plan has none among its "
+                f"{len(columns)} (the first: {', '.join(columns[:5].tolist())}). Add the feature set rates to the "
+                "plant's features, or leave rate_of_change out of the candidates."
+            )
+        self.columns_ = columns
+        self.centre_ = values.mean(axis=0)
+        self.weight_ = np.where(is_rate, 1.0 / np.maximum(values.std(axis=0), _LEAST_SPREAD) ** 2 / is_rate.sum(), 0.0)
+        return self
+
+    def score(self, rows: pd.DataFrame) -> Floats:
+        """Return the mean square of each row's rates: about 1 is usual.
+
+        Parameters
+        ----------
+        rows : DataFrame of shape (n_windows, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_windows,), unitless
+
+        Raises
+        ------
+        NotFittedError, DataError
+        """
+        total: Floats = self._squares(rows).sum(axis=1)
+        return total
+
+    def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return each rate's part of the mean square, 0 for other features; every row adds up to its score.
+
+        Raises
+        ------
+        NotFittedError, DataError
+        """
+        return as_frame(self._squares(rows), self, rows)
+
+    def _squares(self, rows: pd.DataFrame) -> Floats:
+        values = read_rows(self, rows)
+        squares: Floats = self.weight_ * (values - self.centre_) ** 2
+        return squares

@@ -1,0 +1,189 @@
+"""Preparation: what is settled on training rows before any detector is fitted, the same for all candidates.
+
+Which rows show normal running, which features have values to learn from and are asked for, what stands in where one has
+no value, and what is usual. All of it is learnt from the train part alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+
+from wheeltapper import tables
+from wheeltapper.config import Plant
+from wheeltapper.errors import DataError
+from wheeltapper.features.conditioning import look_back
+from wheeltapper.features.impute import MIN_SHARE, Imputer, with_values
+from wheeltapper.features.mask import NOT_JUDGED, WAYS_OUT, overlaps, why_masked
+from wheeltapper.features.normalise import RegimeNormaliser
+from wheeltapper.features.plan import FeaturePlan
+
+MIN_TRAIN_ROWS = 50
+"""Fewer normal windows than this teach nothing about normal running."""
+
+WIDE = 100
+"""Features from which training rows are thinned; narrower tables are small, or worth their memory."""
+MOST_CELLS = 40_000_000
+"""Values of a wide table that are learnt from, 320 MB: detectors make a few copies of them."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Everything that candidates of one training run have in common."""
+
+    plan: FeaturePlan
+    """The plant's feature plan, shrunk to what is learnt from."""
+    whole: str
+    """Hash of the plant's plan, which the rows of the features table follow."""
+    imputer: Imputer | None
+    """Fills features that have no value; None where every feature of the plan always has one."""
+    normaliser: RegimeNormaliser
+    train: pd.DataFrame
+    """Normal rows of the train part with the plan's features, every one finite."""
+    calibrate: pd.DataFrame
+    """Normal rows of the calibrate part, with the features of the whole plan."""
+    selection: str
+    """What became of the wish to keep only relevant features, in words; empty where nobody asked."""
+
+
+def guard(plant: Plant) -> timedelta:
+    """Return the band around a fault that is kept out of learning: a window's length and that of its smoothing."""
+    return plant.windows.lasting(plant.step) + look_back(plant.cleaning.smooth) * plant.step
+
+
+def prepare(
+    plant: Plant, features: pd.DataFrame, part: pd.Series, faults: pd.DataFrame, flags: pd.DataFrame | None = None
+) -> Preparation:
+    """Settle what all candidates are fitted on.
+
+    Parameters
+    ----------
+    features : DataFrame
+        Rows of the features table, sorted by asset and time.
+    part : Series of str, aligned with ``features``
+        The part of each row, from `wheeltapper.features.parts.assign`.
+    faults : DataFrame
+        Known faults: they are never learnt as normal.
+    flags : DataFrame, optional
+        Spans in which a sensor does not measure, from `wheeltapper.features.mask.telling`: nor are they.
+
+    Raises
+    ------
+    DataError
+        If too few normal windows are left to learn from (the message counts the reasons), or no feature has a value
+        in half of them.
+    """
+    plan = FeaturePlan.of(plant)
+    reason = why_masked(plan.reaching(features), faults, guard(plant), flags)
+    _require_normal_rows(plant, part, reason)
+    normal = reason == ""
+    train, calibrate = features[_thinned(normal & (part == "train"), plan)], features[normal & (part == "calibrate")]
+    relevant, said = _relevant(plant, features, part, faults)
+    own = plan.shrink(_worth_learning(plan, train, relevant))
+    train = train[[*tables.FEATURES.names(), *own.columns]]
+    imputer = _imputer(own, train)
+    train = filled(imputer, train, own.columns)
+    normaliser = RegimeNormaliser(method=plant.normalise).fit(train, unscaled=own.of_no_sensor)
+    return Preparation(own, plan.hash, imputer, normaliser, train, calibrate, said)
+
+
+def filled(imputer: Imputer | None, rows: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Return rows whose features all have a value: what has none gets what training has seen.
+
+    The one place where that is done, for fitting, scoring, explanation and self-test alike.
+
+    Parameters
+    ----------
+    imputer : Imputer or None
+        Knows the features that may lack a value; None if all always have one, and the rows come back as they are.
+    rows : DataFrame
+        Usable rows of the features table, with any further columns.
+    columns : tuple of str
+        The features that are wanted.
+
+    Returns
+    -------
+    DataFrame with the index of ``rows``
+        Columns of the table itself and, in order, the features; no others where something may have been filled.
+    """
+    if imputer is None:
+        return rows
+    blank = list(imputer.median)
+    known = set(blank)
+    fixed = [name for name in tables.FEATURES.names() if name in rows]
+    sure = [name for name in columns if name not in known]
+    made = pd.concat([rows[[*fixed, *sure]], imputer.transform(rows[blank])], axis=1)
+    return made if [*sure, *blank] == list(columns) else made[[*fixed, *columns]]
+
+
+def _require_normal_rows(plant: Plant, part: pd.Series, reason: pd.Series) -> None:
+    for name in ("train", "calibrate"):
+        own = reason[part == name]
+        count = int((own == "").sum())
+        if count < MIN_TRAIN_ROWS:
+            counts = own[own != ""].value_counts().to_dict()
+            raise DataError(
+                f"{plant.name}: only {count} of {len(own)} windows of the {name} part show normal "
+                f"running; at least {MIN_TRAIN_ROWS} are needed. Left out: {counts or 'none'}. "
+                "Bring more readings, or change parts in the plant's YAML."
+                + (f" {WAYS_OUT}" if NOT_JUDGED in counts else "")
+            )
+
+
+def _thinned(chosen: pd.Series, plan: FeaturePlan) -> pd.Series:
+    """Keep every so-manieth chosen row where a wide table would not fit; evenly, so all assets and times stay in."""
+    most = max(MIN_TRAIN_ROWS, MOST_CELLS // len(plan.columns))
+    places = np.flatnonzero(chosen.to_numpy())
+    if len(plan.columns) < WIDE or len(places) <= most:
+        return chosen
+    kept = places[np.linspace(0, len(places) - 1, most).astype(np.int64)]
+    return pd.Series(np.isin(np.arange(len(chosen)), kept), index=chosen.index)
+
+
+def _worth_learning(plan: FeaturePlan, train: pd.DataFrame, relevant: frozenset[str] | None) -> list[str]:
+    """List the features that have values enough, and are relevant where that was asked."""
+    promised = set(plan.promised)
+    unsure = [column for column in plan.columns if column not in promised]
+    enough = promised | set(with_values(train[unsure]))
+    kept = [name for name in plan.columns if name in enough and (relevant is None or name in relevant)]
+    if not kept:
+        raise DataError(
+            f"none of the {len(plan.columns)} features of {plan.asset_type.name} has a value in {MIN_SHARE:.0%} of "
+            f"{len(train)} normal training windows. Make windows longer, or choose other features in the plant's YAML."
+        )
+    return kept
+
+
+def _imputer(plan: FeaturePlan, train: pd.DataFrame) -> Imputer | None:
+    """Fit on the features that may lack a value; one that promises a value and has none is a mistake, not a hole."""
+    promised = set(plan.promised)
+    unsure = [column for column in plan.columns if column not in promised]
+    return Imputer.fit(train[unsure]) if unsure else None
+
+
+def _relevant(
+    plant: Plant, features: pd.DataFrame, part: pd.Series, faults: pd.DataFrame
+) -> tuple[frozenset[str] | None, str]:
+    """Return the features that tell windows inside faults from others, and say so; None where all are to stay.
+
+    A sensor's latest value always stays: limits and baselines look at it, and explanations name it.
+    """
+    if plant.select is None:
+        return None, ""
+    from wheeltapper.features.selection import relevant  # only here, as tsfresh opens slowly
+
+    known = features[(part == "train") & features["usable"]]
+    in_fault = overlaps(known, faults)
+    if in_fault.nunique() < 2:
+        return None, "no known fault in the train part to choose features by; all are kept"
+    try:
+        chosen = relevant(known, in_fault, plant.select.fdr, part=part.loc[known.index])
+    except DataError as error:
+        return None, f"all features are kept: {error}"
+    if not chosen:
+        return None, f"no feature is relevant at a false discovery rate of {plant.select.fdr:g}; all are kept"
+    kept = frozenset(chosen) | set(plant.asset_type.sensors)
+    return kept, f"{len(chosen)} features are relevant at a false discovery rate of {plant.select.fdr:g}"

@@ -1,0 +1,174 @@
+"""The tail: how many alarms a week normal running raises at each level of the threshold.
+
+What an operator feels is alarms, not windows, so alarms are what is counted: on held-out normal windows, with the very
+rule that opens and closes them later, at one level after another. Windows that share readings and moods that last for
+minutes are then one alarm, as they will be. Beyond the level that normal running has reached `ANCHOR` times there is
+too little to count; from there on, the lasting peaks of alarms continue as a generalised Pareto distribution fitted
+with L-moments.
+
+It does not help where the weeks that are counted are unlike those that follow (another season, another product).
+
+References
+----------
+.. [1] S. Coles, "An Introduction to Statistical Modeling of Extreme Values", Springer 2001, ch. 4 and 5.3 (clusters).
+.. [2] J. R. M. Hosking, J. R. Wallis, "Parameter and Quantile Estimation for the Generalized Pareto Distribution",
+   Technometrics 29 (1987), doi:10.1080/00401706.1987.10488243.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from wheeltapper.config import Alarms
+from wheeltapper.scoring.alarms import Stretches, spans
+
+Floats = NDArray[np.float64]
+
+ANCHOR = 20
+"""Alarms down to which they are counted; a rarer level is extrapolated from there."""
+FITTED = 60
+"""Alarms, the strongest ones, whose peaks the tail is fitted to."""
+FEW = 5
+"""Fewer peaks than this say nothing about a tail's shape."""
+_LEVELS = 48
+
+
+@dataclass(frozen=True)
+class Tail:
+    """Alarms on the counted windows by level: counted where there are many, extrapolated where there are few.
+
+    Levels rise and counts fall from knot to knot; beyond the last knot the tail takes over.
+    """
+
+    levels: tuple[float, ...]
+    counts: tuple[float, ...]
+    shape: float
+    scale: float
+    peaks: int
+    """Peaks that shape and scale are fitted to."""
+
+    def level(self, count: float) -> float:
+        """Return the level that this many alarms exceed; the lowest knot where more are asked than there ever are."""
+        last, anchor = self.levels[-1], self.counts[-1]
+        if count < anchor:
+            ratio = anchor / count
+            step = np.log(ratio) if abs(self.shape) < 1e-9 else (ratio**self.shape - 1) / self.shape
+            return last + self.scale * float(step)
+        return float(np.interp(-np.log(count), -np.log(self.counts), self.levels))
+
+    def count(self, level: float) -> float:
+        """Return how many alarms exceed this level; as many as at the lowest knot below it."""
+        last, anchor = self.levels[-1], self.counts[-1]
+        if level > last:
+            step = (level - last) / self.scale
+            if abs(self.shape) < 1e-9:
+                return float(anchor * np.exp(-step))
+            return float(anchor * max(1 + self.shape * step, 0.0) ** (-1 / self.shape))
+        return float(np.exp(np.interp(level, self.levels, np.log(self.counts))))
+
+    def doubt(self, count: float) -> float:
+        """Return how far off the count may be at the level that is set for it: the standard deviation of its logarithm.
+
+        Counting n alarms leaves 1/√n; a level beyond the data adds what scale and shape of the tail leave open
+        (delta method; both have a variance of about one over the peaks that they are fitted to).
+        """
+        far = float(np.log(max(self.counts[-1] / count, 1.0)))
+        beyond = (far**2 + far**4 / 4) / max(self.peaks, 1)
+        return float(np.sqrt(1 / max(min(count, 1e9), self.counts[-1]) + beyond))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the tail as plain JSON."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Tail:
+        """Read what `as_dict` wrote."""
+        return cls(**content | {name: tuple(content[name]) for name in ("levels", "counts")})
+
+
+def count_alarms(score: Floats, limit: Floats, stretch: Stretches, rule: Alarms) -> Tail | None:
+    """Count the alarms of normal windows at each level, and fit the tail beyond.
+
+    Parameters
+    ----------
+    score : ndarray of shape (n_windows,)
+        In usual spreads, in the order of asset and time.
+    limit : ndarray of shape (n_windows,)
+        How regimes and assets compare: level 1 is this score, level 2 twice it, but no level asks for less than one
+        usual spread.
+
+    Returns
+    -------
+    Tail or None
+        None where fewer than `FEW` alarms open even at the lowest level.
+    """
+    severity = score / limit
+    lasting = _lasting(severity, stretch, rule.open_after)
+    lowest, highest = float(1 / limit.max()), float(np.nanmax(lasting, initial=-np.inf))
+    if not highest > lowest:
+        return None
+    grid = _grid(lasting, lowest)
+    counted = np.array([spans(at_level(score, limit, level), stretch, rule).first.size for level in grid])
+    # A higher level may part one alarm into two: what counts is the most that any level from here on raises.
+    counts = np.maximum.accumulate(counted[::-1])[::-1].astype(float)
+    if counts[0] < FEW:
+        return None
+    base = int(np.flatnonzero(counts >= min(FITTED, counts[0]))[-1])
+    peaks = np.sort(_peaks(at_level(score, limit, grid[base]), lasting, stretch, rule) - grid[base])
+    at = int(np.flatnonzero(counts >= min(float(ANCHOR), counts[0]))[-1])
+    shape, scale = pareto(peaks) if len(peaks) >= FEW else (0.0, float(peaks.mean()))
+    knots = np.unique(counts[: at + 1])[::-1]
+    levels = [float(grid[np.flatnonzero(counts >= knot)[-1]]) for knot in knots]
+    if grid[0] < levels[0]:
+        # Who accepts more alarms than there ever are gets the lowest level.
+        levels, knots = [float(grid[0]), *levels], np.append(knots[0], knots)
+    here = max(scale + shape * (levels[-1] - float(grid[base])), 0.1 * scale, 1e-9)
+    return Tail(tuple(levels), tuple(map(float, knots)), shape, here, len(peaks))
+
+
+def at_level(score: Floats, limit: Floats, level: float) -> Floats:
+    """Return score over threshold at one level; no threshold lies below one usual spread."""
+    return np.asarray(score / np.maximum(limit * level, 1.0))
+
+
+def _grid(lasting: Floats, lowest: float) -> Floats:
+    """Return the levels to count at: those that windows reach, the closer together the fewer of them do."""
+    known = np.sort(lasting[lasting > lowest])
+    places = len(known) - np.geomspace(len(known), 1, _LEVELS)
+    # Just below what a window reaches: at its very level it is normal.
+    return np.unique(np.concatenate([[lowest], known[places.astype(int)] * (1 - 1e-9)]))
+
+
+def _lasting(severity: Floats, stretch: Stretches, hold: int) -> Floats:
+    """Return the lowest of the last ``hold`` windows; NaN where a stretch has not lasted so long."""
+    rolled = pd.Series(severity).groupby(stretch.number, sort=False).rolling(hold).min()
+    return np.array(rolled.to_numpy(), dtype=float)
+
+
+def _peaks(severity: Floats, lasting: Floats, stretch: Stretches, rule: Alarms) -> Floats:
+    """Return the highest level that lasted in each alarm."""
+    found = spans(severity, stretch, rule)
+    bounds = np.ravel(np.column_stack([found.first, found.last + 1]))
+    held = np.append(np.nan_to_num(lasting, nan=-np.inf), -np.inf)
+    return np.asarray(np.maximum.reduceat(held, bounds)[::2]) if bounds.size else np.empty(0)
+
+
+def pareto(beyond: Floats) -> tuple[float, float]:
+    """Fit shape ξ and scale σ of a generalised Pareto distribution by L-moments [2]_; ξ is kept in [-0.2, 0.4].
+
+    Parameters
+    ----------
+    beyond : ndarray of shape (n_peaks,)
+        How far each peak lies above the level, in rising order; at least two.
+    """
+    n = len(beyond)
+    a0 = float(beyond.mean())
+    a1 = float(((n - np.arange(1, n + 1)) / (n - 1) * beyond).mean())
+    shape = 2 - a0 / (a0 - 2 * a1) if a0 > 2 * a1 else 0.4
+    shape = float(np.clip(shape, -0.2, 0.4))
+    return shape, a0 * (1 - shape)
