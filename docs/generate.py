@@ -189,7 +189,7 @@ def speed() -> str:
     found = results("features")
     rows = [
         _speed_row(f"minimal, 10 features, windows of {length}", found["minimal"][length])
-        for length in sorted(found["minimal"], key=int)
+        for length in sorted(filter(str.isdigit, found["minimal"]), key=int)
     ]
     whole = found["efficient"]
     (length,) = [key for key in whole if key.isdigit()]
@@ -222,7 +222,9 @@ def growth() -> str:
             f"{one['core_seconds_per_million']:.1f} s",
             f"{one['peak_mib']:,.0f} MiB",
         )
-        for one in sorted(found["growth"].values(), key=lambda one: one["readings"])
+        for one in sorted(
+            (one for size, one in found["growth"].items() if size.isdigit()), key=lambda one: one["readings"]
+        )
     ]
     return _table(("readings", "feature rows", "core time a million readings", "peak memory"), rows)
 

@@ -75,7 +75,7 @@ MISTAKES = {
         MILL + "parts: {by: fraction, validte: 0.15}",
         "parts.validte: unknown key 'validte'. Did you mean 'validate'? Known here: by, train, calibrate, validate,",
     ),
-    "alarms": (MILL + "alarms: {open_afer: 2}", "Did you mean 'open_after'? Known here: open_after, close_after."),
+    "alarms": (MILL + "alarms: {open_afer: 2}", "Did you mean 'open_after'? Known here: open_after, close_"),
     "costs": (MILL + "costs: {mised_fault: 2}", "costs.mised_fault: unknown key 'mised_fault'. Did you mean 'missed_"),
     "source options": (
         MILL.replace("time_column", "time_colunm"),

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from wheeltapper.detectors import autoencoder, build
+from wheeltapper.detectors._rows import thinned
 from wheeltapper.detectors._tensorflow import _CHATTER, open_tensorflow
 
 
@@ -95,7 +96,7 @@ def test_one_wild_feature_is_limited_to_fifty_deviations(trained):
 def test_more_rows_than_the_bound_are_sampled_in_time_order():
     """Thirty of a hundred rows, still in order, the same for the same seed."""
     values = np.arange(100.0)[:, None]
-    first, again, other = (autoencoder._sample(values, 30, seed)[:, 0] for seed in (1, 1, 2))
+    first, again, other = (thinned(values, 30, seed)[:, 0] for seed in (1, 1, 2))
     assert len(first) == 30
     assert (np.diff(first) > 0).all()
     np.testing.assert_array_equal(first, again)
