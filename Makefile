@@ -20,7 +20,8 @@ run: $(READY) ## the main job on the built-in pump station
 	@$(BIN)/wheeltapper run pump_station
 
 test: $(READY) ## every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 tests/unit tests/contracts tests/rows tests/docs
+	@$(BIN)/python -m pytest tests/flows
 
 quick: $(READY) ## the tests that take less than ten seconds each
 	@$(BIN)/python -m pytest -m 'not slow'

@@ -16,7 +16,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.config import AssetType
-from wheeltapper.evaluation.injections import FEW_SIZES, LAGS, SIZES, Injection, Place, Skipped, Usual, plan_injections
+from wheeltapper.evaluation.injections import (
+    FEW_SIZES,
+    LAGS,
+    SIZES,
+    STEP,
+    Injection,
+    Place,
+    Skipped,
+    Usual,
+    plan_injections,
+)
 from wheeltapper.evaluation.injections import shown as show_fault
 from wheeltapper.features.conditioning import Track
 from wheeltapper.features.plan import FeaturePlan, WindowRows
@@ -136,7 +146,7 @@ def rehearse(
     each = max((lasts + reach) // ticks(plan.windows.every * plan.step), 1)
     injections, skipped = plan_injections(plan.asset_type, usual, SIZES)
     if len(injections) * max(each * LEAST / ROWS, LEAST / CALLS) > 1:
-        injections, skipped = plan_injections(plan.asset_type, usual, FEW_SIZES)
+        injections, skipped = _fewer(*plan_injections(plan.asset_type, usual, FEW_SIZES), CALLS // LEAST)
     at_once = max(len(injections), 1)
     many = int(np.clip(min(ROWS // (at_once * each), CALLS // at_once), LEAST, MOST))
     slots = choose_slots(normal, lasts, reach, max(plan.max_gap, plan.windows.every * plan.step), many)
@@ -154,6 +164,21 @@ def rehearse(
         usual=usual,
         window_minutes=plan.windows.lasting(plan.step) / timedelta(minutes=1),
         asset_type=plan.asset_type,
+    )
+
+
+def _fewer(injections: list[Injection], skipped: list[Skipped], most: int) -> tuple[list[Injection], list[Skipped]]:
+    """Keep the unmistakable step of every sensor, and of the other faults as many as there is time for, evenly."""
+    others = [place for place, one in enumerate(injections) if one.kind != STEP]
+    room = max(most - (len(injections) - len(others)), 0)
+    if len(others) <= room:
+        return injections, skipped
+    kept = {others[int(at)] for at in np.linspace(0, len(others) - 1, room)}
+    left = [injections[place] for place in others if place not in kept]
+    why = "with so many sensors not every fault of each is rehearsed; those of others stand for it"
+    return (
+        [one for place, one in enumerate(injections) if one.kind == STEP or place in kept],
+        [*skipped, *(Skipped(one.sensor, one.kind, why) for one in left)],
     )
 
 

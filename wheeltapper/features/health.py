@@ -140,8 +140,8 @@ def _jumps(level: list[float], spread: list[float]) -> list[tuple[int, int, floa
         if is_far:
             recent = usual[-MANY_BLOCKS:]
             old = float(np.median([level[one] for one in recent]))
-            expected = here / old * float(np.median([spread[one] for one in recent]))
-            is_jump = expected / ALIKE <= wide <= expected * ALIKE
+            expected = here / old * float(np.median([spread[one] for one in recent])) if old else np.inf
+            is_jump = expected / ALIKE <= wide <= expected * ALIKE  # from nothing at all no scale can be told
         if is_jump and begun < 0:
             begun, was = place, old
         if begun >= 0 and (not is_jump or place - begun >= len(usual)):

@@ -215,3 +215,10 @@ def test_the_longest_comes_first() -> None:
         sensor="s", kind="flat", count=1, detail="d"
     )
     assert worst_first(tables.FLAGS.check(flags))["asset_id"].tolist() == ["c", "a", "b"]
+
+
+def test_a_sensor_that_mostly_shows_nothing_has_no_scale() -> None:
+    """Some work, a long time of nothing, then a burst: there is no level to be ten times as large as."""
+    work = 1.0 + (np.arange(health.BLOCK) % 3) / 10
+    values = np.concatenate([np.tile(work, 10), np.zeros(60 * health.BLOCK), 50 * work])
+    assert len(health.jump_in_scale(values).start) == 0
