@@ -37,7 +37,7 @@ import pandas as pd  # noqa: E402
 from tasks._ablation import read_all  # noqa: E402
 from wheeltapper import config  # noqa: E402
 from wheeltapper.config import Plant, PlugIn, Windows  # noqa: E402
-from wheeltapper.errors import WheeltapperError  # noqa: E402
+from wheeltapper.errors import DataError, WheeltapperError  # noqa: E402
 from wheeltapper.evaluation import gates, leaderboard  # noqa: E402
 from wheeltapper.evaluation.judgement import Judgement, judge  # noqa: E402
 from wheeltapper.evaluation.ranking import rank_windows  # noqa: E402
@@ -121,6 +121,8 @@ def plain_scores(table: Table, look: tuple[str, ...]) -> tuple[pd.DataFrame, Sco
     )
     normal = why_masked(_as_windows(readings), table.faults, guard(table.plant)) == ""
     learn = readings[readings["part"].isin(["train", "calibrate"]) & normal.to_numpy()].dropna(subset=names)
+    if learn.empty:
+        raise DataError("no window ends at a reading (the plant resamples): there is nothing to put plain baselines on")
     look = rows.merge(readings, on=["asset_id", "window_end"], how="left")
     found: dict[str, np.ndarray] = {}
     for asset, own in look.groupby("asset_id"):
