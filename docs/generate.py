@@ -233,7 +233,7 @@ def quality() -> str:
     """Show how well the default configuration detects, beside plain baselines on the same windows."""
     rows = [
         (
-            f"`{one['plant']}`",
+            one["plant"],
             one["champion"],
             f"{one[look]['vus_pr']:.2f}",
             f"{one[look]['random']:.2f}",
