@@ -7,15 +7,16 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from wheeltapper.detectors import Detector, Floats
+from wheeltapper.detectors import Floats
 from wheeltapper.detectors._options import check_between
-from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors._rows import Names, learn_rows, read_rows
+from wheeltapper.detectors._squares import SumOfSquares
 
 _LEAST_SPREAD = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about
 _TRIMMED = 0.01  # share of training rows that is left out of the second fit: training is never as clean as it should be
 
 
-class Mahalanobis(Detector):
+class Mahalanobis(SumOfSquares):
     """Score each row by ``(x − μ)' (R + r·I)⁻¹ (x − μ)``, with R the correlations of normal rows.
 
     Deviations that usually come together count for less, those that never do for more: a pressure that falls while the
@@ -73,33 +74,6 @@ class Mahalanobis(Detector):
         variances, patterns = np.linalg.eigh(np.atleast_2d(scaled.T @ scaled / len(scaled)))
         weights = 1.0 / np.sqrt((np.maximum(variances, 0.0) + self.ridge) * len(scale))
         self.root_ = (1.0 / scale)[:, None] * ((patterns * weights) @ patterns.T)
-
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return the squared distance of each row per feature: about 1 is usual.
-
-        Parameters
-        ----------
-        rows : DataFrame of shape (n_windows, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_windows,), unitless
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        distance: Floats = self._squares(rows).sum(axis=1)
-        return distance
-
-    def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return each feature's part of the distance, never negative; every row adds up to its score.
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        return as_frame(self._squares(rows), self, rows)
 
     def _squares(self, rows: pd.DataFrame) -> Floats:
         squares: Floats = ((read_rows(self, rows) - self.centre_) @ self.root_) ** 2

@@ -7,15 +7,16 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from wheeltapper.detectors import Detector, Floats
+from wheeltapper.detectors import Floats
 from wheeltapper.detectors._options import check_between
-from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors._rows import Names, learn_rows, read_rows
+from wheeltapper.detectors._squares import SumOfSquares
 
 _LIMIT_AT = 0.99  # share of training rows within each limit, the usual control limit of process monitoring
 _LEAST_SPREAD = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about
 
 
-class PcaResidual(Detector):
+class PcaResidual(SumOfSquares):
     """Split each row into what the usual patterns explain and what is left, and judge both.
 
     ``T2 = sum_a t_a^2 / lambda_a`` says how far a row lies out along the usual patterns, ``Q`` (the squared
@@ -77,33 +78,6 @@ class PcaResidual(Detector):
         weights = np.concatenate([1.0 / (spread * np.sqrt(t2_limit)), np.full(rest.shape[1], 1.0 / np.sqrt(q_limit))])
         self.root_ = (1.0 / scale)[:, None] * ((patterns.T * weights) @ patterns)
         return self
-
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return the combined index phi of each row: below 1 is usual.
-
-        Parameters
-        ----------
-        rows : DataFrame of shape (n_windows, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_windows,), unitless
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        phi: Floats = self._squares(rows).sum(axis=1)
-        return phi
-
-    def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return each feature's part of phi, never negative; every row adds up to its score.
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        return as_frame(self._squares(rows), self, rows)
 
     def _squares(self, rows: pd.DataFrame) -> Floats:
         squares: Floats = ((read_rows(self, rows) - self.centre_) @ self.root_) ** 2

@@ -7,14 +7,15 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors import Floats
+from wheeltapper.detectors._rows import Names, learn_rows, read_rows
+from wheeltapper.detectors._squares import SumOfSquares
 from wheeltapper.errors import DataError
 
 _LEAST_SPREAD = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about
 
 
-class RateOfChange(Detector):
+class RateOfChange(SumOfSquares):
     """Judge nothing but how fast the sensors change: the mean square of their rates, in standard deviations.
 
     Meters and counters tell little by their level (it follows the season and the tenant) and much by their change.
@@ -71,33 +72,6 @@ class RateOfChange(Detector):
         self.centre_ = values.mean(axis=0)
         self.weight_ = np.where(is_rate, 1.0 / np.maximum(values.std(axis=0), _LEAST_SPREAD) ** 2 / is_rate.sum(), 0.0)
         return self
-
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return the mean square of each row's rates: about 1 is usual.
-
-        Parameters
-        ----------
-        rows : DataFrame of shape (n_windows, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_windows,), unitless
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        total: Floats = self._squares(rows).sum(axis=1)
-        return total
-
-    def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return each rate's part of the mean square, 0 for other features; every row adds up to its score.
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        return as_frame(self._squares(rows), self, rows)
 
     def _squares(self, rows: pd.DataFrame) -> Floats:
         values = read_rows(self, rows)

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper.detectors import Detector, Floats
+from wheeltapper.detectors import Floats
 from wheeltapper.detectors._options import check_between, check_whole
-from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows, thinned
+from wheeltapper.detectors._rows import Names, learn_rows, read_rows, thinned
+from wheeltapper.detectors._squares import SumOfSquares
 
 _LEAST_SPREAD = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about
 _SEEN = 0.001  # share of training values on either side that is cut before extremes are looked for
@@ -18,7 +19,7 @@ _MOST = 5000  # training rows whose residuals say how large residuals usually ar
 _CHUNK = 2048  # rows compared with the memory at a time: 3 MB
 
 
-class StateEstimation(Detector):
+class StateEstimation(SumOfSquares):
     """Keep some hundred states of normal running, estimate from them what a row should be, and judge the difference.
 
     The multivariate state estimation technique (MSET) of nuclear plants. With the memory ``D`` (one state a row), the
@@ -89,33 +90,6 @@ class StateEstimation(Detector):
         sample = thinned(values, _MOST, self.seed)
         self.scale_ = np.maximum((sample - self._estimates(sample)).std(axis=0), _LEAST_SPREAD)
         return self
-
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return the mean square of each row's residuals: about 1 is usual.
-
-        Parameters
-        ----------
-        rows : DataFrame of shape (n_windows, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_windows,), unitless
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        total: Floats = self._squares(rows).sum(axis=1)
-        return total
-
-    def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return each feature's part of the mean square, never negative; every row adds up to its score.
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        return as_frame(self._squares(rows), self, rows)
 
     def _squares(self, rows: pd.DataFrame) -> Floats:
         values = read_rows(self, rows)
