@@ -111,14 +111,17 @@ class Costs(Model):
 
 FEATURES = (
     PlugIn(name="latest"),
-    PlugIn(name="long_rolling", options={"over": [], "rows": [10, 30, 60], "what": ["mean"], "whole": False}),
+    PlugIn(
+        name="long_rolling",
+        options={"over": [], "rows": [3, 10, 30, 60], "what": ["mean"], "whole": False, "same_regime": True},
+    ),
     PlugIn(name="ratios"),
 )
-"""What is computed where a plant names nothing: the readings, their means over three looks back, and the quotients and
-products that the asset type names. A mean over many readings hears a small shift that single readings hide;
-benchmarks/quality.py measures what it is worth."""
+"""What is computed where a plant names nothing: the readings, their means over four looks back within the operating
+state, and the quotients and products that the asset type names. A mean over many readings hears a small shift that
+single readings hide; benchmarks/quality.py measures what it is worth."""
 
-CANDIDATES = tuple(PlugIn(name=name) for name in ("mahalanobis", "pca_residual"))
+CANDIDATES = tuple(PlugIn(name=name) for name in ("mahalanobis", "pca_residual", "one_class"))
 """What is tried where a plant names nothing."""
 
 

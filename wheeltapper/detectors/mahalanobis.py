@@ -13,7 +13,6 @@ from wheeltapper.detectors._rows import Names, learn_rows, read_rows
 from wheeltapper.detectors._squares import SumOfSquares
 
 _LEAST_SPREAD = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about
-_TRIMMED = 0.01  # share of training rows that is left out of the second fit: training is never as clean as it should be
 
 
 class Mahalanobis(SumOfSquares):
@@ -23,8 +22,10 @@ class Mahalanobis(SumOfSquares):
     flow rises is heard although each of them is within its usual spread. The ridge ``r`` keeps directions in which
     training rows never moved from deciding alone; it is in shares of one feature's own variance.
 
-    Centre and correlations are fitted twice, the second time without the 1 % of training rows that lie furthest out
-    (one reweighting step, as in the minimum covariance determinant [2]_). The score is divided by the number of
+    With ``trimmed``, centre and correlations are fitted twice, the second time without that share of the training rows,
+    those that lie furthest out (one reweighting step, as in the minimum covariance determinant [2]_). It helps where
+    training holds faults that nobody knows of; where what is rare is normal all the same (a burst every night), it
+    makes every later one an alarm, so nothing is trimmed unless asked for. The score is divided by the number of
     features, so that about 1 is usual. Contributions are the elements' squares of ``(R + r·I)^(−1/2) (x − μ)`` and add
     up to the score.
 
@@ -34,6 +35,8 @@ class Mahalanobis(SumOfSquares):
     ----------
     ridge : float
         Added to each feature's variance of 1 before inverting, above 0 and below 10.
+    trimmed : float
+        Share of the training rows that the second fit leaves out, from 0 (no second fit) to below 0.5.
 
     References
     ----------
@@ -46,9 +49,12 @@ class Mahalanobis(SumOfSquares):
     centre_: Floats
     root_: Floats
 
-    def __init__(self, ridge: float = 0.1) -> None:
+    def __init__(self, ridge: float = 0.1, trimmed: float = 0.0) -> None:
         check_between("mahalanobis", "ridge", ridge, low=0.0, high=10.0)
+        if trimmed != 0:
+            check_between("mahalanobis", "trimmed", trimmed, low=0.0, high=0.5)
         self.ridge = ridge
+        self.trimmed = trimmed
 
     def fit(self, rows: pd.DataFrame) -> Self:
         """Learn where normal rows lie and how they spread together.
@@ -63,8 +69,9 @@ class Mahalanobis(SumOfSquares):
         """
         self.columns_, values = learn_rows(rows)
         self._learn(values)
-        distance = (((values - self.centre_) @ self.root_) ** 2).sum(axis=1)
-        self._learn(values[distance <= np.quantile(distance, 1 - _TRIMMED)])
+        if self.trimmed:
+            distance = (((values - self.centre_) @ self.root_) ** 2).sum(axis=1)
+            self._learn(values[distance <= np.quantile(distance, 1 - self.trimmed)])
         return self
 
     def _learn(self, values: Floats) -> None:

@@ -443,7 +443,7 @@ class FeaturePlan(Model):
         made = condition(Track(track.micros, own, track.regimes), self.conditioning, self._counters, self.max_gap)
         stretches = [(part, *self._windows_in(made, part, since)) for part in made.parts]
         first, last = (_joined([part.start + places[end] for part, *places in stretches]) for end in (0, 1))
-        values = self._values_at(made, stretches)
+        values = self._values_at(made, stretches, track.regimes)
         begin, end = made.begin[first], made.end[last]
         why_not = cutting.why_not(made.sensors | made.levels, track.regimes, first, last, (begin, end))
         self._mark_no_value(values, why_not)
@@ -463,7 +463,9 @@ class FeaturePlan(Model):
             is_wanted &= made.micros[part.start + last] >= since
         return first[is_wanted], last[is_wanted]
 
-    def _values_at(self, made: Conditioned, stretches: list[tuple[slice, Places, Places]]) -> Floats:
+    def _values_at(
+        self, made: Conditioned, stretches: list[tuple[slice, Places, Places]], regimes: NDArray[Any]
+    ) -> Floats:
         """Compute stretch by stretch."""
         parts = [
             self._values(
@@ -472,6 +474,7 @@ class FeaturePlan(Model):
                     sensors={name: values[part] for name, values in made.sensors.items()},
                     first=first,
                     last=last,
+                    regimes=regimes[made.end[part]],
                 )
             )
             for part, first, last in stretches
@@ -494,7 +497,8 @@ class FeaturePlan(Model):
 
     def empty(self) -> pd.DataFrame:
         """Return the features table of this plan without rows."""
-        return tables.FEATURES.empty().assign(**{column: pd.Series([], dtype="float64") for column in self.columns})
+        features = pd.DataFrame(np.empty((0, len(self.columns))), columns=list(self.columns))
+        return pd.concat([tables.FEATURES.empty(), features], axis=1)
 
     def _compute_asset(self, asset: str, readings: pd.DataFrame) -> pd.DataFrame:
         """Compute one asset's rows from its readings in time order."""

@@ -17,12 +17,15 @@ from wheeltapper.features.sets.rolling import window_extremes, window_moments
 TANK = AssetType.model_validate({"name": "tank", "step": "1h", "sensors": {"level": {"unit": "m"}}})
 
 
-def compute(options: dict[str, Any], level: Any, hours: Any = None, rows: int = 2) -> dict[str, np.ndarray[Any, Any]]:
+def compute(
+    options: dict[str, Any], level: Any, hours: Any = None, rows: int = 2, regimes: Any = None
+) -> dict[str, np.ndarray[Any, Any]]:
     """Return what long_rolling computes of windows of two readings, an hour apart if nothing else is said."""
     values = np.array(level, dtype=float)
     seconds = 3600.0 * np.array(range(len(values)) if hours is None else hours, dtype=float)
     last = np.arange(rows - 1, len(values))
-    stretch = Stretch(seconds, {"level": values}, last - rows + 1, last)
+    states = None if regimes is None else np.array(regimes, dtype=object)
+    stretch = Stretch(seconds, {"level": values}, last - rows + 1, last, states)
     return build_set("long_rolling", options).compute(stretch, TANK)
 
 
@@ -127,3 +130,31 @@ def test_what_is_no_look_back(options: dict[str, Any], words: str) -> None:
     """Nothing is neither a time nor a count to look back over."""
     with pytest.raises(ConfigError, match=words):
         build_set("long_rolling", options)
+
+
+STATES = ["normal", "normal", "high_load", "high_load", "normal"]
+
+
+def test_a_state_is_averaged_alone() -> None:
+    """Readings 1, 3 are normal running, 20, 22 high load: the mean of the last three knows only its own state."""
+    options = {"over": [], "rows": [3], "what": ["mean"], "whole": False, "same_regime": True}
+    found = compute(options, [1, 3, 20, 22, 5], regimes=STATES)["level__mean_3_rows"]
+    np.testing.assert_allclose(found, [2, 20, 21, 5])
+
+
+def test_states_are_mixed_unless_asked_for() -> None:
+    """Without the option, or where nobody names states, a mean takes in whatever was measured."""
+    mixed = {"over": [], "rows": [3], "what": ["mean"], "whole": False}
+    expected = [2, 8, 15, 47 / 3]
+    np.testing.assert_allclose(compute(mixed, [1, 3, 20, 22, 5], regimes=STATES)["level__mean_3_rows"], expected)
+    alone = compute(mixed | {"same_regime": True}, [1, 3, 20, 22, 5])["level__mean_3_rows"]
+    np.testing.assert_allclose(alone, expected)
+
+
+def test_a_missing_reading_of_the_state_counts_as_missing() -> None:
+    """Two of four readings in the state are there: half, and enough; where three of five must be, there is no mean."""
+    options = {"over": [], "rows": [5], "what": ["mean"], "whole": False, "same_regime": True}
+    level = [np.nan, np.nan, 20, 4, 6]
+    states = ["normal", "normal", "off", "normal", "normal"]
+    assert compute(options, level, regimes=states)["level__mean_5_rows"][-1] == 5
+    assert np.isnan(compute(options | {"present": 0.6}, level, regimes=states)["level__mean_5_rows"][-1])

@@ -29,6 +29,8 @@ class Stretch:
     """Position of each window's first reading, shape (n_windows,)."""
     last: Places
     """Position of each window's last reading, shape (n_windows,), rising."""
+    regimes: NDArray[Any] | None = None
+    """Operating state of each reading, shape (n_readings,); None where nobody names any."""
 
 
 @dataclass(frozen=True)

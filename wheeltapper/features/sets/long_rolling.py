@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from wheeltapper.config import AssetType
@@ -13,6 +15,8 @@ from wheeltapper.config.values import Duration, format_duration
 from wheeltapper.features.sets import FeatureSet, Floats, Places, Reach, Stretch
 from wheeltapper.features.sets.rolling import window_extremes, window_moments
 from wheeltapper.features.windows import micros_of, only_complete, ticks
+
+Flags = NDArray[np.bool_]
 
 What = Literal["mean", "std", "min", "max"]
 
@@ -27,9 +31,15 @@ class LongRolling(FeatureSet):
     After a gap, or at the very beginning, ``whole: false`` looks as far back as there are readings, so that no window
     is lost; such a mean is more restless than others.
 
+    With ``same_regime`` only those readings count that were taken in the state of the window's last one: after a
+    start-up a mean over an hour is one of normal running only, at first of few readings. Without it a mean mixes states
+    for as long as it looks back, and each change of state looks like a fault.
+
     Blind to what is shorter than a small part of the time: `rolling` sees that one. Hours after a fault its mean still
     holds the fault.
     """
+
+    later: ClassVar[dict[str, Any]] = {"same_regime": False}
 
     over: tuple[Duration, ...] = Field(
         (timedelta(hours=6), timedelta(hours=12), timedelta(hours=24)), description="how far back, as times"
@@ -39,6 +49,7 @@ class LongRolling(FeatureSet):
     whole: bool = Field(
         True, description="no value where readings do not go back so far; false: look as far back as they go"
     )
+    same_regime: bool = Field(False, description="count only readings in the operating state that the window ends in")
     present: float = Field(
         0.5, gt=0, le=1, description="share of the readings looked at that must have a value; the window's must all"
     )
@@ -73,11 +84,12 @@ class LongRolling(FeatureSet):
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
         """Return what is asked for of each look back; NaN where the stretch does not go back so far."""
         begins = self._begins(stretch, asset_type.step)
+        states = self._states(stretch)
         values = [
             value
             for sensor in asset_type.measured
             for first in begins
-            for value in self._of_one(stretch, stretch.sensors[sensor], first)
+            for value in self._of_one(stretch, stretch.sensors[sensor], first, states)
         ]
         return dict(zip(self.columns(asset_type), values, strict=True))
 
@@ -92,12 +104,33 @@ class LongRolling(FeatureSet):
             found.append(np.where(micros[:1] <= begin + ticks(step), first, -1 if self.whole else 0))
         return found + [np.maximum(stretch.last - one + 1, -1 if self.whole else 0) for one in self.rows]
 
-    def _of_one(self, stretch: Stretch, values: Floats, first: Places) -> list[Floats]:
-        """Compute one look back of one sensor from those of its values that are not missing."""
-        is_there = ~np.isnan(values)
-        so_far = np.concatenate([[0], np.cumsum(is_there)])
-        begin, end = so_far[np.maximum(first, 0)], so_far[stretch.last + 1]
-        enough = (first >= 0) & (end - begin >= self.present * (stretch.last + 1 - first))
+    def _states(self, stretch: Stretch) -> list[tuple[Flags, Flags]]:
+        """Return, for each operating state apart, its readings and the windows that end in it; all, if none counts."""
+        if not self.same_regime or stretch.regimes is None:
+            return [(np.ones(len(stretch.seconds), dtype=bool), np.ones(len(stretch.last), dtype=bool))]
+        codes = pd.factorize(stretch.regimes)[0]
+        return [(codes == code, codes[stretch.last] == code) for code in range(codes.max(initial=-1) + 1)]
+
+    def _of_one(
+        self, stretch: Stretch, values: Floats, first: Places, states: list[tuple[Flags, Flags]]
+    ) -> list[Floats]:
+        """Compute one look back of one sensor, state by state."""
+        columns = [np.full(len(stretch.last), np.nan) for _ in self.what]
+        for counts, ends_in in states:
+            for column, found in zip(columns, self._over_state(stretch, values, first, counts, ends_in), strict=True):
+                column[ends_in] = found
+        return [only_complete(column, values, stretch.first, stretch.last) for column in columns]
+
+    def _over_state(
+        self, stretch: Stretch, values: Floats, first: Places, counts: Flags, ends_in: Flags
+    ) -> list[Floats]:
+        """Compute one look back of one sensor from those readings that count and have a value."""
+        is_there = counts & ~np.isnan(values)
+        last, begin_at = stretch.last[ends_in], first[ends_in]
+        so_far, wanted = (np.concatenate([[0], np.cumsum(which)]) for which in (is_there, counts))
+        at = np.maximum(begin_at, 0)
+        begin, end = so_far[at], so_far[last + 1]
+        enough = (begin_at >= 0) & (end - begin >= self.present * (wanted[last + 1] - wanted[at])) & (end > begin)
         span = values[is_there], begin[enough], end[enough] - 1
         found: dict[str, Floats] = {}
         if {"mean", "std"} & set(self.what):
@@ -106,7 +139,7 @@ class LongRolling(FeatureSet):
             found["min"], found["max"] = window_extremes(*span)
         columns = []
         for what in self.what:
-            column = np.full(len(stretch.last), np.nan)
+            column = np.full(len(last), np.nan)
             column[enough] = found[what]
-            columns.append(only_complete(column, values, stretch.first, stretch.last))
+            columns.append(column)
         return columns
