@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+import numpy as np
 import pandas as pd
 
 from wheeltapper.detectors import Detector, Floats
@@ -43,3 +44,47 @@ class SumOfSquares(Detector):
         NotFittedError, DataError
         """
         return as_frame(self._squares(rows), self, rows)
+
+
+FAR = 10.0
+"""Usual deviations beyond which an element counts by its length and no more by its square (Huber [1]_).
+
+One metric that leapt by a thousand usual deviations once, in normal running, would else set a threshold that nothing
+else ever reaches.
+
+References
+----------
+.. [1] P. J. Huber, "Robust Estimation of a Location Parameter", Ann. Math. Statist. 35 (1964) 73,
+       doi:10.1214/aoms/1177703732
+"""
+
+
+class BoundedSquares(SumOfSquares):
+    """Scores a row by the squares of elements, each of which counts linearly where it lies far out.
+
+    ``e²`` up to ``f = FAR · √(mean e² in training)``, and ``f · (2 |e| − f)`` beyond it; the mean is at least that of
+    all elements.
+    """
+
+    far_: Floats
+    """Where far begins, one an element; detectors that were saved without it take every square as it is."""
+
+    @abstractmethod
+    def _elements(self, rows: pd.DataFrame) -> Floats:
+        """Return the elements whose squares are summed, in the order that was learnt."""
+
+    def _learn_far(self, elements: Floats) -> None:
+        """Learn where far begins from the elements of the training rows, shape (n_windows, n_features).
+
+        An element that never moved begins to be far where the others do; where none did, nothing is far.
+        """
+        squares = (elements**2).mean(axis=0)
+        least = squares.mean()
+        self.far_ = FAR * np.sqrt(np.maximum(squares, least)) if least > 0 else np.full_like(squares, np.inf)
+
+    def _squares(self, rows: pd.DataFrame) -> Floats:
+        elements = np.abs(self._elements(rows))
+        far = getattr(self, "far_", np.inf)
+        near = np.minimum(elements, far)
+        squares: Floats = near * (2 * elements - near)
+        return squares

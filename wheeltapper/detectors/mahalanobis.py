@@ -10,12 +10,12 @@ import pandas as pd
 from wheeltapper.detectors import Floats
 from wheeltapper.detectors._options import check_between
 from wheeltapper.detectors._rows import Names, learn_rows, read_rows
-from wheeltapper.detectors._squares import SumOfSquares
+from wheeltapper.detectors._squares import BoundedSquares
 
 _LEAST_SPREAD = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about
 
 
-class Mahalanobis(SumOfSquares):
+class Mahalanobis(BoundedSquares):
     """Score each row by ``(x − μ)' (R + r·I)⁻¹ (x − μ)``, with R the correlations of normal rows.
 
     Deviations that usually come together count for less, those that never do for more: a pressure that falls while the
@@ -26,8 +26,10 @@ class Mahalanobis(SumOfSquares):
     those that lie furthest out (one reweighting step, as in the minimum covariance determinant [2]_). It helps where
     training holds faults that nobody knows of; where what is rare is normal all the same (a burst every night), it
     makes every later one an alarm, so nothing is trimmed unless asked for. The score is divided by the number of
-    features, so that about 1 is usual. Contributions are the elements' squares of ``(R + r·I)^(−1/2) (x − μ)`` and add
-    up to the score.
+    features, so that about 1 is usual.
+
+    Contributions are the elements' squares of ``(R + r·I)^(−1/2) (x − μ)``, those of elements far out growing linearly
+    only, and add up to the score.
 
     It does not work when normal running has several centres within one regime; then `k_nearest` or `lof` is better.
 
@@ -72,6 +74,7 @@ class Mahalanobis(SumOfSquares):
         if self.trimmed:
             distance = (((values - self.centre_) @ self.root_) ** 2).sum(axis=1)
             self._learn(values[distance <= np.quantile(distance, 1 - self.trimmed)])
+        self._learn_far((values - self.centre_) @ self.root_)
         return self
 
     def _learn(self, values: Floats) -> None:
@@ -82,6 +85,6 @@ class Mahalanobis(SumOfSquares):
         weights = 1.0 / np.sqrt((np.maximum(variances, 0.0) + self.ridge) * len(scale))
         self.root_ = (1.0 / scale)[:, None] * ((patterns * weights) @ patterns.T)
 
-    def _squares(self, rows: pd.DataFrame) -> Floats:
-        squares: Floats = ((read_rows(self, rows) - self.centre_) @ self.root_) ** 2
-        return squares
+    def _elements(self, rows: pd.DataFrame) -> Floats:
+        elements: Floats = (read_rows(self, rows) - self.centre_) @ self.root_
+        return elements

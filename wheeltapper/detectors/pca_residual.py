@@ -10,13 +10,13 @@ import pandas as pd
 from wheeltapper.detectors import Floats
 from wheeltapper.detectors._options import check_between
 from wheeltapper.detectors._rows import Names, learn_rows, read_rows
-from wheeltapper.detectors._squares import SumOfSquares
+from wheeltapper.detectors._squares import BoundedSquares
 
 _LIMIT_AT = 0.99  # share of training rows within each limit, the usual control limit of process monitoring
 _LEAST_SPREAD = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about
 
 
-class PcaResidual(SumOfSquares):
+class PcaResidual(BoundedSquares):
     """Split each row into what the usual patterns explain and what is left, and judge both.
 
     ``T2 = sum_a t_a^2 / lambda_a`` says how far a row lies out along the usual patterns, ``Q`` (the squared
@@ -28,7 +28,8 @@ class PcaResidual(SumOfSquares):
     textbook's F and chi-square limits do not hold, and the final threshold comes from the alarm budget anyway.
 
     As phi is a quadratic form ``x' M x`` it is computed as ``|W x|^2`` with ``W`` the square root of ``M``; the
-    elements' squares are the contributions (Alcala and Qin's complete decomposition) and add up to the score exactly.
+    elements' squares are the contributions (Alcala and Qin's complete decomposition) and add up to the score exactly;
+    elements far out grow linearly only.
 
     It does not work when relations between sensors are strongly curved, or differ from regime to regime within one
     model; then an autoencoder or a model per regime is better.
@@ -77,11 +78,12 @@ class PcaResidual(SumOfSquares):
         q_limit = _limit(scaled @ rest)
         weights = np.concatenate([1.0 / (spread * np.sqrt(t2_limit)), np.full(rest.shape[1], 1.0 / np.sqrt(q_limit))])
         self.root_ = (1.0 / scale)[:, None] * ((patterns.T * weights) @ patterns)
+        self._learn_far((values - self.centre_) @ self.root_)
         return self
 
-    def _squares(self, rows: pd.DataFrame) -> Floats:
-        squares: Floats = ((read_rows(self, rows) - self.centre_) @ self.root_) ** 2
-        return squares
+    def _elements(self, rows: pd.DataFrame) -> Floats:
+        elements: Floats = (read_rows(self, rows) - self.centre_) @ self.root_
+        return elements
 
 
 def _explaining(variances: Floats, share: float) -> int:
