@@ -19,9 +19,9 @@ $(READY): pyproject.toml constraints.txt
 run: $(READY) ## the main job on the built-in pump station
 	@$(BIN)/wheeltapper run pump_station
 
+# One file's tests stay in one process (they share what they start), and the longest folders begin.
 test: $(READY) ## every test
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 tests/unit tests/contracts tests/rows tests/docs
-	@$(BIN)/python -m pytest tests/flows
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder tests/flows tests/contracts tests/unit tests/rows tests/docs
 
 quick: $(READY) ## the tests that take less than ten seconds each
 	@$(BIN)/python -m pytest -m 'not slow'

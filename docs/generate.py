@@ -229,6 +229,57 @@ def growth() -> str:
     return _table(("readings", "feature rows", "core time a million readings", "peak memory"), rows)
 
 
+def scoring() -> str:
+    """Show what scoring costs beside scikit-learn, Keras and LiteRT, on the same rows in one run."""
+    found = results("scoring")
+    lines = [(f"isolation forest, {one['trees']} trees", one) for one in found["forest"]]
+    lines += [("autoencoder", one) for one in found["autoencoder"]]
+    rows = [_scoring_row(name, one) for name, one in lines]
+    rows += [_scoring_row(f"the whole bundle, {one['detector']}", one) for one in found["bundle"]]
+    table = _table(("detector", "rows", "ours, ms", "95 % within", "others", "largest difference"), rows)
+    return f"{table}\n\n{_medians(found)} Load just before: {found['load_before']}."
+
+
+def _scoring_row(name: str, line: dict[str, Any]) -> tuple[str, ...]:
+    peers = {who: line[who] for who in ("scikit-learn", "keras", "litert") if who in line}
+    titles = {"scikit-learn": "scikit-learn", "keras": "Keras", "litert": "LiteRT"}
+    others = [
+        f"{titles[who]} {one['median_ms']:.2g} ms, {_times(one['ratio'])} × as long" for who, one in peers.items()
+    ]
+    worst = max((one["difference"] for one in peers.values()), default=None)
+    return (
+        name,
+        f"{line['rows']:,}",
+        f"{line['ours']['median_ms']:.2g}",
+        f"{line['ours']['p95_ms']:.2g}",
+        "; ".join(others) or "–",
+        "–" if worst is None else f"{worst:.1g}",
+    )
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2g}"
+
+
+def scored() -> str:
+    """Say in one sentence what scoring takes."""
+    found = results("scoring")
+    lines = [(f"{one['trees']} trees", one) for one in found["forest"] if one["trees"] == 200]
+    lines += [("the autoencoder", one) for one in found["autoencoder"]]
+    told = "; ".join(
+        f"{one['rows']:,} row{'s' * (one['rows'] > 1)} through {name} {one['ours']['median_ms']:.2g} ms"
+        for name, one in lines
+    )
+    return (
+        f"What scoring takes in process: {told}. {_medians(found)} Load just before: {found['load_before']}. "
+        "[Beside scikit-learn, Keras and LiteRT](docs/features.md#what-scoring-costs)."
+    )
+
+
+def _medians(found: dict[str, Any]) -> str:
+    return f"Medians of {found['calls']} calls with {found['features']} features, in time of one core; {_where(found)}."
+
+
 def quality() -> str:
     """Show how well the default configuration detects, beside plain baselines on the same windows."""
     rows = [
@@ -304,6 +355,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "layers": layers,
     "speed": speed,
     "growth": growth,
+    "scoring": scoring,
+    "scored": scored,
     "quality": quality,
     "ablations": ablations,
 }

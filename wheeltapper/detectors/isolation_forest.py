@@ -102,7 +102,8 @@ class IsolationForest(Detector):
         values = read_rows(self, rows).astype(np.float32)  # scikit-learn's trees compare in single precision
         from wheeltapper.detectors._forest import path_lengths
 
-        trees = (self.feature_, self.threshold_, self.children_, self.path_, self.roots_, int(self.levels_))
+        feature, children, roots = (one.view(np.uint32) for one in (self.feature_, self.children_, self.roots_))
+        trees = (feature, self.threshold_, children, self.path_, roots, int(self.levels_))
         mean_path: Floats = path_lengths(values, *trees) / len(self.roots_)
         return np.exp2(-mean_path / self.typical_path_)
 

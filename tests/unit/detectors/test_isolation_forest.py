@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.ensemble import IsolationForest as Reference
 
 from wheeltapper.detectors import build
@@ -16,7 +18,7 @@ def rows_of(values: np.ndarray) -> pd.DataFrame:
 @pytest.mark.parametrize(("n_rows", "n_features"), [(20, 1), (200, 3), (3000, 30)])
 @pytest.mark.parametrize(("n_estimators", "max_samples"), [(100, 256), (7, 2), (30, 1000)])
 def test_scores_equal_scikit_learn(n_rows, n_features, n_estimators, max_samples):
-    """For small and large forests, and rows inside and outside what was seen, the difference is below 1e-10."""
+    """For small and large forests, and rows inside and outside what was seen, the difference is below 1e-12."""
     random = np.random.default_rng(n_rows)
     train = random.normal(size=(n_rows, n_features))
     train[::3] = np.round(train[::3], 1)  # ties
@@ -24,7 +26,7 @@ def test_scores_equal_scikit_learn(n_rows, n_features, n_estimators, max_samples
     options = {"n_estimators": n_estimators, "max_samples": max_samples}
     ours = build("isolation_forest", options, seed=5).fit(rows_of(train))
     reference = Reference(n_estimators=n_estimators, max_samples=min(max_samples, n_rows), random_state=5).fit(train)
-    np.testing.assert_allclose(ours.score(rows_of(fresh)), -reference.score_samples(fresh), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(ours.score(rows_of(fresh)), -reference.score_samples(fresh), rtol=0, atol=1e-12)
 
 
 def test_values_at_a_threshold_go_the_same_way_as_in_scikit_learn():
@@ -36,7 +38,60 @@ def test_values_at_a_threshold_go_the_same_way_as_in_scikit_learn():
     steps = [single, np.nextafter(single, np.float32(9)), np.nextafter(single, np.float32(-9))]
     edges = np.concatenate([thresholds, *steps]).astype(np.float64)[:, None]
     ours = build("isolation_forest", seed=1).fit(rows_of(train))
-    np.testing.assert_allclose(ours.score(rows_of(edges)), -reference.score_samples(edges), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(ours.score(rows_of(edges)), -reference.score_samples(edges), rtol=0, atol=1e-12)
+
+
+def plain_walk(forest, values):
+    """Return the scores by asking one question after the other, in plain Python, from what a bundle would keep."""
+    state = {name: array.tolist() for name, array in forest.state.items()}
+    paths = []
+    for row in values.astype(np.float32).tolist():
+        total = 0.0
+        for node in state["roots_"]:
+            for _ in range(state["levels_"]):
+                goes_right = row[state["feature_"][node]] > state["threshold_"][node]
+                node = state["children_"][2 * node + goes_right]  # noqa: PLW2901
+            total += state["path_"][node]
+        paths.append(total)
+    return np.exp2(-(np.array(paths) / len(state["roots_"])) / state["typical_path_"])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    n_estimators=st.sampled_from([1, 2, 31, 32, 33, 64, 70]),
+    max_samples=st.sampled_from([2, 3, 16, 256]),
+    n_features=st.integers(1, 5),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_any_forest_is_walked_to_the_last_bit(n_estimators, max_samples, n_features, seed):
+    """Trees that fill their groups and trees that are left over, rows at the very split points, ties and constants."""
+    random = np.random.default_rng(seed)
+    train = np.round(random.normal(size=(40, n_features)), 1)
+    train[:, 0] = train[0, 0] if seed % 2 else train[:, 0]
+    forest = build("isolation_forest", {"n_estimators": n_estimators, "max_samples": max_samples}, seed=seed)
+    splits = forest.fit(rows_of(train)).threshold_
+    splits = splits[np.isfinite(splits)] if np.isfinite(splits).any() else np.zeros(1)
+    values = np.concatenate([train[:5], random.choice(splits, (8, n_features)), [[1e9] * n_features]])
+    scores = forest.score(rows_of(values))
+    assert np.array_equal(scores, plain_walk(forest, values))
+    reference = Reference(n_estimators=n_estimators, max_samples=min(max_samples, 40), random_state=seed).fit(train)
+    np.testing.assert_allclose(scores, -reference.score_samples(values), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_estimators", [31, 32, 33, 100])
+def test_a_row_scores_the_same_alone_and_among_thousands(n_estimators):
+    """Bit for bit: an alarm may not depend on how many rows came at once."""
+    values = np.random.default_rng(2).normal(size=(2000, 4))
+    forest = build("isolation_forest", {"n_estimators": n_estimators}, seed=2).fit(rows_of(values))
+    together = forest.score(rows_of(values))
+    alone = [forest.score(rows_of(values[[row]]))[0] for row in range(0, 2000, 97)]
+    assert alone == together[::97].tolist()
+
+
+def test_no_rows_have_no_scores():
+    """An empty table is no error."""
+    rows = rows_of(np.random.default_rng(0).normal(size=(30, 2)))
+    assert build("isolation_forest").fit(rows).score(rows.iloc[:0]).shape == (0,)
 
 
 def test_a_threshold_is_rounded_down_and_never_up():
