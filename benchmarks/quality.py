@@ -106,6 +106,8 @@ def judged(table: Table, name: str, part: str, scores: pd.DataFrame) -> Judgemen
         tolerance=guard(plant),
         vus_window=WINDOW,
         seed=plant.seed,
+        lead=plant.lead,
+        failing_kinds=plant.failing_kinds,
     )
 
 

@@ -92,6 +92,8 @@ def trial(variant: Variant, detector: PlugIn, seed: int) -> dict[str, float | No
             tolerance=guard(plant),
             vus_window=2 * plant.windows.usual_rows(plant.step),
             seed=seed,
+            lead=plant.lead,
+            failing_kinds=plant.failing_kinds,
         )
     )
 

@@ -155,6 +155,8 @@ def judge_scores(
         vus_window=2 * plant.windows.usual_rows(plant.step),
         seed=plant.seed,
         parts_of_kinds=kinds,
+        lead=plant.lead,
+        failing_kinds=plant.failing_kinds,
     )
 
 

@@ -119,7 +119,7 @@ def _by_self_test(figures: Mapping[str, float]) -> Callable[[Judgement], tuple[f
 
 
 def _figures(one: Judgement) -> dict[str, Any]:
-    return one.model_dump(mode="json", exclude={"outcomes", "by_kind", "cost_by_asset_week"})
+    return one.model_dump(mode="json", exclude={"outcomes", "by_kind", "cost_by_asset_week", "range_f1_by_asset"})
 
 
 def _number(value: float | None, form: str) -> str:
