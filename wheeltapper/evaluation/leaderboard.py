@@ -147,6 +147,8 @@ COLUMNS: tuple[Column, ...] = (
     ("in alarm", lambda one: _number(one.alarm_fraction, "{:.1%}")),
     ("VUS-PR", lambda one: _number(one.vus_pr, "{:.2f}")),
     ("random", lambda one: _number(one.vus_pr_random, "{:.2f}")),
+    ("range F1", lambda one: _number(one.range_f1, "{:.2f}")),
+    ("range random", lambda one: _number(one.range_f1_random, "{:.2f}")),
 )
 """Headers of the printed board, and what stands under each."""
 

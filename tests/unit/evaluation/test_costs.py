@@ -76,3 +76,22 @@ def test_availability_is_a_share(draw):
         events, rows = events_and_rows(line)
         assert availability(rows, is_in_fault(rows, events.faults)) == pytest.approx(share)
     assert availability(rows.iloc[:0], np.zeros(0, dtype=bool)) is None
+
+
+def test_roi_is_what_was_saved_for_what_was_spent(busy):
+    """Saved 741; spent one repair 200, one false alarm 50 and 6 of burning: 741 / 256. Misses and delay are losses."""
+    cost = break_down(events_and_rows(busy)[0], COSTS)
+    assert cost.spent == pytest.approx(256)
+    assert cost.roi == pytest.approx(741 / 256)
+
+
+def test_roi_of_false_alarms_alone_is_minus_one(draw):
+    """All that was spent is lost: the missed fault would have cost the same unwatched."""
+    cost = break_down(events_and_rows(draw("0990000000", faults="      BB"))[0], COSTS)
+    assert cost.roi == pytest.approx(-1)
+
+
+def test_silence_has_no_roi(draw):
+    """It spends nothing: a quotient of nought and nought would be made up."""
+    cost = break_down(events_and_rows(draw("0000000000", faults="      BB"))[0], COSTS)
+    assert (cost.spent, cost.roi, cost.net_saving) == (0, None, 0)
