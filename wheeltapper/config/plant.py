@@ -186,7 +186,14 @@ class Plant(Model):
 
     @model_validator(mode="after")
     def _prices_its_own_faults(self) -> Self:
-        require_fault_kinds(self.costs.by_kind, self.asset_type)
+        require_fault_kinds(self.costs.by_kind, self.asset_type, "costs.by_kind")
+        return self
+
+    @model_validator(mode="after")
+    def _knows_what_fails(self) -> Self:
+        # A type that describes no faults may meet any kind in its source; whether it does is said when it is judged.
+        if self.asset_type.faults:
+            require_fault_kinds(self.ends_in_failure, self.asset_type, "ends_in_failure")
         return self
 
     @model_validator(mode="after")
