@@ -19,6 +19,7 @@ from wheeltapper.evaluation.lead import ends_in_failure, lead_figures, lead_note
 from wheeltapper.evaluation.naming import Naming, compare
 from wheeltapper.evaluation.ranges import judge_ranges
 from wheeltapper.evaluation.ranking import Ranking, rank_windows
+from wheeltapper.evaluation.tallies import false_alarms_by, window_shares
 from wheeltapper.evaluation.watch import HOUR, WEEK_HOURS, Flags, is_in_fault, watched_rows
 
 NO_FAULTS = "cannot be judged: no faults known"
@@ -103,6 +104,8 @@ class Judgement(_Record):
 
     alarms: int
     false_alarms: int = Field(description="alarms that opened outside every known fault")
+    false_alarms_by_asset: dict[str, int] | None = Field(None, description="machines without any are left out")
+    false_alarms_by_regime: dict[str, int] | None = Field(None, description="by the regime in which they opened")
     asset_weeks: float = Field(description="watched time")
     false_alarms_per_asset_week: float | None
     false_alarms_per_asset_week_low: float | None
@@ -132,6 +135,10 @@ class Judgement(_Record):
     range_f1_random: float | None = Field(None, description="the same anomalous windows at random instants")
     range_f1_by_asset: dict[str, float] | None = Field(None, description="of every asset with a fault")
     confusion: Confusion | None
+    window_precision: float | None = Field(None, description="of windows at the threshold, as are the next three")
+    window_recall: float | None = None
+    window_f1: float | None = None
+    window_specificity: float | None = None
     windows_anomalous: int
 
     availability: float | None = Field(
@@ -206,7 +213,8 @@ def judge(
         **ranking.model_dump(exclude={"assets_ranked"}),
         **judge_ranges(rows, seen, seed=seed).model_dump(),
         base_rate=float(is_faulty.mean()),
-        confusion=_confusion(rows, is_faulty) if len(seen) else None,
+        **_right_and_wrong(rows, is_faulty, len(seen)),
+        **false_alarms_by(events.alarms, scores),
         windows_anomalous=int(rows["is_anomalous"].sum()),
         availability=availability(rows, is_faulty),
         mtbf_hours=float(rows["hours"].sum()) / len(seen) if len(seen) else None,
@@ -361,6 +369,13 @@ def _by_asset_week(events: Events, rows: pd.DataFrame, costs: Costs) -> dict[str
     sums = frame.groupby(["asset_id", "week"], as_index=False)["cost"].sum()
     blocks = zip(sums["asset_id"], sums["week"], sums["cost"].tolist(), strict=True)
     return {f"{asset} week {number}": spent for asset, number, spent in blocks}
+
+
+def _right_and_wrong(rows: pd.DataFrame, is_faulty: Flags, faults: int) -> dict[str, object]:
+    if not faults:
+        return {"confusion": None}
+    counts = _confusion(rows, is_faulty)
+    return {"confusion": counts, **window_shares(**counts.model_dump())}
 
 
 def _confusion(rows: pd.DataFrame, is_faulty: Flags) -> Confusion:

@@ -118,8 +118,19 @@ def _by_self_test(figures: Mapping[str, float]) -> Callable[[Judgement], tuple[f
     return lambda one: (-figures.get(one.candidate, -inf), 0.0, one.candidate)
 
 
+_TABLES = {
+    "outcomes",
+    "by_kind",
+    "cost_by_asset_week",
+    "range_f1_by_asset",
+    "false_alarms_by_asset",
+    "false_alarms_by_regime",
+}
+"""What would make a line of the board a book."""
+
+
 def _figures(one: Judgement) -> dict[str, Any]:
-    return one.model_dump(mode="json", exclude={"outcomes", "by_kind", "cost_by_asset_week", "range_f1_by_asset"})
+    return one.model_dump(mode="json", exclude=_TABLES)
 
 
 def _number(value: float | None, form: str) -> str:

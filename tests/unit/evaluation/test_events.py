@@ -119,7 +119,7 @@ def test_faults_of_other_parts_are_left_out(draw):
     assert events(line).faults.empty
 
 
-def test_fault_that_is_still_there_counts(draw):
+def test_001_24_fault_that_is_still_there_counts(draw):
     """A fault that runs past the last window, or has no end yet, is found like any other."""
     line = draw("00009", faults="   LLLLL")
     assert found(events(line)) == [True]
@@ -146,7 +146,7 @@ def test_alarm_outside_the_watch_is_left_out(draw):
     assert events(line).alarms.empty
 
 
-def test_chance_level_is_what_random_alarms_would_find(draw):
+def test_001_24_chance_level_is_what_random_alarms_would_find(draw):
     """The fault fills a quarter of the watch: one random alarm finds it in 1/4, two in 7/16 of the cases."""
     assert events(draw("90000000", faults="    LL")).chance == pytest.approx(1 / 4)
     assert events(draw("90900000", faults="    LL")).chance == pytest.approx(7 / 16)

@@ -63,7 +63,7 @@ def test_exposure_and_rates(draw):
     assert one.cost_per_asset_week_low <= one.cost_per_asset_week <= one.cost_per_asset_week_high
 
 
-def test_kinds_have_their_own_line(draw):
+def test_001_29_kinds_have_their_own_line(draw):
     """Leak found after one minute, bearing missed."""
     one = draw("0009000000", faults="  LLL BB")
     lines = {line.kind: line for line in one.judge().by_kind}
@@ -148,7 +148,7 @@ def test_what_was_saved_adds_up_by_event(draw):
     assert [round(outcome.saved) for outcome in one.outcomes] == [7995, 0]  # a repair and three minutes; a miss
 
 
-def test_mtbf_is_watched_time_over_faults(draw):
+def test_001_27_mtbf_is_watched_time_over_faults(draw):
     """Forty minutes and two faults: twenty minutes between failures on average, a third of an hour."""
     one = draw(QUIET, "    LL          BB").judge()
     assert one.mtbf_hours == pytest.approx(20 / 60)
@@ -166,7 +166,17 @@ def test_availability_outside_nought_and_one_cannot_be_recorded(draw):
 def test_records_of_earlier_versions_are_read(draw):
     """A result that knows no lead times, range figures or returns is still a judgement, with these left empty."""
     record = json.loads(draw("0090000000", faults="  LL   BB").judge().model_dump_json())
-    new = ("range_", "lead_", "foreseen", "failures", "vus_pr_low", "vus_pr_high", "delay_minutes_median_")
+    new = (
+        "range_",
+        "lead_",
+        "foreseen",
+        "failures",
+        "vus_pr_low",
+        "vus_pr_high",
+        "delay_minutes_median_",
+        "window_",
+        "false_alarms_by_",
+    )
     old = {name: value for name, value in record.items() if not name.startswith(new)}
     old["outcomes"] = [{k: v for k, v in one.items() if k not in ("lead_minutes", "saved")} for one in old["outcomes"]]
     old["cost"] = {name: value for name, value in old["cost"].items() if name not in ("spent", "roi")}

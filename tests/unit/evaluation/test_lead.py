@@ -7,7 +7,7 @@ import pytest
 MINUTE = timedelta(minutes=1)
 
 
-def test_lead_time_runs_to_the_failure(draw):
+def test_000_23_lead_time_runs_to_the_failure(draw):
     """Starts at 3, alarm at 5, fails at 10: five minutes ahead; two minutes of delay are another figure."""
     one = draw("0000099999900", faults="   WWWWWWWW").judge(failing_kinds=["W"])
     assert (one.failures, one.foreseen, one.lead_minutes_median, one.lead_minutes_min) == (1, 1, 5, 5)
