@@ -61,3 +61,11 @@ def test_the_median_has_an_interval_from_five_failures_on(draw):
     assert 1 <= five.lead_minutes_median_low < 3 < five.lead_minutes_median_high <= 5
     four = sum(lines[2:], lines[1]).judge(failing_kinds=["W"])
     assert four.lead_minutes_median_low is None
+
+
+def test_a_fault_that_is_not_over_has_not_failed_yet(draw):
+    """Its kind ends in a failure, but nobody knows when: it counts as found, and in no share of failures."""
+    line = draw("0009999", faults="   WWWWWWWW")
+    line.faults["end"] = line.faults["end"].astype("datetime64[us, UTC]").mask([True])
+    one = line.judge(failing_kinds=["W"])
+    assert (one.found, one.failures, one.foreseen_rate, one.outcomes[0].lead_minutes) == (1, 0, None, None)
