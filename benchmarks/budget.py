@@ -86,7 +86,7 @@ def years(
     plan = FeaturePlan.of(plant)
     features = plan.compute(readings)
     part = parts.assign(plan.reaching(features), parts.cuts(readings[["asset_id", "timestamp", "origin"]], plant))
-    normal = why_masked(plan.reaching(features), faults, guard(plant)) == ""
+    normal = why_masked(plan.reaching(features), faults, guard(plant), lead=plant.lead) == ""
     after = features[part.isin(["validate", "test"])]
     for detector in detectors:
         bundle = fit_candidate(plant, PlugIn(name=detector), features, part, faults, {})

@@ -106,6 +106,8 @@ def judged(table: Table, name: str, part: str, scores: pd.DataFrame) -> Judgemen
         tolerance=guard(plant),
         vus_window=WINDOW,
         seed=plant.seed,
+        lead=plant.lead,
+        failing_kinds=plant.failing_kinds,
     )
 
 
@@ -119,7 +121,7 @@ def plain_scores(table: Table, look: tuple[str, ...]) -> tuple[pd.DataFrame, Sco
         left_on=["asset_id", "timestamp"],
         right_on=["asset_id", "window_end"],
     )
-    normal = why_masked(_as_windows(readings), table.faults, guard(table.plant)) == ""
+    normal = why_masked(_as_windows(readings), table.faults, guard(table.plant), lead=table.plant.lead) == ""
     learn = readings[readings["part"].isin(["train", "calibrate"]) & normal.to_numpy()].dropna(subset=names)
     if learn.empty:
         raise DataError("no window ends at a reading (the plant resamples): there is nothing to put plain baselines on")

@@ -11,14 +11,14 @@ from flows._input import PlantName, clock, run_name
 from flows._runner import runner
 from tasks.ablate import plan_ablation, run_trial, sum_up
 
-Study = Annotated[Literal["all", "scaling", "features", "sampling"], Field(description="What is varied.")]
+Study = Annotated[Literal["all", "scaling", "features", "sampling", "seeds"], Field(description="What is varied.")]
 Seeds = Annotated[int, Field(ge=2, le=100, description="Seeds of each variant; three at least tell luck from merit.")]
 DetectorName = Annotated[str, Field(description="Detector that is fitted; empty: the plant's first candidate.")]
 
 
 @flow(name="ablate", flow_run_name=run_name, task_runner=runner())
 def ablate(plant: PlantName, study: Study = "all", seeds: Seeds = 3, detector: DetectorName = "") -> dict[str, Any]:
-    """Measure what regimes, feature sets and sampling are worth; nothing is stored or promoted."""
+    """Measure what regimes, feature sets and sampling are worth, or what luck is; nothing is stored or promoted."""
     planned = plan_ablation(plant, study, seeds, detector)
     trials = [run_trial.submit(plant, one) for one in planned]
     return sum_up(plant, [one.result() for one in trials], clock())

@@ -15,13 +15,18 @@ from wheeltapper.evaluation.judgement import Judgement, judge
 from wheeltapper.features import cleaning, parts
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import alarms
-from wheeltapper.scoring.candidate import fit_candidate, guard, spacing
+from wheeltapper.scoring.candidate import baselines_of, fit_candidate, guard, spacing
+from wheeltapper.scoring.preparation import Preparation, prepare
+from wheeltapper.workspace import labels
 
 STUDIES = {
     "scaling": "one scale for all regimes against a scale for each",
     "features": "the readings alone, then with rolling, rates and ratios, one after another",
     "sampling": "a reading every 10 s to every 5 min, the window as long as before",
 }
+SEEDS = "seeds"
+"""The study that changes nothing but the seed, for every baseline and candidate. ``all`` leaves it out: it compares
+detectors, the others parts of the pipeline."""
 _SETS = ("latest", "rolling", "rates", "ratios")
 _STEPS = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 60, 120, 300))
 
@@ -45,6 +50,8 @@ def variants(plant: Plant, study: str) -> list[Variant]:
     ConfigError
         If there is no such study, or the plant has nothing to vary in it.
     """
+    if study == SEEDS:
+        return [Variant(study, "as it is", plant)]
     if study == "scaling":
         scales = {"one scale for all regimes": False, "a scale for each regime": True}
         return [Variant(study, name, plant, knows) for name, knows in scales.items()]
@@ -62,7 +69,12 @@ def variants(plant: Plant, study: str) -> list[Variant]:
                 f"{plant.name} is not simulated: nobody can read it more often than it was. Leave sampling out."
             )
         return [Variant(study, f"every {format_duration(step)}", _sampled(plant, step)) for step in _STEPS]
-    raise ConfigError(f"no study named '{study}'; there are {', '.join(STUDIES)}.")
+    raise ConfigError(f"no study named '{study}'; there are {', '.join([*STUDIES, SEEDS])}.")
+
+
+def contenders(plant: Plant) -> dict[str, PlugIn]:
+    """Return every baseline, then every candidate, by the names that the leaderboard gives them."""
+    return labels((*baselines_of(plant), *plant.candidates))
 
 
 def trial(variant: Variant, detector: PlugIn, seed: int) -> dict[str, float | None]:
@@ -70,6 +82,27 @@ def trial(variant: Variant, detector: PlugIn, seed: int) -> dict[str, float | No
 
     Nothing is chosen by the result, so validate and test part are judged as one: more faults, narrower figures.
     """
+    return _tried(_ground(variant, seed), detector)
+
+
+def trial_of_all(variant: Variant, seed: int) -> dict[str, dict[str, float | None]]:
+    """Return for every baseline and candidate what `trial` returns; readings and features are made once."""
+    ground = _ground(variant, seed)
+    return {label: _tried(ground, detector) for label, detector in contenders(variant.plant).items()}
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """What detectors of one trial are tried on."""
+
+    plant: Plant
+    features: pd.DataFrame
+    part: pd.Series
+    faults: pd.DataFrame
+    ready: Preparation
+
+
+def _ground(variant: Variant, seed: int) -> _Ground:
     plant = variant.plant.model_copy(update={"seed": seed})
     readings, faults = read_all(plant)
     features = FeaturePlan.of(plant).compute(readings)
@@ -77,7 +110,13 @@ def trial(variant: Variant, detector: PlugIn, seed: int) -> dict[str, float | No
         features = features.assign(regime=pd.Series(["normal"] * len(features), dtype="str", index=features.index))
     cuts = parts.cuts(readings[["asset_id", "timestamp", "origin"]], plant)
     part = parts.assign(features, cuts)
-    bundle = fit_candidate(plant, detector, features, part, faults, provenance={})
+    return _Ground(plant, features, part, faults, prepare(plant, features, part, faults))
+
+
+def _tried(ground: _Ground, detector: PlugIn) -> dict[str, float | None]:
+    """Fit one detector, and return its figures."""
+    plant, features, part, faults = ground.plant, ground.features, ground.part, ground.faults
+    bundle = fit_candidate(plant, detector, features, part, faults, {}, prepared=ground.ready)
     scores = bundle.score(features[part.isin(["validate", "test"])])
     return _figures(
         judge(
@@ -91,7 +130,9 @@ def trial(variant: Variant, detector: PlugIn, seed: int) -> dict[str, float | No
             max_gap=plant.max_gap,
             tolerance=guard(plant),
             vus_window=2 * plant.windows.usual_rows(plant.step),
-            seed=seed,
+            seed=plant.seed,
+            lead=plant.lead,
+            failing_kinds=plant.failing_kinds,
         )
     )
 
@@ -102,6 +143,7 @@ def _figures(judged: Judgement) -> dict[str, float | None]:
         "found": judged.found,
         "vus_pr": judged.vus_pr,
         "vus_pr_random": judged.vus_pr_random,
+        "range_f1": judged.range_f1,
         "false_alarms_per_week": judged.false_alarms_per_asset_week,
         "delay_minutes": judged.delay_minutes_median,
         "cost_per_asset_week": judged.cost_per_asset_week,

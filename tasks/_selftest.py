@@ -168,7 +168,9 @@ def _twins(space: Workspace, readings: Ref, table: TrainingTable) -> Twins:
 
 def _compute_twins(space: Workspace, plan: FeaturePlan, readings: Ref, table: TrainingTable) -> Twins:
     judged = table.features[table.part.isin(["calibrate", "validate"])]
-    normal = judged[why_masked(plan.reaching(judged), table.faults, guard(space.plant), table.flags) == ""]
+    normal = judged[
+        why_masked(plan.reaching(judged), table.faults, guard(space.plant), table.flags, lead=space.plant.lead) == ""
+    ]
     return recent_twins(space, plan, normal, readings.version)
 
 

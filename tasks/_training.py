@@ -100,11 +100,11 @@ def _read(space: Workspace, version: dict[str, int]) -> TrainingTable:
     kept_back = space.store.read(tables.WITHHELD, version=version["withheld"])
     cuts = parts.cuts(times, space.plant, withheld.normal_from(kept_back))
     part = parts.assign(rows, cuts)
-    plan, band = FeaturePlan.of(space.plant), guard(space.plant)
+    plan, band, lead = FeaturePlan.of(space.plant), guard(space.plant), space.plant.lead
     reaching = plan.reaching(rows)
-    usable = mask.withhold(rows, reaching, mask.why_masked(reaching, known, band), kept_back)
+    usable = mask.withhold(rows, reaching, mask.why_masked(reaching, known, band, lead=lead), kept_back)
     told = mask.telling(usable, part, space.store.read(tables.FLAGS, version=version["flags"]))
-    reason = mask.why_masked(plan.reaching(usable), known, band, told.flags)
+    reason = mask.why_masked(plan.reaching(usable), known, band, told.flags, lead=lead)
     remarks = mask.require_not_starved(rows, part, reason, MIN_TRAIN_ROWS)
     for note in [*remarks[:3], *told.notes[:3]]:
         _log.info("  note: %s", note)

@@ -63,5 +63,6 @@ def _newest_normal(space: Workspace, champion: Bundle) -> pd.DataFrame:
     alarms = space.store.read(tables.ALARMS)
     ringing = alarms[alarms["state"] == "open"]
     is_ringing = mask.overlaps(rows, ringing.assign(start=ringing["opened_at"], end=ringing["last_at"]))
-    reason = mask.why_masked(champion.plan.reaching(rows), space.store.read(tables.FAULTS), guard(space.plant), flags)
+    faults, band = space.store.read(tables.FAULTS), guard(space.plant)
+    reason = mask.why_masked(champion.plan.reaching(rows), faults, band, flags, lead=space.plant.lead)
     return rows[(reason == "") & ~is_ringing]

@@ -155,6 +155,8 @@ def judge_scores(
         vus_window=2 * plant.windows.usual_rows(plant.step),
         seed=plant.seed,
         parts_of_kinds=kinds,
+        lead=plant.lead,
+        failing_kinds=plant.failing_kinds,
     )
 
 
@@ -244,8 +246,8 @@ def _write_down(
 
 
 def _metrics(judgement: dict[str, Any]) -> dict[str, float]:
-    """Return every single figure, those about names with ``naming_`` before them."""
-    told = {f"naming_{name}": value for name, value in (judgement["naming"] or {}).items()}
+    """Return every single figure; those about names have ``naming_`` before them, those about costs ``cost_``."""
+    told = {f"{of}_{name}": value for of in ("naming", "cost") for name, value in (judgement[of] or {}).items()}
     return {name: float(value) for name, value in (judgement | told).items() if isinstance(value, int | float)}
 
 

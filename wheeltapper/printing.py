@@ -39,25 +39,39 @@ def show_run(out: Console, space: Workspace, found: dict[str, Any], plant: str) 
 def show_ablation(out: Console, found: dict[str, Any]) -> None:
     """Show mean ± standard deviation over the seeds of every variant, study by study."""
     seeds = ", ".join(str(seed) for seed in found["seeds"])
-    out.print(f"Detector {escape(found['detector'])}, seeds {seeds}; judged on all that follows the calibrate part.\n")
+    who = f"Detector {escape(found['detector'])}" if found["detector"] else "Every baseline and candidate"
+    out.print(f"{who}, seeds {seeds}; judged on all that follows the calibrate part.\n")
     for study, lines in found["studies"].items():
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left")
         table.add_column(f"[bold]{study}[/]", no_wrap=True)
-        for header in ("found", "VUS-PR (random)", "false alarms/week", "delay min", "cost/asset-week"):
+        against = ["beats baselines"] if any("beats_baselines" in line for line in lines) else []
+        for header in ("found", "VUS-PR (random)", "false alarms/week", "delay min", "cost/asset-week", *against):
             table.add_column(header, justify="right", no_wrap=True)
         for line in lines:
             random = _number(line["vus_pr_random"][0], "{:.2f}")
             table.add_row(
                 escape(line["variant"]),
-                f"{line['found']} of {line['faults']}",
+                f"{line['found']} of {line['faults']}{_share(line['found_share'])}",
                 f"{_spread(line['vus_pr'], '.3f')} ({random})",
                 _spread(line["false_alarms_per_week"], ".2f"),
                 _spread(line["delay_minutes"], ".1f"),
                 _spread(line["cost_per_asset_week"], ",.0f"),
+                *(_wins(line, len(found["seeds"])) for _ in against),
+                style="dim" if line.get("is_baseline") else "",
             )
         out.print(table)
         out.print()
     out.print(f"Every trial: {escape(found['path'])}")
+
+
+def _share(mean_and_sd: tuple[float | None, float | None]) -> str:
+    mean, sd = mean_and_sd
+    return "" if mean is None or sd is None else f" ({100 * mean:.0f} ± {100 * sd:.0f} %)"
+
+
+def _wins(line: dict[str, Any], seeds: int) -> str:
+    wins = line["beats_baselines"]
+    return "" if line["is_baseline"] else "–" if wins is None else f"{wins} of {seeds} seeds"
 
 
 def _spread(mean_and_sd: tuple[float | None, float | None], form: str) -> str:

@@ -109,6 +109,14 @@ def test_limits_rarely_cut_a_healthy_machine(name: str) -> None:
         assert inside.mean() > 0.99, sensor
 
 
+@pytest.mark.parametrize("name", SIMULATED)
+def test_what_needs_a_repair_has_failed(name: str) -> None:
+    """A machine that stands for repair after each fault has failed; its type says so of each such fault."""
+    kinds = [kind for kind in MODULES[name].ASSET_TYPE.faults.values() if kind.part == "machine"]
+    fails = MODULES[name].PHYSICS.repair is not None
+    assert [kind.ends_in_failure for kind in kinds] == [fails] * len(kinds)
+
+
 @pytest.mark.parametrize("name", LABELLED)
 def test_labels_are_a_rule_about_the_values(name: str) -> None:
     """Where faults are read off the values, each kind shows its effect and nobody can order more of it."""

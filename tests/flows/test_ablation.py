@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tasks import _ablation
+from tasks.ablate import plan_ablation
 from wheeltapper import config
 from wheeltapper.errors import ConfigError
 
@@ -49,3 +50,43 @@ def test_what_was_not_simulated_cannot_be_sampled_faster(line_yaml: Any) -> None
     """The message says what to leave out."""
     with pytest.raises(ConfigError, match=r"is not simulated.*Leave sampling out"):
         _ablation.variants(config.load(str(line_yaml)), "sampling")
+
+
+def test_seeds_tell_luck_from_merit_for_every_candidate(home: Any) -> None:
+    """Nothing but the seed changes: every baseline and candidate has mean and deviation of its own trials."""
+    ended = home.run("ablate", "--study", "seeds", "--seeds", "2", "--json")
+    assert ended.code == 0, ended.err
+    found = json.loads(ended.out)
+    lines = {line["variant"]: line for line in found["studies"]["seeds"]}
+    assert [name for name, line in lines.items() if not line["is_baseline"]] == ["isolation_forest", "pca_residual"]
+    assert {"always_normal", "always_anomalous", "k_sigma", "random_score"} <= set(lines)
+    for name, line in lines.items():
+        own = [one for one in found["trials"] if one["variant"] == name]
+        assert [one["seed"] for one in own] == [7, 8]
+        assert line["vus_pr"] == pytest.approx(
+            [fmean(one["vus_pr"] for one in own), stdev(one["vus_pr"] for one in own)]
+        )
+        costs = [one["cost_per_asset_week"] for one in own]
+        assert line["cost_per_asset_week"] == pytest.approx([fmean(costs), stdev(costs)])
+    by_seed = {seed: [one for one in found["trials"] if one["seed"] == seed] for seed in (7, 8)}
+    wins = [
+        _cost(some, "pca_residual") < min(one["cost_per_asset_week"] for one in some if one["is_baseline"])
+        for some in by_seed.values()
+    ]
+    assert lines["pca_residual"]["beats_baselines"] == sum(wins)
+    assert lines["k_sigma"]["beats_baselines"] is None
+    assert set(home.versions().values()) == {None}, "nothing is stored or promoted"
+
+
+def _cost(trials: list[dict[str, Any]], name: str) -> float:
+    (cost,) = [one["cost_per_asset_week"] for one in trials if one["variant"] == name]
+    return float(cost)
+
+
+def test_seeds_are_those_of_every_candidate(simulated: Any) -> None:
+    """A single detector has no place in it; and `all` compares parts of the pipeline, not detectors."""
+    with pytest.raises(ConfigError, match=r"every baseline and candidate.*leave --detector out"):
+        plan_ablation.fn(str(simulated), "seeds", 3, "lof")
+    planned = plan_ablation.fn(str(simulated), "seeds", 3, "")
+    assert [(one["study"], one["seed"]) for one in planned] == [("seeds", 7), ("seeds", 8), ("seeds", 9)]
+    assert "seeds" not in {one["study"] for one in plan_ablation.fn(str(simulated), "all", 2, "")}

@@ -1,4 +1,4 @@
-"""Every row about data, cleaning and validation has a test that bears its name, so that nobody loses one."""
+"""Every row about data, cleaning, validation and judging has a test that bears its name, so that nobody loses one."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ ROWS = {
     "000_11": "filling in",
     "000_12": "circles of the clock",
     "000_13": "features per machine",
+    "000_23": "lead time",
     "000_27": "counts of the quality check",
     "001_02": "seed and length",
     "001_03": "normal values and limits",
@@ -35,7 +36,14 @@ ROWS = {
     "001_10": "quality report",
     "001_11": "scaling per state",
     "001_12": "k sigma",
+    "001_23": "windows right and wrong",
+    "001_24": "time to detection",
+    "001_25": "false alarms by state",
+    "001_26": "cost by event",
+    "001_27": "availability and time between failures",
     "001_28": "prices by kind",
+    "001_29": "found by kind",
+    "001_31": "net value and its formula",
     "001_46": "snapshots of bearings",
     "002_05": "fields",
     "002_06": "steps of preparation",

@@ -52,6 +52,15 @@ def test_a_plant_is_read_as_it_is_meant(tmp_path: Path) -> None:
     assert plant.period == "day"
 
 
+def test_what_ends_in_failure_is_said_by_the_type_and_by_the_plant(tmp_path: Path) -> None:
+    """The type says it of wear, the plant of leaks; a type without faults takes any kind; by default there is none."""
+    faults = "  faults: {leak: {description: d}, wear: {description: d, ends_in_failure: true}}\nsource:"
+    both = load(tmp_path, MILL.replace("source:", faults) + "ends_in_failure: [leak]\nlead: 2d\n")
+    assert (both.failing_kinds, both.lead) == ({"leak", "wear"}, timedelta(days=2))
+    assert load(tmp_path, MILL + "ends_in_failure: [worn]").failing_kinds == {"worn"}
+    assert (load(tmp_path, MILL).failing_kinds, load(tmp_path, MILL).lead) == (frozenset(), timedelta(0))
+
+
 def test_a_plug_in_without_options_may_end_in_a_colon(tmp_path: Path) -> None:
     """``- lof:`` with nothing behind it is lof with its defaults."""
     text = MILL.replace("[isolation_forest, {lof: {n_neighbors: 20}}]", "\n  - lof:\n")
@@ -164,6 +173,12 @@ MISTAKES = {
     "half a row": (MILL + "windows: {rows: 5.5}", "windows.rows: must be a valid integer, got a number with a fra"),
     "too small": (MILL + "alarm_budget: 0", "alarm_budget: must be greater than 0, got 0"),
     "endless budget": (MILL + "alarm_budget: .inf", "alarm_budget: must be a finite number, got inf"),
+    "a kind that never fails": (
+        MILL.replace("source:", "  faults: {leak: {description: d}, wear: {description: d}}\nsource:")
+        + "ends_in_failure: [waer]",
+        "ends_in_failure: mill has no fault kind 'waer' (it has: leak, wear). Did you mean 'wear'?",
+    ),
+    "a lead without a unit": (MILL + "lead: 60", "lead: expected a duration such as 30s, 5min, 1h or 2d, got 60"),
     "repairs that do not pay": (MILL + "costs: {found_fault: 20000}", "found_fault must cost less than missed_fault"),
     "a price for no fault": (
         MILL.replace("  sensors:", "  faults: {leak: {description: water}, wear: {description: play}}\n  sensors:")

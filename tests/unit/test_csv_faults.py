@@ -218,14 +218,17 @@ def test_a_missing_file_of_flags_is_refused(tmp_path: Path) -> None:
 def test_what_options_make_up_is_said(tmp_path: Path) -> None:
     """Invented times and conventional faults are caveats; a clock and labels are none."""
 
-    def caveats(options: str) -> tuple[str, ...]:
-        plant = config.parse(PLANT % options, name="tiny", folder=tmp_path, where="tiny.yaml")
+    def caveats(options: str, more: str = "") -> tuple[str, ...]:
+        plant = config.parse(PLANT % options + more, name="tiny", folder=tmp_path, where="tiny.yaml")
         return build(plant.source).caveats(plant)
 
     assert caveats("time_column: time, fault_column: fault") == ()
     clock, wear = caveats("first: 2026-01-05, fault_last_rows: 30, fault_kind: worn")
     assert "each reading counts as 1min after the one before it" in clock
     assert "'worn' is a convention, the last 30 readings" in wear
+    assert "an earlier alarm counts as false" in wear
+    granted = caveats("first: 2026-01-05, fault_last_rows: 30, fault_kind: worn", "\nlead: 1h\n")[1]
+    assert "up to 1h earlier that stays on is right" in granted
 
 
 def test_a_plant_in_a_folder_of_conf_has_the_folders_name_before_it(

@@ -45,21 +45,25 @@ ASSET_TYPE = AssetType(
         "overheating": FaultKind(
             description="Heat stays in the machine; it grows hotter from day to day until it trips.",
             first_check="Check coolant, fans and filters; compare with the temperature at the same load last week.",
+            ends_in_failure=True,
             effects={"temperature": Effect(shift=25), "energy_consumption": Effect(factor=1.08)},
         ),
         "vibration_issue": FaultKind(
             description="A bearing or a mounting comes loose, a little more every day.",
             first_check="Check mounting and bearings; take a vibration spectrum.",
+            ends_in_failure=True,
             effects={"temperature": Effect(shift=6), "vibration": Effect(factor=1.7)},
         ),
         "pressure_drop": FaultKind(
             description="The lubrication circuit loses pressure.",
             first_check="Check oil level, pump and filter of the lubrication.",
+            ends_in_failure=True,
             effects={"temperature": Effect(shift=5), "pressure": Effect(factor=0.55)},
         ),
         "electrical_fault": FaultKind(
             description="A drive's insulation or contacts are failing; it uses more and restlessly.",
             first_check="Measure insulation and phase currents; check terminals for heat.",
+            ends_in_failure=True,
             effects={
                 "temperature": Effect(shift=8),
                 "energy_consumption": Effect(factor=1.35, noise=0.25),

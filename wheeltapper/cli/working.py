@@ -121,14 +121,16 @@ def retrain(plant: PlantArgument) -> None:
 @app.command()
 def ablate(
     plant: PlantArgument,
-    study: Annotated[str, typer.Option(help="scaling, features, sampling, or all of them.")] = "all",
+    study: Annotated[
+        str, typer.Option(help="scaling, features, sampling, or all of them; or seeds: every candidate.")
+    ] = "all",
     seeds: Annotated[int, typer.Option(min=2, help="Seeds of each variant.")] = 3,
     detector: Annotated[
         str, typer.Option(help="Detector that is fitted; by default the plant's first candidate.")
     ] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Measure what regimes, feature sets and sampling are worth on this plant; nothing is stored or promoted."""
+    """Measure what regimes, feature sets, sampling or luck are worth on this plant; nothing is stored or promoted."""
     from wheeltapper.printing import show_ablation
 
     on = err if as_json else out

@@ -155,8 +155,8 @@ def require_conditioning(how: Conditioning, asset_type: AssetType) -> None:
             )
 
 
-def require_fault_kinds(kinds: Iterable[str], asset_type: AssetType) -> None:
-    """Refuse a price for a kind of fault that the asset type does not have: it would never be paid.
+def require_fault_kinds(kinds: Iterable[str], asset_type: AssetType, where: str) -> None:
+    """Refuse what is said of a kind of fault that the asset type does not have: it would never count.
 
     Raises
     ------
@@ -167,7 +167,7 @@ def require_fault_kinds(kinds: Iterable[str], asset_type: AssetType) -> None:
     for kind in kinds:
         if kind not in known:
             raise ValueError(
-                f"costs.by_kind: {asset_type.name} has no fault kind '{kind}' (it has: {', '.join(known) or 'none'})."
+                f"{where}: {asset_type.name} has no fault kind '{kind}' (it has: {', '.join(known) or 'none'})."
                 f"{_folder.near_miss(kind, known)}"
             )
 

@@ -130,6 +130,9 @@ class FaultKind(Model):
     tier: Literal["critical", "high", "medium"] = Field(
         "medium", description="how urgent it is at least: look within 15 minutes, 2 hours or 24 hours"
     )
+    ends_in_failure: bool = Field(
+        False, description="left alone, it ends in a failure: the fault's end is when the machine fails"
+    )
     effects: dict[str, Effect] = Field(default_factory=dict, description="sensor → effect at full severity")
 
 

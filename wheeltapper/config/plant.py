@@ -157,6 +157,17 @@ class Plant(Model):
     alarm_budget: float = Field(1.0, gt=0, description="false alarms that you accept per asset and week")
     alarms: Alarms = Alarms()
     costs: Costs = Costs()
+    lead: Duration = Field(
+        timedelta(0),
+        ge=timedelta(0),
+        description="how long before a fault's recorded start an alarm may open, stay on, and still be about it; for "
+        "labels whose start is a convention. What lies in it is not learnt as normal",
+    )
+    ends_in_failure: tuple[str, ...] = Field(
+        (),
+        description="kinds of fault whose end is a failure, beside those of which the asset type says so; lead times "
+        "are measured to it",
+    )
     seed: int = Field(42, ge=0)
 
     @field_validator("asset_type", mode="before")
@@ -178,7 +189,14 @@ class Plant(Model):
 
     @model_validator(mode="after")
     def _prices_its_own_faults(self) -> Self:
-        require_fault_kinds(self.costs.by_kind, self.asset_type)
+        require_fault_kinds(self.costs.by_kind, self.asset_type, "costs.by_kind")
+        return self
+
+    @model_validator(mode="after")
+    def _knows_what_fails(self) -> Self:
+        # A type that describes no faults may meet any kind in its source; whether it does is said when it is judged.
+        if self.asset_type.faults:
+            require_fault_kinds(self.ends_in_failure, self.asset_type, "ends_in_failure")
         return self
 
     @model_validator(mode="after")
@@ -203,6 +221,12 @@ class Plant(Model):
             if candidate in self.candidates[:place]:
                 raise ValueError(f"candidates name {candidate.name} twice with the same options; name it once")
         return self
+
+    @property
+    def failing_kinds(self) -> frozenset[str]:
+        """Kinds of fault that end in a failure."""
+        own = (kind for kind, fault in self.asset_type.faults.items() if fault.ends_in_failure)
+        return frozenset((*own, *self.ends_in_failure))
 
     @property
     def step(self) -> timedelta:

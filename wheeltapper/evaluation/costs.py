@@ -28,6 +28,12 @@ class CostBreakdown(BaseModel):
     """What the same faults would have cost had nobody watched: every one missed."""
     net_saving: float
     """``without_detector`` − ``total``: below zero, the detector does harm."""
+    spent: float | None = None
+    """``found_faults`` + ``false_alarms`` + ``wrong_alarm_hours``: what following the alarms took. Faults that were
+    missed, and delays, are losses, not outlays. None in records of earlier versions."""
+    roi: float | None = None
+    """``net_saving`` / ``spent``: what each unit of money spent on alarms and repairs brought beyond itself; None where
+    nothing was spent."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ def break_down(events: Events, costs: Costs) -> CostBreakdown:
     wrong_hours = float(events.alarms["wrong_hours"].sum()) * costs.alarm_hour
     total = missed + repairs + delay + false_alarms + wrong_hours
     nothing = float(if_missed.sum())
+    spent = repairs + false_alarms + wrong_hours
     return CostBreakdown(
         missed_faults=missed,
         found_faults=repairs,
@@ -77,6 +84,8 @@ def break_down(events: Events, costs: Costs) -> CostBreakdown:
         total=total,
         without_detector=nothing,
         net_saving=nothing - total,
+        spent=spent,
+        roi=(nothing - total) / spent if spent else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -98,6 +99,49 @@ def total_interval(
     totals = _redrawn(np.asarray(faults, dtype=np.float64), draws, random, fixed=True)
     totals = totals + _redrawn(np.asarray(alarms, dtype=np.float64), draws, random, fixed=False)
     low, high = np.quantile(totals, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high))
+
+
+LEAST_RESAMPLED = 5
+"""Events or assets below which drawing them again says nothing: three values have ten different samples."""
+
+
+def median_interval(values: ArrayLike, *, seed: int, draws: int = 1000, level: float = 0.95) -> Interval | None:
+    """Return how much a median could differ had other events of the same sort happened (bootstrap by event).
+
+    Parameters
+    ----------
+    values : array of shape (n_events,)
+        One an event, such as the delay of each found fault.
+    seed : int
+        Makes the draws repeatable.
+
+    Returns
+    -------
+    Interval or None
+        In the unit of the values; None where there are fewer than `LEAST_RESAMPLED`.
+    """
+    return _resampled(values, lambda drawn: np.median(drawn, axis=1), seed, draws, level)
+
+
+def mean_interval(values: ArrayLike, *, seed: int, draws: int = 1000, level: float = 0.95) -> Interval | None:
+    """Return how much a mean could differ had it been taken of other assets of the same sort (bootstrap by asset).
+
+    As `median_interval`; one value an asset.
+    """
+    return _resampled(values, lambda drawn: np.mean(drawn, axis=1), seed, draws, level)
+
+
+def _resampled(
+    values: ArrayLike, statistic: Callable[[Floats], Floats], seed: int, draws: int, level: float
+) -> Interval | None:
+    known = np.asarray(values, dtype=np.float64)
+    if known.size < LEAST_RESAMPLED:
+        return None
+    random, chunk = np.random.default_rng(seed), max(1, _MOST_AT_ONCE // known.size)
+    sizes = [min(chunk, draws - start) for start in range(0, draws, chunk)]
+    found = [statistic(known[random.integers(known.size, size=(size, known.size))]) for size in sizes]
+    low, high = np.quantile(np.concatenate(found), [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Literal
 
@@ -12,11 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from wheeltapper.config import Costs
 from wheeltapper.errors import DataError
-from wheeltapper.evaluation.costs import CostBreakdown, availability, break_down, price_events
+from wheeltapper.evaluation.costs import CostBreakdown, availability, break_down, missed_costs, price_events
 from wheeltapper.evaluation.events import Events, match
-from wheeltapper.evaluation.intervals import rate_interval, share_interval, total_interval
+from wheeltapper.evaluation.intervals import median_interval, rate_interval, share_interval, total_interval
+from wheeltapper.evaluation.lead import ends_in_failure, lead_figures, lead_notes
 from wheeltapper.evaluation.naming import Naming, compare
+from wheeltapper.evaluation.ranges import judge_ranges
 from wheeltapper.evaluation.ranking import Ranking, rank_windows
+from wheeltapper.evaluation.tallies import false_alarms_by, window_shares
 from wheeltapper.evaluation.watch import HOUR, WEEK_HOURS, Flags, is_in_fault, watched_rows
 
 NO_FAULTS = "cannot be judged: no faults known"
@@ -60,7 +63,11 @@ class Outcome(_Record):
     start: str = Field(description="onset, UTC, ISO 8601")
     found: bool
     delay_minutes: float | None
+    lead_minutes: float | None = Field(
+        None, description="alarm's opening to the failure; None: not found, or it ends in none; below 0: after it"
+    )
     cost: float
+    saved: float | None = Field(None, description="what it would have cost unwatched, less its cost")
 
 
 class Judgement(_Record):
@@ -78,14 +85,27 @@ class Judgement(_Record):
     detection_rate_low: float | None
     detection_rate_high: float | None
     delay_minutes_median: float | None = Field(description="fault's start to its first alarm's opening")
+    delay_minutes_median_low: float | None = Field(None, description="by event bootstrap; None: fewer than 5 found")
+    delay_minutes_median_high: float | None = None
     delay_minutes_mean: float | None
     delay_minutes_max: float | None
+    failures: int | None = Field(None, description="faults that ended in a failure; None: no kind is known to")
+    foreseen: int | None = Field(None, description="failures that an alarm preceded")
+    foreseen_rate: float | None = None
+    foreseen_rate_low: float | None = None
+    foreseen_rate_high: float | None = None
+    lead_minutes_median: float | None = Field(None, description="alarm's opening to the failure, of those foreseen")
+    lead_minutes_median_low: float | None = Field(None, description="by event bootstrap; None: fewer than 5 foreseen")
+    lead_minutes_median_high: float | None = None
+    lead_minutes_min: float | None = None
     by_kind: tuple[KindResult, ...]
     outcomes: tuple[Outcome, ...]
     naming: Naming | None = Field(None, description="what found faults were called; None where nobody named any")
 
     alarms: int
     false_alarms: int = Field(description="alarms that opened outside every known fault")
+    false_alarms_by_asset: dict[str, int] | None = Field(None, description="machines without any are left out")
+    false_alarms_by_regime: dict[str, int] | None = Field(None, description="by the regime in which they opened")
     asset_weeks: float = Field(description="watched time")
     false_alarms_per_asset_week: float | None
     false_alarms_per_asset_week_low: float | None
@@ -102,16 +122,29 @@ class Judgement(_Record):
     )
 
     vus_pr: float | None
+    vus_pr_low: float | None = Field(None, description="by asset bootstrap; None: fewer than 5 assets are ranked")
+    vus_pr_high: float | None = None
     vus_pr_random: float | None = Field(description="what a random score reaches on the same faults")
     vus_roc: float | None
     roc_auc: float | None
     average_precision: float | None
     base_rate: float = Field(description="share of watched windows that end inside a fault")
+    range_precision: float | None = Field(None, description="of runs of anomalous windows, see `ranges`")
+    range_recall: float | None = Field(None, description="of faults as spans of windows, see `ranges`")
+    range_f1: float | None = None
+    range_f1_random: float | None = Field(None, description="the same anomalous windows at random instants")
+    range_f1_by_asset: dict[str, float] | None = Field(None, description="of every asset with a fault")
     confusion: Confusion | None
+    window_precision: float | None = Field(None, description="of windows at the threshold, as are the next three")
+    window_recall: float | None = None
+    window_f1: float | None = None
+    window_specificity: float | None = None
     windows_anomalous: int
 
-    availability: float | None = Field(description="share of watched time without a fault: the plant's, not a merit")
-    mtbf_hours: float | None = Field(description="watched hours between two faults")
+    availability: float | None = Field(
+        ge=0, le=1, description="share of watched time without a fault: the plant's, not a merit"
+    )
+    mtbf_hours: float | None = Field(description="watched hours, all of them, divided by the faults observed in them")
 
 
 def judge(
@@ -128,6 +161,8 @@ def judge(
     vus_window: int,
     seed: int,
     parts_of_kinds: Mapping[str, str] | None = None,
+    lead: timedelta = timedelta(0),
+    failing_kinds: Collection[str] = (),
 ) -> Judgement:
     """Judge a candidate's scores and alarms by the faults that really were there, and by money.
 
@@ -149,6 +184,10 @@ def judge(
         For the bootstrap and for the random scores.
     parts_of_kinds : mapping, optional
         Kind of fault → ``machine`` or ``sensor``, for kinds that an alarm could name.
+    lead : timedelta
+        How long before a fault's start an alarm that stands may open and still be about it, see `events`.
+    failing_kinds : collection of str
+        Kinds of fault whose end is a failure; lead times are measured to it.
 
     Raises
     ------
@@ -158,21 +197,24 @@ def judge(
     rows = watched_rows(scores, spacing=spacing, max_gap=max_gap)
     if rows.empty:
         raise DataError(f"{candidate}: part {part} has no scored window of a running asset; there is nothing to judge")
-    events = match(rows, alarms, faults, tolerance)
+    events = match(rows, alarms, faults, tolerance, lead)
     is_faulty = is_in_fault(rows, _spans(events))
     seen = events.faults[events.faults["is_observed"]]
     ranking = rank_windows(rows, is_faulty, vus_window=vus_window, seed=seed)
     return Judgement(
         candidate=candidate,
         part=part,
-        notes=_notes(events, ranking),
-        **_finding(events, seen, costs),
+        notes=(*_notes(events, ranking), *lead_notes(faults, failing_kinds)),
+        **_finding(events, seen, costs, failing_kinds, seed),
+        **lead_figures(seen, failing_kinds, seed=seed).model_dump(),
         naming=None if parts_of_kinds is None else compare(events, alarms, parts_of_kinds),
         **_ringing(events, rows, is_faulty),
         **_spending(events, rows, costs, seed),
         **ranking.model_dump(exclude={"assets_ranked"}),
+        **judge_ranges(rows, seen, seed=seed).model_dump(),
         base_rate=float(is_faulty.mean()),
-        confusion=_confusion(rows, is_faulty) if len(seen) else None,
+        **_right_and_wrong(rows, is_faulty, len(seen)),
+        **false_alarms_by(events.alarms, scores),
         windows_anomalous=int(rows["is_anomalous"].sum()),
         availability=availability(rows, is_faulty),
         mtbf_hours=float(rows["hours"].sum()) / len(seen) if len(seen) else None,
@@ -194,11 +236,14 @@ def _notes(events: Events, ranking: Ranking) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _finding(events: Events, seen: pd.DataFrame, costs: Costs) -> dict[str, object]:
+def _finding(
+    events: Events, seen: pd.DataFrame, costs: Costs, failing: Collection[str], seed: int
+) -> dict[str, object]:
     """Return what was found, and how late."""
     found = seen[seen["is_found"]]
     rate = share_interval(len(found), len(seen))
     minutes = found["delay_hours"].to_numpy(np.float64) * _MINUTES
+    spread = median_interval(minutes, seed=seed)
     priced = seen.assign(cost=price_events(events, costs).faults)
     return {
         "faults": len(seen),
@@ -209,10 +254,12 @@ def _finding(events: Events, seen: pd.DataFrame, costs: Costs) -> dict[str, obje
         "detection_rate_low": rate.low if rate else None,
         "detection_rate_high": rate.high if rate else None,
         "delay_minutes_median": float(np.median(minutes)) if len(found) else None,
+        "delay_minutes_median_low": spread.low if spread else None,
+        "delay_minutes_median_high": spread.high if spread else None,
         "delay_minutes_mean": float(minutes.mean()) if len(found) else None,
         "delay_minutes_max": float(minutes.max()) if len(found) else None,
         "by_kind": tuple(_kind(str(kind), own, costs) for kind, own in priced.groupby("kind", sort=True)),
-        "outcomes": _outcomes(seen, priced["cost"].tolist()),
+        "outcomes": _outcomes(priced, costs, failing),
     }
 
 
@@ -235,21 +282,36 @@ def _kind(kind: str, own: pd.DataFrame, costs: Costs) -> KindResult:
     )
 
 
-def _outcomes(seen: pd.DataFrame, costs: list[float]) -> tuple[Outcome, ...]:
-    starts = pd.to_datetime(seen["start"], unit="us", utc=True)
-    delays = seen["delay_hours"].to_numpy(np.float64) * _MINUTES
+def _outcomes(priced: pd.DataFrame, costs: Costs, failing: Collection[str]) -> tuple[Outcome, ...]:
+    starts = pd.to_datetime(priced["start"], unit="us", utc=True)
+    failed = ends_in_failure(priced, failing)
     return tuple(
-        Outcome(asset_id=asset, kind=kind, start=start.isoformat(), found=found, delay_minutes=delay, cost=cost)
-        for asset, kind, start, found, delay, cost in zip(
-            seen["asset_id"].astype(str),
-            seen["kind"].astype(str),
+        Outcome(
+            asset_id=asset,
+            kind=kind,
+            start=start.isoformat(),
+            found=found,
+            delay_minutes=_known(delay),
+            lead_minutes=_known(lead),
+            cost=cost,
+            saved=if_missed - cost,
+        )
+        for asset, kind, start, found, delay, lead, cost, if_missed in zip(
+            priced["asset_id"].astype(str),
+            priced["kind"].astype(str),
             starts,
-            seen["is_found"].tolist(),
-            [None if np.isnan(delay) else float(delay) for delay in delays],
-            costs,
+            priced["is_found"].tolist(),
+            priced["delay_hours"].to_numpy(np.float64) * _MINUTES,
+            priced["lead_hours"].where(failed).to_numpy(np.float64) * _MINUTES,
+            priced["cost"].tolist(),
+            missed_costs(priced, costs).tolist(),
             strict=True,
         )
     )
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _ringing(events: Events, rows: pd.DataFrame, is_faulty: Flags) -> dict[str, object]:
@@ -307,6 +369,13 @@ def _by_asset_week(events: Events, rows: pd.DataFrame, costs: Costs) -> dict[str
     sums = frame.groupby(["asset_id", "week"], as_index=False)["cost"].sum()
     blocks = zip(sums["asset_id"], sums["week"], sums["cost"].tolist(), strict=True)
     return {f"{asset} week {number}": spent for asset, number, spent in blocks}
+
+
+def _right_and_wrong(rows: pd.DataFrame, is_faulty: Flags, faults: int) -> dict[str, object]:
+    if not faults:
+        return {"confusion": None}
+    counts = _confusion(rows, is_faulty)
+    return {"confusion": counts, **window_shares(**counts.model_dump())}
 
 
 def _confusion(rows: pd.DataFrame, is_faulty: Flags) -> Confusion:

@@ -118,8 +118,19 @@ def _by_self_test(figures: Mapping[str, float]) -> Callable[[Judgement], tuple[f
     return lambda one: (-figures.get(one.candidate, -inf), 0.0, one.candidate)
 
 
+_TABLES = {
+    "outcomes",
+    "by_kind",
+    "cost_by_asset_week",
+    "range_f1_by_asset",
+    "false_alarms_by_asset",
+    "false_alarms_by_regime",
+}
+"""What would make a line of the board a book."""
+
+
 def _figures(one: Judgement) -> dict[str, Any]:
-    return one.model_dump(mode="json", exclude={"outcomes", "by_kind", "cost_by_asset_week"})
+    return one.model_dump(mode="json", exclude=_TABLES)
 
 
 def _number(value: float | None, form: str) -> str:
@@ -147,6 +158,8 @@ COLUMNS: tuple[Column, ...] = (
     ("in alarm", lambda one: _number(one.alarm_fraction, "{:.1%}")),
     ("VUS-PR", lambda one: _number(one.vus_pr, "{:.2f}")),
     ("random", lambda one: _number(one.vus_pr_random, "{:.2f}")),
+    ("range F1", lambda one: _number(one.range_f1, "{:.2f}")),
+    ("range random", lambda one: _number(one.range_f1_random, "{:.2f}")),
 )
 """Headers of the printed board, and what stands under each."""
 

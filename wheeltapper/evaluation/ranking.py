@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from wheeltapper.evaluation.intervals import mean_interval
 from wheeltapper.evaluation.vus import random_volume, volume
 from wheeltapper.evaluation.watch import Flags, Floats, own_places
 
@@ -26,6 +27,9 @@ class Ranking(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     vus_pr: float | None
+    vus_pr_low: float | None = None
+    """Had other assets of the same sort been watched (95 %); None where fewer than five are ranked."""
+    vus_pr_high: float | None = None
     vus_pr_random: float | None
     vus_roc: float | None
     average_precision: float | None
@@ -53,8 +57,11 @@ def rank_windows(rows: pd.DataFrame, is_faulty: Flags, *, vus_window: int, seed:
             vus_pr=None, vus_pr_random=None, vus_roc=None, average_precision=None, roc_auc=None, assets_ranked=0
         )
     pr, chance, roc, precision, auc = (float(mean) for mean in np.mean(figures, axis=0))
+    spread = mean_interval([own[0] for own in figures], seed=seed)
     return Ranking(
         vus_pr=pr,
+        vus_pr_low=spread.low if spread else None,
+        vus_pr_high=spread.high if spread else None,
         vus_pr_random=chance,
         vus_roc=roc,
         average_precision=precision,

@@ -17,6 +17,8 @@ MOST = 0.5
 """Share of an asset's training windows that flags may mask."""
 
 LEARNT = "learnt from"
+IN_LEAD = "shortly before a fault"
+"""Reason where a plant says that alarms may be early: what is early was not normal."""
 NOT_JUDGED = "inside an alarm that nobody has judged"
 BEFORE = "before the new normal"
 """Reasons in the table of what is withheld."""
@@ -51,8 +53,18 @@ def overlaps(rows: pd.DataFrame, spans: pd.DataFrame, guard: timedelta = timedel
     return pd.Series(inside, index=rows.index)
 
 
+def leads(faults: pd.DataFrame, lead: timedelta) -> pd.DataFrame:
+    """Return the spans before faults in which an alarm may already be about them."""
+    return faults.assign(start=faults["start"] - lead, end=faults["start"])
+
+
 def why_masked(
-    rows: pd.DataFrame, faults: pd.DataFrame, guard: timedelta, flags: pd.DataFrame | None = None
+    rows: pd.DataFrame,
+    faults: pd.DataFrame,
+    guard: timedelta,
+    flags: pd.DataFrame | None = None,
+    *,
+    lead: timedelta = timedelta(0),
 ) -> pd.Series:
     """Return why each row is kept out of training and calibration; empty where it may be learnt from.
 
@@ -69,11 +81,15 @@ def why_masked(
     flags : DataFrame, optional
         Flags that `telling` has left: windows in which a sensor does not measure are masked. Unusual single values
         mask nothing.
+    lead : timedelta
+        How long before a fault nobody knows whether the machine was well: the plant's `lead`.
     """
     reason = rows["why_not"].where(~rows["usable"], "")
     reason = reason.mask((reason == "") & ~rows["usable"], "not usable")
     in_fault = overlaps(rows, faults, guard)
     reason = reason.mask((reason == "") & in_fault, "inside a fault")
+    if lead > timedelta(0):
+        reason = reason.mask((reason == "") & overlaps(rows, leads(faults, lead)), IN_LEAD)
     if flags is None:
         return reason
     said = "sensor " + flags["sensor"] + " " + flags["kind"].map(STUCK)

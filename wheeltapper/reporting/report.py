@@ -136,6 +136,7 @@ def _content(data: ReportData, drawings: Sequence[Drawing]) -> dict[str, Any]:
         "findings": summary.finding_sentences(row) if row else [],
         "budget": summary.budget_sentences(row, data.plant.alarm_budget, asset) if row else [],
         "cost": summary.cost_sentence(row) if row else "",
+        "returns": summary.returns_sentence(row) if row else "",
         "self_test": selftest.grid(data.self_test) if data.self_test else None,
         "boards": summary.by_part(data.leaderboard),
         "machines": summary.machines(data.scores, data.faults, data.alarms, assets),

@@ -63,10 +63,28 @@ def finding_sentences(row: Row) -> list[str]:
     sentences = [text + (f"; {words.INTERVAL} {interval})." if interval else ").")]
     if words.is_known(row.get("delay_minutes_median")):
         late = words.minutes(row["delay_minutes_median"])
-        sentences.append(f"An alarm typically opened {late} after the fault's start (median).")
+        interval = words.spans(row.get("delay_minutes_median_low"), row.get("delay_minutes_median_high"))
+        sentences.append(f"An alarm typically opened {late} after the fault's start (median{interval}).")
+    sentences += lead_sentences(row)
     if words.is_known(row.get("chance_found")):
         sentences.append(f"As many alarms at random moments would find {words.percent(row['chance_found'])}.")
     return sentences
+
+
+def lead_sentences(row: Row) -> list[str]:
+    """Say how many failures were seen coming, and how long before; nothing where none is known to be one."""
+    if not row.get("failures"):
+        return []
+    interval = words.between(row.get("foreseen_rate_low"), row.get("foreseen_rate_high"), "percent")
+    text = (
+        f"{words.count(row['foreseen'])} of {words.things(row['failures'], 'failure')} had an alarm before "
+        f"({words.percent(row.get('foreseen_rate'))}; {words.INTERVAL} {interval})"
+    )
+    if not words.is_known(row.get("lead_minutes_median")):
+        return [f"{text}."]
+    lead, least = words.minutes(row["lead_minutes_median"]), words.minutes(row.get("lead_minutes_min"))
+    interval = words.spans(row.get("lead_minutes_median_low"), row.get("lead_minutes_median_high"))
+    return [f"{text}: typically {lead} before it (median{interval}), {least} at the least."]
 
 
 def naming_sentences(naming: Row) -> list[str]:
@@ -134,6 +152,19 @@ def cost_sentence(row: Row) -> str:
     interval = words.between(row.get("cost_per_asset_week_low"), row.get("cost_per_asset_week_high"))
     text = f"{words.number(row['cost_per_asset_week'])} {row.get('currency', '')} per asset and week".replace("  ", " ")
     return text + (f" ({words.INTERVAL} {interval})." if interval else ".")
+
+
+def returns_sentence(row: Row) -> str:
+    """Say what following the alarms brought beside what it took, with the formula; empty where nobody can say."""
+    cost = row.get("cost")
+    if not cost or not words.is_known(cost.get("roi")):
+        return ""
+    currency = row.get("currency", "")
+    return (
+        f"Unwatched, the same faults would have cost {words.number(cost['without_detector'])} {currency}; with it all "
+        f"cost {words.number(cost['total'])}. ROI: {words.number(cost['net_saving'])} saved / "
+        f"{words.number(cost['spent'])} spent on repairs and false alarms = {words.number(cost['roi'])}."
+    )
 
 
 def machines(scores: pd.DataFrame, faults: pd.DataFrame, alarms: pd.DataFrame, assets: Sequence[str]) -> list[Row]:

@@ -82,6 +82,13 @@ def minutes(value: float | None) -> str:
     return f"{number(value / 60, 2)}{_TIED}h" if value < 48 * 60 else f"{number(value / 1440, 2)}{_TIED}days"
 
 
+def spans(low: float | None, high: float | None) -> str:
+    """Write the interval of a duration in minutes, to stand behind other words; nothing where there is none."""
+    if low is None or high is None or not is_known(low) or not is_known(high):
+        return ""
+    return f"; {INTERVAL} {minutes(low)} to {minutes(high)}"
+
+
 def instant(value: datetime | pd.Timestamp | str) -> str:
     """Write an instant in UTC to the second, without seconds where they are zero."""
     moment = pd.Timestamp(value)

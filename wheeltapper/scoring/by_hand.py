@@ -219,8 +219,9 @@ def _windows(
     cut = parts.cuts_since(readings, since, plant).to_frame(asset).T
     reaching = plan.reaching(rows)
     new = Decision(0, "rebaseline", "", "", asset, since, None)
-    usable = mask.withhold(rows, reaching, mask.why_masked(reaching, faults, guard(plant)), withheld.before(new))
-    reason = mask.why_masked(plan.reaching(usable), faults, guard(plant))
+    known = mask.why_masked(reaching, faults, guard(plant), lead=plant.lead)
+    usable = mask.withhold(rows, reaching, known, withheld.before(new))
+    reason = mask.why_masked(plan.reaching(usable), faults, guard(plant), lead=plant.lead)
     return mask.tally(reason, parts.assign(rows, cut))
 
 

@@ -17,7 +17,7 @@ from wheeltapper.config import Plant
 from wheeltapper.errors import DataError
 from wheeltapper.features.conditioning import look_back
 from wheeltapper.features.impute import MIN_SHARE, Imputer, with_values
-from wheeltapper.features.mask import NOT_JUDGED, WAYS_OUT, overlaps, why_masked
+from wheeltapper.features.mask import NOT_JUDGED, WAYS_OUT, leads, overlaps, why_masked
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
 
@@ -77,7 +77,7 @@ def prepare(
         in half of them.
     """
     plan = FeaturePlan.of(plant)
-    reason = why_masked(plan.reaching(features), faults, guard(plant), flags)
+    reason = why_masked(plan.reaching(features), faults, guard(plant), flags, lead=plant.lead)
     _require_normal_rows(plant, part, reason)
     normal = reason == ""
     train, calibrate = features[_thinned(normal & (part == "train"), plan)], features[normal & (part == "calibrate")]
@@ -177,6 +177,8 @@ def _relevant(
 
     known = features[(part == "train") & features["usable"]]
     in_fault = overlaps(known, faults)
+    clear = in_fault | ~overlaps(known, leads(faults, plant.lead))
+    known, in_fault = known[clear], in_fault[clear]
     if in_fault.nunique() < 2:
         return None, "no known fault in the train part to choose features by; all are kept"
     try:

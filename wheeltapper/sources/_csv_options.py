@@ -168,8 +168,13 @@ class CsvOptions(TaggedSource, ABC):
                 "and costs mean no more than that step does"
             )
         if self.fault_last_rows is not None:
+            earlier = (
+                f"an alarm up to {format_duration(plant.lead)} earlier that stays on is right, any other one false"
+                if plant.lead
+                else "an earlier alarm counts as false (lead in the plant's YAML grants it some time)"
+            )
             said.append(
                 f"fault '{self.fault_kind}' is a convention, the last {self.fault_last_rows} readings before an asset "
-                "failed; nobody saw it begin, so an earlier alarm counts as false"
+                f"failed; nobody saw it begin, so {earlier}"
             )
         return tuple(said)

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from wheeltapper.errors import DataError
-from wheeltapper.evaluation.intervals import rate_interval, share_interval, total_interval
+from wheeltapper.evaluation.intervals import (
+    mean_interval,
+    median_interval,
+    rate_interval,
+    share_interval,
+    total_interval,
+)
 
 
 def test_no_event_does_not_mean_never():
@@ -51,3 +57,26 @@ def test_alarms_may_come_more_or_less_often():
     assert total_interval([7.0, 7.0], [], seed=1) == (14, 14)
     low, high = total_interval([], np.ones(100), seed=1, draws=4000)
     assert (low, high) == pytest.approx((81, 120), abs=2)
+
+
+def test_resampled_median_and_mean_lie_within_the_values():
+    """Ten values: the intervals hold the figure itself and are repeatable."""
+    values = np.arange(10.0)
+    low, high = median_interval(values, seed=3)
+    assert 0 <= low < 4.5 < high <= 9
+    assert median_interval(values, seed=3) == (low, high)
+    low, high = mean_interval(values, seed=3)
+    assert 4.5 - 3 < low < 4.5 < high < 4.5 + 3
+
+
+def test_resampled_mean_agrees_with_theory():
+    """Of a thousand values with deviation 1 the mean is known to ± 1.96 / √1000."""
+    values = np.random.default_rng(0).normal(size=1000)
+    low, high = mean_interval(values, seed=1)
+    assert high - low == pytest.approx(2 * 1.96 * values.std() / np.sqrt(1000), rel=0.1)
+
+
+def test_too_few_to_be_drawn_again():
+    """Four values say nothing about others of their sort."""
+    assert median_interval([1, 2, 3, 4], seed=1) is None
+    assert mean_interval([], seed=1) is None

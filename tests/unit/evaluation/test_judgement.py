@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from wheeltapper.config import Costs, KindCosts
 from wheeltapper.errors import DataError
@@ -62,7 +63,7 @@ def test_exposure_and_rates(draw):
     assert one.cost_per_asset_week_low <= one.cost_per_asset_week <= one.cost_per_asset_week_high
 
 
-def test_kinds_have_their_own_line(draw):
+def test_001_29_kinds_have_their_own_line(draw):
     """Leak found after one minute, bearing missed."""
     one = draw("0009000000", faults="  LLL BB")
     lines = {line.kind: line for line in one.judge().by_kind}
@@ -118,3 +119,67 @@ def test_nothing_scored_is_refused(draw):
     """Without a scored window there is no judgement, and no zero in its place."""
     with pytest.raises(DataError, match="no scored window"):
         draw("", faults="LL").judge()
+
+
+def test_range_figures_are_of_observed_faults(draw):
+    """Covered by half in one piece: recall 0.75, precision 1, and the same windows at random instants far below."""
+    one = draw("0" * 25 + "9" * 5 + "0" * 20, FAULT).judge()
+    assert (one.range_recall, one.range_precision) == (0.75, 1)
+    assert one.range_f1 == pytest.approx(6 / 7)
+    assert one.range_f1_random < one.range_f1
+    assert one.range_f1_by_asset == {"pump": one.range_f1}
+
+
+def test_intervals_by_event_and_by_asset_need_five(draw):
+    """Five pumps, delays of 0 to 4 minutes: median and VUS-PR get intervals round them, and four pumps none."""
+    texts = ["0" * (20 + late) + "9" * (10 - late) + "0" * 10 for late in range(5)]
+    lines = [draw(text, FAULT, asset=f"pump-{late}") for late, text in enumerate(texts)]
+    five, four = sum(lines[1:], lines[0]).judge(), sum(lines[2:], lines[1]).judge()
+    assert 0 <= five.delay_minutes_median_low < five.delay_minutes_median < five.delay_minutes_median_high <= 4
+    assert five.vus_pr_low < five.vus_pr < five.vus_pr_high
+    assert (four.delay_minutes_median_low, four.vus_pr_low) == (None, None)
+
+
+def test_what_was_saved_adds_up_by_event(draw):
+    """Saved by each fault, less what false alarms cost, is the net saving: no row is counted."""
+    one = draw("0990000000990000000", faults="       LLLL     BB ").judge()
+    saved = sum(outcome.saved for outcome in one.outcomes)
+    assert saved - one.cost.false_alarms - one.cost.wrong_alarm_hours == pytest.approx(one.cost.net_saving)
+    assert [round(outcome.saved) for outcome in one.outcomes] == [7995, 0]  # a repair and three minutes; a miss
+
+
+def test_001_27_mtbf_is_watched_time_over_faults(draw):
+    """Forty minutes and two faults: twenty minutes between failures on average, a third of an hour."""
+    one = draw(QUIET, "    LL          BB").judge()
+    assert one.mtbf_hours == pytest.approx(20 / 60)
+    assert draw(QUIET).judge().mtbf_hours is None
+
+
+def test_availability_outside_nought_and_one_cannot_be_recorded(draw):
+    """A record that claims more than all of the time is refused, wherever it comes from."""
+    good = draw(QUIET, FAULT).judge().model_dump()
+    for share in (-0.1, 1.1):
+        with pytest.raises(ValidationError, match="availability"):
+            Judgement.model_validate(good | {"availability": share})
+
+
+def test_records_of_earlier_versions_are_read(draw):
+    """A result that knows no lead times, range figures or returns is still a judgement, with these left empty."""
+    record = json.loads(draw("0090000000", faults="  LL   BB").judge().model_dump_json())
+    new = (
+        "range_",
+        "lead_",
+        "foreseen",
+        "failures",
+        "vus_pr_low",
+        "vus_pr_high",
+        "delay_minutes_median_",
+        "window_",
+        "false_alarms_by_",
+    )
+    old = {name: value for name, value in record.items() if not name.startswith(new)}
+    old["outcomes"] = [{k: v for k, v in one.items() if k not in ("lead_minutes", "saved")} for one in old["outcomes"]]
+    old["cost"] = {name: value for name, value in old["cost"].items() if name not in ("spent", "roi")}
+    read = Judgement.model_validate(old)
+    assert (read.found, read.cost.total) == (1, record["cost"]["total"])
+    assert (read.range_f1, read.failures, read.cost.roi, read.outcomes[0].saved) == (None,) * 4

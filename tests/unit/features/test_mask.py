@@ -7,7 +7,7 @@ from datetime import timedelta
 import pandas as pd
 
 from wheeltapper import tables
-from wheeltapper.features.mask import overlaps, telling, why_masked
+from wheeltapper.features.mask import IN_LEAD, overlaps, telling, why_masked
 
 NONE = tables.FAULTS.empty()
 
@@ -77,6 +77,14 @@ def test_each_row_has_its_reason() -> None:
     )
     reason = why_masked(rows, fault(11, 15), timedelta(0))
     assert reason.tolist() == ["", "inside a fault", "regime off", "not usable", ""]
+
+
+def test_what_lies_in_the_lead_of_a_fault_is_not_learnt_as_normal() -> None:
+    """Windows last two minutes; a fault from 20 to 25 with five minutes of lead masks those that touch 15 to 20."""
+    rows = windows(14, 15, 19, 20, 28)
+    assert why_masked(rows, fault(20, 25), timedelta(0)).tolist() == ["", "", "", "inside a fault", ""]
+    reason = why_masked(rows, fault(20, 25), timedelta(0), lead=timedelta(minutes=5))
+    assert reason.tolist() == ["", IN_LEAD, IN_LEAD, "inside a fault", ""]
 
 
 def flags(*rows: tuple[float, float, str, str], asset: str = "pump-01") -> pd.DataFrame:

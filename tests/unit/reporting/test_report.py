@@ -263,3 +263,35 @@ def test_the_report_says_what_alarms_called_the_faults(data):
     assert "It was seal leak drift spike unknown missed seal leak 31 2 drift 4" in text
     assert "It was machine sensor unknown missed machine 31 2 sensor 4" in text
     assert "What the alarms said it was" not in Page(render(data)).text
+
+
+def test_failures_ranges_and_savings_are_in_the_tables(data):
+    """Of two failures one was foreseen 90 minutes before and one too late; range F1 stands beside guessing."""
+    outcome = {"asset_id": "p", "kind": "worn", "start": "2026-02-02T00:00:00+00:00", "found": True, "cost": 2000.0}
+    outcome["delay_minutes"] = 5.0
+    row = judgement(
+        "lof",
+        failures=2,
+        foreseen=1,
+        foreseen_rate=0.5,
+        vus_pr_low=0.411,
+        vus_pr_high=0.722,
+        range_f1=0.387,
+        range_f1_random=0.059,
+        outcomes=[
+            outcome | {"delay_minutes": 0.0, "lead_minutes": 90.0, "saved": 8000.0},
+            outcome | {"lead_minutes": -1.0, "saved": 7990.0},
+        ],
+    )
+    page = render(replace(data, leaderboard=[row]))
+    for said in (
+        "Before the failure",
+        "90\u00a0min",
+        "too late",
+        "0.387",
+        "guessing 0.059",
+        "0.411 to 0.722",
+        "8\u202f000",
+    ):
+        assert said in page, said
+    assert "Before the failure" not in render(replace(data, leaderboard=[judgement("lof", outcomes=[outcome])]))

@@ -55,6 +55,46 @@ def test_no_known_fault_is_no_perfect_record():
     assert "every alarm counts as false" in " ".join(summary.budget_sentences(row, 1.0, "pump"))
 
 
+FAILED = {
+    "failures": 8,
+    "foreseen": 6,
+    "foreseen_rate": 0.75,
+    "foreseen_rate_low": 0.41,
+    "foreseen_rate_high": 0.93,
+    "lead_minutes_median": 600.0,
+    "lead_minutes_median_low": 300.0,
+    "lead_minutes_median_high": 900.0,
+    "lead_minutes_min": 90.0,
+}
+
+
+def test_lead_times_are_told_to_the_failure():
+    """How many failures had an alarm before, typically how long before, and what the least was."""
+    (said,) = summary.lead_sentences(judgement("lof", **FAILED))
+    assert "6 of 8 failures had an alarm before (75\u00a0%; 95\u00a0% interval 41\u00a0% to 93\u00a0%)" in said
+    assert (
+        "typically 10\u00a0h before it (median; 95\u00a0% interval 5\u00a0h to 15\u00a0h), 90\u00a0min at the least"
+        in said
+    )
+    assert said in summary.finding_sentences(judgement("lof", **FAILED))
+
+
+def test_without_failures_no_lead_time_is_told():
+    """Nothing is known to fail, or nothing did; and of failures that nobody foresaw there is only the share."""
+    assert summary.lead_sentences(judgement("lof")) == summary.lead_sentences(judgement("lof", failures=0)) == []
+    missed = judgement("lof", failures=2, foreseen=0, foreseen_rate=0.0, foreseen_rate_low=0.0, foreseen_rate_high=0.66)
+    assert "typically" not in summary.lead_sentences(missed)[0]
+
+
+def test_returns_are_told_with_their_formula():
+    """Saved over spent, with both beside it; nothing where nothing was spent."""
+    cost = {"without_detector": 20_000.0, "total": 12_850.0, "net_saving": 7150.0, "spent": 2650.0, "roi": 2.698}
+    said = summary.returns_sentence(judgement("lof", cost=cost))
+    assert "ROI: 7\u202f150 saved / 2\u202f650 spent on repairs and false alarms = 2.7" in said
+    assert summary.returns_sentence(judgement("lof", cost=cost | {"roi": None})) == ""
+    assert summary.returns_sentence(judgement("lof", cost=None)) == ""
+
+
 def test_machines_are_counted_by_hand():
     """Two faults, an alarm one minute into the first, another outside: one heard, one outside, after 60 s."""
     scores = scores_of("p", [0.1, 2.0, 2.0, 0.1])
