@@ -18,6 +18,8 @@ import threading
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
+from wheeltapper.errors import DataError
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -49,6 +51,18 @@ _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', Arial, sa
 _FAMILY = re.compile(r"font-family: [^;\"]*; ")
 _SETTINGS_LOCK = threading.Lock()
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def require(content: object, what: str, needed: str) -> None:
+    """Refuse to draw what would be empty.
+
+    Raises
+    ------
+    DataError
+        If there is no content; the message says what is needed.
+    """
+    if not content:
+        raise DataError(f"{what} cannot be drawn: expected {needed}, got none. Say so in words instead.")
 
 
 def blank(width: float = 10.0, height: float = 3.0) -> Figure:
@@ -108,6 +122,15 @@ def legend(target: Any, handles: list[Any] | None = None, **options: Any) -> Non
     """Write a legend in the house look above or inside ``target`` (an axis or a figure)."""
     options = {"fontsize": 8.5, "frameon": False, "labelcolor": INK, **options}
     target.legend(**options) if handles is None else target.legend(handles=handles, **options)
+
+
+def square(
+    corner: tuple[float, float], colour: str, opacity: float, *, width: float = 0.96, height: float = 0.96
+) -> Any:
+    """Return one cell of a matrix: the more opaque, the more there is."""
+    from matplotlib.patches import Rectangle
+
+    return Rectangle(corner, width, height, facecolor=colour, alpha=opacity, edgecolor="none")
 
 
 def to_png(figure: Figure, dots_per_inch: int = 110) -> bytes:
