@@ -11,7 +11,7 @@ import pandas as pd
 from wheeltapper.config import AssetType
 from wheeltapper.reporting import canvas
 from wheeltapper.reporting.envelope import envelope
-from wheeltapper.reporting.timeline import shade, time_axis
+from wheeltapper.reporting.timeline import axis_label, shade, time_axis
 from wheeltapper.tables import microseconds
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def anomalies_figure(
     for axes, name in zip(grid, shown, strict=True):
         canvas.dress(axes)
         unit = asset_type.sensors[name].unit
-        axes.set_ylabel(canvas.plain(name) + ("" if unit == "1" else f"\n({canvas.plain(unit)})"))
+        axes.set_ylabel(axis_label(name, unit))
         shade(axes, list(zip(faults["start"], faults["end"], strict=True)), canvas.FAULT, top=0.07)
         seconds, values = envelope(microseconds(own["timestamp"]) / 1e6, own[name].to_numpy(np.float64), 600)
         axes.plot(seconds / 86_400, values, color=canvas.SCORE, linewidth=0.7)

@@ -47,16 +47,16 @@ def multi_sensor_figure(moved: Mapping[str, pd.DataFrame], alarms: pd.DataFrame)
     heights = [0.24 * frame.shape[1] for frame in ordered.values()]
     from matplotlib.figure import Figure
 
-    left, right, top, bottom, gap = 1.75, 0.95, 0.4, 0.35, 0.75
+    left, right, top, bottom, gap = 1.75, 1.0, 0.4, 0.35, 0.75
     height = sum(heights) + gap * (len(heights) - 1) + top + bottom
     figure = Figure(figsize=(10, height), facecolor=canvas.PAPER)
-    peak = max(1.0, *(float(np.nanmax(frame.to_numpy(), initial=0.0)) for frame in ordered.values()))
     edge = height - top
     for (name, frame), own in zip(ordered.items(), heights, strict=True):
-        axes = figure.add_axes((left / 10, (edge - own) / height, 1 - (left + right) / 10, own / height))
-        _draw_moved(axes, frame, alarms.loc[alarms["alarm_id"] == name].iloc[0], peak)
+        bottom_edge, share = (edge - own) / height, own / height
+        axes = figure.add_axes((left / 10, bottom_edge, 1 - (left + right) / 10, share))
+        key = figure.add_axes((1 - (right - 0.12) / 10, bottom_edge, 0.014, share))
+        _draw_moved(axes, key, frame, alarms.loc[alarms["alarm_id"] == name].iloc[0])
         edge -= own + gap
-    _draw_key(figure, (1 - 0.8 / 10, bottom / height, 0.016, 1 - (top + bottom) / height), peak)
     return figure
 
 
@@ -83,8 +83,10 @@ def strip(frame: pd.DataFrame, steps: int = STEPS) -> tuple[NDArray[np.float64],
     return cells.T, (ends[0] - width / 2) / _DAY, (ends[0] + width * (steps - 0.5)) / _DAY
 
 
-def _draw_moved(axes: Axes, frame: pd.DataFrame, alarm: pd.Series, peak: float) -> None:
+def _draw_moved(axes: Axes, key: Axes, frame: pd.DataFrame, alarm: pd.Series) -> None:
+    """Draw one alarm's strip with a key of its own: severities of two alarms may differ a hundredfold."""
     cells, first, last = strip(frame)
+    peak = max(1.0, float(np.nanmax(cells, initial=0.0)))
     canvas.dress(axes, grid="")
     axes.imshow(
         np.ma.masked_invalid(cells),
@@ -105,6 +107,7 @@ def _draw_moved(axes: Axes, frame: pd.DataFrame, alarm: pd.Series, peak: float) 
     time_axis(axes, pd.Series(frame.index))
     axes.set_xlabel("")
     axes.set_xlim(first, last)
+    _draw_key(axes, key, peak)
 
 
 def _scale(peak: float) -> Normalize:
@@ -114,14 +117,13 @@ def _scale(peak: float) -> Normalize:
     return PowerNorm(0.5, 0, peak)
 
 
-def _draw_key(figure: Figure, box: tuple[float, float, float, float], peak: float) -> None:
-    from matplotlib.cm import ScalarMappable
-
-    axes = figure.add_axes(box)
-    key = figure.colorbar(ScalarMappable(_scale(peak), "cividis"), cax=axes)
-    key.outline.set_visible(False)
-    axes.tick_params(colors=canvas.QUIET, labelcolor=canvas.INK, labelsize=8.5, length=3)
-    axes.set_ylabel("part of the severity", color=canvas.INK, fontsize=9)
+def _draw_key(axes: Axes, key: Axes, peak: float) -> None:
+    axes.figure.colorbar(axes.images[0], cax=key).outline.set_visible(False)
+    ticks = [0.0, peak / 4, peak]
+    key.set_yticks(ticks, [words.number(tick, 2) for tick in ticks])
+    key.minorticks_off()
+    key.tick_params(colors=canvas.QUIET, labelcolor=canvas.INK, labelsize=8.5, length=3)
+    key.set_ylabel("severity", color=canvas.INK, fontsize=9)
 
 
 def sensor_weights(alarms: pd.DataFrame) -> dict[str, float]:

@@ -264,5 +264,7 @@ def _wide_axis(axes: Axes, values: list[float]) -> None:
         powers = range(math.ceil(math.log10(usual)), math.floor(math.log10(top)) + 1)
         axes.xaxis.set_major_locator(FixedLocator([0.0, *(10.0**power for power in powers)]))
         axes.xaxis.set_minor_locator(FixedLocator([]))
+    else:
+        axes.locator_params(axis="x", nbins=5)
     axes.set_xlim(left=-0.03 * top if top <= 20 * usual else -0.1 * usual, right=top)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}".replace(",", "\u202f")))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.number(value, 6)))

@@ -114,6 +114,7 @@ def _draw_above(axes: Axes, groups: dict[str, Floats]) -> None:
             va="top",
             fontsize=8.5,
             color=canvas.INK,
+            bbox={"facecolor": canvas.PAPER, "edgecolor": "none", "pad": 1.5},
         )
     axes.set_ylim(0, 1.02)
     axes.set_ylabel("share of windows above")

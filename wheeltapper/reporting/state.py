@@ -21,6 +21,8 @@ MOST = 30
 """Machines on one picture; those that need somebody come first."""
 SENSORS = 8
 """Sensors whose alarms are counted in a column of their own."""
+_DRAWN = 0.42
+"""Share of the panel's width that severities take; what is said beside them needs the rest."""
 _TICKS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 100.0, 1000.0)
 
 
@@ -95,8 +97,8 @@ def _draw_severity_now(axes: Axes, shown: pd.DataFrame) -> None:
     axes.tick_params(axis="y", length=0)
     axes.set_xscale("asinh", linear_width=1.0)
     severity = shown["severity"].clip(-CEILING, CEILING)
-    top = max(2.0, 1.15 * float(severity.max()))
-    axes.set_xlim(0, top)
+    top = max(2.0, float(severity.max()))
+    axes.set_xlim(0, float(np.sinh(np.arcsinh(top) / _DRAWN)))
     ticks = [tick for tick in _TICKS if tick <= top]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
@@ -117,7 +119,6 @@ def _draw_severity_now(axes: Axes, shown: pd.DataFrame) -> None:
             va="center",
             fontsize=7.5,
             color=canvas.QUIET,
-            bbox={"facecolor": canvas.PAPER, "edgecolor": "none", "pad": 1.0},
         )
     axes.set_xlabel("severity of the newest window (score ÷ threshold; dashed: threshold)")
     canvas.title(axes, "Now")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import pairwise
@@ -159,7 +160,7 @@ def alarm_figure(
     for axes, name in zip(grid, sensors, strict=True):
         canvas.dress(axes)
         unit = asset_type.sensors[name].unit
-        axes.set_ylabel(canvas.plain(name) + ("" if unit == "1" else f"\n({canvas.plain(unit)})"))
+        axes.set_ylabel(axis_label(name, unit))
         _draw_usual(axes, before[name].to_numpy(np.float64))
         shade(axes, [(alarm["opened_at"], alarm["last_at"])], canvas.ALARM, opacity=0.18)
         if faults is not None:
@@ -280,6 +281,14 @@ def _draw_cell(axes: Axes, scores: pd.DataFrame, faults: pd.DataFrame, alarms: p
             widths = list(zip(begin, end - begin, strict=True))
             axes.broken_barh(widths, lane, transform=across, facecolor=colour, edgecolor=colour, linewidth=0.8)
     axes.set_ylim(low, high)
+
+
+def axis_label(name: str, unit: str, letters: int = 14) -> str:
+    """Write a sensor and its unit for a low axis: a long name is broken at its underscores."""
+    lines = textwrap.wrap(canvas.plain(name).replace("_", "_ "), letters, break_long_words=False)
+    return "\n".join(
+        [*(line.replace("_ ", "_") for line in lines), *([] if unit == "1" else [f"({canvas.plain(unit)})"])]
+    )
 
 
 def shortened(name: str, letters: int = 30) -> str:
