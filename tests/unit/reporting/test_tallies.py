@@ -14,7 +14,7 @@ NO_FAULTS = tables.FAULTS.empty()
 ALARMS = pd.concat(
     [
         alarm_of("p", 0, 0, "a1"),
-        alarm_of("p", 90, 91, "a2").assign(sensors=json.dumps(["flow"])),
+        alarm_of("p", 90, 91, "a2").assign(sensors=json.dumps(["flow", "pressure"])),
         alarm_of("q", 5, 5, "a3").assign(sensors=""),
     ],
     ignore_index=True,
