@@ -23,6 +23,7 @@ import yaml
 from wheeltapper import _folder, config, tables
 from wheeltapper.cli import app
 from wheeltapper.detectors import Detector
+from wheeltapper.reporting.catalogue import CATALOGUE
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -167,6 +168,12 @@ def presets() -> str:
 
 def _yaml(value: object) -> str:
     return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000).removesuffix("...\n").strip()
+
+
+def the_figures() -> str:
+    """List every figure of the report with its question, from the report's own catalogue."""
+    rows = [(f"`{one.name}`", one.answers, one.needs, one.known_as, one.rows) for one in CATALOGUE]
+    return _table(("figure", "question that it answers", "needs", "elsewhere called", "rows"), rows)
 
 
 def the_tables() -> str:
@@ -352,6 +359,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "plug_ins": plug_ins,
     "presets": presets,
     "tables": the_tables,
+    "figures": the_figures,
     "layers": layers,
     "speed": speed,
     "growth": growth,

@@ -12,6 +12,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from tasks import DEFAULTS
+from tasks._attribution import attribution
 from tasks.judge import live_bundle
 from tasks.train import REQUIREMENTS
 from wheeltapper import ledger, sources, tables
@@ -43,6 +44,8 @@ def _gather(space: Workspace, judged: dict[str, Any], now: datetime) -> ReportDa
     champion = live_bundle(space)
     scores, alarms = store.read(tables.SCORES), store.read(tables.ALARMS)
     name = bundles.fingerprint(champion) if champion else ""
+    scores, alarms = scores[scores["bundle"] == name], alarms[alarms["bundle"] == name]
+    moved, weights = attribution(space, champion, scores, alarms)
     readings = store.read(tables.READINGS)
     aside = store.read(tables.QUARANTINE, columns=["expectation"])
     return ReportData(
@@ -57,13 +60,15 @@ def _gather(space: Workspace, judged: dict[str, Any], now: datetime) -> ReportDa
         gates=judged["gates"],
         self_test=judged.get("self_test"),
         readings=readings,
-        scores=scores[scores["bundle"] == name],
-        alarms=alarms[alarms["bundle"] == name],
+        scores=scores,
+        alarms=alarms,
         faults=store.read(tables.FAULTS),
         flags=store.read(tables.FLAGS),
         parts=parts.cuts(readings, space.plant, normal_from(store.read(tables.WITHHELD))),
         roc={label: curves["roc"] for label, curves in judged["curves"].items() if curves},
         pr={label: curves["pr"] for label, curves in judged["curves"].items() if curves},
+        moved=moved,
+        weights=weights,
         learnt=judged.get("learnt", {}),  # a run of an earlier version did not say
         rows_kept=len(readings),
         quarantine={str(reason): int(count) for reason, count in aside["expectation"].value_counts().items()},

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from wheeltapper.reporting import figures, summary, words
-from wheeltapper.reporting.profiles import sensor_profiles_figure
+from wheeltapper.reporting import words
+from wheeltapper.reporting.drawing import Drawing
+from wheeltapper.reporting.overview import alarms_together, machines_now, what_came
+from wheeltapper.reporting.quality import comparisons, what_moved
 from wheeltapper.reporting.timeline import Span, alarm_figure, part_spans, score_figure, score_grid_figure, view
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from wheeltapper.reporting.report import ReportData
 
 EACH = 24
@@ -27,91 +27,28 @@ CELLS = 96
 """Assets in a grid at most."""
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """One figure of the report."""
-
-    name: str
-    """File name without ending: letters, digits, dot, dash and underscore only."""
-    section: str
-    title: str
-    alt: str
-    """What it shows, for those who cannot see it."""
-    figure: Figure
-    about: str = ""
-    """The alarm that it shows."""
-
-
 def draw(data: ReportData) -> list[Drawing]:
     """Draw every figure that the data allows."""
-    drawings = [*_comparisons(data), *_timelines(data), *_alarms(data), *_profiles(data)]
+    drawings = [
+        *machines_now(data),
+        *comparisons(data),
+        *_timelines(data),
+        *alarms_together(data),
+        *_alarms(data),
+        *what_came(data),
+        *what_moved(data),
+    ]
     names = _file_names([one.name for one in drawings])
     return [replace(one, name=name) for name, one in zip(names, drawings, strict=True)]
 
 
-def in_order(names: Iterable[str]) -> list[str]:
-    """Sort names as people do: pump-2 before pump-10."""
-    return sorted(names, key=_natural)
-
-
-def _natural(name: str) -> tuple[list[tuple[str, int]], str]:
-    return [(text, int(digits or -1)) for text, digits in re.findall(r"(\D*)(\d*)", name)], name
-
-
-def _comparisons(data: ReportData) -> Iterator[Drawing]:
-    """Draw what compares candidates, on the part that they are compared on."""
-    parts = summary.by_part(data.leaderboard)
-    part = next(iter(parts), None)
-    board = parts.get(part, []) if part else []
-    if any(row.get(name) is not None for row in board for name in figures.MEASURES):
-        yield Drawing(
-            "model_comparison",
-            "comparison",
-            f"Every candidate on the {part} part",
-            f"{words.things(len(board), 'candidate')} compared by faults found, false alarms, cost and VUS-PR; "
-            "the table of the leaderboard holds the same figures.",
-            figures.comparison_figure(board, data.plant.alarm_budget),
-        )
-    counts = {str(row["candidate"]): row["confusion"] for row in board if row.get("confusion") is not None}
-    if counts:
-        yield Drawing(
-            "confusion_matrices",
-            "quality",
-            f"Windows called right and wrong ({part} part)",
-            "Confusion matrices, rows: normal and in fault, columns: quiet and anomalous. "
-            + "; ".join(f"{name}: {_told(count)}" for name, count in counts.items()),
-            figures.confusion_figure(counts),
-        )
-    if data.roc:
-        yield Drawing(
-            "roc_curves",
-            "curves",
-            "ROC curves",
-            f"ROC curves of {words.listing(list(data.roc))}.",
-            figures.roc_figure(data.roc, data.champion),
-        )
-    if data.pr:
-        rates = [row["base_rate"] for row in board if row.get("base_rate") is not None]
-        yield Drawing(
-            "pr_curves",
-            "curves",
-            "Precision-recall curves",
-            f"Precision-recall curves of {words.listing(list(data.pr))}.",
-            figures.pr_figure(data.pr, rates[0] if rates else None, data.champion),
-        )
-
-
-def _told(count: Mapping[str, Any]) -> str:
-    return f"{count['tn']} and {count['fp']}, {count['fn']} and {count['tp']}"
-
-
 def _timelines(data: ReportData) -> Iterator[Drawing]:
     scores = {str(name): group for name, group in data.scores.groupby("asset_id", sort=False)}
-    assets = in_order(scores)
+    assets = words.in_order(scores)
     if len(assets) > EACH:
         events = pd.concat([data.faults["asset_id"], data.alarms["asset_id"]]).value_counts()
         by_events = sorted(assets, key=lambda name: -int(events.get(name, 0)))
-        shown = in_order(by_events[:CELLS])
+        shown = words.in_order(by_events[:CELLS])
         yield Drawing(
             "score_over_time_all",
             "grid",
@@ -157,18 +94,6 @@ def _alarms(data: ReportData) -> Iterator[Drawing]:
             f"Readings round the alarm: {alarm['explanation']}",
             alarm_figure(own, alarm, data.plant.asset_type, data.faults, flags=data.flags),
             about=str(alarm["alarm_id"]),
-        )
-
-
-def _profiles(data: ReportData) -> Iterator[Drawing]:
-    known = data.plant.asset_type.sensors
-    if any(name in data.readings and data.readings[name].notna().any() for name in known):
-        yield Drawing(
-            "sensor_profiles",
-            "profiles",
-            "How often each sensor shows which value",
-            "Histograms of each sensor's values; the table of sensors holds lowest, middle and highest ones.",
-            sensor_profiles_figure(data.readings, data.faults, data.plant.asset_type),
         )
 
 

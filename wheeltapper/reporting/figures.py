@@ -11,7 +11,6 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from wheeltapper.errors import DataError
 from wheeltapper.reporting import canvas, words
 from wheeltapper.reporting.curves import Curves
 
@@ -38,7 +37,7 @@ def confusion_figure(counts: Mapping[str, Any]) -> Figure:
     if "tp" in counts:
         counts = {"": counts}
     known = {name: c for name, c in counts.items() if c is not None}
-    _require(known, "confusion matrices", "counts tp, fp, fn and tn of at least one candidate")
+    canvas.require(known, "confusion matrices", "counts tp, fp, fn and tn of at least one candidate")
     columns = min(4, len(known))
     rows = math.ceil(len(known) / columns)
     figure = canvas.blank(2.5 * columns + 0.4, 2.45 * rows)
@@ -64,7 +63,7 @@ def naming_figure(naming: Mapping[str, Any]) -> Figure:
         If there is nothing to draw.
     """
     kinds = naming["kinds"]
-    _require(kinds, "a matrix of kinds", "at least one fault of a known kind")
+    canvas.require(kinds, "a matrix of kinds", "at least one fault of a known kind")
     said = columns_of(kinds)
     figure = canvas.blank(1.9 + 0.62 * len(said), 1.3 + 0.34 * len(kinds))
     axes = figure.subplots()
@@ -86,7 +85,7 @@ def _draw_count(axes: Axes, place: tuple[int, int], number: int, total: int, *, 
     if not number:
         return
     colour = canvas.SCORE if is_right else canvas.ALARM
-    axes.add_patch(_square((place[0] - 0.48, place[1] - 0.48), colour, 0.10 + 0.45 * number / total))
+    axes.add_patch(canvas.square((place[0] - 0.48, place[1] - 0.48), colour, 0.10 + 0.45 * number / total))
     axes.text(*place, words.count(number), ha="center", va="center", color=canvas.INK, fontsize=9)
 
 
@@ -113,7 +112,7 @@ def _draw_confusion(axes: Axes, name: str, count: Mapping[str, Any]) -> None:
             share = number / max(1, sum(pair))
             colour = canvas.SCORE if row == column else canvas.ALARM
             box = (column - 0.48, row - 0.48)
-            axes.add_patch(_square(box, colour, 0.10 + 0.45 * share))
+            axes.add_patch(canvas.square(box, colour, 0.10 + 0.45 * share))
             axes.text(
                 column,
                 row - 0.08,
@@ -125,12 +124,6 @@ def _draw_confusion(axes: Axes, name: str, count: Mapping[str, Any]) -> None:
                 weight="bold",
             )
             axes.text(column, row + 0.22, words.percent(share), ha="center", va="center", color=canvas.INK, fontsize=8)
-
-
-def _square(corner: tuple[float, float], colour: str, opacity: float) -> Any:
-    from matplotlib.patches import Rectangle
-
-    return Rectangle(corner, 0.96, 0.96, facecolor=colour, alpha=opacity, edgecolor="none")
 
 
 def roc_figure(curves: Curves, champion: str | None = None) -> Figure:
@@ -182,7 +175,7 @@ def pr_figure(curves: Curves, base_rate: float | None, champion: str | None = No
 
 
 def _curves(curves: Curves, champion: str | None, what: str) -> tuple[Figure, Axes]:
-    _require(curves, what, "the curve of at least one candidate")
+    canvas.require(curves, what, "the curve of at least one candidate")
     figure = canvas.blank(5.4, 4.4)
     axes = canvas.dress(figure.subplots(), grid="both")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
@@ -219,7 +212,7 @@ def comparison_figure(leaderboard: Sequence[Mapping[str, Any]], budget: float | 
         If no candidate has any figure.
     """
     measures = [name for name in MEASURES if any(row.get(name) is not None for row in leaderboard)]
-    _require(measures, "the comparison of candidates", "at least one candidate with a figure")
+    canvas.require(measures, "the comparison of candidates", "at least one candidate with a figure")
     figure = canvas.blank(10, max(2.2, 0.27 * len(leaderboard) + 1.1) * math.ceil(len(measures) / 2))
     grid = figure.subplots(math.ceil(len(measures) / 2), 2, squeeze=False, sharey=True).ravel()
     for axes, name in zip(grid, measures, strict=False):
@@ -271,10 +264,7 @@ def _wide_axis(axes: Axes, values: list[float]) -> None:
         powers = range(math.ceil(math.log10(usual)), math.floor(math.log10(top)) + 1)
         axes.xaxis.set_major_locator(FixedLocator([0.0, *(10.0**power for power in powers)]))
         axes.xaxis.set_minor_locator(FixedLocator([]))
+    else:
+        axes.locator_params(axis="x", nbins=5)
     axes.set_xlim(left=-0.03 * top if top <= 20 * usual else -0.1 * usual, right=top)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}".replace(",", "\u202f")))
-
-
-def _require(content: Any, what: str, needed: str) -> None:
-    if not content:
-        raise DataError(f"{what} cannot be drawn: expected {needed}, got none. Say so in words instead.")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.number(value, 6)))

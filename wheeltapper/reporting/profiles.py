@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _BINS = 60
 
 
-def sensor_profiles_figure(readings: pd.DataFrame, faults: pd.DataFrame, asset_type: AssetType) -> Figure:
+def sensor_profiles_figure(
+    readings: pd.DataFrame, faults: pd.DataFrame, asset_type: AssetType, *, inside_what: str = "in a fault"
+) -> Figure:
     """Draw each sensor's values in normal running, and beside them its values inside known faults.
 
     Parameters
@@ -32,6 +34,8 @@ def sensor_profiles_figure(readings: pd.DataFrame, faults: pd.DataFrame, asset_t
         May be empty: then all readings count as normal.
     asset_type : AssetType
         Names the sensors and their units.
+    inside_what : str
+        What the spans are; where no fault is known, those of alarms may be passed instead.
 
     Raises
     ------
@@ -50,7 +54,8 @@ def sensor_profiles_figure(readings: pd.DataFrame, faults: pd.DataFrame, asset_t
     figure = canvas.blank(10, 1.75 * rows + 0.4)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, name in zip(grid, sensors, strict=False):
-        _draw_profile(axes, name, asset_type.sensors[name], readings[name].to_numpy(np.float64), faulty)
+        values = readings[name].to_numpy(np.float64)
+        _draw_profile(axes, name, asset_type.sensors[name], values, faulty, inside_what)
     for axes in grid[len(sensors) :]:
         axes.set_visible(False)
     if faulty.any():
@@ -61,16 +66,21 @@ def sensor_profiles_figure(readings: pd.DataFrame, faults: pd.DataFrame, asset_t
 
 def inside(assets: pd.Series, times: pd.Series, faults: pd.DataFrame) -> NDArray[np.bool_]:
     """Say of each instant whether it lies inside a known fault of its asset, shape (n,)."""
-    asset, instant = assets.to_numpy(), microseconds(times)
-    found = np.zeros(len(asset), dtype=bool)
-    starts, ends = microseconds(faults["start"]), microseconds(faults["end"])
-    for name, start, end in zip(faults["asset_id"], starts, ends, strict=True):
-        found |= (asset == name) & (instant >= start) & (instant <= end)
+    codes, names = pd.factorize(assets)
+    places, instant = {name: place for place, name in enumerate(names)}, microseconds(times)
+    found = np.zeros(len(instant), dtype=bool)
+    for name, own in faults.groupby("asset_id", sort=False):
+        rows = np.flatnonzero(codes == places.get(name, -1))
+        spans = own.sort_values("start")
+        starts, reach = microseconds(spans["start"]), np.maximum.accumulate(microseconds(spans["end"]))
+        # Of the spans that have begun, the one that reaches farthest says whether one of them still lasts.
+        begun = np.searchsorted(starts, instant[rows], side="right") - 1
+        found[rows] = (begun >= 0) & (instant[rows] <= reach[begun])
     return found
 
 
 def _draw_profile(
-    axes: Axes, name: str, sensor: Sensor, values: NDArray[np.float64], faulty: NDArray[np.bool_]
+    axes: Axes, name: str, sensor: Sensor, values: NDArray[np.float64], faulty: NDArray[np.bool_], inside_what: str
 ) -> None:
     canvas.dress(axes, grid="")
     axes.spines["left"].set_visible(False)
@@ -87,7 +97,7 @@ def _draw_profile(
     ill = np.clip(values[known & faulty], low, high)
     for part, colour, label, filled in (
         (normal, canvas.SCORE, "normal", True),
-        (ill, canvas.ALARM, "in a fault", False),
+        (ill, canvas.ALARM, inside_what, False),
     ):
         if len(part):
             share = np.histogram(part, edges)[0] / len(part)

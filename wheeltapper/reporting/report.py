@@ -12,14 +12,17 @@ import pandas as pd
 
 from wheeltapper import tables
 from wheeltapper.config import Plant
-from wheeltapper.reporting import canvas, figures, health, selftest, summary, words
+from wheeltapper.reporting import canvas, catalogue, figures, health, selftest, summary, words
 from wheeltapper.reporting.curves import Curves
-from wheeltapper.reporting.drawings import Drawing, draw, in_order
+from wheeltapper.reporting.drawing import Drawing
+from wheeltapper.reporting.drawings import draw
 from wheeltapper.reporting.timeline import ranked_sensors
 
 FILE = "report.html"
 MOST_ALARMS = 200
 """Alarms that the report lists; the strongest ones come first."""
+_REM_PER_INCH = 7.0
+"""How wide a figure may become on the page, so that letters in a narrow one are no larger than in a wide one."""
 _HERE = Path(__file__).parent
 
 
@@ -60,6 +63,11 @@ class ReportData:
     roc: Curves = field(default_factory=dict)
     pr: Curves = field(default_factory=dict)
     """Candidate → curve on the part that candidates are compared on; see `curves.window_curves`."""
+
+    moved: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    """Alarm → the part of each window's severity that each sensor accounts for, by the windows' ends."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Feature → share of the alarms' severity that it accounts for; empty where the detector cannot say."""
 
     learnt: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Part → reason → windows: what was learnt from, and why the rest was not; see `features.mask.tally`."""
@@ -122,7 +130,9 @@ def _fill(data: ReportData, drawings: Sequence[Drawing]) -> str:
 
 def _content(data: ReportData, drawings: Sequence[Drawing]) -> dict[str, Any]:
     """Gather what the template shows: plain values and sentences, no decisions left to it but their places."""
-    assets = in_order({str(name) for frame in (data.readings, data.scores) for name in frame["asset_id"].unique()})
+    assets = words.in_order(
+        {str(name) for frame in (data.readings, data.scores) for name in frame["asset_id"].unique()}
+    )
     row = summary.own_row(data.leaderboard, data.champion)
     kind = data.plant.asset_type.name
     asset = "asset" if kind == data.plant.name else words.spaced(kind)
@@ -146,6 +156,8 @@ def _content(data: ReportData, drawings: Sequence[Drawing]) -> dict[str, Any]:
         "alarms": _alarms(data),
         "most_alarms": MOST_ALARMS,
         "figures": _figures(drawings),
+        "catalogue": catalogue.CATALOGUE,
+        "missing": [one.name for one in catalogue.missing(drawing.name for drawing in drawings)],
     }
 
 
@@ -155,6 +167,7 @@ def _figures(drawings: Sequence[Drawing]) -> dict[str, list[dict[str, str]]]:
     for one in drawings:
         source = canvas.data_uri(canvas.to_svg(one.figure))
         image = {"name": one.name, "title": one.title, "alt": one.alt, "alarm": one.about, "source": source}
+        image["room"] = f"{_REM_PER_INCH * one.figure.get_figwidth():.0f}rem"
         sections.setdefault(one.section, []).append(image)
     return sections
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import pairwise
@@ -73,7 +74,7 @@ def score_figure(
     canvas.legend(
         top, _legend_handles(faults, alarms), loc="lower right", bbox_to_anchor=(1, 1), ncols=4, borderpad=0.1
     )
-    _time_axis(lanes, scores["window_end"])
+    time_axis(lanes, scores["window_end"])
     return figure
 
 
@@ -159,12 +160,12 @@ def alarm_figure(
     for axes, name in zip(grid, sensors, strict=True):
         canvas.dress(axes)
         unit = asset_type.sensors[name].unit
-        axes.set_ylabel(canvas.plain(name) + ("" if unit == "1" else f"\n({canvas.plain(unit)})"))
+        axes.set_ylabel(axis_label(name, unit))
         _draw_usual(axes, before[name].to_numpy(np.float64))
-        _shade(axes, [(alarm["opened_at"], alarm["last_at"])], canvas.ALARM, opacity=0.18)
+        shade(axes, [(alarm["opened_at"], alarm["last_at"])], canvas.ALARM, opacity=0.18)
         if faults is not None:
             same = faults[faults["asset_id"] == alarm["asset_id"]]
-            _shade(axes, list(zip(same["start"], same["end"], strict=True)), canvas.FAULT, top=0.08)
+            shade(axes, list(zip(same["start"], same["end"], strict=True)), canvas.FAULT, top=0.08)
         seconds, values = envelope(_seconds(near["timestamp"]), near[name].to_numpy(np.float64))
         axes.plot(seconds / _DAY, values, color=canvas.SCORE, linewidth=1.1)
         marked = near.iloc[:0] if flags is None else flagged_values(near, alarm["asset_id"], name, flags)
@@ -174,7 +175,7 @@ def alarm_figure(
     if has_marks:
         handles.append(_mark("unlike the readings before"))
     canvas.legend(grid[0], handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=4, borderpad=0.1)
-    _time_axis(grid[-1], pd.Series([begin, end]), near["timestamp"])
+    time_axis(grid[-1], pd.Series([begin, end]), near["timestamp"])
     return figure
 
 
@@ -267,7 +268,7 @@ def _draw_cell(axes: Axes, scores: pd.DataFrame, faults: pd.DataFrame, alarms: p
     axes.set_xticks([])
     _draw_severity(axes, scores, ticks=False, slices=220)
     low, high = axes.get_ylim()
-    canvas.title(axes, _shortened(asset), fontsize=7.5, pad=2)
+    canvas.title(axes, shortened(asset), fontsize=7.5, pad=2)
     seconds = _seconds(scores["window_end"])
     axes.set_xlim(*_padded(seconds.min(), seconds.max()))
     across = axes.get_xaxis_transform()
@@ -282,7 +283,15 @@ def _draw_cell(axes: Axes, scores: pd.DataFrame, faults: pd.DataFrame, alarms: p
     axes.set_ylim(low, high)
 
 
-def _shortened(name: str, letters: int = 30) -> str:
+def axis_label(name: str, unit: str, letters: int = 14) -> str:
+    """Write a sensor and its unit for a low axis: a long name is broken at its underscores."""
+    lines = textwrap.wrap(canvas.plain(name).replace("_", "_ "), letters, break_long_words=False)
+    return "\n".join(
+        [*(line.replace("_ ", "_") for line in lines), *([] if unit == "1" else [f"({canvas.plain(unit)})"])]
+    )
+
+
+def shortened(name: str, letters: int = 30) -> str:
     """Keep the end of a long name: that is where assets differ."""
     return name if len(name) <= letters else "…" + name[1 - letters :]
 
@@ -294,7 +303,7 @@ def _sensors_of(alarm: Mapping[str, Any] | pd.Series, asset_type: AssetType, nea
     return [name for name in named if name in known] or known
 
 
-def ranked_sensors(alarm: Mapping[str, Any] | pd.Series) -> list[dict[str, Any]]:
+def ranked_sensors(alarm: Mapping[Any, Any] | pd.Series) -> list[dict[str, Any]]:
     """Read an alarm's ranked sensors from their JSON: each at least {"sensor": name}.
 
     Raises
@@ -319,7 +328,8 @@ def _draw_usual(axes: Axes, values: Floats) -> None:
         axes.axhspan(*np.quantile(values, [0.01, 0.99]), color=canvas.SHADE, linewidth=0, zorder=0)
 
 
-def _shade(axes: Axes, spans: Sequence[Span], colour: str, *, opacity: float = 1.0, top: float = 1.0) -> None:
+def shade(axes: Axes, spans: Sequence[Span], colour: str, *, opacity: float = 1.0, top: float = 1.0) -> None:
+    """Shade stretches of time, from the bottom of an axis up to a share ``top`` of its height."""
     from matplotlib.colors import to_rgba
 
     for start, end in spans:
@@ -371,8 +381,8 @@ def _padded(first: float, last: float) -> tuple[float, float]:
     return (first - room) / _DAY, (last + room) / _DAY
 
 
-def _time_axis(axes: Axes, times: pd.Series, within: pd.Series | None = None) -> None:
-    """Label a shared time axis in UTC, with the date where the hours alone would not say it."""
+def time_axis(axes: Axes, times: pd.Series, within: pd.Series | None = None, most: int = 10) -> None:
+    """Label a shared time axis in UTC, with the date where the hours alone would not say it; ``most`` ticks."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     seconds = _seconds(times)
@@ -381,7 +391,7 @@ def _time_axis(axes: Axes, times: pd.Series, within: pd.Series | None = None) ->
         known = _seconds(within)
         first, last = max(first, known.min()), min(last, known.max())
     axes.set_xlim(*_padded(first, last))
-    locator = AutoDateLocator(minticks=4, maxticks=10, tz="UTC")
+    locator = AutoDateLocator(minticks=min(4, most - 1), maxticks=most, tz="UTC")
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(
         ConciseDateFormatter(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -121,3 +123,12 @@ def is_address(text: str) -> bool:
         return urlsplit(text).scheme in ("", "http", "https", "file")
     except ValueError:
         return False
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Sort names as people do: pump-2 before pump-10."""
+    return sorted(names, key=_natural)
+
+
+def _natural(name: str) -> tuple[list[tuple[str, int]], str]:
+    return [(text, int(digits or -1)) for text, digits in re.findall(r"(\D*)(\d*)", name)], name

@@ -111,6 +111,30 @@ def shares(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
     return total.div(whole.where(whole > 0, 1.0), axis=0)
 
 
+def feature_shares(bundle: Bundle, rows: pd.DataFrame) -> pd.Series | None:
+    """Return the part of the score that each feature accounts for: the mean of these rows.
+
+    Returns
+    -------
+    Series of shape (n_features,) or None
+        Shares from 0 to 1, together 1 (0 where no feature moves the score). None where a detector of the bundle cannot
+        say: occluding features one by one would blame single ones for what several of a sensor show together.
+    """
+    rows = bundle.complete(rows)
+    z, assets = bundle.inputs(rows), rows["asset_id"].to_numpy()
+    found = []
+    for unit, detector in bundle.detectors.items():
+        own = ~np.isin(assets, list(bundle.detectors)) if unit == POOLED else assets == unit
+        if own.any():
+            parts = detector.contributions(z.loc[own])
+            if parts is None:
+                return None
+            found.append(parts.clip(lower=0))
+    total = pd.concat(found).fillna(0.0)
+    whole = total.sum(axis=1)
+    return total.div(whole.where(whole > 0, 1.0), axis=0).mean()
+
+
 def _by_sensor(parts: pd.DataFrame, asset_type: AssetType) -> pd.DataFrame:
     """Add up the contributions of a sensor's features; a feature of two sensors counts half for each.
 

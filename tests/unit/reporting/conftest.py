@@ -1,6 +1,7 @@
 """A plant of two pumps with ten readings each: small enough to check every figure by eye."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -131,3 +132,36 @@ def data(plant: Plant) -> ReportData:
         provenance={"plant_hash": "abc123", "tables": {"readings": 4}},
         links={"data_docs": "../docs/index.html", "mlflow": "wheeltapper up"},
     )
+
+
+@pytest.fixture(scope="session")
+def whole(data: ReportData) -> ReportData:
+    """Everything that a report can show: one fault found after a minute, one missed, and what moved the alarm."""
+    kind = {"faults": 1, "detection_rate_low": 0.0, "detection_rate_high": 1.0, "detection_rate": 1.0, "found": 1}
+    faults = faults_of(("pump-1", 4, 6, "bearing_wear"), ("pump-2", 2, 8, "seal_leak"))
+    row = judgement(
+        "lof",
+        faults=2,
+        found=1,
+        by_kind=[{"kind": "bearing_wear", **kind}, {"kind": "seal_leak", **kind, "found": 0, "detection_rate": 0.0}],
+        outcomes=[outcome("pump-1", "bearing_wear", 4, 1.0), outcome("pump-2", "seal_leak", 2, None)],
+        naming=NAMING,
+    )
+    moved = pd.DataFrame({"pressure": [0.1, 0.2, 3.0, 4.0], "ratio": 0.1}, index=[minute(at) for at in (3, 4, 5, 6)])
+    board = [row, judgement("k_sigma", is_baseline=True)]
+    weights = {"pressure__mean": 0.7, "pressure": 0.3}
+    return replace(data, leaderboard=board, faults=faults, moved={"a1": moved}, weights=weights)
+
+
+def outcome(asset: str, kind: str, start: float, delay: float | None) -> dict[str, object]:
+    told = {"asset_id": asset, "kind": kind, "start": minute(start).isoformat(), "cost": 1.0}
+    return told | {"found": delay is not None, "delay_minutes": delay}
+
+
+NAMING: dict[str, object] = {
+    "kinds": {"bearing_wear": {"bearing_wear": 1}, "seal_leak": {"missed": 1}},
+    "parts": {"machine": {"machine": 1, "missed": 1}},
+    "found": 1,
+    **{"part_right": 1, "part_wrong": 0, "part_share_low": 0.2, "part_share_high": 1.0, "machine_found": 0},
+    **{"sensor_found": 0, "sensor_right": 0, "sensor_kind_right": 0},
+}

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.reporting.conftest import UNJUDGED, alarm_of, faults_of, judgement, readings_of, scores_of
 from wheeltapper import tables
-from wheeltapper.reporting import drawings, report
+from wheeltapper.reporting import drawings, report, words
 from wheeltapper.reporting.report import ReportData, render, write
 
 EVIL = "<script>alert('x')</script>\"><img src=x onerror=alert(1)> $x$ ../../etc"
@@ -90,7 +90,7 @@ def test_the_file_needs_nothing_else(page, html):
     """No script, no style sheet, no font and no image comes from outside; every image is in the page."""
     assert not {"script", "link", "iframe", "object"} & set(page.tags)
     assert all(source.startswith("data:image/svg+xml;base64,") for source in page.sources())
-    assert len(page.sources()) == 8
+    assert len(page.sources()) == 16
     assert not re.search(r"url\(|@import|https?://", re.sub(r'src="data:[^"]*"', "", html))
 
 
@@ -186,13 +186,21 @@ def test_figures_are_written_under_clear_names(data, html, tmp_path):
     assert path.read_text(encoding="utf-8") == html
     assert sorted(one.stem for one in (tmp_path / "figures").iterdir()) == [
         "alarm_a1",
+        "alarms_by_asset_and_sensor",
+        "alarms_over_day",
         "confusion_matrices",
+        "dashboard",
+        "data_exploration",
+        "detector_evaluation",
+        "feature_importance",
         "model_comparison",
         "pr_curves",
         "roc_curves",
         "score_over_time_pump-1",
         "score_over_time_pump-2",
+        "sensor_boxes",
         "sensor_profiles",
+        "time_series_anomalies",
     ]
     assert all(one.read_bytes().startswith(b"\x89PNG") for one in (tmp_path / "figures").iterdir())
     assert sorted(one.name for one in tmp_path.iterdir()) == ["figures", "report.html"]
@@ -222,7 +230,7 @@ def test_many_assets_share_a_grid(data):
 
 def test_assets_are_in_the_order_that_people_expect():
     """pump-2 stands before pump-10."""
-    assert drawings.in_order(["pump-10", "pump-2", "pump"]) == ["pump", "pump-2", "pump-10"]
+    assert words.in_order(["pump-10", "pump-2", "pump"]) == ["pump", "pump-2", "pump-10"]
 
 
 def test_a_broken_table_is_an_error_not_a_gap(data):

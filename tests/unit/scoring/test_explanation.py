@@ -139,6 +139,20 @@ def test_a_long_alarm_is_explained_by_its_peak_alone(
     assert asked == [explanation.AT_PEAK]
 
 
+def test_features_add_up_and_point_at_the_broken_sensor(
+    the_mill: Any, fitted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weightiest feature is one of the planted sensor; a detector that cannot say gives none, not a guess."""
+    bundle = fitted("pca_residual")
+    rows = broken(the_mill, "mill-1", "heat", SIZES["heat"])
+    found = explanation.feature_shares(bundle, rows[rows["usable"]])
+    assert found is not None
+    assert found.sum() == pytest.approx(1.0)
+    assert "heat" in sensors_of(str(found.idxmax()))
+    monkeypatch.setattr(type(bundle.detectors["*"]), "contributions", lambda self, rows: None)
+    assert explanation.feature_shares(bundle, rows[rows["usable"]]) is None
+
+
 @pytest.mark.parametrize("detector", ["pca_residual", "limits"])
 def test_occlusion_stands_in_where_a_detector_cannot_say(
     the_mill: Any, fitted: Any, detector: str, monkeypatch: pytest.MonkeyPatch
