@@ -64,6 +64,7 @@ def _gather(space: Workspace, judged: dict[str, Any], now: datetime) -> ReportDa
         parts=parts.cuts(readings, space.plant, normal_from(store.read(tables.WITHHELD))),
         roc={label: curves["roc"] for label, curves in judged["curves"].items() if curves},
         pr={label: curves["pr"] for label, curves in judged["curves"].items() if curves},
+        searches=judged.get("searches", {}),
         learnt=judged.get("learnt", {}),  # a run of an earlier version did not say
         rows_kept=len(readings),
         quarantine={str(reason): int(count) for reason, count in aside["expectation"].value_counts().items()},
