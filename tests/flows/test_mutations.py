@@ -18,6 +18,7 @@ from wheeltapper.detectors import Detector
 from wheeltapper.features import parts
 from wheeltapper.features.mask import why_masked
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.scoring import calibration
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.scoring.candidate import calibrated, fit_candidate, guard
 
@@ -128,6 +129,14 @@ def refusing(gates: dict[str, Any]) -> list[str]:
 def test_a_sound_candidate_passes_every_gate(station: Station, sound: Bundle) -> None:
     """Nothing is wrong with it, and no gate says so."""
     assert refusing(station.examine(sound)) == []
+
+
+def test_the_figure_alone_is_that_of_the_whole_examination(station: Station, sound: Bundle) -> None:
+    """A search asks only how much is heard: the same figure, whatever the threshold."""
+    whole = _selftest.examine(sound, station.twins, station.plant.alarms, station.plant.max_gap)["mean"]
+    assert round(_selftest.figure(sound, station.twins, station.plant.alarms), 4) == whole
+    unset = replace(sound, calibration=calibration.fixed(1.0))
+    assert round(_selftest.figure(unset, station.twins, station.plant.alarms), 4) == whole
 
 
 @pytest.mark.parametrize("is_calibrated_afterwards", [False, True])
