@@ -112,24 +112,37 @@ def test_a_plant_without_a_search_has_none(undisturbed: Home) -> None:
     assert undisturbed.leaderboard()["searches"] == {}
 
 
-SHORT = """\
-description: Two machines whose train part is far too short to be cut in twenty-one.
+FAULTLESS = """\
+description: One machine without a fault, on the record for a day.
 asset_type: pump
 source:
   simulator: {assets: 1, start: 2026-01-05, duration: 1d, step: 2min, anomaly_rate: 0}
 windows: {rows: 5, every: 1, max_gap: 6min}
 features: [latest]
 candidates: [pca_residual]
-search: {folds: 20, over: {pca_residual: {variance: [0.8, 0.9]}}}
+search: {folds: 20, minutes: 0.00001, over: {pca_residual: {variance: [0.5, 0.9]}}}
 """
 
 
-def test_a_short_train_part_is_refused_in_one_sentence(tmp_path: Path, nursery: Nursery) -> None:
-    """Exit code 3; what is too short and what to do, and the candidate's run has not stayed open."""
-    path = tmp_path / "short.yaml"
-    path.write_text(SHORT)
+def test_a_short_train_part_is_refused_and_fewer_folds_will_do(tmp_path: Path, nursery: Nursery) -> None:
+    """One sentence says what is too short and what to do, and no run stays open; after that two folds are heard in.
+
+    The minutes are used up by the first trial: the options as written are trained with, and the others are named.
+    """
+    path = tmp_path / "faultless.yaml"
+    path.write_text(FAULTLESS)
     home = Home(tmp_path / "home", path, nursery)
-    ended = home.run("run")
-    assert ended.code == 3, ended
-    assert "the train part is too short for 20 folds" in ended.err and "Lower search.folds" in ended.err
+    refused = home.run("run")
+    assert refused.code == 1, refused
+    assert "the train part is too short for 20 folds" in refused.err and "Lower search.folds" in refused.err
     assert {status for _, status in home.models()["runs"]} <= {"FINISHED", "FAILED"}
+    path.write_text(FAULTLESS.replace("folds: 20", "folds: 2"))
+    trained = home.run("train")
+    assert "trial 1 of 3, defaults: faults heard " in trained.out, trained
+    assert "2 trials were not begun" in trained.out
+    registry = home.registry
+    rows = registry.candidates(registry.last_run("faultless")["run_id"])
+    (row,) = [one for one in rows if one["name"] == "pca_residual"]
+    found = registry.document(row["run_id"], "search.json")
+    assert (found["judged_by"], found["chosen"], len(found["trials"])) == ("hearing", {}, 1)
+    assert found["left"] == [{"variance": 0.5}, {"variance": 0.9}]
