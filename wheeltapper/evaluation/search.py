@@ -73,11 +73,12 @@ def attempt_in_time(
     attempt : callable
         Takes a number from 1 on and what is to be tried.
     budget : timedelta
-        By the trials' own seconds, so that one who looks a trial up instead of repeating it stops at the same place.
+        Longer than nothing; by the trials' own seconds, so that one who looks a trial up instead of repeating it stops
+        at the same place.
     """
     done: list[Trial] = []
     for number, options in enumerate(trials, start=1):
-        if done and sum(one.seconds for one in done) >= budget.total_seconds():
+        if sum(one.seconds for one in done) >= budget.total_seconds():
             break
         done.append(attempt(number, options))
     return done
