@@ -19,7 +19,7 @@ from wheeltapper.evaluation import search as searching
 from wheeltapper.evaluation.search import NAMES, Block, JudgedBy, Trial
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import trials
-from wheeltapper.scoring.candidate import fit_uncalibrated, spacing
+from wheeltapper.scoring.candidate import fit_candidate, spacing
 from wheeltapper.scoring.folds import Fold, cut_folds
 from wheeltapper.store import Ref
 from wheeltapper.workspace import Workspace, brief
@@ -127,11 +127,12 @@ def _attempt(space: Workspace, ground: Ground, table: TrainingTable, options: Pl
 
 
 def _figure(plant: Plant, ground: Ground, table: TrainingTable, options: PlugIn, place: int) -> float | None:
-    """Fit on what is before one block, and return how well the block is ranked, or how much is heard in it."""
+    """Fit and calibrate before one block, and return how well the block is ranked, or how much is heard in it."""
     fold = ground.folds[place]
     if ground.judged_by == "vus_pr" and ground.blocks[place].guessing is None:
         return None
-    bundle = fit_uncalibrated(plant, options, fold.ready, provenance={})
+    given = table.features, table.part, table.faults  # already in what is prepared
+    bundle = fit_candidate(plant, options, *given, provenance={}, prepared=fold.ready)
     if ground.judged_by == "hearing":
         return _selftest.figure(bundle, ground.twins[place], plant.alarms)
     return searching.ranks(bundle.score(fold.block), table.faults, vus_window=_vus_window(plant), **_watch(plant))
@@ -175,7 +176,7 @@ def _block(plant: Plant, fold: Fold, table: TrainingTable) -> Block:
 def _twins(space: Workspace, fold: Fold, readings: Ref) -> Twins:
     """Put known faults into the normal running of one block."""
     try:
-        return _selftest.recent_twins(space, FeaturePlan.of(space.plant), fold.ready.calibrate, readings.version)
+        return _selftest.recent_twins(space, FeaturePlan.of(space.plant), fold.normal, readings.version)
     except DataError as error:
         raise DataError(f"fold {fold.number} of the search cannot be judged: {error}") from error
 

@@ -17,16 +17,7 @@ from wheeltapper.scoring.bundle import POOLED, Bundle, inputs
 from wheeltapper.scoring.effect import is_far
 from wheeltapper.scoring.preparation import MIN_TRAIN_ROWS, Preparation, guard, prepare
 
-__all__ = [
-    "Preparation",
-    "baselines_of",
-    "calibrated",
-    "fit_candidate",
-    "fit_uncalibrated",
-    "guard",
-    "prepare",
-    "spacing",
-]
+__all__ = ["Preparation", "baselines_of", "calibrated", "fit_candidate", "guard", "prepare", "spacing"]
 
 
 def spacing(plant: Plant) -> timedelta:
@@ -83,12 +74,7 @@ def fit_candidate(
         If too few normal windows are left to learn from; the message counts the reasons.
     """
     ready = prepared or prepare(plant, features, part, faults, flags)
-    return calibrated(fit_uncalibrated(plant, wanted, ready, provenance), plant, ready.calibrate)
-
-
-def fit_uncalibrated(plant: Plant, wanted: PlugIn, ready: Preparation, provenance: dict[str, Any]) -> Bundle:
-    """Fit one candidate on prepared rows, with a threshold of 1 for all: enough to see how its scores rank windows."""
-    return Bundle(
+    bundle = Bundle(
         asset_type=plant.asset_type,
         plan=ready.plan,
         whole=ready.whole,
@@ -99,6 +85,7 @@ def fit_uncalibrated(plant: Plant, wanted: PlugIn, ready: Preparation, provenanc
         calibration=calibration.fixed(1.0),
         provenance=provenance | ({"selection": ready.selection} if ready.selection else {}),
     )
+    return calibrated(bundle, plant, ready.calibrate)
 
 
 def calibrated(bundle: Bundle, plant: Plant, rows: pd.DataFrame) -> Bundle:

@@ -1,7 +1,8 @@
 """Folds: the train part cut by time into blocks, so that options can be judged on what came after they were fitted.
 
-Fold 1 is fitted on the first block and judged on the second, fold 2 on the first two and judged on the third, and so
-on: forward only, as the machine is lived with. Nothing is shuffled, and no part but train is looked at.
+Fold 1 is fitted on the first block, calibrated on the second and judged on the third; fold 2 is fitted on the first
+two, calibrated on the third and judged on the fourth, and so on: forward only, as candidates are treated on the parts.
+Nothing is shuffled, and no part but train is looked at.
 """
 
 from __future__ import annotations
@@ -26,14 +27,16 @@ NO_BLOCK = -1
 
 @dataclass(frozen=True)
 class Fold:
-    """One look ahead: what is fitted on, and the block after it."""
+    """One look ahead: what is fitted and calibrated on, and the block after that."""
 
     number: int
     """From 1 on: as many blocks are fitted on."""
     ready: Preparation
-    """Imputer, normaliser and rows to fit on, of the blocks before; ``calibrate`` holds the block's normal rows."""
+    """Imputer, normaliser, rows to fit on; in ``calibrate`` the normal rows of the block before the judged one."""
     block: pd.DataFrame
     """Rows of the features table that are judged on, those inside faults among them."""
+    normal: pd.DataFrame
+    """Those of them that show normal running."""
 
     def span(self) -> tuple[str, str]:
         """Return when the block's first window begins and its last one ends, UTC."""
@@ -63,7 +66,7 @@ def cut_folds(
     faults, flags : DataFrame
         As for `wheeltapper.scoring.preparation.prepare`.
     count : int
-        Number of folds; there is one block more.
+        Number of folds; there are two blocks more.
 
     Raises
     ------
@@ -72,12 +75,13 @@ def cut_folds(
     """
     rows = features[part == "train"]
     reason = why_masked(FeaturePlan.of(plant).reaching(rows), faults, guard(plant), flags)
-    block = block_of(rows, reason == "", cuts["calibrate_from"], count)
+    block = block_of(rows, reason == "", cuts["calibrate_from"], count + 1)
     _require_normal_rows(plant, block[reason == ""], count)
-    return tuple(_fold(plant, rows, block, faults, flags, number) for number in range(1, count + 1))
+    folds = range(1, count + 1)
+    return tuple(_fold(plant, rows, block, reason == "", faults, flags, number) for number in folds)
 
 
-def block_of(rows: pd.DataFrame, is_normal: pd.Series, ends: pd.Series, folds: int) -> pd.Series:
+def block_of(rows: pd.DataFrame, is_normal: pd.Series, ends: pd.Series, cuts: int) -> pd.Series:
     """Return in which block each window lies: 0 is the earliest, `NO_BLOCK` reaches across a cut.
 
     Cuts are instants, so that of two windows of one asset the later is never in an earlier block, however the rows are
@@ -91,7 +95,8 @@ def block_of(rows: pd.DataFrame, is_normal: pd.Series, ends: pd.Series, folds: i
     ends : Series
         Asset → the end of its train part: those with the same end are cut at the same instants, so that the future of
         one never teaches about another's past.
-    folds : int
+    cuts : int
+        There is one block more.
 
     Returns
     -------
@@ -104,25 +109,25 @@ def block_of(rows: pd.DataFrame, is_normal: pd.Series, ends: pd.Series, folds: i
         own = together == end
         # Where nothing is normal nothing is learnt; what is faulty there is judged all the same.
         counted = stops[own & normal] if (own & normal).any() else stops[own]
-        instants = _instants(counted, folds)
+        instants = _instants(counted, cuts)
         begun, ended = (np.searchsorted(instants, times[own], "right") for times in (starts, stops))
         block[own] = np.where(begun == ended, ended, NO_BLOCK)
     return pd.Series(block, index=rows.index, name="block")
 
 
-def _instants(times: NDArray[np.int64], folds: int) -> NDArray[np.int64]:
-    """Return the times at which each further block begins, shape (folds,)."""
+def _instants(times: NDArray[np.int64], cuts: int) -> NDArray[np.int64]:
+    """Return the times at which each further block begins, shape (cuts,)."""
     ordered = np.sort(times)
-    return ordered[[len(ordered) * place // (folds + 1) for place in range(1, folds + 1)]]
+    return ordered[[len(ordered) * place // (cuts + 1) for place in range(1, cuts + 1)]]
 
 
 def _require_normal_rows(plant: Plant, block: pd.Series, folds: int) -> None:
     """Refuse blocks that are too short to learn from, or to be judged on."""
-    counts = [int((block == number).sum()) for number in range(folds + 1)]
+    counts = [int((block == number).sum()) for number in range(folds + 2)]
     least = min(counts)
     if least < MIN_TRAIN_ROWS:
         raise DataError(
-            f"{plant.name}: the train part is too short for {folds} folds: its {folds + 1} blocks have {counts} "
+            f"{plant.name}: the train part is too short for {folds} folds: its {folds + 2} blocks have {counts} "
             "windows of normal running (without those that reach across a cut); each needs at least "
             f"{MIN_TRAIN_ROWS}. "
             "Lower search.folds, bring more readings, or remove search from the plant's YAML."
@@ -130,10 +135,15 @@ def _require_normal_rows(plant: Plant, block: pd.Series, folds: int) -> None:
 
 
 def _fold(
-    plant: Plant, rows: pd.DataFrame, block: pd.Series, faults: pd.DataFrame, flags: pd.DataFrame, number: int
+    plant: Plant,
+    rows: pd.DataFrame,
+    block: pd.Series,
+    is_normal: pd.Series,
+    faults: pd.DataFrame,
+    flags: pd.DataFrame,
+    number: int,
 ) -> Fold:
-    known = rows[block <= number]
+    known, judged = rows[block <= number], block == number + 1
     own = block.loc[known.index]
-    # What prepare calls calibrate is only set aside by it: nothing is fitted on it.
     part = pd.Series("train", index=known.index).mask(own == number, "calibrate").mask(own == NO_BLOCK, PURGED)
-    return Fold(number, prepare(plant, known, part, faults, flags), known[own == number])
+    return Fold(number, prepare(plant, known, part, faults, flags), rows[judged], rows[judged & is_normal])

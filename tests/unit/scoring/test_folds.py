@@ -25,13 +25,13 @@ def windows(asset: str, first: int, count: int) -> pd.DataFrame:
     return pd.DataFrame({"asset_id": asset, "window_start": ends - pd.Timedelta("1min"), "window_end": ends})
 
 
-def blocks(rows: pd.DataFrame, folds: int = 3, normal: Any = True, **ends: pd.Timestamp) -> list[int]:
+def blocks(rows: pd.DataFrame, cuts: int = 3, normal: Any = True, **ends: pd.Timestamp) -> list[int]:
     is_normal = pd.Series(normal, index=rows.index)
-    return block_of(rows, is_normal, pd.Series(ends or {"a": LATER, "b": LATER}), folds).tolist()
+    return block_of(rows, is_normal, pd.Series(ends or {"a": LATER, "b": LATER}), cuts).tolist()
 
 
 def test_blocks_follow_each_other_and_cuts_are_purged() -> None:
-    """Twelve windows, three folds: three a block, and the first of each further block reaches back over its cut."""
+    """Twelve windows, three cuts: three a block, and the first of each further block reaches back over its cut."""
     assert blocks(windows("a", 0, 12)) == [0, 0, 0, NO_BLOCK, 1, 1, NO_BLOCK, 2, 2, NO_BLOCK, 3, 3]
 
 
@@ -70,11 +70,12 @@ def folds(mill: Any, features: pd.DataFrame | None = None, count: int = 3) -> tu
 
 
 def test_a_fold_is_fitted_on_what_came_before_its_block(the_mill: Any) -> None:
-    """Each fit ends before its block begins, and holds all that the fold before it was fitted and judged on."""
+    """Fit, calibration and judgement follow each other; each fold fits on what the one before was set by, too."""
     found = folds(the_mill)
     assert [fold.number for fold in found] == [1, 2, 3]
     for fold in found:
-        assert fold.ready.train["window_end"].max() < fold.block["window_start"].min()
+        assert fold.ready.train["window_end"].max() < fold.ready.calibrate["window_start"].min()
+        assert fold.ready.calibrate["window_end"].max() < fold.block["window_start"].min()
     for before, after in pairwise(found):
         assert set(before.ready.train.index) | set(before.ready.calibrate.index) == set(after.ready.train.index)
 
@@ -107,11 +108,11 @@ def test_faults_are_judged_and_never_learnt(the_mill: Any) -> None:
         return bool(mine["window_end"].between(fault["start"], fault["end"]).any())
 
     found = folds(the_mill, count=9)
-    assert [fold.number for fold in found if inside(fold.block)] == [1, 2]
+    assert [fold.number for fold in found if inside(fold.block)] == [1]
     assert not any(inside(fold.ready.train) for fold in found)
 
 
 def test_a_train_part_that_is_too_short_is_refused(the_mill: Any) -> None:
     """The message counts the windows of each block and says what to do."""
-    with pytest.raises(DataError, match=r"mill: the train part is too short for 20 folds: its 21 blocks have \[.*\] "):
+    with pytest.raises(DataError, match=r"mill: the train part is too short for 20 folds: its 22 blocks have \[.*\] "):
         folds(the_mill, count=20)
