@@ -85,6 +85,21 @@ def examine(bundle: Bundle, twins: Twins, rule: Alarms, max_gap: timedelta) -> d
     return {"gates": [gate.model_dump(mode="json") for gate in asked], "mean": round(mean, 4), **heard}
 
 
+def figure(bundle: Bundle, twins: Twins, rule: Alarms) -> float:
+    """Return the ``mean`` of `examine` alone, unrounded: what tells apart many bundles on the same twins."""
+    clean = _scored(bundle, twins.clean)
+    usual = hearing.usual_peaks(clean.reset_index(), hearing.windows_in_episode(twins.rehearsal), rule.open_after)
+    if len(twins.rehearsal.rows) and len(usual):
+        scored = bundle.score(twins.rehearsal.rows)["score"].to_numpy()
+        heard = hearing.figure(
+            twins.rehearsal, hearing.lasting_peaks(twins.rehearsal, scored, rule.open_after)[0], usual
+        )
+        if heard is not None:
+            return heard
+    clean, stepped = _both(clean, _scored(bundle, twins.obvious()))
+    return _separation(clean["score"].to_numpy(), stepped["score"].to_numpy())
+
+
 def figures(tested: Mapping[str, Any]) -> dict[str, float]:
     """Return the self-test as figures for MLflow: the mean, and for each sensor how audible its faults are."""
     by_sensor = {

@@ -69,6 +69,7 @@ def _gather(space: Workspace, judged: dict[str, Any], now: datetime) -> ReportDa
         pr={label: curves["pr"] for label, curves in judged["curves"].items() if curves},
         moved=moved,
         weights=weights,
+        searches=judged.get("searches", {}),
         learnt=judged.get("learnt", {}),  # a run of an earlier version did not say
         rows_kept=len(readings),
         quarantine={str(reason): int(count) for reason, count in aside["expectation"].value_counts().items()},

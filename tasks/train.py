@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from prefect import task
 
-from tasks import DEFAULTS, _selftest
+from tasks import DEFAULTS, _search, _selftest
 from tasks._training import LEARNT_FROM, TrainingTable, prepared, training_table, withhold
 from wheeltapper import faultpoints, tables
 from wheeltapper.config import PlugIn
@@ -53,6 +53,8 @@ def open_training(plant: str) -> dict[str, Any]:
     space.registry.prepare()
     space.registry.end_others(key)
     settings = space.plant.model_dump(mode="json", include={"normalise", "parts", "models", "alarm_budget", "seed"})
+    if space.plant.search is not None:
+        settings["search"] = space.plant.search.model_dump(mode="json", exclude={"over"})
     run_id = space.registry.parent_run(
         key,
         name=f"{space.plant.name} {key[:6]}",
@@ -89,13 +91,15 @@ def _train(space: Workspace, training: dict[str, Any], label: str, wanted: PlugI
     """Fit, calibrate and judge one candidate, and write everything down; the run is finished last."""
     _log.debug("training %s", label)
     table = training_table(space, training["refs"])
+    found = _search.search(space, training, label, wanted, run_id, table)
+    chosen = PlugIn(name=wanted.name, options=found["chosen"]) if found else wanted
     bundle = fit_candidate(
         space.plant,
-        wanted,
+        chosen,
         table.features,
         table.part,
         table.faults,
-        _provenance(space, training, table),
+        _provenance(space, training, table) | _search.in_short(found),
         table.flags,
         prepared(space, table),
     )
@@ -118,8 +122,8 @@ def _train(space: Workspace, training: dict[str, Any], label: str, wanted: PlugI
         "curves": _curves(scores, table.faults),
         "thresholds": bundle.calibration.threshold,
         "calibration": bundle.calibration.told(),
-    }
-    _write_down(space, run_id, wanted, result, scores, table, training)
+    } | ({"search": found} if found else {})
+    _write_down(space, run_id, chosen, result, scores, table, training)
     faultpoints.hit("train.before_finish")
     space.registry.finish(run_id)
     _log.info("%s: %s", label, summary(judgement))

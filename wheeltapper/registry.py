@@ -170,6 +170,10 @@ class Registry:
         """Find or create the run of one candidate below its training; an interrupted one is taken up again."""
         return self._run(candidate_key, name, {_ROLE: "candidate", _PARENT: parent_id})
 
+    def trial_run(self, candidate_id: str, trial_key: str, name: str) -> str:
+        """Find or create the run of one trial of a search below its candidate; an interrupted one is taken up again."""
+        return self._run(trial_key, name, {_ROLE: "trial", _PARENT: candidate_id})
+
     def _run(self, key: str, name: str, tags: dict[str, str]) -> str:
         wanted = {_KEY: key, **tags}
         with self._locked():
@@ -549,7 +553,10 @@ class Registry:
             return json.loads(path.read_text(encoding="utf-8"))
 
     def candidates(self, parent_run: str) -> list[dict[str, Any]]:
-        """List what a training tried, by name: ``name, params, metrics, tags, run_id, status, model_uri``."""
+        """List what a training tried, by name: ``name, params, metrics, tags, run_id, status, model_uri``.
+
+        Of a candidate's run: the trials of its search.
+        """
         found = self._search_runs(f"tags.`{_PARENT}` = {quoted(parent_run)}")
         return sorted((as_row(run) for run in found), key=lambda row: (str(row["name"]), str(row["run_id"])))
 

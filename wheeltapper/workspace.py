@@ -100,6 +100,8 @@ class Workspace:
     def decides_by(self) -> str:
         """Hash of all settings that training and its verdict depend on (the data itself is not among them)."""
         content = self.plant.model_dump(mode="json", exclude={"description", "source", "name"})
+        if self.plant.search is None:
+            del content["search"]  # a plant that searches nothing is named as it was before there was a search
         text = json.dumps([content, __version__], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -116,9 +118,14 @@ def labels(candidates: tuple[PlugIn, ...]) -> dict[str, PlugIn]:
     named: dict[str, PlugIn] = {}
     for candidate in candidates:
         twice = sum(other.name == candidate.name for other in candidates) > 1
-        options = _brief(", ".join(f"{name}={_plain(value)}" for name, value in candidate.options.items()))
+        options = brief(candidate.options)
         named[f"{candidate.name} ({options or 'defaults'})" if twice else candidate.name] = candidate
     return named
+
+
+def brief(options: Mapping[str, Any]) -> str:
+    """Write options for people: ``n_estimators=100, max_samples=256``; nothing for none."""
+    return _cut(", ".join(f"{name}={_plain(value)}" for name, value in options.items()))
 
 
 def _plain(value: object) -> str:
@@ -130,7 +137,7 @@ def _plain(value: object) -> str:
     return "".join(letter for letter in str(value) if letter.isprintable() and letter not in "'\"\\")
 
 
-def _brief(text: str, longest: int = 120) -> str:
+def _cut(text: str, longest: int = 120) -> str:
     """Cut a text that is too long for a folder's name, and end it in what tells it from others cut the same way."""
     if len(text) <= longest:
         return text

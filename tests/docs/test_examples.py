@@ -21,6 +21,7 @@ from wheeltapper import config, detectors
 from wheeltapper.errors import ConfigError
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.features.survey import survey
+from wheeltapper.scoring import trials
 
 README = ROOT / "README.md"
 EXTENDING = ROOT / "docs" / "extending.md"
@@ -79,7 +80,8 @@ def test_every_yaml_block_is_a_plant(path: Path) -> None:
     whole = ""
     for block in blocks(path, "yaml"):
         whole = block if "source:" in block else whole + block
-        config.parse(whole, name="example", folder=ROOT, where=path.name)
+        plant = config.parse(whole, name="example", folder=ROOT, where=path.name)
+        assert all(len(trials.of(plant, one)) > 1 for one in plant.candidates if plant.search is not None)
 
 
 def test_yaml_in_a_sentence_is_yaml() -> None:

@@ -130,6 +130,12 @@ def test_a_sound_candidate_passes_every_gate(station: Station, sound: Bundle) ->
     assert refusing(station.examine(sound)) == []
 
 
+def test_the_figure_alone_is_that_of_the_whole_examination(station: Station, sound: Bundle) -> None:
+    """A search asks only how much is heard, and gets the figure that ranks candidates."""
+    whole = _selftest.examine(sound, station.twins, station.plant.alarms, station.plant.max_gap)["mean"]
+    assert round(_selftest.figure(sound, station.twins, station.plant.alarms), 4) == whole
+
+
 @pytest.mark.parametrize("is_calibrated_afterwards", [False, True])
 def test_a_flipped_sign_is_refused_as_inverted(station: Station, sound: Bundle, is_calibrated_afterwards: bool) -> None:
     """Its score falls when a fault comes, also where the threshold was set after the sign was flipped."""

@@ -203,6 +203,52 @@ MISTAKES = {
         MILL.replace("path: data", "path: data, separator: ';;'"),
         "source: source csv_folder: separator: separator must be one character",
     ),
+    # searches
+    "a search over no candidate": (
+        MILL + "search: {over: {isolation_forrest: {n_estimators: [100, 200]}}}",
+        "search.over: 'isolation_forrest' is none of the candidates (isolation_forest, lof). "
+        "Did you mean 'isolation_forest'? Add it to candidates, or leave it out",
+    ),
+    "a search over no option": (
+        MILL + "search: {over: {lof: {n_neighbours: [10, 20]}}}",
+        "search.over: detector lof has no option 'n_neighbours' (it has: n_neighbors",
+    ),
+    "a search over no value": (
+        MILL + "search: {over: {isolation_forest: {n_estimators: [100, 0]}}}",
+        "search.over: detector isolation_forest: isolation_forest's option 'n_estimators' must be a whole number of",
+    ),
+    "a key of a search": (
+        MILL + "search: {fold: 3, over: {lof: {n_neighbors: [10]}}}",
+        "search.fold: unknown key 'fold'. Did you mean 'folds'? Known here: how, minutes, trials, folds, over.",
+    ),
+    "a way to search": (
+        MILL + "search: {how: rnadom, over: {lof: {n_neighbors: [10]}}}",
+        "search.how: must be 'grid' or 'random', got 'rnadom'. Did you mean 'random'?",
+    ),
+    "a search over nothing": (MILL + "search: {minutes: 1}", "search.over: is missing"),
+    "an empty search": (MILL + "search: {over: {}}", "search.over: "),
+    "a detector without options": (MILL + "search: {over: {lof: {}}}", "search: over: lof names no option to search o"),
+    "an option without values": (MILL + "search: {over: {lof: {n_neighbors: []}}}", "n_neighbors has no value to try"),
+    "one value and no list": (
+        MILL + "search: {over: {lof: {n_neighbors: 10}}}",
+        "search.over.lof.n_neighbors: expected a list such as [a, b], got 10",
+    ),
+    "a value twice": (
+        MILL + "search: {over: {lof: {n_neighbors: [10, 20, 10]}}}",
+        "search: over: lof: n_neighbors names 10 twice; name it once",
+    ),
+    "a bounded grid": (
+        MILL + "search: {trials: 5, over: {lof: {n_neighbors: [10, 20]}}}",
+        "search: a grid tries every combination; trials (5) is for how: random. Remove it, or change how",
+    ),
+    "no time to search": (
+        MILL + "search: {minutes: 0, over: {lof: {n_neighbors: [10]}}}",
+        "search.minutes: must be gr",
+    ),
+    "one fold": (
+        MILL + "search: {folds: 1, over: {lof: {n_neighbors: [10]}}}",
+        "search.folds: must be greater than or",
+    ),
     # shapes
     "no sensors": (
         MILL.replace("  sensors:\n", "").replace("    speed:", "#").replace("    load:", "#"),
@@ -341,6 +387,17 @@ def test_every_fixed_column_is_reserved() -> None:
 def test_a_plant_survives_json(tmp_path: Path) -> None:
     """What goes into hashes and bundles comes back as the same plant."""
     plant = load(tmp_path, MILL + "parts: {by: first_rows, train: 20, calibrate: 10}\nwindows: {max_gap: 2min}")
+    again = Plant.model_validate_json(plant.model_dump_json(by_alias=True)[:-1] + f',"folder":"{tmp_path}"}}')
+    assert again == plant
+
+
+def test_a_search_survives_json(tmp_path: Path) -> None:
+    """What is searched over comes back as it was, its values in their order; where nothing is named there is none."""
+    assert load(tmp_path, MILL).search is None
+    plant = load(tmp_path, MILL + "search: {how: random, over: {lof: {n_neighbors: [40, 10]}}}")
+    assert plant.search is not None
+    assert plant.search.most_drawn == 20
+    assert plant.search.over == {"lof": {"n_neighbors": (40, 10)}}
     again = Plant.model_validate_json(plant.model_dump_json(by_alias=True)[:-1] + f',"folder":"{tmp_path}"}}')
     assert again == plant
 

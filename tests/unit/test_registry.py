@@ -79,6 +79,17 @@ def test_a_run_is_found_again_by_its_key(registry: Registry) -> None:
     assert [row["run_id"] for row in registry.candidates(first)] == [candidate]
 
 
+def test_trials_lie_below_their_candidate(registry: Registry) -> None:
+    """A trial is found again by its key; it is listed below its candidate, and not among the candidates."""
+    parent = registry.parent_run("key", "training")
+    candidate = registry.candidate_run(parent, "key:lof", "lof")
+    trial = registry.trial_run(candidate, "key:lof:abc", "n_neighbors=10")
+    assert registry.trial_run(candidate, "key:lof:abc", "n_neighbors=10") == trial
+    assert registry.trial_run(candidate, "key:lof:def", "n_neighbors=20") != trial
+    assert [row["name"] for row in registry.candidates(candidate)] == ["n_neighbors=10", "n_neighbors=20"]
+    assert [row["name"] for row in registry.candidates(parent)] == ["lof"]
+
+
 def test_an_interrupted_run_is_reopened_and_a_finished_one_is_not(registry: Registry) -> None:
     """A killed run goes on; what came to its end stays at its end."""
     run = registry.parent_run("key", "training")

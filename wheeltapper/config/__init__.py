@@ -31,6 +31,7 @@ from wheeltapper.config.plant import KindCosts as KindCosts
 from wheeltapper.config.plant import Plant as Plant
 from wheeltapper.config.plant import Windows as Windows
 from wheeltapper.config.plug_ins import PlugIn as PlugIn
+from wheeltapper.config.search import Search as Search
 from wheeltapper.config.settings import Settings as Settings
 from wheeltapper.config.settings import conf_folder as conf_folder
 from wheeltapper.config.settings import data_folders as data_folders

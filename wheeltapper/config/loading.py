@@ -148,7 +148,8 @@ def check_plug_ins(plant: Plant, where: str) -> None:
         try:
             build()
         except (ConfigError, SourceError) as error:
-            mistakes.extend(f"{where}: {place}: {line}" for line in str(error).splitlines())
+            found = [f"{where}: {place}: {line}" for line in str(error).splitlines()]
+            mistakes.extend(line for line in found if line not in mistakes)
 
     sources, plan, detectors = (_folder.door(name) for name in ("sources", "features.plan", "detectors"))
     attempt("source", lambda: sources.build(plant.source).check(plant))
@@ -158,5 +159,9 @@ def check_plug_ins(plant: Plant, where: str) -> None:
         attempt("features", lambda: plan.FeaturePlan.of(plant))
     for wanted in plant.candidates:
         attempt("candidates", lambda wanted=wanted: detectors.build(wanted.name, wanted.options))  # type: ignore[misc]
+    if not mistakes and plant.search is not None:
+        trials = _folder.door("scoring.trials")
+        for wanted in plant.candidates:
+            attempt("search.over", lambda wanted=wanted: trials.of(plant, wanted))  # type: ignore[misc]
     if mistakes:
         raise ConfigError("\n".join(mistakes))

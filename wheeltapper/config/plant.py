@@ -19,6 +19,7 @@ from wheeltapper.config.fitting import (
 from wheeltapper.config.machines import AssetType
 from wheeltapper.config.parts import Parts, PartsByFraction
 from wheeltapper.config.plug_ins import PlugIn
+from wheeltapper.config.search import Search, require_candidates
 from wheeltapper.config.values import NAME, Duration, Model, format_duration
 from wheeltapper.errors import ConfigError
 
@@ -154,6 +155,7 @@ class Plant(Model):
     candidates: tuple[PlugIn, ...] = Field(
         CANDIDATES, min_length=1, description="detectors to try; baselines always join in"
     )
+    search: Search | None = Field(None, description="options of candidates that are tried; else they stay as written")
     alarm_budget: float = Field(1.0, gt=0, description="false alarms that you accept per asset and week")
     alarms: Alarms = Alarms()
     costs: Costs = Costs()
@@ -220,6 +222,11 @@ class Plant(Model):
         for place, candidate in enumerate(self.candidates):
             if candidate in self.candidates[:place]:
                 raise ValueError(f"candidates name {candidate.name} twice with the same options; name it once")
+        return self
+
+    @model_validator(mode="after")
+    def _searches_what_it_tries(self) -> Self:
+        require_candidates(self.search, [candidate.name for candidate in self.candidates])
         return self
 
     @property

@@ -70,6 +70,20 @@ def rank_windows(rows: pd.DataFrame, is_faulty: Flags, *, vus_window: int, seed:
     )
 
 
+def mean_vus_pr(rows: pd.DataFrame, is_faulty: Flags, *, vus_window: int) -> float | None:
+    """Return `Ranking.vus_pr` alone, for those who compare many scores on the same faults.
+
+    Parameters
+    ----------
+    rows, is_faulty, vus_window
+        As for `rank_windows`.
+    """
+    scores = rows["score"].to_numpy(np.float64)
+    volumes = [volume(is_faulty[own], scores[own], vus_window) for own in own_places(rows["asset_id"]).values()]
+    figures = [one.pr for one in volumes if one is not None]
+    return float(np.mean(figures)) if figures else None
+
+
 def average_precision(labels: Flags, scores: Floats) -> float | None:
     """Return the mean precision over all thresholds, 0 to 1; None where there is only one class."""
     from sklearn.metrics import average_precision_score

@@ -12,7 +12,7 @@ import pandas as pd
 
 from wheeltapper import tables
 from wheeltapper.config import Plant
-from wheeltapper.reporting import canvas, catalogue, figures, health, selftest, summary, words
+from wheeltapper.reporting import canvas, catalogue, figures, health, searches, selftest, summary, words
 from wheeltapper.reporting.curves import Curves
 from wheeltapper.reporting.drawing import Drawing
 from wheeltapper.reporting.drawings import draw
@@ -69,6 +69,8 @@ class ReportData:
     weights: Mapping[str, float] = field(default_factory=dict)
     """Feature → share of the alarms' severity that it accounts for; empty where the detector cannot say."""
 
+    searches: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Candidate → what its search tried and chose, see `evaluation.search.told`; only those that were searched."""
     learnt: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Part → reason → windows: what was learnt from, and why the rest was not; see `features.mask.tally`."""
     rows_kept: int | None = None
@@ -148,6 +150,7 @@ def _content(data: ReportData, drawings: Sequence[Drawing]) -> dict[str, Any]:
         "cost": summary.cost_sentence(row) if row else "",
         "returns": summary.returns_sentence(row) if row else "",
         "self_test": selftest.grid(data.self_test) if data.self_test else None,
+        "searches": [searches.table(label, found) for label, found in data.searches.items()],
         "boards": summary.by_part(data.leaderboard),
         "machines": summary.machines(data.scores, data.faults, data.alarms, assets),
         "sensors": summary.sensors(data.readings, data.plant.asset_type.sensors),

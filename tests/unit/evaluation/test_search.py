@@ -1,0 +1,118 @@
+"""A search keeps to its time, confirms what was written or improves on it, and says what it has seen."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wheeltapper import tables
+from wheeltapper.evaluation.ranking import mean_vus_pr, rank_windows
+from wheeltapper.evaluation.search import Block, Trial, attempt_in_time, best, guessing, ranks, told
+from wheeltapper.evaluation.watch import watched_rows
+
+MINUTE = timedelta(minutes=1)
+WATCH = {"spacing": MINUTE, "max_gap": 3 * MINUTE}
+
+
+def trial(*figures: float | None, seconds: float = 30.0, **options: int) -> Trial:
+    return Trial(options=options, figures=figures, seconds=seconds)
+
+
+@pytest.mark.parametrize(("minutes", "begun"), [(0.01, 1), (0.5, 1), (0.51, 2), (1.0, 2), (1.4, 3), (60, 4)])
+def test_no_trial_is_begun_once_the_time_is_used_up(minutes: float, begun: int) -> None:
+    """Four trials of half a minute: one that has begun comes to its end, and the first is always begun."""
+    asked: list[tuple[int, str]] = []
+
+    def attempt(number: int, name: str) -> Trial:
+        asked.append((number, name))
+        return trial(0.5)
+
+    done = attempt_in_time(["a", "b", "c", "d"], attempt, timedelta(minutes=minutes))
+    assert len(done) == begun
+    assert asked == [(1, "a"), (2, "b"), (3, "c"), (4, "d")][:begun]
+
+
+def test_a_trial_that_is_looked_up_counts_with_the_time_that_it_took() -> None:
+    """After a kill the first two are found again: the search stops where it would have stopped."""
+    known = {"a": trial(0.5, seconds=40), "b": trial(0.6, seconds=40)}
+    done = attempt_in_time(["a", "b", "c"], lambda _, name: known[name], timedelta(minutes=1))
+    assert [one.mean for one in done] == [0.5, 0.6]
+
+
+def test_the_highest_mean_wins_and_the_first_of_equals() -> None:
+    """A fold without a figure counts for nobody; what is only as good as the first changes nothing."""
+    assert best([trial(0.5, 0.6), trial(0.9, 0.4), trial(None, 0.6)]) == 1
+    assert best([trial(0.5, 0.6), trial(0.6, 0.5)]) == 0
+    assert best([trial(0.5, None), trial(0.4, None)]) == 0
+
+
+def test_spread_is_that_of_the_folds() -> None:
+    """Two folds, 0.2 apart; of a single one nobody can say."""
+    assert trial(0.5, None, 0.7).spread == pytest.approx(0.2 / np.sqrt(2))
+    assert trial(0.5, None).spread is None
+
+
+def test_a_block_is_ranked_as_candidates_are() -> None:
+    """The figure is the VUS-PR of the leaderboard, on windows of running machines only; perfect here."""
+    ends = pd.date_range("2026-01-05", periods=20, freq="1min", tz="UTC")
+    scores = pd.DataFrame({"asset_id": "a", "window_end": ends, "regime": "normal", "threshold": 1.0})
+    scores["score"] = np.where((ends >= ends[8]) & (ends <= ends[11]), 9.0, 1.0)
+    scores.loc[19, ["regime", "score"]] = ["off", 99.0]
+    faults = tables.FAULTS.check(
+        pd.DataFrame([{"asset_id": "a", "start": ends[8], "end": ends[11], "kind": "jam", "severity": 1.0}]).assign(
+            origin="person"
+        )
+    )
+    assert ranks(scores, faults, vus_window=0, **WATCH) == pytest.approx(1.0)
+    block = scores.assign(usable=True)
+    chance = guessing(block, faults, vus_window=0, seed=1, **WATCH)
+    assert chance is not None and 0.1 < chance < 0.6
+    assert guessing(block, faults.iloc[:0], vus_window=0, seed=1, **WATCH) is None
+    assert guessing(block.assign(usable=False), faults, vus_window=0, seed=1, **WATCH) is None
+
+
+def test_the_short_way_to_vus_pr_is_the_same(draw) -> None:  # type: ignore[no-untyped-def]
+    """Two assets with faults and one without: the same mean as the whole ranking says."""
+    line = draw("0013900000", asset="a") + draw("0900900100", asset="b") + draw("0101010101", asset="c")
+    rows = watched_rows(line.scores, **WATCH)
+    faulty = np.array([letter == "F" for letter in "   FF     " + "    FF    " + "          "])
+    whole = rank_windows(rows, faulty, vus_window=2, seed=1)
+    assert mean_vus_pr(rows, faulty, vus_window=2) == whole.vus_pr
+    assert mean_vus_pr(rows, np.zeros(30, dtype=bool), vus_window=2) is None
+
+
+def block(guess: float | None) -> Block:
+    return Block(
+        start="2026-01-05T00:00:00+00:00", end="2026-01-06T00:00:00+00:00", fitted_on=99, windows=50, guessing=guess
+    )
+
+
+def test_a_search_is_told_as_json() -> None:
+    """Every trial with its figures, the chosen one marked, what was left, and by what it was judged; no clock in it."""
+    found = told(
+        [trial(0.5, None, trees=10), trial(0.7, None, trees=20)],
+        [{"trees": 30}],
+        [block(0.1), block(None)],
+        "vus_pr",
+        {"how": "grid", "minutes": 5.0, "folds": 2},
+    )
+    assert json.loads(json.dumps(found)) == found
+    assert found["chosen"] == {"trees": 20}
+    assert [(one["options"], one["mean"], one["chosen"]) for one in found["trials"]] == [
+        ({"trees": 10}, 0.5, False),
+        ({"trees": 20}, 0.7, True),
+    ]
+    assert found["left"] == [{"trees": 30}]
+    assert found["said"] == "mean VUS-PR over the 1 of 2 folds that hold known faults"
+    assert "seconds" not in json.dumps(found)
+
+
+def test_hearing_says_that_it_is_hearing() -> None:
+    """Where no fault can be ranked, the result says what was asked instead."""
+    found = told([trial(0.5, 0.5)], [], [block(None), block(None)], "hearing", {"minutes": 1.0})
+    assert found["judged_by"] == "hearing"
+    assert "moderate faults that are heard" in found["said"] and "no known fault" in found["said"]

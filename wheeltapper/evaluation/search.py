@@ -1,0 +1,174 @@
+"""Search: which of several options does best on readings that nothing was fitted on, within a budget of time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from statistics import fmean, stdev
+from typing import Any, Literal, TypeVar
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from wheeltapper import tables
+from wheeltapper.evaluation.events import match
+from wheeltapper.evaluation.ranking import mean_vus_pr, rank_windows
+from wheeltapper.evaluation.watch import is_in_fault, watched_rows
+
+Options = TypeVar("Options")
+JudgedBy = Literal["vus_pr", "hearing"]
+NAMES: dict[JudgedBy, str] = {"vus_pr": "VUS-PR", "hearing": "faults heard"}
+"""What the figure is called where people read it."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Block(_Record):
+    """A held-out block of the train part, and how much was fitted on before it."""
+
+    start: str = Field(description="beginning of its first window, UTC, ISO 8601")
+    end: str = Field(description="end of its last window")
+    fitted_on: int = Field(description="normal windows before it")
+    windows: int = Field(description="usable windows in it")
+    guessing: float | None = Field(description="VUS-PR of a random score; None where no fault can be ranked in it")
+
+
+class Trial(_Record):
+    """One set of options, and how it did on each block."""
+
+    options: dict[str, Any]
+    figures: tuple[float | None, ...] = Field(
+        description="0 to 1, higher is better; None: nothing to rank in the block"
+    )
+    seconds: float = Field(ge=0, description="what it took to fit and judge it on all blocks")
+
+    @property
+    def mean(self) -> float:
+        """The figure that decides."""
+        return fmean(self._known)
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation of the figure over the blocks; None of a single one."""
+        return stdev(self._known) if len(self._known) > 1 else None
+
+    @property
+    def _known(self) -> list[float]:
+        return [one for one in self.figures if one is not None]
+
+
+def attempt_in_time(
+    trials: Sequence[Options], attempt: Callable[[int, Options], Trial], budget: timedelta
+) -> list[Trial]:
+    """Attempt trials one after the other; none is begun once those before it have taken the whole budget.
+
+    The first is always attempted: it is what would be fitted without a search.
+
+    Parameters
+    ----------
+    trials : sequence
+        In the order in which they are attempted.
+    attempt : callable
+        Takes a number from 1 on and what is to be tried.
+    budget : timedelta
+        Longer than nothing; by the trials' own seconds, so that one who looks a trial up instead of repeating it stops
+        at the same place.
+    """
+    done: list[Trial] = []
+    for number, options in enumerate(trials, start=1):
+        if sum(one.seconds for one in done) >= budget.total_seconds():
+            break
+        done.append(attempt(number, options))
+    return done
+
+
+def best(trials: Sequence[Trial]) -> int:
+    """Return the place of the trial with the highest mean; of equal ones the first: no change without a gain."""
+    return max(range(len(trials)), key=lambda place: trials[place].mean)
+
+
+def guessing(
+    block: pd.DataFrame, faults: pd.DataFrame, *, vus_window: int, seed: int, **watch: timedelta
+) -> float | None:
+    """Return the VUS-PR of a random score on a block; None where no asset has both faulty and normal windows there.
+
+    Parameters
+    ----------
+    block : DataFrame
+        Rows of the features table.
+    faults : DataFrame
+        Known faults.
+    vus_window, seed
+        As for `rank_windows`.
+    watch
+        ``spacing`` and ``max_gap`` of `watched_rows`.
+    """
+    usable = block.loc[block["usable"], ["asset_id", "window_end", "regime"]]
+    rows = watched_rows(usable.assign(score=0.0, threshold=1.0), **watch)
+    if rows.empty:
+        return None
+    return rank_windows(rows, _truth(rows, faults), vus_window=vus_window, seed=seed).vus_pr_random
+
+
+def ranks(scores: pd.DataFrame, faults: pd.DataFrame, *, vus_window: int, **watch: timedelta) -> float | None:
+    """Return the VUS-PR of the scores of a block, taken exactly as candidates are judged by it later."""
+    rows = watched_rows(scores, **watch)
+    return mean_vus_pr(rows, _truth(rows, faults), vus_window=vus_window)
+
+
+def _truth(rows: pd.DataFrame, faults: pd.DataFrame) -> Any:
+    spans = match(rows, tables.ALARMS.empty(), faults, timedelta(0)).faults
+    return is_in_fault(rows, spans[["asset_id", "start", "end"]])
+
+
+def told(
+    trials: Sequence[Trial],
+    left: Sequence[dict[str, Any]],
+    blocks: Sequence[Block],
+    judged_by: JudgedBy,
+    settings: dict[str, Any],
+) -> dict[str, Any]:
+    """Return a search as JSON: what was asked for, what was tried and how it did, what was left, what is chosen.
+
+    How long each trial took is not among it: that is another on every machine, and stands with the trial.
+
+    Parameters
+    ----------
+    left : sequence of dict
+        Options that there was no time for.
+    settings : dict
+        How it was searched: ``how``, ``minutes``, ``folds``.
+    """
+    chosen = best(trials)
+    rows = [
+        {
+            "options": one.options,
+            "figures": list(one.figures),
+            "mean": one.mean,
+            "spread": one.spread,
+            "chosen": place == chosen,
+        }
+        for place, one in enumerate(trials)
+    ]
+    return settings | {
+        "judged_by": judged_by,
+        "said": _said(blocks, judged_by),
+        "blocks": [one.model_dump(mode="json") for one in blocks],
+        "trials": rows,
+        "left": list(left),
+        "chosen": trials[chosen].options,
+    }
+
+
+def _said(blocks: Sequence[Block], judged_by: JudgedBy) -> str:
+    """Say what the trials were judged by."""
+    folds = len(blocks)
+    if judged_by == "hearing":
+        return (
+            f"mean over {folds} folds of the share of moderate faults that are heard when they are put into normal "
+            "running (no known fault can be ranked in the held-out blocks)"
+        )
+    faulty = sum(one.guessing is not None for one in blocks)
+    return f"mean VUS-PR over the {faulty} of {folds} folds that hold known faults"
