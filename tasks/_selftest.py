@@ -35,6 +35,8 @@ ROWS = 3000
 """Recent windows that are tested, of all assets together: enough for a share, few enough to cost little."""
 LEAST, MOST = 30, 300
 """Windows of one asset."""
+WIDE = 200_000
+"""Normal windows, of all assets together, whose newest readings say how far a sensor usually strays."""
 
 
 def run(space: Workspace, bundle: Bundle, readings: Ref, table: TrainingTable) -> dict[str, Any]:
@@ -217,10 +219,28 @@ def recent_twins(space: Workspace, plan: FeaturePlan, normal: pd.DataFrame, vers
     inside = (rows["timestamp"].array >= (own["start"] - before).array) & (
         rows["timestamp"].array <= (own["end"] + plan.needed_after).array
     )
-    return twins_of(plan, rows[np.asarray(inside, dtype=bool)], newest, space.plant.alarms)
+    wide = _normal_readings(space, plan, normal, version)
+    return twins_of(plan, rows[np.asarray(inside, dtype=bool)], newest, space.plant.alarms, wide)
 
 
-def twins_of(plan: FeaturePlan, readings: pd.DataFrame, normal: pd.DataFrame, rule: Alarms) -> Twins:
+def _normal_readings(space: Workspace, plan: FeaturePlan, normal: pd.DataFrame, version: int | None) -> pd.DataFrame:
+    """Read the readings at which normal windows end, the newest of each asset; counters are left out."""
+    wide = normal.groupby("asset_id").tail(max(WIDE // normal["asset_id"].nunique(), MOST))
+    sensors = [name for name in plan.asset_type.measured if not plan.asset_type.sensors[name].counter]
+    ends = wide[["asset_id", "window_end"]].rename(columns={"window_end": "timestamp"})
+    rows = space.store.read(
+        tables.READINGS,
+        version=version,
+        start=ends["timestamp"].min(),
+        end=ends["timestamp"].max() + pd.Timedelta(microseconds=1),
+        columns=["asset_id", "timestamp", "regime", *sensors],
+    )
+    return rows.merge(ends, on=["asset_id", "timestamp"])
+
+
+def twins_of(
+    plan: FeaturePlan, readings: pd.DataFrame, normal: pd.DataFrame, rule: Alarms, wide: pd.DataFrame | None = None
+) -> Twins:
     """Compute twins of normal windows from their readings and those before them.
 
     Parameters
@@ -228,11 +248,16 @@ def twins_of(plan: FeaturePlan, readings: pd.DataFrame, normal: pd.DataFrame, ru
     readings : DataFrame
         Of the same assets, beginning `episodes.look_back` before the first window.
     normal : DataFrame with columns asset_id, window_start, window_end
+    wide : DataFrame with columns asset_id, regime and sensors, optional
+        Readings of more normal running: a sensor that rests for hours and then stirs, as it usually does, has no
+        smaller usual deviation because it happens to rest just now.
     """
     begin = normal.groupby("asset_id")["window_start"].min()
     counters = [name for name, sensor in plan.asset_type.sensors.items() if sensor.counter]
     since = readings[_is_since(readings, "timestamp", begin - plan.needed_before)]
     usual = _usual(readings[_is_since(readings, "timestamp", begin)], plan, counters)
+    if wide is not None:
+        usual = _at_least(usual, wide)
     deviations = {name: one.deviation for name, one in usual.items()}
     clean = _only(normal, plan.compute(since))
     obvious = selftest.inject_obvious(since, deviations, _limits(plan), counters=counters)[selftest.ALL]
@@ -286,6 +311,20 @@ def _usual(readings: pd.DataFrame, plan: FeaturePlan, counters: list[str]) -> di
     by_asset = readings.groupby("asset_id")[list(plan.asset_type.measured)]
     deviations, centres = by_asset.std().median().fillna(0), by_asset.median().median()
     return {str(name): Usual(float(centres[name]), float(value)) for name, value in deviations.items()}
+
+
+def _at_least(usual: dict[str, Usual], wide: pd.DataFrame) -> dict[str, Usual]:
+    """Raise deviations to those of more normal running, within one regime; of one asset, the median over assets."""
+    sensors = [name for name in usual if name in wide]
+    by_regime = wide.groupby(["asset_id", "regime"])[sensors].var(ddof=0)
+    count = wide.groupby(["asset_id", "regime"]).size()
+    pooled = by_regime.mul(count, axis=0).groupby("asset_id").sum().div(count.groupby("asset_id").sum(), axis=0)
+    longer = np.sqrt(pooled).median()
+    return usual | {
+        name: Usual(usual[name].centre, max(usual[name].deviation, float(longer[name])))
+        for name in sensors
+        if np.isfinite(longer[name])
+    }
 
 
 def _limits(plan: FeaturePlan) -> dict[str, selftest.Limits]:
