@@ -16,14 +16,14 @@ from tasks._training import TrainingTable
 from wheeltapper import tables
 from wheeltapper.config import Alarms
 from wheeltapper.errors import DataError
-from wheeltapper.evaluation import episodes, gates, hearing, selftest
+from wheeltapper.evaluation import episodes, gates, hearing, learning, selftest
 from wheeltapper.evaluation.episodes import CLEAN, Rehearsal
 from wheeltapper.evaluation.gates import Gate
 from wheeltapper.evaluation.injections import Usual
 from wheeltapper.features.mask import why_masked
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import alarms
-from wheeltapper.scoring.bundle import Bundle
+from wheeltapper.scoring.bundle import POOLED, Bundle
 from wheeltapper.scoring.candidate import guard
 from wheeltapper.store import Ref
 from wheeltapper.workspace import Workspace
@@ -80,6 +80,7 @@ def examine(bundle: Bundle, twins: Twins, rule: Alarms, max_gap: timedelta) -> d
             heard["stands_out"], {one["sensor"]: one["reason"] for one in heard["skipped"] if not one["kind"]}
         ),
         gates.rings_for_each_sensor(heard["rung_for"]),
+        learning.has_learnt(_relations(bundle, twins.clean)),
     )
     # Where nothing could be rehearsed, how well the obvious step is told apart has to do.
     fallback = _separation(clean["score"].to_numpy(), stepped["score"].to_numpy())
@@ -286,6 +287,17 @@ def _both(clean: pd.DataFrame, stepped: pd.DataFrame) -> tuple[pd.DataFrame, pd.
     """Return the scores of the windows that could be scored in both."""
     common = clean.index.intersection(stepped.index)
     return clean.loc[common], stepped.loc[common]
+
+
+def _relations(bundle: Bundle, rows: pd.DataFrame) -> learning.Relations | None:
+    """Measure what the bundle knows of how features move together; None where its detector claims nothing."""
+    own = bundle.own_rows(rows)
+    own = own[own["usable"]]
+    detector = bundle.detectors[POOLED]
+    if not detector.learns_relations or detector.in_units:
+        return None
+    assets = own["asset_id"].to_numpy()
+    return learning.relations(lambda z: bundle.scores_of(z, assets), bundle.inputs(own), assets)
 
 
 def _separation(clean: Floats, stepped: Floats) -> float:

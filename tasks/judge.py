@@ -123,7 +123,7 @@ def _gates(
 ) -> list[Gate]:
     asked = [
         *_selftest.gates_of(result["self_test"]),
-        gates.beats_baselines(judgement, board.baselines),
+        gates.beats_baselines(judgement, board.baselines, board.self_test),
         gates.keeps_budget(judgement, space.plant.alarm_budget, promised=_promised(result)),
     ]
     if rival is not None:

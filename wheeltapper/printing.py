@@ -85,13 +85,14 @@ def show_leaderboard(out: Console, judged: dict[str, Any]) -> None:
     """Show the leaderboard, baselines on top."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left")
     table.add_column("", no_wrap=True)
-    for header in ("found", "delay", "false alarms/week", "cost/asset-week", "VUS-PR (random)"):
+    write = _heard_cells if judged["ranked_by"] == "self-test" else _cells
+    for header in _HEADERS[write]:
         table.add_column(header, justify="right", no_wrap=True)
     for is_baseline, heading in ((True, "baselines"), (False, "candidates")):
         table.add_row(f"[italic]{heading}[/]")
         for row in judged["leaderboard"]:
             if row["is_baseline"] == is_baseline:
-                table.add_row(*_cells(row), style=_style(row, judged))
+                table.add_row(*write(row), style=_style(row, judged))
     out.print(f"[bold]Leaderboard[/] of the validate part, by {judged['ranked_by']}")
     out.print(table)
     for note in judged["notes"]:
@@ -116,6 +117,17 @@ def _cells(row: dict[str, Any]) -> list[str]:
         _number(row["cost_per_asset_week"], "{:,.0f} " + row["currency"]),
         "–" if row["vus_pr"] is None else f"{row['vus_pr']:.2f} ({random})",
     ]
+
+
+def _heard_cells(row: dict[str, Any]) -> list[str]:
+    """Say what is known where no fault is: how much of the self-test stands out, and how often it rang."""
+    return [f"  {escape(row['candidate'])}", _number(row.get("self_test"), "{:.0%}"), _rate(row)]
+
+
+_HEADERS = {
+    _cells: ("found", "delay", "false alarms/week", "cost/asset-week", "VUS-PR (random)"),
+    _heard_cells: ("self-test's faults heard", "alarms/week"),
+}
 
 
 def _rate(row: dict[str, Any]) -> str:

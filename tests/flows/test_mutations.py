@@ -18,7 +18,7 @@ from wheeltapper.detectors import Detector
 from wheeltapper.features import parts
 from wheeltapper.features.mask import why_masked
 from wheeltapper.features.plan import FeaturePlan
-from wheeltapper.scoring.bundle import Bundle
+from wheeltapper.scoring.bundle import POOLED, Bundle
 from wheeltapper.scoring.candidate import calibrated, fit_candidate, guard
 
 PLANT = """
@@ -106,13 +106,22 @@ def broken(bundle: Bundle, deaf_to: str | None = None) -> Bundle:
     return replace(bundle, detectors={unit: Broken(one, deaf_to) for unit, one in bundle.detectors.items()})
 
 
-def at_random(bundle: Bundle) -> Bundle:
-    """Return the bundle with every number that was learnt replaced by a random one of the usual size."""
-    rng = np.random.default_rng(3)
+def detector_of(bundle: Bundle) -> Detector:
+    """Return the detector that scores every machine."""
+    return bundle.detectors[POOLED]
+
+
+def at_random(bundle: Bundle, seed: int = 3) -> Bundle:
+    """Return the bundle with every number that was learnt replaced by a random one of the usual size, and sign."""
+    rng = np.random.default_rng(seed)
+
+    def another(value: np.ndarray) -> np.ndarray:
+        numbers = rng.standard_normal(value.shape)
+        return np.abs(numbers) if (value >= 0).all() else numbers
 
     def redrawn(one: Detector) -> Detector:
         drawn = {
-            name: rng.standard_normal(value.shape).astype(value.dtype) if value.dtype.kind == "f" else value
+            name: another(value).astype(value.dtype) if value.dtype.kind == "f" else value
             for name, value in one.state.items()
         }
         return detectors.build(bundle.detector_name, one.options).restore(drawn)
@@ -148,9 +157,18 @@ def test_a_flipped_sign_is_refused_as_inverted(station: Station, sound: Bundle, 
     assert gates["is_not_inverted"].figure < 0.5
 
 
-def test_random_weights_are_refused_as_random(station: Station, sound: Bundle) -> None:
-    """Weights that the threshold was not set for tell a clean window no better than a coin."""
-    assert "is_not_random" in refusing(station.examine(at_random(sound)))
+@pytest.mark.parametrize("seed", [3, 4, 5, 6])
+@pytest.mark.parametrize("is_calibrated_afterwards", [False, True])
+def test_random_weights_are_refused(station: Station, sound: Bundle, seed: int, is_calibrated_afterwards: bool) -> None:
+    """Whatever was drawn, and also with a threshold that was set for it: a gate refuses it by name."""
+    drawn = at_random(sound, seed)
+    if is_calibrated_afterwards:
+        rows = station.features[station.normal & (station.part == "calibrate")]
+        drawn = calibrated(drawn, station.plant, rows)
+    refused = refusing(station.examine(drawn))
+    assert refused
+    if detector_of(sound).learns_relations:
+        assert "has_learnt" in refused
 
 
 @pytest.mark.parametrize("sensor", ["vibration", "current"])

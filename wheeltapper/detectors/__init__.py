@@ -29,6 +29,8 @@ class Detector(ABC):
     """Too simple to fail to understand; stands on top of every leaderboard."""
     in_units: ClassVar[bool] = False
     """Looks at features in their own units instead of normalised ones."""
+    learns_relations: ClassVar[bool] = False
+    """Claims to learn how features move together; the gate ``has_learnt`` holds it to that."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Columns without which there is nothing to look at; a baseline stays out where the plant does not have them."""
     presets: ClassVar[dict[str, dict[str, Any]]] = {}

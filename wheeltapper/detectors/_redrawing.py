@@ -34,6 +34,8 @@ class RedrawingDetector(SequenceDetector):
     deviations, are then compared with the answer. A wild value is therefore always an error of about its own size.
     """
 
+    learns_relations = True
+
     low_: Floats
     high_: Floats
     shapes_: NDArray[np.int64]

@@ -55,6 +55,7 @@ class Autoencoder(Detector):
            MLSDA 2014, doi:10.1145/2689746.2689747
     """
 
+    learns_relations = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {"reference_001": {"epochs": 50, "batch_size": 64}}
     columns_: Names
     low_: Floats

@@ -40,6 +40,8 @@ class KNearest(Detector):
            SIGMOD 2000, doi:10.1145/342009.335437 (k = 5: within the range that they tried).
     """
 
+    learns_relations = True
+
     columns_: Names
     kept_: Floats
 

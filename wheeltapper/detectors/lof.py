@@ -44,6 +44,8 @@ class LocalOutlierFactor(Detector):
     """
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {"reference_001": {"n_neighbors": 20}}
+    learns_relations = True
+
     columns_: Names
     kept_: Floats
     reach_: Floats

@@ -47,6 +47,8 @@ class Mahalanobis(BoundedSquares):
            Technometrics 41 (1999) 212, doi:10.1080/00401706.1999.10485670
     """
 
+    learns_relations = True
+
     columns_: Names
     centre_: Floats
     root_: Floats

@@ -41,6 +41,8 @@ class OneClass(Detector):
            Neural Computation 13 (2001) 1443, doi:10.1162/089976601750264965
     """
 
+    learns_relations = True
+
     columns_: Names
     vectors_: Floats
     weights_: Floats

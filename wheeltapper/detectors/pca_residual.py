@@ -47,6 +47,8 @@ class PcaResidual(BoundedSquares):
            Automatica 45 (2009) 1593, doi:10.1016/j.automatica.2009.02.027
     """
 
+    learns_relations = True
+
     columns_: Names
     centre_: Floats
     root_: Floats

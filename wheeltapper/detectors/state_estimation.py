@@ -52,6 +52,8 @@ class StateEstimation(SumOfSquares):
            monitoring", Qual. Reliab. Eng. Int. 23 (2007) 123, doi:10.1002/qre.818 (Gaussian similarity, ridge).
     """
 
+    learns_relations = True
+
     columns_: Names
     centre_: Floats
     memory_: Floats

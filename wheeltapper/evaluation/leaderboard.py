@@ -7,7 +7,7 @@ from math import inf
 from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from wheeltapper.errors import DataError
 from wheeltapper.evaluation.judgement import Judgement
@@ -24,6 +24,9 @@ class Leaderboard(BaseModel):
     baselines: tuple[Judgement, ...]
     candidates: tuple[Judgement, ...]
     notes: tuple[str, ...] = ()
+    self_test: dict[str, float] = Field(
+        default_factory=dict, description="candidate → figure of the self-test, 0 to 1; higher is better"
+    )
 
     @property
     def best(self) -> Judgement | None:
@@ -32,9 +35,12 @@ class Leaderboard(BaseModel):
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one plain dictionary a line: place (None for a baseline), is_baseline and the judgement's figures."""
-        lines = [{"place": None, "is_baseline": True, **_figures(one)} for one in self.baselines]
-        lines += [{"place": i, "is_baseline": False, **_figures(one)} for i, one in enumerate(self.candidates, start=1)]
-        return lines
+        lines = [{"place": None, "is_baseline": True, **self._line(one)} for one in self.baselines]
+        places = enumerate(self.candidates, start=1)
+        return lines + [{"place": place, "is_baseline": False, **self._line(one)} for place, one in places]
+
+    def _line(self, one: Judgement) -> dict[str, Any]:
+        return _figures(one) | {"self_test": self.self_test.get(one.candidate)}
 
     def frame(self) -> pd.DataFrame:
         """Return the lines as a DataFrame."""
@@ -85,6 +91,7 @@ def rank(
         if has_faults
         else tuple(sorted(candidates, key=_by_self_test(self_test or {}))),
         notes=tuple(dict.fromkeys(note for one in every for note in one.notes)),
+        self_test=dict(self_test or {}),
     )
 
 
@@ -167,7 +174,14 @@ COLUMNS: tuple[Column, ...] = (
 def columns(board: Leaderboard) -> list[tuple[str, list[str]]]:
     """Return the board as columns of text, header first: baselines, then candidates."""
     every = [*board.baselines, *board.candidates]
-    return [(header, [text(one) for one in every]) for header, text in COLUMNS]
+    return [(header, [text(one) for one in every]) for header, text in _columns_of(board)]
+
+
+def _columns_of(board: Leaderboard) -> tuple[Column, ...]:
+    """Return the board's columns; where the self-test decides, its figure is one of them."""
+    if board.ranked_by != "self-test":
+        return COLUMNS
+    return (*COLUMNS, ("self-test", lambda one: _number(board.self_test.get(one.candidate), "{:.2f}")))
 
 
 def as_text(board: Leaderboard) -> str:
@@ -179,7 +193,7 @@ def as_text(board: Leaderboard) -> str:
     for block in blocks:
         if block:
             table.append(rule)
-            table += [_line([text(one) for _, text in COLUMNS], widths) for one in block]
+            table += [_line([text(one) for _, text in _columns_of(board)], widths) for one in block]
     table.append(rule)
     table.append(f"{board.part}, ranked by {board.ranked_by}; baselines on top")
     return "\n".join([*table, *board.notes])

@@ -74,13 +74,15 @@ class Bundle:
         return np.concatenate(parts) if parts else np.empty(0)
 
     def _raw_scores(self, rows: pd.DataFrame) -> Floats:
-        z = self.inputs(rows)
-        raw = np.empty(len(rows))
-        assets = rows["asset_id"].to_numpy()
+        return self.scores_of(self.inputs(rows), rows["asset_id"].to_numpy())
+
+    def scores_of(self, z: pd.DataFrame, assets: NDArray[Any]) -> Floats:
+        """Return the detectors' own scores of rows as `inputs` returns them, each by its asset's detector."""
+        raw = np.empty(len(z))
         for unit, detector in self.detectors.items():
             own = ~np.isin(assets, list(self.detectors)) if unit == POOLED else assets == unit
             if own.any():
-                raw[own] = detector.score(z.loc[own])
+                raw[own] = detector.score(z[own])
         return raw
 
     def score(self, features: pd.DataFrame) -> pd.DataFrame:

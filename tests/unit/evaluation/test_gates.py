@@ -89,6 +89,16 @@ def test_without_faults_it_cannot_be_asked(draw):
     assert beats_champion(one, other).reason == NO_FAULTS
 
 
+@pytest.mark.parametrize(("heard", "passes"), [(0.6, True), (0.5, False), (0.1, False)])
+def test_without_faults_it_must_hear_more_than_every_baseline(draw, heard, passes):
+    """Nobody knows what was missed, but everybody knows what was put in: half of it is what the best baseline hears."""
+    one, other, deaf = draw("0090").judge("one"), draw("0000").judge("other"), draw("0000").judge("deaf")
+    found = beats_baselines(one, [other, deaf], {"one": heard, "other": 0.5, "deaf": 0.0})
+    assert found.passed is passes
+    assert (found.figure, found.limit) == (heard, 0.5)
+    assert "best baseline, other, with 50%" in found.reason
+
+
 def test_step_raises_the_score_of_a_sound_detector():
     """Scores go from about 1 to about 5: passed. Turned upside down: failed."""
     clean = np.linspace(0, 2, 20)
