@@ -56,6 +56,11 @@ WINDOW = 100
 LEAST = 50
 """Readings of an asset's own that the plain baselines are fitted on; with fewer, on those of all."""
 LABELS = ("label", "labels", "anomaly", "is_anomaly", "fault")
+NO_SENSORS = ("changepoint", "timestamp", "time", "datetime", "date", "index")
+"""Columns of numbers that no machine has measured."""
+FILES = ("*.csv", "*.csv.gz")
+QUIET = 200
+"""Rows before the first fault from which each file of a folder teaches by itself."""
 KEPT = ("name", "folder", "description", "asset_type", "source", "cleaning", "parts", "costs", "seed")
 """What a plant says of its data; all else is the default."""
 
@@ -276,30 +281,54 @@ def _cell(value: float | None, form: str) -> str:
 def in_folder(folder: Path) -> Iterator[Plant]:
     """Make a plant of each folder of CSV files with a label column; each file is a machine, its rows are in order.
 
-    Numbers are sensors; a column that is named like one of `LABELS` says whether a row lies in a fault.
+    Numbers are sensors; a column that is named like one of `LABELS` says whether a row lies in a fault. Others that
+    are named like something that a person wrote down afterwards (`NO_SENSORS`) are looked at by nobody.
     """
-    for here in sorted({path.parent for path in folder.rglob("*.csv")}):
-        first = pd.read_csv(sorted(here.glob("*.csv"))[0])
+    for here in sorted({path.parent for kind in FILES for path in folder.rglob(kind)}):
+        files = [kind for kind in FILES if any(here.glob(kind))]
+        paths = sorted(path for kind in files for path in here.glob(kind))
+        first, separator = _peek(paths[0])
         labels = [name for name in first.columns if name.lower() in LABELS]
-        columns = [str(name) for name in first.select_dtypes("number").columns if name not in labels]
+        numbers = first.select_dtypes("number").columns
+        columns = [str(name) for name in numbers if name not in labels and str(name).lower() not in NO_SENSORS]
         if not labels or not columns:
             print(f"{here.name}: no column named {', '.join(LABELS)}, or no numbers; left out")
             continue
         named = {name: f"s{place}" for place, name in enumerate(columns)}
-        content = {
+        content: dict[str, Any] = {
             "asset_type": {"step": "1min", "sensors": {sensor: {"unit": "1"} for sensor in named.values()}},
             "source": {
                 "csv_folder": {
                     "path": str(here.resolve()),
-                    "files": "*.csv",
+                    "files": files,
+                    "separator": separator,
                     "first": "2000-01-01",
                     "columns": named,
                     "fault_column": labels[0],
                 }
             },
         }
+        quiet = min(_before_faults(path, separator, labels[0]) for path in paths)
+        if len(paths) > 1 and quiet >= QUIET:
+            # Short experiments: what precedes the first fault of any of them teaches.
+            content["parts"] = {"by": "first_rows", "train": int(0.6 * quiet), "calibrate": int(0.4 * quiet)}
         name = re.sub(r"\W+", "_", f"d_{here.name}")
         yield config.parse(json.dumps(content), name=name, folder=here, where=str(here))
+
+
+def _before_faults(path: Path, separator: str, label: str) -> int:
+    """Return how many rows of a file precede its first fault; of a file without one, more than any other's."""
+    faulty = np.flatnonzero(pd.read_csv(path, sep=separator, usecols=[label])[label].to_numpy() != 0)
+    return int(faulty[0]) if len(faulty) else sys.maxsize
+
+
+def _peek(path: Path) -> tuple[pd.DataFrame, str]:
+    """Return the first rows of a file, and what separates its columns."""
+    for separator in (",", ";", "\t"):
+        rows = pd.read_csv(path, sep=separator, nrows=1000)
+        if rows.shape[1] > 1:
+            return rows, separator
+    return rows, ","
 
 
 def _plants(asked: argparse.Namespace) -> Iterator[Plant]:
