@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wheeltapper.reporting import words
@@ -57,7 +57,15 @@ def _notes(tested: Mapping[str, Any]) -> list[str]:
         )
     else:
         notes.append("Normal running never lasts long enough for an episode: no single fault could be tried.")
-    for one in tested["skipped"]:
-        what = f"{one['sensor']}, {words.spaced(one['kind'])}" if one["kind"] else one["sensor"]
-        notes.append(f"Not tried: {what}: {one['reason']}.")
-    return notes
+    return notes + _not_tried(tested["skipped"])
+
+
+def _not_tried(skipped: Iterable[Mapping[str, str]]) -> list[str]:
+    """Say what was not tried, a sentence for each kind of fault and reason with all its sensors."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for one in skipped:
+        alike.setdefault((one["kind"], one["reason"]), []).append(one["sensor"])
+    return [
+        f"Not tried: {f'{words.spaced(kind)} of ' if kind else ''}{words.listing(sensors)}: {reason}."
+        for (kind, reason), sensors in alike.items()
+    ]

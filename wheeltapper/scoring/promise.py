@@ -23,6 +23,8 @@ Places = NDArray[np.int64]
 
 SECTIONS = 6
 """Parts of the calibrate time that are held against each other."""
+UNSEEN = 0.5
+"""Standard errors of what the sections disagree by that are added to it: six of them may agree by luck."""
 _NODES = 201
 
 
@@ -127,8 +129,8 @@ def disagreement(rows: pd.DataFrame, opened: Places, seconds: Floats) -> tuple[f
     season : float
         Standard deviation of the logarithm of the rate from one sixth of the time to the next, over all assets.
 
-    Both say what chance (for the season: chance and swarms) leaves unexplained, on average over many calibrations; of
-    one, six parts are few, and where they happen to agree nothing is added.
+    Both say what chance (for the season: chance and swarms) leaves unexplained. Six parts are few, and may agree by
+    luck: to the season's variance half the standard error is added that an estimate from them has.
     """
     time = microseconds(rows["window_end"])
     asset, names = pd.factorize(rows["asset_id"])
@@ -166,5 +168,6 @@ def _season(counts: Places, expected: Floats, swarm: float) -> float:
     if freedom < 1:
         return 0.0
     squares = (counts - expected)[told] ** 2 / expected[told]
-    beyond = float(squares.sum()) / freedom - swarm
-    return float(np.sqrt(max(beyond, 0.0) / expected[told].mean()))
+    beyond = max(float(squares.sum()) / freedom - swarm, 0.0)
+    unseen = UNSEEN * swarm * float(np.sqrt(2 / freedom))
+    return float(np.sqrt((beyond + unseen) / expected[told].mean()))

@@ -26,7 +26,7 @@ def test_a_cell_says_the_smallest_size_a_dash_or_nothing() -> None:
     assert shown["kinds"] == ["drift", "unit swap"]
     cells = {row["sensor"]: [(cell["text"], cell["level"]) for cell in row["cells"]] for row in shown["rows"]}
     assert cells == {"pressure": [("2 bar", 2), ("–", 0)], "flow": [("1 bar", 3), ("", None)]}
-    assert shown["notes"][1] == "Not tried: flow, unit swap: its unit A is taken for no other."
+    assert shown["notes"][1] == "Not tried: unit swap of flow: its unit A is taken for no other."
 
 
 def test_the_report_shows_the_table_and_does_without_one(data: ReportData) -> None:
@@ -34,3 +34,14 @@ def test_the_report_shows_the_table_and_does_without_one(data: ReportData) -> No
     page = render(replace(data, self_test=TESTED))
     assert "<h3>Self-test</h3>" in page and '<td class="n heard-2">2 bar</td>' in page
     assert "<h3>Self-test</h3>" not in render(data)
+
+
+def test_one_reason_is_said_once_for_all_its_sensors() -> None:
+    """Three sensors that cannot be mistaken for another unit are one sentence; one that never moved is another."""
+    why = "its unit 1 is taken for no other"
+    skipped = [{"sensor": name, "kind": "unit_swap", "reason": why} for name in ("a", "b", "c")]
+    still = {"sensor": "d", "kind": "", "reason": "it never moved in recent normal running"}
+    assert grid({"table": TESTED["table"], "skipped": [*skipped, still]})["notes"][1:] == [
+        f"Not tried: unit swap of a, b, c: {why}.",
+        "Not tried: d: it never moved in recent normal running.",
+    ]

@@ -85,9 +85,12 @@ def opened(by_sixth: list[int], assets: int = 4, length: int = 600) -> np.ndarra
     return np.array(places)
 
 
-def test_sixths_that_agree_leave_no_season() -> None:
-    """Five alarms in every sixth of every machine's time."""
-    assert disagreement(*_with(opened([5] * 6))) == (1.0, 0.0)
+def test_sixths_that_agree_may_do_so_by_luck() -> None:
+    """Two alarms in every sixth of every machine's time prove little; eight in each prove twice as much."""
+    (few_swarm, few), (many_swarm, many) = (disagreement(*_with(opened([count] * 6))) for count in (2, 8))
+    assert (few_swarm, many_swarm) == (1.0, 1.0)
+    assert few == pytest.approx(2 * many)
+    assert 0.05 < many < 0.2
 
 
 def test_sixths_that_disagree_widen_the_promise() -> None:
@@ -98,9 +101,15 @@ def test_sixths_that_disagree_widen_the_promise() -> None:
 
 
 def test_a_machine_that_rings_more_than_others_is_no_season() -> None:
-    """Ten alarms in each sixth of one machine's time and none of another's will be so again."""
+    """Nine alarms in each sixth of one machine's time and none of another's will be so again: as if it were alone."""
     rows, seconds = hours(2)
-    assert disagreement(rows, opened([9] * 6, assets=1), seconds) == (1.0, 0.0)
+    alone = disagreement(*hours_of_one(opened([9] * 6, assets=1)))
+    assert disagreement(rows, opened([9] * 6, assets=1), seconds) == alone
+
+
+def hours_of_one(places: np.ndarray) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    rows, seconds = hours(1)
+    return rows, places, seconds
 
 
 def _with(places: np.ndarray) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
