@@ -296,6 +296,7 @@ def quality() -> str:
             f"{one[look]['vus_pr']:.2f}",
             f"{one[look]['random']:.2f}",
             f"{one[look]['best_plain']:.2f}",
+            f"{one[look]['closed']:.0%}",
             f"{one[look]['best_in_hindsight']:.2f}",
             look.replace("_", " "),
         )
@@ -303,7 +304,42 @@ def quality() -> str:
         for look in ("test", "after_calibration")
         if one[look]["vus_pr"] is not None
     ]
-    headers = ("plant", "picked", "VUS-PR", "random", "best plain baseline", "best candidate in hindsight", "looked at")
+    headers = (
+        "plant",
+        "picked",
+        "VUS-PR",
+        "random",
+        "best plain baseline",
+        "of the way from it to 1",
+        "best candidate in hindsight",
+        "looked at",
+    )
+    return _table(headers, rows)
+
+
+def budgets() -> str:
+    """Show how often achieved false alarms lay in the promised interval, and what half a budget leaves of them."""
+    rows = [
+        (
+            one["type"],
+            one["detector"],
+            f"{one['budget']:g}",
+            f"{one['achieved']:.2f}",
+            f"{one['promised_low']:.2f} to {one['promised_high']:.2f}",
+            f"{one['inside']} of {one['years']}",
+            "–" if one["halved"] is None else f"{one['halved']:.0%}",
+        )
+        for one in results("budget")["lines"]
+    ]
+    headers = (
+        "machines",
+        "detector",
+        "budget a week",
+        "achieved",
+        "promised, on average",
+        "years inside",
+        "alarms left of those at twice this budget",
+    )
     return _table(headers, rows)
 
 
@@ -366,6 +402,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "scoring": scoring,
     "scored": scored,
     "quality": quality,
+    "budgets": budgets,
     "ablations": ablations,
 }
 
