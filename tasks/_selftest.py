@@ -20,6 +20,7 @@ from wheeltapper.evaluation import episodes, gates, hearing, learning, selftest
 from wheeltapper.evaluation.episodes import CLEAN, Rehearsal
 from wheeltapper.evaluation.gates import Gate
 from wheeltapper.evaluation.injections import Usual
+from wheeltapper.evaluation.ranking import chance_above
 from wheeltapper.features.mask import why_masked
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import alarms
@@ -83,7 +84,7 @@ def examine(bundle: Bundle, twins: Twins, rule: Alarms, max_gap: timedelta) -> d
         learning.has_learnt(_relations(bundle, twins.clean)),
     )
     # Where nothing could be rehearsed, how well the obvious step is told apart has to do.
-    fallback = _separation(clean["score"].to_numpy(), stepped["score"].to_numpy())
+    fallback = chance_above(clean["score"].to_numpy(), stepped["score"].to_numpy())
     mean = fallback if heard["figure"] is None else heard["figure"]
     return {"gates": [gate.model_dump(mode="json") for gate in asked], "mean": round(mean, 4), **heard}
 
@@ -100,7 +101,7 @@ def figure(bundle: Bundle, twins: Twins, rule: Alarms) -> float:
         if heard is not None:
             return heard
     clean, stepped = _both(clean, _scored(bundle, twins.obvious()))
-    return _separation(clean["score"].to_numpy(), stepped["score"].to_numpy())
+    return chance_above(clean["score"].to_numpy(), stepped["score"].to_numpy())
 
 
 def figures(tested: Mapping[str, Any]) -> dict[str, float]:
@@ -298,13 +299,6 @@ def _relations(bundle: Bundle, rows: pd.DataFrame) -> learning.Relations | None:
         return None
     assets = own["asset_id"].to_numpy()
     return learning.relations(lambda z: bundle.scores_of(z, assets), bundle.inputs(own), assets)
-
-
-def _separation(clean: Floats, stepped: Floats) -> float:
-    """Return the chance that a stepped window scores above a clean one (the area under the ROC curve)."""
-    ordered = np.sort(clean)
-    below = np.searchsorted(ordered, stepped, "left") + np.searchsorted(ordered, stepped, "right")
-    return float(below.mean() / (2 * len(clean)))
 
 
 def _scored(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:

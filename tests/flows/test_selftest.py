@@ -6,28 +6,9 @@ import json
 
 import numpy as np
 import pandas as pd
-import pytest
 
-from tasks._selftest import Twins, _difference, _separation
+from tasks._selftest import Twins, _difference
 from tests.flows.conftest import Home
-
-
-@pytest.mark.parametrize(
-    ("clean", "stepped", "chance"),
-    [
-        ([1.0, 2.0], [3.0, 4.0], 1.0),
-        ([1.0, 2.0], [1.0, 2.0], 0.5),
-        ([3.0, 4.0], [1.0, 2.0], 0.0),
-        ([1.0, 1.0], [1.0, 1.0], 0.5),
-        ([1.0, 2.0, 3.0, 4.0], [2.5], 0.5),
-        ([1.0, 2.0, 3.0, 4.0], [3.5], 0.75),
-    ],
-)
-def test_separation_is_the_chance_that_a_stepped_window_scores_higher(
-    clean: list[float], stepped: list[float], chance: float
-) -> None:
-    """1 for a candidate that always hears the step, 0.5 for a deaf one (ties count half), 0 for an inverted one."""
-    assert _separation(np.array(clean), np.array(stepped)) == chance
 
 
 def test_a_twin_is_put_together_from_what_differs() -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from wheeltapper.errors import DataError
 from wheeltapper.evaluation.judgement import NO_FAULTS, Judgement
 from wheeltapper.evaluation.pairs import DRAWS, SURE_SHARE, SURE_WEEKS, is_surely_cheaper, share_cheaper
+from wheeltapper.evaluation.ranking import chance_above
 
 BEATS_CHAMPION = "beats_champion"
 SURELY_BEATS_CHAMPION = "surely_beats_champion"
@@ -294,11 +295,10 @@ def is_not_random(
     DataError
         If there is none of either.
     """
-    clean, injected = np.sort(np.asarray(clean_scores, float)), np.asarray(injected_scores, float)
+    clean, injected = np.asarray(clean_scores, float), np.asarray(injected_scores, float)
     if not clean.size or not injected.size:
         raise DataError(f"the self-test needs twins, got {clean.size} clean and {injected.size} injected scores")
-    below = np.searchsorted(clean, injected, "left") + np.searchsorted(clean, injected, "right")
-    by_score = float(below.mean() / (2 * clean.size))
+    by_score = chance_above(clean, injected)
     rightly = float(((~np.asarray(clean_anomalous, bool)).mean() + np.asarray(injected_anomalous, bool).mean()) / 2)
     figure, limit = min((by_score, TOLD_APART), (rightly, RIGHTLY), key=lambda one: one[0] - one[1])
     return Gate(

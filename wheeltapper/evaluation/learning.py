@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from wheeltapper.evaluation.gates import Gate
+from wheeltapper.evaluation.ranking import chance_above
 
 Floats = NDArray[np.float64]
 
@@ -68,9 +69,9 @@ def relations(
     learnt, asked = slice(None, None, 2), slice(1, None, 2)
     distance = _gaussian(before[learnt])
     return Relations(
-        own=_chance(score(rows), score(mixed)),
-        untaught=_chance((before**2).sum(axis=1), (after**2).sum(axis=1)),
-        possible=_chance(distance(before[asked]), distance(after[asked])),
+        own=chance_above(score(rows), score(mixed)),
+        untaught=chance_above((before**2).sum(axis=1), (after**2).sum(axis=1)),
+        possible=chance_above(distance(before[asked]), distance(after[asked])),
     )
 
 
@@ -117,10 +118,3 @@ def _gaussian(values: Floats) -> Callable[[Floats], Floats]:
         return np.asarray(np.einsum("ij,jk,ik->i", far, inverse, far))
 
     return distance
-
-
-def _chance(usual: Floats, mixed: Floats) -> float:
-    """Return the chance that a mixed row scores above a usual one (area under the ROC curve; equal ones count half)."""
-    ordered = np.sort(usual)
-    below = np.searchsorted(ordered, mixed, "left") + np.searchsorted(ordered, mixed, "right")
-    return float(below.mean() / (2 * len(ordered)))

@@ -98,6 +98,21 @@ def roc_auc(labels: Flags, scores: Floats) -> float | None:
     return float(roc_auc_score(labels, scores)) if _has_both(labels) else None
 
 
+def chance_above(usual: Floats, other: Floats) -> float:
+    """Return the chance that one of the others scores above a usual one, 0 to 1 (area under the ROC curve).
+
+    Equal ones count half.
+
+    Parameters
+    ----------
+    usual, other : ndarray of shape (n_usual,), (n_others,)
+        Scores, none empty.
+    """
+    ordered = np.sort(usual)
+    below = np.searchsorted(ordered, other, "left") + np.searchsorted(ordered, other, "right")
+    return float(below.mean() / (2 * len(ordered)))
+
+
 def _has_both(labels: Flags) -> bool:
     return bool(labels.any() and not labels.all())
 

@@ -3,7 +3,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from wheeltapper.evaluation.ranking import average_precision, rank_windows, roc_auc
+from wheeltapper.evaluation.ranking import average_precision, chance_above, rank_windows, roc_auc
 from wheeltapper.evaluation.watch import watched_rows
 
 MINUTE = timedelta(minutes=1)
@@ -44,3 +44,21 @@ def test_mean_is_over_assets_not_rows(draw):
     """One asset ranked perfectly and one upside down: one half, however many rows each has."""
     result = ranking(draw("00000000090", asset="a") + draw("9909", asset="b"), "         F   F ")
     assert result.roc_auc == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("clean", "stepped", "chance"),
+    [
+        ([1.0, 2.0], [3.0, 4.0], 1.0),
+        ([1.0, 2.0], [1.0, 2.0], 0.5),
+        ([3.0, 4.0], [1.0, 2.0], 0.0),
+        ([1.0, 1.0], [1.0, 1.0], 0.5),
+        ([1.0, 2.0, 3.0, 4.0], [2.5], 0.5),
+        ([1.0, 2.0, 3.0, 4.0], [3.5], 0.75),
+    ],
+)
+def test_the_chance_that_a_stepped_window_scores_higher(
+    clean: list[float], stepped: list[float], chance: float
+) -> None:
+    """1 for a candidate that always hears the step, 0.5 for a deaf one (ties count half), 0 for an inverted one."""
+    assert chance_above(np.array(clean), np.array(stepped)) == chance
