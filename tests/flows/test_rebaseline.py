@@ -264,7 +264,7 @@ def test_training_again_on_the_same_data_is_the_same_training(works: Works) -> N
 
 
 def test_what_nobody_has_judged_does_not_pass_for_clean_running(works: Works) -> None:
-    """b rings since the tenth day: candidates are not blamed in the self-test for ringing there, too."""
+    """Since the tenth day b rings: candidates are not blamed in the self-test for ringing there, too."""
     works.bring(shifted(readings(12)), 12)
     bundle = works.train()
     works.bring(shifted(readings(16)), 16)
