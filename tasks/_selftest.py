@@ -190,7 +190,17 @@ def _compute_twins(space: Workspace, plan: FeaturePlan, readings: Ref, table: Tr
     normal = judged[
         why_masked(plan.reaching(judged), table.faults, guard(space.plant), table.flags, lead=space.plant.lead) == ""
     ]
-    return recent_twins(space, plan, normal, readings.version)
+    return recent_twins(space, plan, _known_as_normal(normal, table), readings.version)
+
+
+def _known_as_normal(normal: pd.DataFrame, table: TrainingTable) -> pd.DataFrame:
+    """Leave out what a machine did while an alarm went on that nobody has judged.
+
+    A candidate that rings there is right: taken for clean running, a fault that lasts would have every candidate
+    refused. Where nothing else is left, it has to do.
+    """
+    is_doubtful = normal["asset_id"].isin(table.in_doubt) & (table.part.loc[normal.index] == "validate")
+    return normal if is_doubtful.all() else normal[~is_doubtful]
 
 
 def recent_twins(space: Workspace, plan: FeaturePlan, normal: pd.DataFrame, version: int | None) -> Twins:

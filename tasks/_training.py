@@ -44,6 +44,8 @@ class TrainingTable:
     """Spans in which a sensor does not measure, without sensors that always do so."""
     learnt: dict[str, dict[str, int]] = field(default_factory=dict)
     """Part → reason → windows: how many are learnt from, and why the others are not."""
+    in_doubt: frozenset[str] = frozenset()
+    """Assets whose validate part begins inside an alarm that nobody has judged."""
 
     def rows(self, name: str) -> pd.DataFrame:
         """Return the feature rows of one part."""
@@ -108,7 +110,8 @@ def _read(space: Workspace, version: dict[str, int]) -> TrainingTable:
     remarks = mask.require_not_starved(rows, part, reason, MIN_TRAIN_ROWS)
     for note in [*remarks[:3], *told.notes[:3]]:
         _log.info("  note: %s", note)
-    return TrainingTable(usable, part, known, cuts, told.flags, mask.tally(reason, part))
+    in_doubt = withheld.in_doubt(kept_back, cuts["validate_from"])
+    return TrainingTable(usable, part, known, cuts, told.flags, mask.tally(reason, part), in_doubt)
 
 
 def withhold(space: Workspace) -> Ref:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from wheeltapper import tables
 from wheeltapper.config import Settings
+from wheeltapper.features.mask import BEFORE, NOT_JUDGED, WAYS_OUT
 from wheeltapper.features.order import in_words
 from wheeltapper.sources._files import natural
 from wheeltapper.workspace import Workspace
@@ -151,6 +152,7 @@ def show_verdict(out: Console, judged: dict[str, Any]) -> None:
     _show_gates(out, judged["gates"])
     if not judged["gates"]:
         out.print(f"         {escape('; '.join(judged['reasons']))}")
+    _show_withheld(out, judged.get("learnt", {}))  # older runs have not written it down
     own = [row for row in judged["test"] if row["candidate"] == judged["candidate"]]
     for row in own:
         cells = _cells(row)
@@ -164,6 +166,16 @@ def show_verdict(out: Console, judged: dict[str, Any]) -> None:
                 f"         [yellow]There the baseline {cheaper['candidate']} costs less: {_cells(cheaper)[4]}.[/]"
             )
     out.print()
+
+
+def _show_withheld(out: Console, learnt: dict[str, dict[str, int]]) -> None:
+    """Say how many windows alarms and new normals have kept out of learning, and how an alarm is judged."""
+    counts = {why: sum(part.get(why, 0) for part in learnt.values()) for why in (BEFORE, NOT_JUDGED)}
+    told = [f"{count:,} windows {why}" for why, count in counts.items() if count]
+    if told:
+        out.print(f"         Left out of learning: {', and '.join(told)}.")
+    if counts[NOT_JUDGED]:
+        out.print(f"         {escape(WAYS_OUT)}")
 
 
 def _show_gates(out: Console, asked: list[dict[str, Any]]) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tasks import _selftest
 from tasks._training import LEARNT_FROM, TrainingTable, training_table, withhold
 from wheeltapper import config, decisions, ledger, tables
 from wheeltapper.cli import deciding, looking
@@ -260,6 +261,18 @@ def test_training_again_on_the_same_data_is_the_same_training(works: Works) -> N
     assert len(works.alarms_of(bundle)) > 0
     assert withhold(works.space) == first
     assert withhold(works.space) == first
+
+
+def test_what_nobody_has_judged_does_not_pass_for_clean_running(works: Works) -> None:
+    """Since the tenth day b rings: candidates are not blamed in the self-test for ringing there, too."""
+    works.bring(shifted(readings(12)), 12)
+    bundle = works.train()
+    works.bring(shifted(readings(16)), 16)
+    works.score(bundle)
+    table = works.table()
+    clean = _selftest._twins(works.space, works.space.store.ref(tables.READINGS), table).clean
+    newest = clean.groupby("asset_id")["window_end"].max()
+    assert newest["b"] < START + 10 * DAY < table.cuts["validate_from"]["a"] < newest["a"]
 
 
 def test_a_champion_that_always_alarms_cannot_starve_the_next(works: Works) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from wheeltapper.printing import cheaper_baseline
+import pytest
+from rich.console import Console
+
+from wheeltapper.features.mask import LEARNT, NOT_JUDGED
+from wheeltapper.printing import cheaper_baseline, show_verdict
 
 
 def row(name: str, cost: float | None, is_baseline: bool = True) -> dict[str, Any]:
@@ -19,3 +23,17 @@ def test_a_baseline_that_wins_on_the_test_part_is_named() -> None:
     assert cheaper_baseline([row("k_sigma", 110.0), row("other", 50.0, is_baseline=False), chosen], chosen) is None
     assert cheaper_baseline([row("k_sigma", None), chosen], chosen) is None
     assert cheaper_baseline([row("k_sigma", 90.0)], row("lof", None, is_baseline=False)) is None
+
+
+def test_a_training_says_what_alarms_have_kept_out_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who is not told that an alarm waits for a word does not know why the model stays as it was."""
+    judged = {"verdict": "keep", "candidate": "lof", "gates": [], "reasons": [], "test": []}
+    learnt = {"train": {LEARNT: 900, NOT_JUDGED: 300}, "calibrate": {LEARNT: 200, NOT_JUDGED: 40}}
+    on = Console(width=200)
+    show_verdict(on, judged | {"learnt": learnt})
+    said = capsys.readouterr().out
+    assert "Left out of learning: 340 windows inside an alarm that nobody has judged." in said
+    assert "wheeltapper dismiss PLANT ALARM_ID" in said
+    show_verdict(on, judged | {"learnt": {"train": {LEARNT: 900}, "calibrate": {LEARNT: 240}}})
+    show_verdict(on, judged)
+    assert "Left out" not in capsys.readouterr().out

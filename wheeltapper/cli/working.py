@@ -108,7 +108,7 @@ def selftest(plant: PlantArgument, as_json: JsonOption = False) -> None:
 
 @app.command()
 def retrain(plant: PlantArgument) -> None:
-    """Evaluate, and train again if that says so."""
+    """Evaluate, and train again if that says so (exit code 1: the new models were refused)."""
     from wheeltapper.printing import show_leaderboard, show_verdict
 
     found = run_flow("retrain", plant)
@@ -116,6 +116,8 @@ def retrain(plant: PlantArgument) -> None:
     if found["train"] is not None:
         show_leaderboard(out, found["train"])
         show_verdict(out, found["train"])
+        if found["train"]["verdict"] == "refuse":
+            raise typer.Exit(1)
 
 
 @app.command()

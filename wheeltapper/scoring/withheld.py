@@ -129,6 +129,23 @@ def before_learning(rows: pd.DataFrame, learn_until: pd.Series) -> pd.DataFrame:
     return kept.assign(end=kept["end"].mask(is_late, until[kept.index] - _TICK)).reset_index(drop=True)
 
 
+def in_doubt(rows: pd.DataFrame, learn_until: pd.Series) -> frozenset[str]:
+    """Return the assets with an alarm that nobody has judged and that goes on where learning ends.
+
+    What they did after that is not known to be normal. How long the alarm goes on is not asked: later alarms must not
+    make a training another one.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        What `before_learning` returned.
+    learn_until : Series of instants, indexed by asset
+        Where each asset's validate part begins.
+    """
+    goes_on = rows["end"] >= rows["asset_id"].map(learn_until) - _TICK
+    return frozenset(rows.loc[(rows["reason"] == NOT_JUDGED) & goes_on, "asset_id"])
+
+
 def before(one: Decision) -> pd.DataFrame:
     """Return the span before one new normal, as `withheld` does for all."""
     return tables.WITHHELD.check(pd.DataFrame([_before(one)]))

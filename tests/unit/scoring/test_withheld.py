@@ -101,6 +101,14 @@ def test_what_would_not_be_learnt_is_left_out(plant: Plant) -> None:
     assert rows["end"].max() < at(15)
 
 
+def test_an_alarm_that_goes_on_where_learning_ends_puts_the_rest_in_doubt(plant: Plant) -> None:
+    """Only the second of two alarms reaches the end of what is learnt."""
+    until = pd.Series({"a": at(30)})
+    assert withheld.in_doubt(withheld.before_learning(found(plant, alarm(10, 20)), until), until) == frozenset()
+    both = found(plant, alarm(10, 20), alarm(25, 60))
+    assert withheld.in_doubt(withheld.before_learning(both, until), until) == {"a"}
+
+
 def test_reach_follows_the_order_of_champions() -> None:
     """Rolled back to the first one: it is the last that became live, so its word counts from its own beginning."""
     scores = pd.DataFrame({"asset_id": "a", "window_end": [at(0), at(5), at(9)], "bundle": ["one", "two", "two"]})
