@@ -18,6 +18,7 @@ pytestmark = pytest.mark.slow  # real servers and processes
 
 FEATURES = """\
 features:
+  - latest
   - tsfresh:
       settings: efficient
       calculators: [skewness, autocorrelation, quantile, linear_trend, binned_entropy, c3, value_count]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -30,8 +29,8 @@ class Autoencoder(Detector):
     Training stops when the *last* tenth of the rows has not improved for 10 epochs and goes back to the best one;
     the learning rate halves after 5 epochs without improvement, down to 0.000001.
 
-    TensorFlow trains; the dense layers are then taken out with batch normalisation multiplied in, and scoring is
-    six matrix products in NumPy, without TensorFlow.
+    TensorFlow trains; the dense layers are then taken out with batch normalisation multiplied in, and scoring goes
+    through them in one compiled loop, without TensorFlow.
 
     What a network says about values it has never seen is arbitrary, so it is asked about each feature only
     within the range of training (without the outermost 0.1 % on either side); the row itself, limited to ±50 usual
@@ -126,23 +125,13 @@ class Autoencoder(Detector):
         return as_frame(squares / squares.shape[1], self, rows)
 
     def _squares(self, rows: pd.DataFrame) -> Floats:
+        from wheeltapper.detectors._network import through_layers  # numba opens slowly
+
         values = read_rows(self, rows)
         signal = np.minimum(np.maximum(values, self.low_), self.high_)
-        layers = self._layers()
-        for kernel, bias in layers[:-1]:
-            signal = np.maximum(signal @ kernel + bias, 0.0)
-        kernel, bias = layers[-1]
-        squares: Floats = (np.minimum(np.maximum(values, -_WILD), _WILD) - (signal @ kernel + bias)) ** 2
+        redrawn = through_layers(signal, self.sizes_, self.weights_)
+        squares: Floats = (np.minimum(np.maximum(values, -_WILD), _WILD) - redrawn) ** 2
         return squares
-
-    def _layers(self) -> list[tuple[Floats, Floats]]:
-        layers, start = [], 0
-        sizes = self.sizes_.tolist()
-        for n_in, n_out in pairwise(sizes):
-            middle, end = start + n_in * n_out, start + (n_in + 1) * n_out
-            layers.append((self.weights_[start:middle].reshape(n_in, n_out), self.weights_[middle:end]))
-            start = end
-        return layers
 
     def _train(self, values: Floats) -> tuple[Any, dict[str, list[float]]]:
         n_validation = max(1, round(len(values) * _VALIDATION_SHARE))

@@ -1,0 +1,40 @@
+"""The way through a dense network, compiled: imported only where rows are scored, as numba takes a while to open."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wheeltapper.detectors import Floats
+from wheeltapper.features.kernels._compiled import compiled
+
+
+@compiled
+def through_layers(values: Floats, sizes: NDArray[np.int64], weights: Floats) -> Floats:
+    """Return what a network answers to each row, shape (n_rows, sizes[-1]): ReLU between the layers, none at the end.
+
+    ``weights`` holds, layer after layer, the kernel (inputs × outputs, row by row) and then the biases. Each row is
+    carried through all layers by itself: one row costs no call per layer, and a row gets the same answer alone and in
+    a batch, which products of whole matrices do not promise.
+    """
+    answers = np.empty((len(values), sizes[-1]))
+    signal, onward = np.empty(sizes.max()), np.empty(sizes.max())
+    for row in range(len(values)):
+        signal[: sizes[0]] = values[row]
+        start = 0
+        for layer in range(len(sizes) - 1):
+            n_in, n_out = sizes[layer], sizes[layer + 1]
+            out = onward[:n_out]
+            out[:] = weights[start + n_in * n_out : start + (n_in + 1) * n_out]
+            for one in range(n_in):
+                came = signal[one]
+                kernel = weights[start + one * n_out : start + (one + 1) * n_out]
+                for another in range(n_out):
+                    out[another] += came * kernel[another]
+            if layer < len(sizes) - 2:
+                for another in range(n_out):
+                    out[another] = max(out[another], 0.0)
+            signal, onward = onward, signal
+            start += (n_in + 1) * n_out
+        answers[row] = signal[: sizes[-1]]
+    return answers
