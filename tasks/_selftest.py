@@ -41,8 +41,15 @@ WIDE = 200_000
 
 
 def run(space: Workspace, bundle: Bundle, readings: Ref, table: TrainingTable) -> dict[str, Any]:
-    """Return what `examine` says about a bundle on the readings that its training run was opened with."""
-    return examine(bundle, _twins(space, readings, table), space.plant.alarms, space.plant.max_gap)
+    """Return what `examine` says about a bundle on the readings that a training run was opened with.
+
+    The bundle may be an older one, whose plan is no part of the plant's any more: then the same readings go through
+    its own.
+    """
+    plan = FeaturePlan.of(space.plant)
+    is_part = bundle.plan.hash == plan.hash or bundle.plan.is_part_of(plan)
+    twins = _twins(space, readings, table) if is_part else _compute_twins(space, bundle.plan, readings, table)
+    return examine(bundle, twins, space.plant.alarms, space.plant.max_gap)
 
 
 @dataclass(frozen=True)
@@ -67,8 +74,9 @@ def examine(bundle: Bundle, twins: Twins, rule: Alarms, max_gap: timedelta) -> d
     dict
         ``gates``: each as JSON. ``table``: a line for each sensor and kind, see `hearing.table`. ``skipped``: what
         could not be tested and why. ``rung_for``: sensor → share of episodes in which its most audible fault opens an
-        alarm. ``stands_out``: sensor → how surely that fault scores above clean running. ``mean``: the figure that
-        ranks candidates where no faults are known, higher is better.
+        alarm. ``stands_out``: sensor → how surely that fault scores above clean running. ``heard``: episode → share of
+        its moderate faults that stand out. ``mean``: the mean of these, which ranks candidates where no faults are
+        known; higher is better.
     """
     clean, stepped = _both(_scored(bundle, twins.clean), _scored(bundle, twins.obvious()))
     anomalous = [one["severity"].fillna(0.0) > 1 for one in (clean, stepped)]
@@ -85,7 +93,7 @@ def examine(bundle: Bundle, twins: Twins, rule: Alarms, max_gap: timedelta) -> d
     )
     # Where nothing could be rehearsed, how well the obvious step is told apart has to do.
     fallback = chance_above(clean["score"].to_numpy(), stepped["score"].to_numpy())
-    mean = fallback if heard["figure"] is None else heard["figure"]
+    mean = float(np.mean([*heard["heard"].values()])) if heard["heard"] else fallback
     return {"gates": [gate.model_dump(mode="json") for gate in asked], "mean": round(mean, 4), **heard}
 
 
@@ -122,7 +130,7 @@ def _listen(
     skipped = hearing.skipped(rehearsal)
     usual = hearing.usual_peaks(clean.reset_index(), hearing.windows_in_episode(rehearsal), rule.open_after)
     if not len(rehearsal.rows) or not len(usual):
-        return {"table": [], "skipped": skipped, "rung_for": {}, "stands_out": {}, "figure": None}
+        return {"table": [], "skipped": skipped, "rung_for": {}, "stands_out": {}, "heard": {}}
     scored = bundle.score(rehearsal.rows)
     found = _found(rehearsal, scored, rule, max_gap)
     faulty, quiet = hearing.lasting_peaks(rehearsal, scored["score"].to_numpy(), rule.open_after)
@@ -135,12 +143,21 @@ def _listen(
     return {
         "table": hearing.table(rehearsal, found),
         "skipped": [*skipped, *({"sensor": one, "kind": "", "reason": "no feature of it is used"} for one in idle)],
-        "figure": hearing.figure(rehearsal, faulty, usual),
+        "heard": _by_episode(rehearsal, hearing.heard_by_episode(rehearsal, faulty, usual)),
         **{
             name: {sensor: round(share, 4) for sensor, share in shares.items() if sensor in watched}
             for name, shares in by_sensor.items()
         },
     }
+
+
+def _by_episode(rehearsal: Rehearsal, heard: Floats | None) -> dict[str, float]:
+    """Give each episode a name that tells whether two bundles were asked in the same one."""
+    if heard is None:
+        return {}
+    begun = [(slot.asset_id, pd.Timestamp(slot.start, unit="us"), slot.end - slot.start) for slot in rehearsal.slots]
+    names = [f"{asset} {start.isoformat()} for {lasting / 1e6:g} s" for asset, start, lasting in begun]
+    return {name: round(float(share), 6) for name, share in zip(names, heard, strict=True)}
 
 
 def gates_of(tested: Mapping[str, Any]) -> list[Gate]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +20,7 @@ from tasks.train import judge_scores
 from wheeltapper import decisions, faultpoints, ledger, sources, tables
 from wheeltapper.deciding import follow_ledger
 from wheeltapper.errors import RegistryError
-from wheeltapper.evaluation import gates, label_rule, leaderboard
+from wheeltapper.evaluation import duel, gates, label_rule, leaderboard
 from wheeltapper.evaluation.gates import Gate, Verdict
 from wheeltapper.evaluation.judgement import Judgement
 from wheeltapper.evaluation.leaderboard import Leaderboard
@@ -80,7 +82,7 @@ def _decide(space: Workspace, training: dict[str, Any], results: list[dict[str, 
     moved_on = decisions.outdated(space.store, bundles.fingerprint(champion)) if champion else []
     if moved_on:
         champion = None  # it judges by a normal that a person has replaced: being cheaper by it means nothing
-    rival = _judge_bundle(space, champion, training, table) if champion else None
+    rival = _Rival.of(space, champion, training, table) if champion else None
     labels_gate = _label_rule(table)
     verdict, passed, chosen = Verdict(word="refuse", reasons=("there is no candidate besides the baselines",)), [], None
     for judgement in board.candidates:
@@ -98,7 +100,7 @@ def _decide(space: Workspace, training: dict[str, Any], results: list[dict[str, 
         "model_uri": by_label[chosen]["model_uri"] if chosen else "",
         "candidate_run": by_label[chosen]["run_id"] if chosen else "",
         "gates": [gate.model_dump(mode="json") for gate in passed],
-        "champion_before": rival.model_dump(mode="json") if rival else None,
+        "champion_before": rival.judgement.model_dump(mode="json") if rival else None,
         "ranked_by": board.ranked_by,
         "notes": [
             *board.notes,
@@ -119,7 +121,7 @@ def _decide(space: Workspace, training: dict[str, Any], results: list[dict[str, 
 
 
 def _gates(
-    space: Workspace, result: dict[str, Any], judgement: Judgement, board: Leaderboard, rival: Judgement | None
+    space: Workspace, result: dict[str, Any], judgement: Judgement, board: Leaderboard, rival: _Rival | None
 ) -> list[Gate]:
     asked = [
         *_selftest.gates_of(result["self_test"]),
@@ -127,9 +129,10 @@ def _gates(
         gates.keeps_budget(judgement, space.plant.alarm_budget, promised=_promised(result)),
     ]
     if rival is not None:
+        heard = (result["self_test"]["heard"], rival.heard)
         asked += [
-            gates.beats_champion(judgement, rival),
-            gates.surely_beats_champion(judgement, rival, seed=space.plant.seed),
+            duel.beats_champion(judgement, rival.judgement, heard),
+            duel.surely_beats_champion(judgement, rival.judgement, heard, seed=space.plant.seed),
         ]
     return asked
 
@@ -160,6 +163,24 @@ def _label_rule(table: TrainingTable) -> Gate:
     sensors = [name for name in rows.columns if name not in tables.FEATURES.names() and "__" not in name]
     readings = rows[["asset_id", "window_end", *sensors]].rename(columns={"window_end": "timestamp"})
     return label_rule.label_rule(readings, sensors, table.faults)
+
+
+@dataclass(frozen=True)
+class _Rival:
+    """The live champion on the windows that the candidates were judged on."""
+
+    judgement: Judgement
+    heard: Mapping[str, float]
+    """Episode of the self-test → share of its faults that it hears; empty where faults are known to judge by."""
+
+    @classmethod
+    def of(cls, space: Workspace, champion: Bundle, training: dict[str, Any], table: TrainingTable) -> _Rival:
+        """Judge it; where no fault is known, by the same self-test as the candidates."""
+        judged = _judge_bundle(space, champion, training, table)
+        if judged.cost_per_asset_week is not None:
+            return cls(judged, {})
+        tested = _selftest.run(space, champion, Ref.from_dict(training["refs"]["readings"]), table)
+        return cls(judged, tested["heard"])
 
 
 def _judge_bundle(space: Workspace, bundle: Bundle, training: dict[str, Any], table: TrainingTable) -> Judgement:

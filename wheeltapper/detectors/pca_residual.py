@@ -27,6 +27,10 @@ class PcaResidual(BoundedSquares):
     with each limit the 99 % quantile of the training rows: sensor data are neither normal nor independent, so the
     textbook's F and chi-square limits do not hold, and the final threshold comes from the alarm budget anyway.
 
+    The pattern at which the wanted share of the variance is reached is a usual one in part: phi is the mean of the
+    index with it and the index without it. Were it all or nothing, a hair's breadth of variance between two trainings
+    would decide whether what is small beside that pattern is heard.
+
     As phi is a quadratic form ``x' M x`` it is computed as ``|W x|^2`` with ``W`` the square root of ``M``; the
     elements' squares are the contributions (Alcala and Qin's complete decomposition) and add up to the score exactly;
     elements far out grow linearly only.
@@ -73,13 +77,12 @@ class PcaResidual(BoundedSquares):
         scale = np.maximum(values.std(axis=0), _LEAST_SPREAD)
         scaled = (values - self.centre_) / scale
         _, singular, patterns = np.linalg.svd(np.atleast_2d(scaled.T @ scaled / len(scaled)), hermitian=True)
-        kept = _explaining(singular, self.variance)
-        usual, rest = patterns[:kept].T, patterns[kept:].T
-        spread = np.sqrt(singular[:kept])
-        t2_limit = _limit(scaled @ usual / spread)
-        q_limit = _limit(scaled @ rest)
-        weights = np.concatenate([1.0 / (spread * np.sqrt(t2_limit)), np.full(rest.shape[1], 1.0 / np.sqrt(q_limit))])
-        self.root_ = (1.0 / scale)[:, None] * ((patterns.T * weights) @ patterns)
+        along = scaled @ patterns.T
+        kept, share = _explaining(singular, self.variance)
+        squared = share * _combined(along, singular, kept)
+        if share < 1:
+            squared += (1 - share) * _combined(along, singular, kept - 1)
+        self.root_ = (1.0 / scale)[:, None] * ((patterns.T * np.sqrt(squared)) @ patterns)
         self._learn_far((values - self.centre_) @ self.root_)
         return self
 
@@ -88,12 +91,25 @@ class PcaResidual(BoundedSquares):
         return elements
 
 
-def _explaining(variances: Floats, share: float) -> int:
-    """Return how many of the largest variances make up the share; none where nothing moves."""
-    total = variances.sum()
+def _explaining(variances: Floats, share: float) -> tuple[int, float]:
+    """Return how many of the largest variances it takes to make up the share, and which part of the last one.
+
+    Where nothing moves it takes none.
+    """
+    reached = np.cumsum(variances)
+    total = reached[-1]
     if total <= 0:
-        return 0
-    return int(np.searchsorted(np.cumsum(variances) / total, share)) + 1
+        return 0, 1.0
+    last = min(int(np.searchsorted(reached / total, share)), len(variances) - 1)
+    before = reached[last] - variances[last]
+    return last + 1, float(np.clip((share * total - before) / variances[last], 0.0, 1.0))
+
+
+def _combined(along: Floats, variances: Floats, kept: int) -> Floats:
+    """Return what a square along each pattern adds to the index when the first ``kept`` are the usual ones."""
+    t2_limit = _limit(along[:, :kept] / np.sqrt(variances[:kept]))
+    q_limit = _limit(along[:, kept:])
+    return np.concatenate([1 / (variances[:kept] * t2_limit), np.full(len(variances) - kept, 1 / q_limit)])
 
 
 def _limit(scores: Floats) -> float:

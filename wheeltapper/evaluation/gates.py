@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from wheeltapper.errors import DataError
 from wheeltapper.evaluation.judgement import NO_FAULTS, Judgement
-from wheeltapper.evaluation.pairs import DRAWS, SURE_SHARE, SURE_WEEKS, is_surely_cheaper, share_cheaper
+from wheeltapper.evaluation.pairs import SURE_SHARE, is_surely_cheaper
 from wheeltapper.evaluation.ranking import chance_above
 
 BEATS_CHAMPION = "beats_champion"
@@ -86,7 +86,7 @@ def beats_baselines(
     if not baselines:
         raise DataError(f"{candidate.candidate} has no baseline to beat; judge the baselines in the same run")
     for baseline in baselines:
-        _require_same_data(candidate, baseline)
+        require_same_data(candidate, baseline)
     costs = {one.candidate: one.cost_per_asset_week for one in baselines if one.cost_per_asset_week is not None}
     own = candidate.cost_per_asset_week
     if own is None or not costs:
@@ -349,59 +349,7 @@ def keeps_budget(judgement: Judgement, budget: float, *, promised: tuple[float, 
     return Gate(name="keeps_budget", passed=low <= limit, figure=rate, limit=limit, reason=reason, blocks=blocks)
 
 
-def beats_champion(challenger: Judgement, champion: Judgement) -> Gate:
-    """Ask whether the challenger costs less than the champion on the same windows.
-
-    Raises
-    ------
-    DataError
-        If the two were judged on other data.
-    """
-    _require_same_data(challenger, champion)
-    own, limit = challenger.cost_per_asset_week, champion.cost_per_asset_week
-    if own is None or limit is None:
-        return Gate(name=BEATS_CHAMPION, passed=None, figure=None, limit=None, reason=NO_FAULTS)
-    return Gate(
-        name=BEATS_CHAMPION,
-        passed=own < limit,
-        figure=own,
-        limit=limit,
-        reason=f"{challenger.candidate} costs {own:,.0f} {challenger.currency} per asset-week, the live "
-        f"{champion.candidate} {limit:,.0f}",
-    )
-
-
-def surely_beats_champion(challenger: Judgement, champion: Judgement, *, seed: int = 0) -> Gate:
-    """Ask whether it would still be cheaper in other weeks, so that one lucky week is seen for what it is.
-
-    The two are compared asset-week by asset-week; the figure is the share of resampled asset-weeks in which the
-    challenger stays cheaper. It never blocks: it decides between challenger and champion.
-
-    Raises
-    ------
-    DataError
-        If the two were judged on other data.
-    """
-    _require_same_data(challenger, champion)
-    name, limit = SURELY_BEATS_CHAMPION, SURE_SHARE
-    mine, theirs = challenger.cost_by_asset_week, champion.cost_by_asset_week
-    if mine is None or theirs is None:
-        return Gate(name=name, passed=None, figure=None, limit=limit, reason=NO_FAULTS, blocks=False)
-    cheaper, weeks = share_cheaper(mine, theirs, seed=seed)
-    if cheaper is None:
-        reason = f"{weeks} asset-weeks are too few to be sure on; at least {SURE_WEEKS} are needed"
-        return Gate(name=name, passed=None, figure=None, limit=limit, reason=reason, blocks=False)
-    return Gate(
-        name=name,
-        passed=cheaper >= limit,
-        figure=cheaper,
-        limit=limit,
-        reason=f"it is cheaper in {cheaper:.0%} of {DRAWS} resamplings of {weeks} asset-weeks",
-        blocks=False,
-    )
-
-
-def _require_same_data(one: Judgement, other: Judgement) -> None:
+def require_same_data(one: Judgement, other: Judgement) -> None:
     """Refuse to compare what was judged on different windows or faults: the difference would mean nothing."""
     mine = (one.part, [(o.asset_id, o.kind, o.start) for o in one.outcomes], round(one.asset_weeks, 6), one.currency)
     theirs = (

@@ -73,8 +73,8 @@ def windows_in_episode(rehearsal: Rehearsal) -> int:
     return max(round(len(rehearsal.rows) / count), 1)
 
 
-def figure(rehearsal: Rehearsal, faulty: Floats, usual: Floats) -> float | None:
-    """Return the mean share of moderate faults that stand out from clean episodes, 0 to 1; higher is better.
+def heard_by_episode(rehearsal: Rehearsal, faulty: Floats, usual: Floats) -> Floats | None:
+    """Return the share of moderate faults that stand out from clean running, in each episode, 0 to 1; higher is better.
 
     The level is the same for every candidate in what it lets through: 5 % of clean episodes of this length. The mean
     is taken over sizes, then kinds, then sensors, so that no sensor counts for more because it can fail in more ways.
@@ -88,16 +88,23 @@ def figure(rehearsal: Rehearsal, faulty: Floats, usual: Floats) -> float | None:
 
     Returns
     -------
-    float or None
+    ndarray of shape (n_slots,) or None
         None where nothing could be rehearsed.
     """
-    if not len(rehearsal.rows) or not len(usual):
+    chosen = np.array([_is_moderate(one) for one in rehearsal.injections], dtype=bool)
+    if not len(rehearsal.rows) or not len(usual) or not chosen.any():
         return None
-    level = float(np.quantile(usual, QUIET))
-    frame = pd.DataFrame([(one.sensor, one.kind, one.size) for one in rehearsal.injections], columns=["s", "k", "z"])
-    frame["share"] = (faulty > level).mean(axis=1)
-    chosen = frame[np.array([_is_moderate(one) for one in rehearsal.injections], dtype=bool)]
-    return float(chosen.groupby(["s", "k"])["share"].mean().groupby("s").mean().mean()) if len(chosen) else None
+    heard = pd.DataFrame((faulty > float(np.quantile(usual, QUIET)))[chosen].astype(float))
+    own = [one for one, is_asked in zip(rehearsal.injections, chosen, strict=True) if is_asked]
+    by_kind = heard.groupby([[one.sensor for one in own], [one.kind for one in own]]).mean()
+    shares: Floats = by_kind.groupby(level=0).mean().mean().to_numpy(np.float64)
+    return shares
+
+
+def figure(rehearsal: Rehearsal, faulty: Floats, usual: Floats) -> float | None:
+    """Return the mean of `heard_by_episode`: what ranks candidates where no faults are known."""
+    heard = heard_by_episode(rehearsal, faulty, usual)
+    return None if heard is None else float(heard.mean())
 
 
 def _is_moderate(one: Injection) -> bool:

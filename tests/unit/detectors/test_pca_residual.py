@@ -29,8 +29,22 @@ def test_the_index_is_the_sum_of_both_parts_over_their_limits():
     variances, patterns = np.linalg.eigh(scaled.T @ scaled / len(scaled))
     t2 = (scaled @ patterns[:, 1]) ** 2 / variances[1]
     q = (scaled @ patterns[:, 0]) ** 2
-    phi = t2 / np.quantile(t2, 0.99) + q / max(np.quantile(q, 0.99), 0.01)
+    one = t2 / np.quantile(t2, 0.99) + q / max(np.quantile(q, 0.99), 0.01)
+    none = (scaled**2).sum(axis=1)
+    none /= np.quantile(none, 0.99)
+    share = 0.95 * variances.sum() / variances[1]  # of the first pattern, to make up 95 %
+    phi = share * one + (1 - share) * none
     np.testing.assert_allclose(build("pca_residual").fit(rows).score(rows), phi, rtol=1e-9)
+
+
+def test_a_hair_of_variance_changes_nothing():
+    """A pattern that just makes up the wanted share, or just does not: the same fault scores alike."""
+    rows = together().assign(heat=np.random.default_rng(1).normal(size=400))
+    scaled = (rows - rows.mean()) / rows.std(ddof=0)
+    first = np.linalg.eigvalsh(scaled.T @ scaled / len(scaled))[-1] / 3
+    fault = pd.DataFrame({"flow": [1.0], "current": [0.5], "heat": [0.0]})
+    below, above = (build("pca_residual", {"variance": first + by}).fit(rows).score(fault)[0] for by in (-1e-6, 1e-6))
+    assert below == pytest.approx(above, rel=1e-3)
 
 
 def test_about_one_training_row_in_a_hundred_exceeds_a_limit():

@@ -88,3 +88,15 @@ def _draw(scores, faults="", alarms=None, asset="pump"):
 @pytest.fixture
 def draw():
     return _draw
+
+
+@pytest.fixture
+def sharp(draw) -> Judgement:
+    """Rings as the fault begins."""
+    return draw("0000900000", "    LLL").judge("sharp")
+
+
+@pytest.fixture
+def late(draw) -> Judgement:
+    """Rings two windows later."""
+    return draw("0000009000", "    LLL").judge("late")

@@ -5,29 +5,16 @@ from wheeltapper.errors import DataError
 from wheeltapper.evaluation.gates import (
     Gate,
     beats_baselines,
-    beats_champion,
     decide,
     is_not_blind,
     is_not_inverted,
     is_not_random,
     keeps_budget,
     rings_for_each_sensor,
-    surely_beats_champion,
     threshold_is_reachable,
 )
-from wheeltapper.evaluation.judgement import NO_FAULTS
 
 FAULT = "    LLL"
-
-
-@pytest.fixture
-def sharp(draw):
-    return draw("0000900000", FAULT).judge("sharp")
-
-
-@pytest.fixture
-def late(draw):
-    return draw("0000009000", FAULT).judge("late")
 
 
 @pytest.fixture
@@ -86,7 +73,6 @@ def test_without_faults_it_cannot_be_asked(draw):
     """No truth, no answer: neither passed nor failed."""
     one, other = draw("0090").judge("one"), draw("0000").judge("other")
     assert beats_baselines(one, [other]).passed is None
-    assert beats_champion(one, other).reason == NO_FAULTS
 
 
 @pytest.mark.parametrize(("heard", "passes"), [(0.51, True), (0.5, None), (0.46, None), (0.44, False), (0.1, False)])
@@ -154,17 +140,6 @@ def test_a_promise_below_the_budget_is_no_reason_to_refuse(draw):
     assert keeps_budget(one, 30, promised=(0.1, 0.01, 1.0)).passed
 
 
-def test_champion_is_beaten_by_a_cheaper_challenger_only(draw, sharp, late):
-    """Sharp beats late, late does not beat sharp, nobody beats itself; the figures are in the reason."""
-    won = beats_champion(sharp, late)
-    assert won.passed and won.figure < won.limit
-    assert "sharp costs 2,016,000 EUR per asset-week, the live late 2,019,360" in won.reason
-    assert not beats_champion(late, sharp).passed
-    assert not beats_champion(sharp, sharp).passed
-    with pytest.raises(DataError, match="different data"):
-        beats_champion(sharp, draw("0000900000", "     LL").judge("other"))
-
-
 def test_verdicts():
     """Promote the first that passes, challenge with a better one, keep the champion, refuse what fails."""
     good, bad = gate("is_not_inverted", True), gate("beats_baselines", False)
@@ -194,22 +169,6 @@ def test_unasked_question_about_the_champion_is_refused():
         decide([gate("is_not_inverted", True)], has_champion=True)
     unknown = [gate("is_not_inverted", True), gate("beats_champion", None)]
     assert decide(unknown, has_champion=True).word == "keep"
-
-
-def _weekly(judgement, *costs: float):
-    return judgement.model_copy(
-        update={"cost_by_asset_week": {f"pump week {at}": cost for at, cost in enumerate(costs)}}
-    )
-
-
-def test_one_lucky_week_is_not_being_sure(sharp, late):
-    """Cheaper in every week is sure; cheaper in the sum by one huge week is not; four weeks say nothing."""
-    always = surely_beats_champion(_weekly(sharp, 1, 1, 1, 1, 1, 1), _weekly(late, 2, 2, 2, 2, 2, 2))
-    assert always.passed and always.figure == 1
-    lucky = surely_beats_champion(_weekly(sharp, 0, 3, 3, 3, 3, 3), _weekly(late, 90, 2, 2, 2, 2, 2))
-    assert lucky.passed is False and 0.5 < lucky.figure < 0.95
-    few = surely_beats_champion(_weekly(sharp, 1, 1, 1, 1), _weekly(late, 2, 2, 2, 2))
-    assert few.passed is None and "4 asset-weeks are too few" in few.reason
 
 
 def test_only_a_sure_winner_takes_the_champions_place():

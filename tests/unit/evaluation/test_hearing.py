@@ -100,3 +100,12 @@ def test_the_figure_weighs_sensors_alike(rehearsal: Rehearsal) -> None:
     faulty = np.array([[1.0, 1.0], [9.0, 9.0], [9.0, 9.0], [1.0, 1.0], [9.0, 9.0]])
     assert hearing.figure(rehearsal, faulty, np.array([1.0, 2.0, 3.0])) == pytest.approx(0.25)
     assert hearing.figure(rehearsal, faulty, np.array([])) is None
+
+
+def test_the_figure_is_the_mean_of_the_episodes(rehearsal: Rehearsal) -> None:
+    """The first episode hears one of two drifts of the heat and the load; the second both drifts and no load."""
+    faulty = np.array([[1.0, 9.0], [9.0, 9.0], [9.0, 9.0], [9.0, 1.0], [9.0, 9.0]])
+    heard = hearing.heard_by_episode(rehearsal, faulty, np.array([1.0, 2.0, 3.0]))
+    assert heard is not None
+    assert heard.tolist() == [0.75, 0.5]
+    assert hearing.figure(rehearsal, faulty, np.array([1.0, 2.0, 3.0])) == pytest.approx(0.625)
