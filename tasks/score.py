@@ -130,10 +130,10 @@ def _describe(bundle: Bundle, folded: pd.DataFrame, features: pd.DataFrame, name
         inside = rows[(rows["window_end"] >= alarm.opened_at) & (rows["window_end"] <= alarm.last_at)]
         at_peak = inside[inside["regime"] == alarm.regime]
         findings = explanation.explain(bundle, at_peak)
-        sentences.append(explanation.sentence(str(alarm.asset_id), alarm, findings, looks))
+        sentences.append(explanation.sentence(str(alarm.asset_id), alarm, findings, looks, bundle.calibration.rarity))
         ranked.append(json.dumps([one.as_dict() for one in findings], ensure_ascii=False))
     names = [alarms.alarm_id(row.asset_id, row.opened_at, name) for row in folded.itertuples()]
-    described = folded.drop(columns="peak_at").assign(
+    described = folded.drop(columns=["peak_at", "held_severity"]).assign(
         alarm_id=names, explanation=sentences, sensors=ranked, bundle=name, tier=_tiers(bundle, folded, told)
     )
     return tables.ALARMS.check(described)

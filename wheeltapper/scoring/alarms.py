@@ -48,8 +48,10 @@ def fold(scores: pd.DataFrame, rule: Alarms, max_gap: timedelta) -> pd.DataFrame
 
     Returns
     -------
-    DataFrame with columns asset_id, opened_at, last_at, closed_at, peak_severity, peak_at, regime, tier, state
-        One row an alarm, in the order of asset and time; ``closed_at`` is empty while it is open.
+    DataFrame with columns asset_id, opened_at, last_at, closed_at, peak_severity, peak_at, held_severity, regime, tier,
+    state
+        One row an alarm, in the order of asset and time; ``closed_at`` is empty while it is open, and
+        ``held_severity`` is the highest one that held for ``open_after`` windows.
 
     Raises
     ------
@@ -64,7 +66,8 @@ def fold(scores: pd.DataFrame, rule: Alarms, max_gap: timedelta) -> pd.DataFrame
             "Score usable windows only."
         )
     rows = scores.sort_values(["asset_id", "window_end"], kind="stable").reset_index(drop=True)
-    return _describe(rows, spans(rows["severity"].to_numpy(float), stretches(rows, max_gap), rule))
+    severity, stretch = rows["severity"].to_numpy(float), stretches(rows, max_gap)
+    return _describe(rows, spans(severity, stretch, rule), lasting(severity, stretch, rule.open_after))
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,12 @@ def spans(severity: Floats, stretch: Stretches, rule: Alarms) -> Spans:
     return Spans(first, last, stretch.is_newest[last] & (after - 1 - last < rule.close_after))
 
 
+def lasting(severity: Floats, stretch: Stretches, hold: int) -> Floats:
+    """Return the lowest of the last ``hold`` windows; NaN where a stretch has not lasted so long."""
+    rolled = pd.Series(severity).groupby(stretch.number, sort=False).rolling(hold).min()
+    return np.array(rolled.to_numpy(), dtype=float)
+
+
 def _in_a_row(anomalous: Flags, place: Places, stretch: Places) -> Places:
     """Count the anomalous windows of one stretch that have followed each other up to each; 0 where it is none."""
     runs = np.ones(place.size, dtype=bool)
@@ -120,7 +129,7 @@ def _in_a_row(anomalous: Flags, place: Places, stretch: Places) -> Places:
     return np.where(anomalous, number - began + 1, 0)
 
 
-def _describe(rows: pd.DataFrame, found: Spans) -> pd.DataFrame:
+def _describe(rows: pd.DataFrame, found: Spans, held: Floats) -> pd.DataFrame:
     severity = rows["severity"].to_numpy()
     firsts, lasts, is_open = found.first.tolist(), found.last.tolist(), found.is_open
     peaks = [first + int(np.argmax(severity[first : last + 1])) for first, last in zip(firsts, lasts, strict=True)]
@@ -132,6 +141,7 @@ def _describe(rows: pd.DataFrame, found: Spans) -> pd.DataFrame:
             "last_at": ends.iloc[lasts].array,
             "peak_severity": severity[peaks].astype(float),
             "peak_at": ends.iloc[peaks].array,
+            "held_severity": [held[first : last + 1].max() for first, last in zip(firsts, lasts, strict=True)],
             "regime": rows["regime"].iloc[peaks].to_numpy(),
         }
     )

@@ -33,6 +33,7 @@ from wheeltapper.config import Alarms
 from wheeltapper.errors import DataError
 from wheeltapper.scoring.alarms import Stretches, spans, stretches
 from wheeltapper.scoring.promise import Promise, disagreement
+from wheeltapper.scoring.rarity import Rarity
 from wheeltapper.scoring.tail import FITTED, at_level, count_alarms, pareto
 from wheeltapper.tables import microseconds
 
@@ -73,6 +74,8 @@ class Calibration:
     """Asset → weeks of its own normal running behind the threshold."""
     promise: Promise | None = None
     """What the threshold stands for; None for a detector that has decided for itself."""
+    rarity: Rarity | None = None
+    """How often normal running alone is as loud as this; None where there was too little to count."""
 
     def apply(self, rows: pd.DataFrame, raw: Floats) -> pd.DataFrame:
         """Return score and threshold of each row.
@@ -141,12 +144,13 @@ class Calibration:
             "loudness": dict(sorted(self.loudness.items())),
             "weeks": dict(sorted(self.weeks.items())),
             "promise": self.promise.as_dict() if self.promise else None,
+            "rarity": self.rarity.as_dict() if self.rarity else None,
         }
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Calibration:
         """Read what `as_dict` wrote, also before thresholds came with a promise."""
-        promised = content.get("promise")
+        promised, rarity = content.get("promise"), content.get("rarity")
         return cls(
             typical={(asset, regime): value for asset, regime, value in content["typical"]},
             spread={(asset, regime): value for asset, regime, value in content["spread"]},
@@ -154,6 +158,7 @@ class Calibration:
             loudness=content.get("loudness", {}),
             weeks=content.get("weeks", {}),
             promise=Promise.from_dict(promised) if promised else None,
+            rarity=Rarity.from_dict(rarity) if rarity else None,
         )
 
 
@@ -235,7 +240,13 @@ def fit(
     levels = {regime: max(level * factor, 1.0) for regime, level in threshold.items()}
     own_weeks = pd.Series(seconds / _WEEK).groupby(rows["asset_id"].to_numpy()).sum()
     return Calibration(
-        typical, spread, levels, loudness, {str(asset): float(one) for asset, one in own_weeks.items()}, promise
+        typical,
+        spread,
+        levels,
+        loudness,
+        {str(asset): float(one) for asset, one in own_weeks.items()},
+        promise,
+        Rarity(tail, factor, weeks) if tail is not None else None,
     )
 
 

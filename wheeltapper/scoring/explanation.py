@@ -18,6 +18,7 @@ from wheeltapper.config import AssetType
 from wheeltapper.errors import DataError
 from wheeltapper.scoring.bundle import POOLED, Bundle, inputs
 from wheeltapper.scoring.diagnosis import Diagnosis
+from wheeltapper.scoring.rarity import Rarity
 
 TOP = 3
 """Sensors that a sentence names."""
@@ -246,16 +247,20 @@ def _number(value: float, digits: int) -> str:
     return f"{value:.0f}" if value >= 10 ** (digits - 1) else f"{value:.{digits}g}"
 
 
-def sentence(asset_id: str, alarm: Any, findings: list[Finding], diagnosis: Diagnosis) -> str:
+def sentence(
+    asset_id: str, alarm: Any, findings: list[Finding], diagnosis: Diagnosis, rarity: Rarity | None = None
+) -> str:
     """Say one alarm as a person would; all times are UTC.
 
-    ``pump-03, 2026-02-03 14:20–15:05, severity 3.1 in high load: pressure −38 % (4 bar, usually 6.5), vibration +140 %
-    (6 mm/s, usually 2.5). Looks like cavitation. First check: Listen for gravel in the casing.``
+    ``pump-03, 2026-02-03 14:20–15:05, severity 3.1 in high load (in normal running once in 12 weeks): pressure −38 %
+    (4 bar, usually 6.5), vibration +140 % (6 mm/s, usually 2.5). Looks like cavitation. First check: Listen for gravel
+    in the casing.``
     """
     named = [one for one in findings if one.share >= _TOLD and _is_off(one)][:TOP] or findings[:1]
     regime = "" if alarm.regime == "normal" else f" in {alarm.regime.replace('_', ' ')}"
+    often = "" if rarity is None else f" (in normal running {rarity.in_words(alarm.held_severity)})"
     return (
-        f"{asset_id}, {_span(alarm.opened_at, alarm.last_at)}, severity {alarm.peak_severity:.1f}{regime}: "
+        f"{asset_id}, {_span(alarm.opened_at, alarm.last_at)}, severity {alarm.peak_severity:.1f}{regime}{often}: "
         f"{', '.join(map(_told, named))}. {_suspicion(diagnosis)}"
     ).rstrip()
 

@@ -21,11 +21,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.config import Alarms
-from wheeltapper.scoring.alarms import Stretches, spans
+from wheeltapper.scoring.alarms import Stretches, lasting, spans
 
 Floats = NDArray[np.float64]
 
@@ -108,18 +107,18 @@ def count_alarms(score: Floats, limit: Floats, stretch: Stretches, rule: Alarms)
         None where fewer than `FEW` alarms open even at the lowest level.
     """
     severity = score / limit
-    lasting = _lasting(severity, stretch, rule.open_after)
-    lowest, highest = float(1 / limit.max()), float(np.nanmax(lasting, initial=-np.inf))
+    held = lasting(severity, stretch, rule.open_after)
+    lowest, highest = float(1 / limit.max()), float(np.nanmax(held, initial=-np.inf))
     if not highest > lowest:
         return None
-    grid = _grid(lasting, lowest)
+    grid = _grid(held, lowest)
     counted = np.array([spans(at_level(score, limit, level), stretch, rule).first.size for level in grid])
     # A higher level may part one alarm into two: what counts is the most that any level from here on raises.
     counts = np.maximum.accumulate(counted[::-1])[::-1].astype(float)
     if counts[0] < FEW:
         return None
     base = int(np.flatnonzero(counts >= min(FITTED, counts[0]))[-1])
-    peaks = np.sort(_peaks(at_level(score, limit, grid[base]), lasting, stretch, rule) - grid[base])
+    peaks = np.sort(_peaks(at_level(score, limit, grid[base]), held, stretch, rule) - grid[base])
     at = int(np.flatnonzero(counts >= min(float(ANCHOR), counts[0]))[-1])
     shape, scale = pareto(peaks) if len(peaks) >= FEW else (0.0, float(peaks.mean()))
     knots = np.unique(counts[: at + 1])[::-1]
@@ -136,26 +135,20 @@ def at_level(score: Floats, limit: Floats, level: float) -> Floats:
     return np.asarray(score / np.maximum(limit * level, 1.0))
 
 
-def _grid(lasting: Floats, lowest: float) -> Floats:
+def _grid(held: Floats, lowest: float) -> Floats:
     """Return the levels to count at: those that windows reach, the closer together the fewer of them do."""
-    known = np.sort(lasting[lasting > lowest])
+    known = np.sort(held[held > lowest])
     places = len(known) - np.geomspace(len(known), 1, _LEVELS)
     # Just below what a window reaches: at its very level it is normal.
     return np.unique(np.concatenate([[lowest], known[places.astype(int)] * (1 - 1e-9)]))
 
 
-def _lasting(severity: Floats, stretch: Stretches, hold: int) -> Floats:
-    """Return the lowest of the last ``hold`` windows; NaN where a stretch has not lasted so long."""
-    rolled = pd.Series(severity).groupby(stretch.number, sort=False).rolling(hold).min()
-    return np.array(rolled.to_numpy(), dtype=float)
-
-
-def _peaks(severity: Floats, lasting: Floats, stretch: Stretches, rule: Alarms) -> Floats:
+def _peaks(severity: Floats, held: Floats, stretch: Stretches, rule: Alarms) -> Floats:
     """Return the highest level that lasted in each alarm."""
     found = spans(severity, stretch, rule)
     bounds = np.ravel(np.column_stack([found.first, found.last + 1]))
-    held = np.append(np.nan_to_num(lasting, nan=-np.inf), -np.inf)
-    return np.asarray(np.maximum.reduceat(held, bounds)[::2]) if bounds.size else np.empty(0)
+    known = np.append(np.nan_to_num(held, nan=-np.inf), -np.inf)
+    return np.asarray(np.maximum.reduceat(known, bounds)[::2]) if bounds.size else np.empty(0)
 
 
 def pareto(beyond: Floats) -> tuple[float, float]:

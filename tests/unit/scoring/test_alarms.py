@@ -94,6 +94,11 @@ def test_the_order_of_rows_does_not_matter() -> None:
     pd.testing.assert_frame_equal(alarms.fold(shuffled, RULE, GAP), alarms.fold(both, RULE, GAP))
 
 
+def test_what_held_is_the_lower_of_two_in_a_row() -> None:
+    """Two windows open an alarm: 4 lasted for one only, 3 and 4 for two; what came before it opened counts as well."""
+    assert alarms.fold(scores("..2342..22."), RULE, GAP)["held_severity"].tolist() == [3.0, 2.0]
+
+
 def test_the_peak_is_inside_the_alarm() -> None:
     """Severity 9 came before the alarm was open; 4 is the peak, in the regime that held there."""
     found = scores("92342..")

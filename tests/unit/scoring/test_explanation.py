@@ -16,6 +16,8 @@ from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import explanation
 from wheeltapper.scoring.diagnosis import Diagnosis
 from wheeltapper.scoring.explanation import Finding, contributions, explain, sensors_of, sentence, shares
+from wheeltapper.scoring.rarity import Rarity
+from wheeltapper.scoring.tail import Tail
 
 OPTIONS = {"autoencoder": {"epochs": 10}, "conv_autoencoder": {"epochs": 5}, "lstm_autoencoder": {"epochs": 5}}
 EVERY = {name: type(build(name)) for name in _folder.names("detectors")}
@@ -261,6 +263,7 @@ class Alarm:
 
     regime = "high_load"
     peak_severity = 3.14
+    held_severity = 2.0
 
     def __init__(self, opened: str, last: str) -> None:
         self.opened_at, self.last_at = pd.Timestamp(opened, tz="UTC"), pd.Timestamp(last, tz="UTC")
@@ -295,6 +298,14 @@ def test_the_sentence(opened: str, last: str, span: str) -> None:
         f"pump-03, {span}, severity 3.1 in high load: pressure −38 % (4.00 bar, usually 6.50), "
         f"vibration +140 % (6.00 mm/s, usually 2.50). {UNKNOWN}"
     )
+
+
+def test_the_sentence_says_how_rare_that_is_in_normal_running() -> None:
+    """By the severity that held, not by the highest window."""
+    alarm = Alarm("2026-02-03 14:20", "2026-02-03 15:05")
+    tail = Tail(levels=(1.0, 2.0), counts=(100.0, 20.0), shape=0.0, scale=1.0, peaks=60)
+    words = sentence("pump-03", alarm, four(), Diagnosis(), Rarity(tail, threshold=1.0, weeks=40.0))
+    assert "severity 3.1 in high load (in normal running once in 2 weeks): pressure" in words
 
 
 def test_the_normal_regime_needs_no_word() -> None:
