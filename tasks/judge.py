@@ -191,7 +191,7 @@ def _judge_bundle(space: Workspace, bundle: Bundle, training: dict[str, Any], ta
         ref = Ref.from_dict(training["refs"]["readings"])
         own = bundle.plan.compute(space.store.read(tables.READINGS, version=ref.version))
         rows = own[own["window_end"].isin(validated["window_end"])].merge(validated[["asset_id", "window_end"]])
-    return judge_scores(space, "champion", "validate", bundle.score(rows), table.faults, bundle, rows)
+    return judge_scores(space, "champion", "validate", bundle.score(rows), table.faults, bundle, rows, table.flags)
 
 
 def stored_rows(space: Workspace, bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame | None:
@@ -218,7 +218,7 @@ def _on_test_part(
     judged = []
     for label in wanted:
         own = _read_bundle(space.registry, by_label[label])
-        one = judge_scores(space, label, "test", own.score(rows), table.faults, own, rows)
+        one = judge_scores(space, label, "test", own.score(rows), table.faults, own, rows, table.flags)
         judged.append(one.model_dump(mode="json"))
     return [one | {"is_baseline": one["candidate"] in baselines} for one in judged]
 

@@ -6,6 +6,7 @@ import json
 import logging
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from prefect import task
 
@@ -14,6 +15,7 @@ from tasks import DEFAULTS
 from tasks.judge import live_bundle, stored_rows
 from wheeltapper import faultpoints, tables
 from wheeltapper.errors import DataError, NoChampionError
+from wheeltapper.features import mask
 from wheeltapper.scoring import alarms, diagnosis, explanation
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring.bundle import Bundle
@@ -52,12 +54,16 @@ def score_windows(plant: str) -> dict[str, Any]:
 
 def _score(space: Workspace, bundle: Bundle, role: str) -> tuple[int, int]:
     name = bundles.fingerprint(bundle)
-    features = _unlearnt(bundle, _features(space, bundle))
+    known = _features(space, bundle)
+    is_new = _is_unlearnt(bundle, known)
+    features = known[is_new]
     scores = bundle.score(features)
     for line in _fallbacks(bundle, features):
         _log.info("  note: %s", line)
     folded = alarms.fold(scores, space.plant.alarms, space.plant.max_gap)
-    described = _describe(bundle, folded, features, name, space.plant.alarms.open_after)
+    learnt = pd.Series(np.where(is_new, "", "train"), index=known.index)
+    flags = mask.telling(known, learnt, space.store.read(tables.FLAGS)).flags
+    described = _describe(bundle, folded, features, flags, name, space.plant.alarms.open_after)
     digest = space.store.digest(tables.FEATURES)
     stored = scores.drop(columns="window_start").assign(bundle=name, role=role, top_sensors="")
     stored["top_sensors"] = _top_sensors(stored, described)
@@ -113,16 +119,18 @@ def _features(space: Workspace, bundle: Bundle) -> pd.DataFrame:
     return bundle.plan.compute(space.store.read(tables.READINGS)) if rows is None else rows
 
 
-def _unlearnt(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
-    """Keep the rows after the time that the bundle has learnt from; all rows of an asset that it never saw."""
+def _is_unlearnt(bundle: Bundle, rows: pd.DataFrame) -> pd.Series:
+    """Tell which rows come after the time that the bundle has learnt from; of an asset that it never saw, all do."""
     learnt = {asset: pd.Timestamp(when) for asset, when in bundle.provenance["learned_until"].items()}
     until = rows["asset_id"].map(learnt)
-    return rows[until.isna() | (rows["window_start"] >= until)]
+    return until.isna() | (rows["window_start"] >= until)
 
 
-def _describe(bundle: Bundle, folded: pd.DataFrame, features: pd.DataFrame, name: str, open_after: int) -> pd.DataFrame:
+def _describe(
+    bundle: Bundle, folded: pd.DataFrame, features: pd.DataFrame, flags: pd.DataFrame, name: str, open_after: int
+) -> pd.DataFrame:
     """Give each alarm its name, its explanation, what it looks like, and the tier that follows."""
-    told = diagnosis.name_alarms(bundle, features, folded, open_after=open_after)
+    told = diagnosis.name_alarms(bundle, features, folded, open_after=open_after, flags=flags)
     by_asset = dict(iter(features[features["usable"]].groupby("asset_id")))
     sentences, ranked = [], []
     for alarm, looks in zip(folded.itertuples(), told, strict=True):

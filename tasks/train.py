@@ -104,7 +104,8 @@ def _train(space: Workspace, training: dict[str, Any], label: str, wanted: PlugI
         prepared(space, table),
     )
     scores = bundle.score(table.rows("validate"))
-    judgement = judge_scores(space, label, "validate", scores, table.faults, bundle, table.rows("validate"))
+    rows = table.rows("validate")
+    judgement = judge_scores(space, label, "validate", scores, table.faults, bundle, rows, table.flags)
     tested = _selftest.run(space, bundle, Ref.from_dict(training["refs"]["readings"]), table)
     folder = space.bundles / training["key"] / label.replace(" ", "_").replace("/", "_")
     shutil.rmtree(folder, ignore_errors=True)  # what a killed run left of an earlier attempt
@@ -138,12 +139,16 @@ def judge_scores(
     faults: pd.DataFrame,
     bundle: Bundle | None = None,
     features: pd.DataFrame | None = None,
+    flags: pd.DataFrame | None = None,
 ) -> Judgement:
-    """Fold scores into alarms, and judge both; with a bundle and its feature rows, what alarms look like as well."""
+    """Fold scores into alarms, and judge both; with a bundle and its feature rows, what alarms look like as well.
+
+    ``flags`` say which sensors repeat themselves: an alarm on one is then named so.
+    """
     plant = space.plant
     folded, kinds = alarms.fold(scores, plant.alarms, plant.max_gap), None
     if bundle is not None and features is not None:
-        told = diagnosis.name_alarms(bundle, features, folded, open_after=plant.alarms.open_after)
+        told = diagnosis.name_alarms(bundle, features, folded, open_after=plant.alarms.open_after, flags=flags)
         folded = diagnosis.with_names(folded, told)
         kinds = diagnosis.parts_of_kinds(bundle.asset_type, faults["kind"].unique().tolist())
     return judge(

@@ -16,8 +16,8 @@ three sensors it never says that one moved alone: there is no company to be miss
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -57,6 +57,8 @@ CAPPED = 0.5
 the sensor moved alone as well."""
 FEW = 8
 """Windows below which repetition proves nothing."""
+FLAT = "flat"
+"""The kind of flag that a sensor gets which repeats itself."""
 _STILL = 0.02
 """Restlessness of a sensor that does not move: a logarithm needs more than 0."""
 
@@ -101,7 +103,14 @@ MOST_WINDOWS = 500
 """Windows of an alarm that are looked at, spread evenly: one that burns for weeks shows no more in all of them."""
 
 
-def name_alarms(bundle: Bundle, features: pd.DataFrame, alarms: pd.DataFrame, *, open_after: int) -> list[Diagnosis]:
+def name_alarms(
+    bundle: Bundle,
+    features: pd.DataFrame,
+    alarms: pd.DataFrame,
+    *,
+    open_after: int,
+    flags: pd.DataFrame | None = None,
+) -> list[Diagnosis]:
     """Diagnose each alarm by all of its windows, those that led to its opening included.
 
     Parameters
@@ -113,6 +122,8 @@ def name_alarms(bundle: Bundle, features: pd.DataFrame, alarms: pd.DataFrame, *,
     alarms : DataFrame with columns asset_id, opened_at, last_at
     open_after : int
         Anomalous windows in a row that opened them.
+    flags : DataFrame, optional
+        Rows of the table of flags: which sensors repeated themselves, and when. Features need not show it.
 
     Returns
     -------
@@ -123,10 +134,25 @@ def name_alarms(bundle: Bundle, features: pd.DataFrame, alarms: pd.DataFrame, *,
     by_asset = {
         asset: rows.sort_values("window_end") for asset, rows in features[features["usable"]].groupby("asset_id")
     }
-    return [
-        diagnose(bundle.asset_type, bundle.normaliser, bundle.complete(_windows_of(by_asset, alarm, open_after)))
-        for alarm in alarms.itertuples()
+    flat = flags[flags["kind"] == FLAT] if flags is not None else None
+    told = []
+    for alarm in alarms.itertuples():
+        rows = bundle.complete(_windows_of(by_asset, alarm, open_after))
+        stuck = frozenset() if flat is None else _stuck_in(flat, alarm)
+        told.append(diagnose(bundle.asset_type, bundle.normaliser, rows, stuck))
+    return told
+
+
+def _stuck_in(flat: pd.DataFrame, alarm: Any) -> frozenset[str]:
+    """Return the sensors that are flagged as stuck for most of an alarm."""
+    own = flat[
+        (flat["asset_id"] == alarm.asset_id) & (flat["end"] >= alarm.opened_at) & (flat["start"] <= alarm.last_at)
     ]
+    if own.empty:
+        return frozenset()
+    inside = own["end"].clip(upper=alarm.last_at) - own["start"].clip(lower=alarm.opened_at)
+    lasted = inside.groupby(own["sensor"]).sum()
+    return frozenset(lasted.index[lasted >= STILL * (alarm.last_at - alarm.opened_at)].astype(str))
 
 
 def with_names(alarms: pd.DataFrame, diagnoses: Sequence[Diagnosis]) -> pd.DataFrame:
@@ -152,7 +178,9 @@ def _windows_of(by_asset: Mapping[Any, pd.DataFrame], alarm: Any, open_after: in
     return inside.iloc[:: -(-len(inside) // MOST_WINDOWS)] if len(inside) > MOST_WINDOWS else inside
 
 
-def diagnose(asset_type: AssetType, normaliser: RegimeNormaliser, rows: pd.DataFrame) -> Diagnosis:
+def diagnose(
+    asset_type: AssetType, normaliser: RegimeNormaliser, rows: pd.DataFrame, stuck: Collection[str] = ()
+) -> Diagnosis:
     """Say what an alarm looks like.
 
     Parameters
@@ -163,6 +191,8 @@ def diagnose(asset_type: AssetType, normaliser: RegimeNormaliser, rows: pd.DataF
         What is normal for each asset and regime.
     rows : DataFrame
         Feature rows of the alarm's windows (of one asset, in time order).
+    stuck : collection of str
+        Sensors whose readings are known to repeat themselves all the while.
 
     Raises
     ------
@@ -172,6 +202,7 @@ def diagnose(asset_type: AssetType, normaliser: RegimeNormaliser, rows: pd.DataF
     marks = read_marks(asset_type, normaliser, rows)
     if marks is None:
         return Diagnosis()
+    marks = replace(marks, still=marks.still | np.isin(marks.sensors, list(stuck)))
     machine = {kind: _misfit_of(fault, marks) for kind, fault in asset_type.faults.items() if fault.effects}
     alone = _misfits_alone(marks)
     nothing = float(_misfit(marks, np.zeros(len(marks.level)), np.ones(len(marks.level))))

@@ -15,7 +15,7 @@ from wheeltapper.assets.pump import ASSET_TYPE as PUMP
 from wheeltapper.config import AssetType, Effect, FaultKind
 from wheeltapper.errors import DataError
 from wheeltapper.features.normalise import RegimeNormaliser
-from wheeltapper.scoring.diagnosis import Diagnosis, diagnose, name_alarms, parts_of_kinds, with_names
+from wheeltapper.scoring.diagnosis import Diagnosis, _stuck_in, diagnose, name_alarms, parts_of_kinds, with_names
 from wheeltapper.simulation.fleet import Span, Wishes, simulate
 
 NORMAL = {
@@ -192,6 +192,28 @@ def test_each_alarm_is_diagnosed_by_its_own_windows(normaliser: RegimeNormaliser
         ["", "", ""],
         ["cavitation", "machine", ""],
     ]
+
+
+def test_a_sensor_that_is_flagged_as_stuck_is_named_though_no_feature_shows_it(normaliser: RegimeNormaliser) -> None:
+    """Only in the alarm that the flag covers for the most part, and only the machine's own flag."""
+    shown = readings()
+    shown["vibration"] += 6 * NORMAL["vibration"][1]
+    assert diagnose(PUMP, normaliser, as_rows(shown), {"pressure"}).kind == "stuck:pressure"
+    alarm = SimpleNamespace(
+        asset_id="pump", opened_at=pd.Timestamp("2026-01-05 10:00"), last_at=pd.Timestamp("2026-01-05 12:00")
+    )
+    flags = pd.DataFrame(
+        [
+            ("pump", "pressure", "10:30", "18:00"),
+            ("pump", "current", "11:30", "18:00"),
+            ("fan", "vibration", "08:00", "18:00"),
+            ("pump", "flow_rate", "13:00", "18:00"),
+        ],
+        columns=["asset_id", "sensor", "start", "end"],
+    )
+    for name in ("start", "end"):
+        flags[name] = pd.to_datetime("2026-01-05 " + flags[name])
+    assert _stuck_in(flags, alarm) == {"pressure"}
 
 
 def test_simulated_pumps_are_diagnosed_well_and_seldom_wrongly() -> None:
