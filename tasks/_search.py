@@ -59,8 +59,11 @@ def search(
 
     def attempt(number: int, options: PlugIn) -> Trial:
         tried = _attempt(space, ground, table, options, run_id, f"{training['key']}:{label}:{trials.key(options)}")
-        place = f"{label}: trial {number} of {len(wished)}"
-        _log.info("%s, %s: %s %.3f", place, brief(options.options) or "defaults", NAMES[ground.judged_by], tried.mean)
+        place = f"{label}: trial {number} of {len(wished)}, {brief(options.options) or 'defaults'}"
+        if tried.refused:
+            _log.info("%s: refused, %s", place, tried.refused)
+        else:
+            _log.info("%s: %s %.3f", place, NAMES[ground.judged_by], tried.mean)
         return tried
 
     done = searching.attempt_in_time(wished, attempt, timedelta(minutes=settings.minutes))
@@ -81,14 +84,15 @@ def in_short(found: dict[str, Any] | None) -> dict[str, Any]:
 
 def _say(label: str, found: dict[str, Any], settings: Search) -> None:
     means = [one["mean"] for one in found["trials"]]
+    is_compared = found["trials"][0]["as_written"]
     _log.info(
-        "%s: chosen of %d: %s, %s %.3f (as written %.3f)",
+        "%s: chosen of %d: %s, %s %.3f%s",
         label,
         len(means),
         brief(found["chosen"]) or "defaults",
         NAMES[found["judged_by"]],
         max(means),
-        means[0],
+        f" (as written {means[0]:.3f})" if is_compared else " (as written it cannot be fitted)",
     )
     if found["left"]:
         _log.info(
@@ -106,19 +110,25 @@ def _attempt(space: Workspace, ground: Ground, table: TrainingTable, options: Pl
     if registry.finished(trial_id):
         return Trial.model_validate(registry.document(trial_id, TRIAL))
     begun = time.monotonic()
+    figures: tuple[float | None, ...] = ()
+    refused = ""
     try:
         figures = tuple(_figure(space.plant, ground, table, options, number) for number in range(len(ground.folds)))
+    except DataError as error:  # these options do not fit this data; others may
+        refused = str(error)
     except Exception:
         registry.finish(trial_id, "FAILED")
         raise
-    tried = Trial(options=options.options, figures=figures, seconds=round(time.monotonic() - begun, 3))
+    seconds = round(time.monotonic() - begun, 3)
+    tried = Trial(options=options.options, figures=figures, seconds=seconds, refused=refused)
     by_fold = {f"{ground.judged_by}.fold_{number}": one for number, one in enumerate(figures, start=1)}
     registry.log(
         trial_id,
         params={"detector": options.name} | {f"option.{name}": value for name, value in options.options.items()},
         metrics={name: one for name, one in by_fold.items() if one is not None}
-        | {f"{ground.judged_by}.mean": tried.mean, "seconds": tried.seconds},
-        tags={"judged_by": ground.judged_by, "folds": str(len(figures))},
+        | ({} if refused else {f"{ground.judged_by}.mean": tried.mean})
+        | {"seconds": seconds},
+        tags={"judged_by": ground.judged_by, "folds": str(len(figures))} | ({"refused": refused} if refused else {}),
         documents={TRIAL: tried.model_dump(mode="json")},
     )
     faultpoints.hit("search.before_finish")

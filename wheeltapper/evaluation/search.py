@@ -11,6 +11,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from wheeltapper import tables
+from wheeltapper.errors import DataError
 from wheeltapper.evaluation.events import match
 from wheeltapper.evaluation.ranking import mean_vus_pr, rank_windows
 from wheeltapper.evaluation.watch import is_in_fault, watched_rows
@@ -40,9 +41,10 @@ class Trial(_Record):
 
     options: dict[str, Any]
     figures: tuple[float | None, ...] = Field(
-        description="0 to 1, higher is better; None: nothing to rank in the block"
+        description="0 to 1, higher is better; None: nothing to rank in the block; none at all if it was refused"
     )
     seconds: float = Field(ge=0, description="what it took to fit and judge it on all blocks")
+    refused: str = Field(default="", description="why it cannot be fitted on this data; empty if it can")
 
     @property
     def mean(self) -> float:
@@ -85,8 +87,17 @@ def attempt_in_time(
 
 
 def best(trials: Sequence[Trial]) -> int:
-    """Return the place of the trial with the highest mean; of equal ones the first: no change without a gain."""
-    return max(range(len(trials)), key=lambda place: trials[place].mean)
+    """Return the place of the trial with the highest mean; of equal ones the first: no change without a gain.
+
+    Raises
+    ------
+    DataError
+        If every trial was refused.
+    """
+    fitted = [place for place, one in enumerate(trials) if not one.refused]
+    if not fitted:
+        raise DataError(f"none of {len(trials)} trials of the search could be fitted: {trials[0].refused}")
+    return max(fitted, key=lambda place: trials[place].mean)
 
 
 def guessing(
@@ -130,7 +141,7 @@ def told(
     judged_by: JudgedBy,
     settings: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return a search as JSON: what was asked for, what was tried and how it did, what was left, what is chosen.
+    """Return a search as JSON: asked for, tried with how it did, refused, not begun, and chosen.
 
     How long each trial took is not among it: that is another on every machine, and stands with the trial.
 
@@ -148,15 +159,18 @@ def told(
             "figures": list(one.figures),
             "mean": one.mean,
             "spread": one.spread,
+            "as_written": place == 0,
             "chosen": place == chosen,
         }
         for place, one in enumerate(trials)
+        if not one.refused
     ]
     return settings | {
         "judged_by": judged_by,
         "said": _said(blocks, judged_by),
         "blocks": [one.model_dump(mode="json") for one in blocks],
         "trials": rows,
+        "refused": [{"options": one.options, "reason": one.refused} for one in trials if one.refused],
         "left": list(left),
         "chosen": trials[chosen].options,
     }

@@ -31,14 +31,14 @@ def table(candidate: str, found: Mapping[str, Any]) -> dict[str, Any]:
         "candidate": candidate,
         "caption": f"{found['said']}.",
         "folds": range(1, len(found["blocks"]) + 1),
-        "rows": [_row(trial, is_first=place == 0) for place, trial in enumerate(found["trials"])],
+        "rows": [_row(trial) for trial in found["trials"]],
         "guessing": _figures(guessing) if any(one is not None for one in guessing) else [],
         "notes": _notes(found),
     }
 
 
-def _row(trial: Mapping[str, Any], *, is_first: bool) -> dict[str, Any]:
-    notes = ["★ chosen"] * trial["chosen"] + ["as written"] * is_first
+def _row(trial: Mapping[str, Any]) -> dict[str, Any]:
+    notes = ["★ chosen"] * trial["chosen"] + ["as written"] * trial["as_written"]
     return {
         "options": brief(trial["options"]) or "defaults",
         "note": ", ".join(notes),
@@ -56,6 +56,8 @@ def _figures(values: Sequence[float | None]) -> list[str]:
 def _gain(trials: Sequence[Mapping[str, Any]]) -> str:
     """Say in how many folds the chosen options do better than those as written: a gain in one alone may be luck."""
     (chosen,) = (one for one in trials if one["chosen"])
+    if not trials[0]["as_written"]:
+        return "The options as written cannot be fitted on these readings; of those that can, the best are taken."
     if chosen is trials[0]:
         return "The options as written are confirmed: none that was tried has a higher mean."
     pairs = zip(trials[0]["figures"], chosen["figures"], strict=True)
@@ -75,6 +77,7 @@ def _notes(found: Mapping[str, Any]) -> list[str]:
             f"Fold {number}: fitted on {words.things(block['fitted_on'], 'window')} before, judged on "
             f"{words.things(block['windows'], 'window')}, {span}."
         )
+    notes += [f"{brief(one['options']) or 'defaults'} cannot be fitted: {one['reason']}" for one in found["refused"]]
     if found["left"]:
         left = words.listing([brief(one) for one in found["left"]], 6)
         many = words.things(len(found["left"]), "trial")

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from wheeltapper import tables
+from wheeltapper.errors import DataError
 from wheeltapper.evaluation.ranking import mean_vus_pr, rank_windows
 from wheeltapper.evaluation.search import Block, Trial, attempt_in_time, best, guessing, ranks, told
 from wheeltapper.evaluation.watch import watched_rows
@@ -109,6 +110,19 @@ def test_a_search_is_told_as_json() -> None:
     assert found["left"] == [{"trees": 30}]
     assert found["said"] == "mean VUS-PR over the 1 of 2 folds that hold known faults"
     assert "seconds" not in json.dumps(found)
+
+
+def test_a_trial_that_cannot_be_fitted_is_told_and_never_chosen() -> None:
+    """Also where it is the one as written; where none can be fitted there is nothing to choose."""
+    bad = Trial(options={"trees": 0}, figures=(), seconds=1, refused="too few rows")
+    found = told([bad, trial(0.5, trees=10)], [], [block(0.1)], "vus_pr", {})
+    assert found["refused"] == [{"options": {"trees": 0}, "reason": "too few rows"}]
+    assert [(one["options"], one["as_written"], one["chosen"]) for one in found["trials"]] == [
+        ({"trees": 10}, False, True)
+    ]
+    assert best([bad, trial(0.1)]) == 1
+    with pytest.raises(DataError, match="none of 1 trials of the search could be fitted: too few rows"):
+        best([bad])
 
 
 def test_hearing_says_that_it_is_hearing() -> None:

@@ -9,13 +9,14 @@ from wheeltapper.reporting.report import ReportData, render
 from wheeltapper.reporting.searches import table
 
 
-def one(options: dict[str, int], *figures: float | None, chosen: bool = False) -> dict[str, Any]:
+def one(options: dict[str, int], *figures: float | None, chosen: bool = False, first: bool = False) -> dict[str, Any]:
     known = [figure for figure in figures if figure is not None]
     return {
         "options": options,
         "figures": list(figures),
         "mean": sum(known) / len(known),
         "spread": 0.1 if len(known) > 1 else None,
+        "as_written": first,
         "chosen": chosen,
     }
 
@@ -32,7 +33,8 @@ FOUND: dict[str, Any] = {
     "judged_by": "vus_pr",
     "said": "mean VUS-PR over the 2 of 3 folds that hold known faults",
     "blocks": [block(0.2), block(None), block(0.3)],
-    "trials": [one({}, 0.5, None, 0.4), one({"n_neighbors": 40}, 0.45, None, 0.65, chosen=True)],
+    "trials": [one({}, 0.5, None, 0.4, first=True), one({"n_neighbors": 40}, 0.45, None, 0.65, chosen=True)],
+    "refused": [{"options": {"n_neighbors": 9999}, "reason": "there are 600 windows"}],
     "left": [{"n_neighbors": 80}],
     "chosen": {"n_neighbors": 40},
 }
@@ -53,8 +55,15 @@ def test_a_row_has_its_figures_and_what_it_is() -> None:
 def test_it_says_in_how_many_folds_the_chosen_one_is_better() -> None:
     """Better in one fold of two that were judged; what was confirmed is said to be confirmed."""
     assert "do better than those as written in 1 of 2 folds" in table("lof", FOUND)["notes"][0]
-    confirmed = FOUND | {"trials": [one({}, 0.9, None, 0.8, chosen=True)]}
+    confirmed = FOUND | {"trials": [one({}, 0.9, None, 0.8, chosen=True, first=True)]}
     assert "as written are confirmed" in table("lof", confirmed)["notes"][0]
+
+
+def test_what_cannot_be_fitted_is_named_with_its_reason() -> None:
+    """One that is refused is a note and no row; the options as written may be among them."""
+    assert "n_neighbors=9999 cannot be fitted: there are 600 windows" in table("lof", FOUND)["notes"]
+    refused = FOUND | {"trials": [one({"n_neighbors": 40}, 0.45, None, 0.65, chosen=True)]}
+    assert "as written cannot be fitted" in table("lof", refused)["notes"][0]
 
 
 def test_what_was_left_is_named() -> None:
