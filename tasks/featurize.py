@@ -231,7 +231,7 @@ def _gone(space: Workspace, rows: pd.DataFrame, start: datetime | None, end: dat
 
 
 def _no_readings(space: Workspace) -> DataError:
-    return DataError(f"{space.plant.name} has no readings yet. Run: wheeltapper ingest {space.plant.name}")
+    return DataError(f"{space.plant.name} has no readings yet. Run: wheeltapper ingest {space.to_type}")
 
 
 def _nothing_usable(space: Workspace, count: int, reasons: Counter[str]) -> str:

@@ -137,7 +137,7 @@ def ingest_readings(plant: str, start: datetime | None, end: datetime | None, no
     if not tally.rows:
         raise SourceError(
             f"{space.plant.name}: the source has no readings from {start or 'the beginning'} to {end or 'the end'}. "
-            f"Look at what it has: wheeltapper check {space.plant.name}"
+            f"Look at what it has: wheeltapper check {space.to_type}"
         )
     if tally.quarantined == tally.rows:
         why = "; ".join(f"{reason} ({count:,} rows)" for reason, count in tally.most(3).items())

@@ -42,7 +42,7 @@ def score_windows(plant: str) -> dict[str, Any]:
     if champion is None:
         raise NoChampionError(
             f"{space.plant.name} has no champion: no candidate has passed the gates yet. "
-            f"Look at: wheeltapper leaderboard {space.plant.name}"
+            f"Look at: wheeltapper leaderboard {space.to_type}"
         )
     scored, alarm_count = _score(space, champion, CHAMPION)
     rival = space.registry.challenger(space.plant.name, OBJECTIVE)

@@ -56,7 +56,7 @@ def _newest_normal(space: Workspace, champion: Bundle) -> pd.DataFrame:
     if rows.empty or others:
         raise DataError(
             f"{space.plant.name}: the feature rows follow plan {sorted(others) or 'none'}, the champion "
-            f"{champion.plan.hash}. Train again: wheeltapper retrain {space.plant.name}"
+            f"{champion.plan.hash}. Train again: wheeltapper retrain {space.to_type}"
         )
     every_row = pd.Series("train", index=rows.index)
     flags = mask.telling(rows, every_row, space.store.read(tables.FLAGS)).flags

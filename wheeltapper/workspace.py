@@ -36,11 +36,18 @@ class Workspace:
 
     plant: Plant
     settings: Settings
+    typed: str = ""
+    """What the plant was opened by: its name or a path, for commands that are suggested."""
 
     @classmethod
     def open(cls, plant: str) -> Workspace:
         """Open a plant by its name in ``conf/`` or the path of its file."""
-        return cls(config.load(plant), Settings())
+        return cls(config.load(plant), Settings(), plant)
+
+    @property
+    def to_type(self) -> str:
+        """What to type for this plant on a command line."""
+        return self.typed or self.plant.name
 
     @cached_property
     def store(self) -> Store:

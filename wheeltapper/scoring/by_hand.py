@@ -174,7 +174,7 @@ def rebaseline(
     if said is not None and said.start == found.since:
         raise ConfigError(
             f"{said.actor} has accepted that new normal of {found.asset} already (ledger entry {said.sequence}). "
-            f"Next: wheeltapper train {space.plant.name}"
+            f"Next: wheeltapper train {space.to_type}"
         )
     about = {"asset": found.asset, "start": str(found.since), "sensors": list(sensors)}
     words = reason or f"a new normal of {found.asset} from {found.since:%Y-%m-%d %H:%M} on is accepted"
