@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: run test quick check format docs constraints clean help
+.PHONY: run test long quick check format docs constraints clean help
 .DEFAULT_GOAL := help
 
 help: ## say what can be made
@@ -20,11 +20,15 @@ run: $(READY) ## the main job on the built-in pump station
 	@$(BIN)/wheeltapper run pump_station
 
 # One file's tests stay in one process (they share what they start), and the longest folders begin.
-test: $(READY) ## every test
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder tests/flows tests/contracts tests/unit tests/rows tests/docs
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --no-loadscope-reorder
+test: $(READY) ## the tests, without those that take half a minute or more each
+	@$(PYTEST) --dist loadfile -m 'not long' tests/flows tests/contracts tests/unit tests/rows tests/docs
+
+long: $(READY) ## the tests that take longer: kills by the dozen, a month of retrains, large tables
+	@$(PYTEST) --dist load -m long tests/flows
 
 quick: $(READY) ## the tests that take less than ten seconds each
-	@$(BIN)/python -m pytest -m 'not slow'
+	@$(BIN)/python -m pytest -m 'not slow and not long'
 
 check: $(READY) ## style, types, direction of imports, generated documents
 	@$(BIN)/ruff check .

@@ -29,6 +29,7 @@ POINTS = (
 )
 
 
+@pytest.mark.long
 def test_a_run_that_is_killed_again_and_again_ends_like_one_that_was_not(home: Any, undisturbed: Any) -> None:
     """Ten runs die, each further on; no table is ever broken, and the eleventh ends as if it were the first."""
     for point in POINTS:
@@ -50,6 +51,7 @@ def test_one_kill_changes_nothing(home: Any, undisturbed: Any, point: str) -> No
     assert home.everything() == undisturbed.everything()
 
 
+@pytest.mark.long
 def test_kills_at_random_times_change_nothing(home: Any, undisturbed: Any) -> None:
     """Killed at two moments that nobody chose, the run ends like one that was not."""
     chance = random.Random(20261122)
@@ -77,6 +79,7 @@ def test_control_c_ends_in_one_sentence(home: Any) -> None:
     assert home.damage() == []
 
 
+@pytest.mark.long
 def test_what_a_killed_training_left_running_is_ended_by_the_next(home: Any, undisturbed: Any) -> None:
     """A training is killed and the seed changed: the old training ends as killed, and the new bundle is another."""
     plant = home.folder.parent / "tiny.yaml"

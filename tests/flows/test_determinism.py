@@ -9,6 +9,7 @@ import pytest
 pytestmark = pytest.mark.slow  # real servers and processes
 
 
+@pytest.mark.long
 def test_two_runs_at_once_are_one_run(home: Any, undisturbed: Any) -> None:
     """Two runs start at the same moment in a new home: one waits, and both end like a single run elsewhere."""
     first, second = home.start("run"), home.start("run")

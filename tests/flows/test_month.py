@@ -100,6 +100,7 @@ def works(tmp_path: Path, nursery: Nursery) -> Works:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_stuck_sensor_stays_anomalous_for_a_month_and_an_accepted_level_goes_quiet(works: Works) -> None:
     """Two of three fans go wrong on the same day: each week `watch` and `retrain`, then one of them is accepted.
 

@@ -144,8 +144,10 @@ def test_shuffled_rows_are_sorted_and_missing_values_stay_missing() -> None:
     ("name", "ends", "says"),
     [
         pytest.param("steel_energy", 0, "cannot be judged: no faults known", id="unlabelled"),
-        pytest.param("smart_manufacturing", 1, "no less than the best baseline", id="negative control"),
-        pytest.param("tep", 0, "the files name no times", id="no clock"),
+        pytest.param(
+            "smart_manufacturing", 1, "no less than the best baseline", id="negative control", marks=pytest.mark.long
+        ),
+        pytest.param("tep", 0, "the files name no times", id="no clock", marks=pytest.mark.long),
     ],
 )
 def test_a_run_ends_with_a_leaderboard_and_says_what_it_cannot_judge(

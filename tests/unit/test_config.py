@@ -124,7 +124,7 @@ MISTAKES = {
     ),
     "part rule": (
         MILL + "parts: {by: fractoin, train: 0.5}",
-        "parts: by must be one of fraction, date, first_rows, files, got 'fractoin'. Did you mean 'fraction'?",
+        "parts: by must be one of fraction, date, first_rows, files, assets, got 'fractoin'. Did you mean 'fraction'?",
     ),
     "no part rule": (MILL + "parts: {train: 0.5}", "parts: by is missing; it must be one of fraction, date,"),
     # values

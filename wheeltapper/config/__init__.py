@@ -21,6 +21,7 @@ from wheeltapper.config.machines import Effect as Effect
 from wheeltapper.config.machines import FaultKind as FaultKind
 from wheeltapper.config.machines import Sensor as Sensor
 from wheeltapper.config.parts import Parts as Parts
+from wheeltapper.config.parts import PartsByAssets as PartsByAssets
 from wheeltapper.config.parts import PartsByDate as PartsByDate
 from wheeltapper.config.parts import PartsByFiles as PartsByFiles
 from wheeltapper.config.parts import PartsByFirstRows as PartsByFirstRows

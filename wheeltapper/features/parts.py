@@ -6,6 +6,7 @@ no part at all (``purged``), so that no reading is ever on both sides of a bound
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -13,14 +14,14 @@ from fnmatch import fnmatchcase
 import numpy as np
 import pandas as pd
 
-from wheeltapper.config import PartsByDate, PartsByFiles, PartsByFirstRows, PartsByFraction, Plant
+from wheeltapper.config import PartsByAssets, PartsByDate, PartsByFiles, PartsByFirstRows, PartsByFraction, Plant
 from wheeltapper.errors import DataError
 from wheeltapper.tables import microseconds
 
 PARTS = ("train", "calibrate", "validate", "test")
 PURGED = "purged"
 _CUTS = ["calibrate_from", "validate_from", "test_from"]
-_NEVER = pd.Timestamp("2262-01-01", tz="UTC")
+_EVER, _NEVER = pd.Timestamp("1700-01-01", tz="UTC"), pd.Timestamp("2262-01-01", tz="UTC")
 
 
 def cuts(readings: pd.DataFrame, plant: Plant, normal_from: Mapping[str, pd.Timestamp] | None = None) -> pd.DataFrame:
@@ -55,6 +56,8 @@ def cuts(readings: pd.DataFrame, plant: Plant, normal_from: Mapping[str, pd.Time
         found = _for_all(readings, [rule.calibrate_from, rule.validate_from, rule.test_from])
     elif isinstance(rule, PartsByFirstRows):
         found = _by_first_rows(readings, rule)
+    elif isinstance(rule, PartsByAssets):
+        found = _by_assets(readings, rule, plant.seed)
     else:
         found = _by_files(readings, rule)
     for asset, since in (normal_from or {}).items():
@@ -152,6 +155,29 @@ def _by_first_rows(readings: pd.DataFrame, rule: PartsByFirstRows) -> pd.DataFra
         columns["validate_from"].append(judged)
         columns["test_from"].append(_NEVER if place % 2 == 0 else judged)
     return _frame({name: pd.DatetimeIndex(column) for name, column in columns.items()}, assets)
+
+
+def _by_assets(readings: pd.DataFrame, rule: PartsByAssets, seed: int) -> pd.DataFrame:
+    """Give each asset to one part, whole; what it does after its last reading belongs to the next one.
+
+    The order is drawn by hashing seed and name, so an asset that joins moves others only where shares are rounded.
+    """
+    ends = readings.groupby("asset_id")["timestamp"].max() + pd.Timedelta("1us")
+    if len(ends) < len(PARTS):
+        raise DataError(
+            f"parts by assets need at least {len(PARTS)} assets, one for each part; here are {len(ends)}: "
+            f"{sorted(ends.index)}. Cut by time (parts: {{by: fraction}})."
+        )
+    drawn = sorted(ends.index, key=lambda asset: hashlib.sha256(f"{seed}|{asset}".encode()).hexdigest())
+    shares = np.cumsum([rule.train, rule.calibrate, rule.validate_])
+    borders = [min(max(round(float(share) * len(drawn)), n + 1), len(drawn) - 3 + n) for n, share in enumerate(shares)]
+    place = {asset: int(np.searchsorted(borders, at, side="right")) for at, asset in enumerate(drawn)}
+    assets = sorted(ends.index)
+    columns = {
+        name: pd.DatetimeIndex([_EVER if place[asset] > n else ends[asset] for asset in assets])
+        for n, name in enumerate(_CUTS)
+    }
+    return _frame(columns, assets)
 
 
 def _by_files(readings: pd.DataFrame, rule: PartsByFiles) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Parts: four rules, three instants an asset, and no reading on both sides of a boundary."""
+"""Parts: five rules, three instants an asset, and no reading on both sides of a boundary."""
 
 from __future__ import annotations
 
@@ -107,6 +107,39 @@ RULES = {
         pd.concat([readings(origin="in.csv"), readings(origin="out.csv", first=150)]),
     ),
 }
+
+
+def test_assets_are_left_out_as_a_whole() -> None:
+    """Ten assets by 4:2:2:2; each is in one part, the same every time, and others with another seed."""
+    frame = pd.concat([readings(f"engine {number}", 20 + number) for number in range(10)])
+    rows = windows(frame)
+
+    def drawn(seed: int) -> pd.Series:
+        own = plant("{by: assets}\nseed: " + str(seed))
+        return rows.assign(part=parts.assign(rows, parts.cuts(frame, own))).groupby("asset_id")["part"].unique()
+
+    found = drawn(1)
+    assert (found.str.len() == 1).all()
+    assert found.str[0].value_counts().to_dict() == {"train": 4, "calibrate": 2, "validate": 2, "test": 2}
+    assert found.str[0].equals(drawn(1).str[0])
+    assert not found.str[0].equals(drawn(2).str[0])
+
+
+def test_no_part_is_without_an_asset() -> None:
+    """Four assets, one a part, whatever the shares; three are refused."""
+    frame = pd.concat([readings(name) for name in "abcd"])
+    rule = plant("{by: assets, train: 0.97, calibrate: 0.01, validate: 0.01, test: 0.01}")
+    part = parts.assign(windows(frame), parts.cuts(frame, rule))
+    assert part.value_counts().to_dict() == dict.fromkeys(parts.PARTS, 99)
+    with pytest.raises(DataError, match="need at least 4 assets"):
+        parts.cuts(frame[frame["asset_id"] != "d"], rule)
+
+
+def test_what_an_asset_does_later_is_not_learnt_yet() -> None:
+    """A reading after the last one that was there belongs to no part that teaches, so it will be scored."""
+    frame = pd.concat([readings(name) for name in "abcd"])
+    cut = parts.cuts(frame, plant("{by: assets}"))
+    assert (cut["validate_from"] <= at(100) + pd.Timedelta("1us")).all()
 
 
 @pytest.mark.parametrize(("rule", "frame"), RULES.values(), ids=RULES)

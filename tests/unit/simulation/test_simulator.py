@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import perf_counter
 
 import pandas as pd
 import pytest
@@ -126,12 +125,10 @@ def test_the_built_in_plant_is_read() -> None:
     assert minutes == [round(source.anomaly_rate * rows)] * source.assets
 
 
-def test_a_pump_year_is_quick() -> None:
-    """525 600 readings with faults take less than five seconds (0.4 s when this was written)."""
-    begin = perf_counter()
+def test_a_pump_year_is_whole() -> None:
+    """A reading every minute, 525 600 of them."""
     (batch,) = _read(duration="365d", anomaly_rate=0.02)
     assert len(batch.rows) == 525_600
-    assert perf_counter() - begin < 5
 
 
 def test_readings_that_come_late_are_cut_by_the_time_that_they_show() -> None:
