@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -43,12 +43,16 @@ WIDE = 200_000
 def run(space: Workspace, bundle: Bundle, readings: Ref, table: TrainingTable) -> dict[str, Any]:
     """Return what `examine` says about a bundle on the readings that a training run was opened with.
 
-    The bundle may be an older one, whose plan is no part of the plant's any more: then the same readings go through
-    its own.
+    The bundle may be an older one, with another plan than the plant has now: it is asked about the same faults in the
+    same readings, by the features of its own.
     """
     plan = FeaturePlan.of(space.plant)
-    is_part = bundle.plan.hash == plan.hash or bundle.plan.is_part_of(plan)
-    twins = _twins(space, readings, table) if is_part else _compute_twins(space, bundle.plan, readings, table)
+    if plan.hash in (bundle.plan.hash, bundle.whole):
+        twins = _twins(space, readings, table)
+    elif bundle.plan.is_part_of(plan):
+        twins = _twins(space, readings, table).with_features_of(bundle.plan)
+    else:
+        twins = recent_twins(space, bundle.plan, _normal(space, plan, table), readings.version)
     return examine(bundle, twins, space.plant.alarms, space.plant.max_gap)
 
 
@@ -64,6 +68,12 @@ class Twins:
     def obvious(self) -> pd.DataFrame:
         """Return the rows with an unmistakable step of all sensors."""
         return self.clean.assign(**{str(column): values for column, values in self.difference.items()})
+
+    def with_features_of(self, plan: FeaturePlan) -> Twins:
+        """Return the same twins with the features of a plan that is part of theirs."""
+        clean = plan.select(self.clean)
+        difference = self.difference[[column for column in self.difference if column in clean]]
+        return Twins(clean, difference, replace(self.rehearsal, rows=plan.select(self.rehearsal.rows)))
 
 
 def examine(bundle: Bundle, twins: Twins, rule: Alarms, max_gap: timedelta) -> dict[str, Any]:
@@ -198,16 +208,17 @@ def _twins(space: Workspace, readings: Ref, table: TrainingTable) -> Twins:
     key = (readings.digest, plan.hash)
     with _lock:
         if not _last or _last[0][0] is not table or _last[0][1] != key:
-            _last[:] = [(table, key, _compute_twins(space, plan, readings, table))]
+            _last[:] = [(table, key, recent_twins(space, plan, _normal(space, plan, table), readings.version))]
         return _last[0][2]
 
 
-def _compute_twins(space: Workspace, plan: FeaturePlan, readings: Ref, table: TrainingTable) -> Twins:
+def _normal(space: Workspace, plan: FeaturePlan, table: TrainingTable) -> pd.DataFrame:
+    """Return the windows of normal running that no candidate was fitted on."""
     judged = table.features[table.part.isin(["calibrate", "validate"])]
     normal = judged[
         why_masked(plan.reaching(judged), table.faults, guard(space.plant), table.flags, lead=space.plant.lead) == ""
     ]
-    return recent_twins(space, plan, _known_as_normal(normal, table), readings.version)
+    return _known_as_normal(normal, table)
 
 
 def _known_as_normal(normal: pd.DataFrame, table: TrainingTable) -> pd.DataFrame:

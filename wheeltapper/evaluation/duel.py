@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wheeltapper.evaluation.gates import BEATS_CHAMPION, SURELY_BEATS_CHAMPION, Gate, require_same_data
+from wheeltapper.evaluation.gates import BEATS_CHAMPION, SURELY_BEATS_CHAMPION, Gate
 from wheeltapper.evaluation.judgement import NO_FAULTS, Judgement
 from wheeltapper.evaluation.pairs import DRAWS, SURE_SHARE, SURE_WEEKS, share_cheaper
 
+SAME_WEEKS = 0.95
+"""Share of the longer watched time that the other must have: windows of another length cover a little more or less."""
+_BY_HAND = (
+    "The champion stays until somebody promotes another by hand, or accepts what is normal now (wheeltapper rebaseline)"
+)
 Pair = tuple[Mapping[str, float], Mapping[str, float]]
 """The challenger's, and the champion's."""
 
@@ -24,12 +29,13 @@ def beats_champion(challenger: Judgement, champion: Judgement, heard: Pair | Non
     heard : pair of mappings, optional
         Of either: episode of the self-test → share of its moderate faults that it hears, 0 to 1.
 
-    Raises
-    ------
-    DataError
-        If the two were judged on other data.
+    Returns
+    -------
+    Gate
+        Not passed and not failed where the two were judged on other faults or other times.
     """
-    require_same_data(challenger, champion)
+    if differ := _differ(challenger, champion):
+        return Gate(name=BEATS_CHAMPION, passed=None, figure=None, limit=None, reason=differ)
     own, limit = challenger.cost_per_asset_week, champion.cost_per_asset_week
     if own is not None and limit is not None:
         return Gate(
@@ -62,17 +68,13 @@ def surely_beats_champion(
     The two are compared asset-week by asset-week; the figure is the share of resampled asset-weeks in which the
     challenger stays cheaper. Without faults it is the share of resampled episodes in which it hears more. It never
     blocks: it decides between challenger and champion.
-
-    Raises
-    ------
-    DataError
-        If the two were judged on other data.
     """
-    require_same_data(challenger, champion)
     name, limit = SURELY_BEATS_CHAMPION, SURE_SHARE
+    if differ := _differ(challenger, champion):
+        return Gate(name=name, passed=None, figure=None, limit=limit, reason=differ, blocks=False)
     costs, word, of = _costs(challenger, champion), "is cheaper", "asset-weeks"
     if costs is None:
-        costs, word, of = _missed(heard), "hears more", "the self-test's episodes"
+        costs, word, of = _missed(heard), "hears more", "episodes of the self-test"
     if costs is None:
         return Gate(name=name, passed=None, figure=None, limit=limit, reason=_why_not(heard), blocks=False)
     better, count = share_cheaper(*costs, seed=seed)
@@ -86,6 +88,18 @@ def surely_beats_champion(
         limit=limit,
         reason=f"it {word} in {better:.0%} of {DRAWS} resamplings of {count} {of}",
         blocks=False,
+    )
+
+
+def _differ(challenger: Judgement, champion: Judgement) -> str:
+    """Say why the two cannot be compared; nothing if they can: the same faults, and the same weeks but for a window."""
+    mine, theirs = ([(o.asset_id, o.kind, o.start) for o in one.outcomes] for one in (challenger, champion))
+    weeks = challenger.asset_weeks, champion.asset_weeks
+    if mine == theirs and challenger.part == champion.part and min(weeks) >= SAME_WEEKS * max(weeks):
+        return ""
+    return (
+        f"cannot be compared: {challenger.candidate} was judged by {len(mine)} faults in {weeks[0]:.4g} asset-weeks, "
+        f"the live {champion.candidate} by {len(theirs)} in {weeks[1]:.4g}, since their windows are others. {_BY_HAND}"
     )
 
 
@@ -106,8 +120,4 @@ def _missed(heard: Pair | None) -> Pair | None:
 def _why_not(heard: Pair | None) -> str:
     if heard is None or not (heard[0] and heard[1]):
         return NO_FAULTS
-    return (
-        f"{NO_FAULTS}, and the self-test asked the two in different episodes: the windows of one are others than those "
-        "of the other. Accept what is normal now (`wheeltapper rebaseline`) to have the champion replaced, or promote "
-        "by hand"
-    )
+    return f"{NO_FAULTS}, and the self-test asked the two in other episodes, since their windows are others. {_BY_HAND}"

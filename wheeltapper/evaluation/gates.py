@@ -86,7 +86,7 @@ def beats_baselines(
     if not baselines:
         raise DataError(f"{candidate.candidate} has no baseline to beat; judge the baselines in the same run")
     for baseline in baselines:
-        require_same_data(candidate, baseline)
+        _require_same_data(candidate, baseline)
     costs = {one.candidate: one.cost_per_asset_week for one in baselines if one.cost_per_asset_week is not None}
     own = candidate.cost_per_asset_week
     if own is None or not costs:
@@ -349,7 +349,7 @@ def keeps_budget(judgement: Judgement, budget: float, *, promised: tuple[float, 
     return Gate(name="keeps_budget", passed=low <= limit, figure=rate, limit=limit, reason=reason, blocks=blocks)
 
 
-def require_same_data(one: Judgement, other: Judgement) -> None:
+def _require_same_data(one: Judgement, other: Judgement) -> None:
     """Refuse to compare what was judged on different windows or faults: the difference would mean nothing."""
     mine = (one.part, [(o.asset_id, o.kind, o.start) for o in one.outcomes], round(one.asset_weeks, 6), one.currency)
     theirs = (

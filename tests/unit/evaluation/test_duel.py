@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from wheeltapper.errors import DataError
 from wheeltapper.evaluation.duel import beats_champion, surely_beats_champion
 from wheeltapper.evaluation.judgement import NO_FAULTS
 
@@ -16,8 +15,16 @@ def test_champion_is_beaten_by_a_cheaper_challenger_only(draw, sharp, late):
     assert "sharp costs 2,016,000 EUR per asset-week, the live late 2,019,360" in won.reason
     assert not beats_champion(late, sharp).passed
     assert not beats_champion(sharp, sharp).passed
-    with pytest.raises(DataError, match="different data"):
-        beats_champion(sharp, draw("0000900000", "     LL").judge("other"))
+    for asked in (beats_champion, surely_beats_champion):
+        other = asked(sharp, draw("0000900000", "     LL").judge("other"))
+        assert other.passed is None and "cannot be compared" in other.reason
+
+
+def test_a_little_more_time_is_no_other_data(sharp, late):
+    """Windows of another length cover a little more or less; a tenth less is another time."""
+    assert beats_champion(sharp, late.model_copy(update={"asset_weeks": late.asset_weeks * 1.04})).passed
+    shorter = beats_champion(sharp, late.model_copy(update={"asset_weeks": late.asset_weeks * 0.9}))
+    assert shorter.passed is None and "their windows are others" in shorter.reason
 
 
 def _weekly(judgement, *costs: float):
