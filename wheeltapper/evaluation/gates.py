@@ -25,6 +25,8 @@ RUNG_SHARE = 0.5
 NO_EPISODE = "cannot be asked: normal running never lasts long enough for an episode, or no sensor moves"
 LEVEL = 0.05
 """Shares of the self-test's faults that lie closer together than this may be in any order by luck."""
+PRICED = 0.1
+"""Share by which a cost may be off because nobody knows the prices of faults and alarms any better."""
 REACHED_SHARE = 0.5
 """Share of windows with an unmistakable step of every sensor that must lie above the threshold."""
 TOLD_APART = 0.9
@@ -66,9 +68,10 @@ def beats_baselines(
 ) -> Gate:
     """Ask whether the candidate beats every baseline on the same windows.
 
-    It does if it costs less than each of them. Where it costs more, but so little or over so few weeks that luck may
-    have decided (no baseline is *surely* cheaper), it has to rank faulty windows higher than every baseline: VUS-PR
-    looks at every window and not only at the handful of alarms.
+    It does if it costs less than each of them. Where it costs more, but over so few weeks that luck may have decided
+    (no baseline is *surely* cheaper), or no more than `PRICED` above, it has to rank faulty windows higher than every
+    baseline: VUS-PR looks at every window and at every threshold, and not only at the handful of alarms that this one
+    raised.
 
     Where no fault is known it has to hear more of the faults that the self-test puts in than every baseline; a few
     episodes cannot tell apart what lies closer together than `LEVEL`.
@@ -127,7 +130,13 @@ def _hears_more(candidate: str, baselines: Sequence[str], self_test: Mapping[str
 
 def _ranks_higher(candidate: Judgement, baselines: Sequence[Judgement]) -> tuple[bool, str]:
     """Tell whether a dearer candidate is better all the same: luck may have decided, and its VUS-PR is the highest."""
+    own = candidate.cost_per_asset_week
+    is_close = True
     for baseline in baselines:
+        theirs = baseline.cost_per_asset_week
+        if own is None or theirs is None or own <= (1 + PRICED) * theirs:
+            continue
+        is_close = False
         if is_surely_cheaper(baseline.cost_by_asset_week, candidate.cost_by_asset_week):
             return False, f"; in {SURE_SHARE:.0%} of resampled asset-weeks {baseline.candidate} stays cheaper"
     known = {one.candidate: one.vus_pr for one in baselines if one.vus_pr is not None}
@@ -136,9 +145,10 @@ def _ranks_higher(candidate: Judgement, baselines: Sequence[Judgement]) -> tuple
     best = max(known, key=lambda name: (known[name], name))
     if candidate.vus_pr <= known[best]:
         return False, f", and its VUS-PR of {candidate.vus_pr:.3f} is no higher than {known[best]:.3f} of {best}"
+    why = "prices are hardly known to a tenth" if is_close else "with so few weeks the difference may be luck"
     return True, (
-        f"; but with so few weeks the difference may be luck, and it ranks faulty windows higher than every "
-        f"baseline: VUS-PR {candidate.vus_pr:.3f} against {known[best]:.3f} of {best}"
+        f"; but {why}, and it ranks faulty windows higher than every baseline: VUS-PR {candidate.vus_pr:.3f} against "
+        f"{known[best]:.3f} of {best}"
     )
 
 
