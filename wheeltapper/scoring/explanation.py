@@ -8,6 +8,7 @@ the score. What the alarm looks like, `wheeltapper.scoring.diagnosis` says: by w
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -230,8 +231,16 @@ def _manner(sensor: str, column: str, z: pd.Series) -> str:
         return f"{sensor} out of step with {' and '.join(other)}"
     if column.endswith("__rate"):
         return f"{sensor} changes unusually fast"
-    what = column.removeprefix(f"{sensor}__").replace("__", ", ").replace("_", " ")
-    return f"{sensor}: {what} unusually {'high' if z[column] > 0 else 'low'}"
+    how = "high" if z[column] > 0 else "low"
+    what = column.removeprefix(f"{sensor}__")
+    if looked_back := _MEAN.fullmatch(what):
+        count, duration = looked_back["rows"], looked_back["duration"]
+        return f"{sensor} unusually {how} over the last {f'{count} readings' if count else duration}"
+    return f"{sensor}: {what.replace('__', ', ').replace('_', ' ')} unusually {how}"
+
+
+_MEAN = re.compile(r"mean_(?:(?P<rows>\d+)_rows|(?P<duration>\d+[a-z]+))")
+"""A mean over a look-back, as the feature set long_rolling names it."""
 
 
 def _in_words(sensor: str, unit: str, value: float, normal: float, deviation: float) -> str:
