@@ -22,7 +22,11 @@ from wheeltapper.workspace import OBJECTIVE, Workspace
 KIND = "confirmed"
 """Kind of a confirmed fault that nobody gave a name."""
 FAR = 3.0
-"""Usual spreads by which a sensor's level must move to be called moved."""
+"""Times that a level must move as far as it wanders anyway to be called moved."""
+AUDIBLE = 0.5
+"""Usual spreads that it must move at least: less than that changes no alarm."""
+_BLOCKS = 4
+"""Earlier spells of the same length from which on it is known how far a level wanders."""
 _IQR_OF_NORMAL = 1.349
 _FEW = 20
 """Readings below which a level is not told."""
@@ -103,13 +107,21 @@ class Level:
     spread_before: float | None
     """Interquartile range as a standard deviation."""
     spread_since: float | None
+    wander_before: float | None = None
+    """Standard deviation of the medians of earlier spells as long as the time since; None where they are too few."""
 
     @property
     def has_moved(self) -> bool:
-        """Whether the level lies further from the old one than chance explains."""
+        """Whether the level lies further from the old one than it wanders anyway.
+
+        A day may swing far and its median hardly at all: what counts is how far the medians of earlier spells lie
+        apart. Where there were too few of them, single readings have to do.
+        """
         if self.before is None or self.since is None:
             return False
-        return abs(self.since - self.before) > FAR * (self.spread_before or 0.0)
+        spread = self.spread_before or 0.0
+        far = FAR * spread if self.wander_before is None else max(FAR * self.wander_before, AUDIBLE * spread)
+        return abs(self.since - self.before) > far
 
 
 @dataclass(frozen=True)
@@ -237,10 +249,24 @@ def _levels(
     regime = str(runs.loc[is_new, "regime"].mode().iloc[0])
     own = runs["regime"] == regime
     before, after = runs[own & ~is_new], runs[own & is_new]
+    lasting = max(readings["timestamp"].max() - since, pd.Timedelta(days=1))
+    spell = (since - before["timestamp"]) // lasting
     return regime, tuple(
-        Level(name, plant.asset_type.sensors[name].unit, *_pair(before[name], after[name]))
+        Level(
+            name,
+            plant.asset_type.sensors[name].unit,
+            *_pair(before[name], after[name]),
+            wander_before=_wander(before[name], spell),
+        )
         for name in plant.asset_type.measured
     )
+
+
+def _wander(values: pd.Series, spell: pd.Series) -> float | None:
+    """Return how far the medians of earlier spells lie apart, as a standard deviation; None if they are too few."""
+    by_spell = values.groupby(spell)
+    medians = by_spell.median()[by_spell.count() >= _FEW]
+    return float(medians.std()) if len(medians) >= _BLOCKS else None
 
 
 def _pair(before: pd.Series, after: pd.Series) -> tuple[float | None, float | None, float | None, float | None]:
