@@ -21,7 +21,7 @@ features:
   - latest
   - tsfresh:
       settings: efficient
-      calculators: [skewness, autocorrelation, quantile, linear_trend, binned_entropy, c3, value_count]
+      calculators: [skewness, autocorrelation, quantile, value_count]
 """
 
 

@@ -25,7 +25,9 @@ def searched(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> tupl
     path = tmp_path_factory.mktemp("conf") / "searched.yaml"
     path.write_text(SEARCHED)
     home = Home(tmp_path_factory.mktemp("searched"), path, nursery)
-    killed = home.run("run", WHEELTAPPER_FAULT="search.before_finish:2:kill")
+    for step in ("ingest", "featurize"):
+        assert home.run(step).code == 0
+    killed = home.run("train", WHEELTAPPER_FAULT="search.before_finish:2:kill")
     assert killed.code == -signal.SIGKILL, killed
     before = trials(home)
     ended = home.run("run")
