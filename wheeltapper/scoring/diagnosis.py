@@ -48,6 +48,8 @@ AMBIGUOUS = 1.0
 """An explanation that misses by this much more than the best could as well be true."""
 MISSED = 3.0
 """Misfit for each sensor up to which an explanation fits at all."""
+NOT_ALONE = 9.0
+"""Misfit of one other sensor (three times what chance does) from which on nobody moved alone."""
 COMPANY = 3
 """Sensors that a machine must have before one of them can be said to move alone."""
 STILL = 0.6
@@ -281,12 +283,20 @@ def _spreads(
 def _misfit(marks: Marks, level: Floats, restless: Floats) -> Floats:
     """Return by how much an explanation misses the marks: a sum of squares, each in units of what chance does.
 
-    Shapes: ``level`` and ``restless`` (…, n_sensors); the result (…). A large mark is allowed to be missed by a share
-    of it, the same for every explanation, so that one wild sensor does not outweigh all others.
+    Shapes: ``level`` and ``restless`` (…, n_sensors); the result (…).
+    """
+    return np.asarray(_misfit_by_sensor(marks, level, restless).sum(axis=-1))
+
+
+def _misfit_by_sensor(marks: Marks, level: Floats, restless: Floats) -> Floats:
+    """Return the same for each sensor, shape (…, n_sensors).
+
+    A large mark is allowed to be missed by a share of it, the same for every explanation, so that one wild sensor does
+    not outweigh all others.
     """
     away = (marks.level - level) / np.hypot(LEVEL, ROUGHLY * marks.level)
     noisy = (np.log(marks.restless) - np.log(restless)) / np.hypot(RESTLESS, ROUGHLY * np.log(marks.restless))
-    return np.asarray((away**2 + noisy**2).sum(axis=-1))
+    return np.asarray(away**2 + noisy**2)
 
 
 def _misfit_of(fault: FaultKind, marks: Marks) -> float:
@@ -303,12 +313,16 @@ def _misfit_of(fault: FaultKind, marks: Marks) -> float:
 
 
 def _misfits_alone(marks: Marks) -> Floats:
-    """Return for each sensor what is missed if it alone went its own way, level and restlessness free to choose."""
+    """Return for each sensor what is missed if it alone went its own way, level and restlessness free to choose.
+
+    Infinite where another one is far off as well: then it is not alone, however many sensors show what they always do.
+    """
     count = len(marks.sensors)
     own = np.eye(count, dtype=bool)
     level = np.where(own, marks.level, 0.0)
     restless = np.where(own, marks.restless, 1.0)
-    return _misfit(marks, level, restless) + 2 * PER_PARAMETER
+    missed = _misfit_by_sensor(marks, level, restless)
+    return np.where(missed.max(axis=-1) > NOT_ALONE, np.inf, missed.sum(axis=-1) + 2 * PER_PARAMETER)
 
 
 def _decide(
@@ -337,7 +351,8 @@ def _decide(
 def _several(marks: Marks, alone: Floats, nothing: float) -> Diagnosis:
     """Say that it is the machine where several sensors moved together, more than any single one can account for."""
     moved = (np.abs(marks.level) >= 3 * LEVEL).sum()
-    if moved >= 2 and nothing - float(alone.min()) >= 0 and float(alone.min()) > MISSED * len(marks.sensors):
+    least = float(alone.min())
+    if moved >= 2 and (np.isinf(least) or nothing >= least > MISSED * len(marks.sensors)):
         return Diagnosis(part="machine")
     return Diagnosis()
 

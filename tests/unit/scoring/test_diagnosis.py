@@ -15,6 +15,7 @@ from wheeltapper.assets.pump import ASSET_TYPE as PUMP
 from wheeltapper.config import AssetType, Effect, FaultKind
 from wheeltapper.errors import DataError
 from wheeltapper.features.normalise import RegimeNormaliser
+from wheeltapper.scoring import diagnosis
 from wheeltapper.scoring.diagnosis import Diagnosis, _stuck_in, diagnose, name_alarms, parts_of_kinds, with_names
 from wheeltapper.simulation.fleet import Span, Wishes, simulate
 
@@ -192,6 +193,18 @@ def test_each_alarm_is_diagnosed_by_its_own_windows(normaliser: RegimeNormaliser
         ["", "", ""],
         ["cavitation", "machine", ""],
     ]
+
+
+def test_a_sensor_did_not_move_alone_where_another_is_far_off(
+    normaliser: RegimeNormaliser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight deviations of one and five of another: four calm sensors do not outvote the second."""
+    shown = readings()
+    shown["temperature"] += 8 * NORMAL["temperature"][1]
+    shown["current"] -= 5 * NORMAL["current"][1]
+    assert diagnose(PUMP, normaliser, as_rows(shown)).part != "sensor"
+    monkeypatch.setattr(diagnosis, "NOT_ALONE", np.inf)
+    assert diagnose(PUMP, normaliser, as_rows(shown)).kind == "drift:temperature"
 
 
 def test_a_sensor_that_is_flagged_as_stuck_is_named_though_no_feature_shows_it(normaliser: RegimeNormaliser) -> None:
