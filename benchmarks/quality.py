@@ -62,6 +62,7 @@ FILES = ("*.csv", "*.csv.gz")
 QUIET = 200
 """Rows before the first fault from which each file of a folder teaches by itself."""
 KEPT = ("name", "folder", "description", "asset_type", "source", "cleaning", "parts", "costs", "seed")
+KEPT += ("lead", "ends_in_failure")
 """What a plant says of its data; all else is the default."""
 
 Scores = dict[str, pd.Series]

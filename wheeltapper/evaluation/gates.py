@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from wheeltapper.errors import DataError
 from wheeltapper.evaluation.judgement import NO_FAULTS, Judgement
-from wheeltapper.evaluation.pairs import SURE_SHARE, is_surely_cheaper
+from wheeltapper.evaluation.pairs import SURE_SHARE, is_surely_cheaper, is_worth_telling
 from wheeltapper.evaluation.ranking import chance_above
 
 BEATS_CHAMPION = "beats_champion"
@@ -25,8 +25,6 @@ RUNG_SHARE = 0.5
 NO_EPISODE = "cannot be asked: normal running never lasts long enough for an episode, or no sensor moves"
 LEVEL = 0.05
 """Shares of the self-test's faults that lie closer together than this may be in any order by luck."""
-PRICED = 0.1
-"""Share by which a cost may be off because nobody knows the prices of faults and alarms any better."""
 REACHED_SHARE = 0.5
 """Share of windows with an unmistakable step of every sensor that must lie above the threshold."""
 TOLD_APART = 0.9
@@ -133,8 +131,7 @@ def _ranks_higher(candidate: Judgement, baselines: Sequence[Judgement]) -> tuple
     own = candidate.cost_per_asset_week
     is_close = True
     for baseline in baselines:
-        theirs = baseline.cost_per_asset_week
-        if own is None or theirs is None or own <= (1 + PRICED) * theirs:
+        if not is_worth_telling(baseline.cost_per_asset_week, own):
             continue
         is_close = False
         if is_surely_cheaper(baseline.cost_by_asset_week, candidate.cost_by_asset_week):

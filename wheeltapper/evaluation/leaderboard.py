@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from wheeltapper.errors import DataError
 from wheeltapper.evaluation.judgement import Judgement
-from wheeltapper.evaluation.pairs import is_surely_cheaper
+from wheeltapper.evaluation.pairs import is_surely_cheaper, is_worth_telling
 
 
 class Leaderboard(BaseModel):
@@ -53,8 +53,8 @@ def rank(
     """Put judgements in order: cheap ones first; among those whom luck may have kept from being cheapest, by VUS-PR.
 
     A handful of faults makes a handful of euros: of two candidates the cheaper one is often only the luckier one. So
-    the cheapest has to be *surely* cheaper, in 95 % of resampled asset-weeks, to stand above another; among those that
-    it is not surely cheaper than, VUS-PR decides, which looks at every window and not only at the alarms.
+    the cheapest has to be *surely* cheaper, in 95 % of resampled asset-weeks, and by more than a tenth, to stand above
+    another; among the rest VUS-PR decides, which looks at every window and not only at the alarms.
 
     Where no faults are known nobody can say what a detector costs (silence would seem best); then the figure of the
     self-test decides, where there is one, and the board says so.
@@ -105,8 +105,13 @@ def _by_merit(candidates: list[Judgement]) -> tuple[Judgement, ...]:
     if not candidates:
         return ()
     in_order = sorted(candidates, key=_by_cost)
-    cheapest = in_order[0].cost_by_asset_week
-    behind = [one for one in in_order if is_surely_cheaper(cheapest, one.cost_by_asset_week)]
+    cheapest = in_order[0]
+    behind = [
+        one
+        for one in in_order
+        if is_worth_telling(cheapest.cost_per_asset_week, one.cost_per_asset_week)
+        and is_surely_cheaper(cheapest.cost_by_asset_week, one.cost_by_asset_week)
+    ]
     level = [one for one in in_order if one not in behind]
     return (*sorted(level, key=_by_vus), *behind)
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 DRAWS = 1000
+PRICED = 0.1
+"""Share by which a cost may be off because nobody knows the prices of faults and alarms any better."""
 SURE_SHARE = 0.95
 """Share of resampled asset-weeks in which a candidate must stay cheaper to be called surely cheaper."""
 SURE_WEEKS = 5
@@ -36,6 +38,11 @@ def share_cheaper(
         return None, saved.size
     weights = np.random.default_rng(seed).multinomial(saved.size, np.full(saved.size, 1 / saved.size), size=DRAWS)
     return float((weights @ saved > 0).mean()), saved.size
+
+
+def is_worth_telling(less: float | None, more: float | None) -> bool:
+    """Tell whether the second cost lies further above the first than prices are known; never where one is unknown."""
+    return less is not None and more is not None and more > (1 + PRICED) * less
 
 
 def is_surely_cheaper(mine: Mapping[str, float] | None, theirs: Mapping[str, float] | None, *, seed: int = 0) -> bool:
