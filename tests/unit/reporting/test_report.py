@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.unit.reporting.conftest import UNJUDGED, alarm_of, faults_of, judgement, readings_of, scores_of
+from tests.unit.reporting.conftest import UNJUDGED, alarm_of, faults_of, judgement, minute, readings_of, scores_of
 from wheeltapper import tables
+from wheeltapper.config import PartsByAssets
 from wheeltapper.reporting import drawings, report, words
 from wheeltapper.reporting.report import ReportData, render, write
 
@@ -303,3 +304,21 @@ def test_failures_ranges_and_savings_are_in_the_tables(data):
     ):
         assert said in page, said
     assert "Before the failure" not in render(replace(data, leaderboard=[judgement("lof", outcomes=[outcome])]))
+
+
+def test_whole_assets_that_are_left_out_are_named_with_their_part(data: ReportData) -> None:
+    """No instants where there are none: each asset has one part, and the page says what the figures are about."""
+    ever, end = pd.Timestamp("1700-01-01", tz="UTC"), minute(10)
+    cuts = {
+        "learner": (end, end, end),
+        "scale": (ever, end, end),
+        "rival": (ever, ever, end),
+        "last": (ever, ever, ever),
+    }
+    parts = pd.DataFrame.from_dict(cuts, orient="index", columns=["calibrate_from", "validate_from", "test_from"])
+    plant = data.plant.model_copy(update={"parts": PartsByAssets()})
+    page = render(replace(data, plant=plant, parts=parts))
+    assert "machines that no candidate has learnt from" in page
+    for asset, part in zip(cuts, ("train", "calibrate", "validate", "test"), strict=True):
+        assert re.search(rf"{asset}</th><td>{part}</td>", page), asset
+    assert "1700" not in page
