@@ -123,10 +123,13 @@ def ingest_readings(plant: str, start: datetime | None, end: datetime | None, no
 
     Raises
     ------
+    ConfigError
+        If the tables hold the readings of another plant file of the same name.
     DataError
         If not one row may be kept; they are all in quarantine.
     """
     space = Workspace.open(plant)
+    space.claim()
     tally = Tally()
     truth = Truth()
     memory = Memory()

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from wheeltapper import __version__, config
 from wheeltapper.config import Plant, PlugIn, Settings
-from wheeltapper.errors import WheeltapperError
+from wheeltapper.errors import ConfigError, WheeltapperError
 from wheeltapper.registry import Registry
 from wheeltapper.store import Store
 
@@ -68,6 +68,28 @@ class Workspace:
     def bundles(self) -> Path:
         """Bundles on their way into the registry."""
         return self.settings.home.resolve() / "bundles" / self.plant.name
+
+    def claim(self) -> None:
+        """Write down which file this plant's tables belong to; one of the same name elsewhere is another plant.
+
+        A file that was moved, or copied with the same source, goes on with its tables.
+
+        Raises
+        ------
+        ConfigError
+            If the tables hold the readings of another file that is still there and names another source.
+        """
+        mine = config.path_of(self.to_type).resolve()
+        record = self.settings.home.resolve() / "plants" / f"{self.plant.name}.txt"
+        theirs = Path(record.read_text(encoding="utf-8")) if record.is_file() else mine
+        if theirs != mine and theirs.is_file() and _origin(config.load_unchecked(str(theirs))) != _origin(self.plant):
+            raise ConfigError(
+                f"the tables of '{self.plant.name}' in {self.settings.home} hold the readings of {theirs}, and {mine} "
+                "names another source. A plant is called by its file's name: rename one of the two files, or set "
+                "WHEELTAPPER_HOME to another folder for one."
+            )
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text(str(mine), encoding="utf-8")
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -149,3 +171,11 @@ def _cut(text: str, longest: int = 120) -> str:
     if len(text) <= longest:
         return text
     return f"{text[:longest]}… {hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
+def _origin(plant: Plant) -> str:
+    """Return what readings a plant has: its source, where that looks, and the type of its machines."""
+    content = plant.model_dump(mode="json", include={"source", "asset_type"})
+    path = str(plant.source.options.get("path", "/"))
+    is_anywhere = Path(path).is_absolute() or "://" in path
+    return json.dumps([content, "" if is_anywhere else str(plant.folder)], sort_keys=True)

@@ -6,8 +6,11 @@ import hashlib
 import json
 from pathlib import Path
 
+import pytest
+
 from wheeltapper import __version__, config
 from wheeltapper.config import Settings
+from wheeltapper.errors import ConfigError
 from wheeltapper.workspace import Workspace
 
 PLANT = """
@@ -34,3 +37,35 @@ def test_a_search_is_a_setting_like_any_other(tmp_path: Path) -> None:
     """With a search, or with another one, it is another training."""
     searches = ("", "search: {over: {lof: {n_neighbors: [10]}}}", "search: {over: {lof: {n_neighbors: [30]}}}")
     assert len({workspace(PLANT + one, tmp_path).decides_by for one in searches}) == 3
+
+
+SIMULATED = "asset_type: pump\nsource: {simulator: {assets: 1, start: 2026-01-05, duration: 1d}}\n"
+FILES = "asset_type: {step: 1min, sensors: {load: {unit: A}}}\nsource: {csv_folder: {path: data, time_column: t}}\n"
+
+
+def opened(folder: Path, text: str, home: Path) -> Workspace:
+    """Write ``pumps.yaml`` into a folder and open it in one home."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "pumps.yaml"
+    path.write_text(text, encoding="utf-8")
+    return Workspace(config.load(str(path)), Settings(home=home), str(path))
+
+
+def test_two_files_of_one_name_do_not_share_tables(tmp_path: Path) -> None:
+    """Two sites with a ``pumps.yaml`` each: the second is told so before a reading is stored."""
+    home = tmp_path / "home"
+    opened(tmp_path / "north", FILES, home).claim()
+    with pytest.raises(ConfigError, match=r"north/pumps.yaml, and .*south/pumps.yaml names another source.*rename"):
+        opened(tmp_path / "south", FILES, home).claim()
+    opened(tmp_path / "north", FILES.replace("load", "current"), home).claim()
+
+
+def test_a_plant_that_moves_keeps_its_tables(tmp_path: Path) -> None:
+    """Moved, or copied with readings that come from the same place: other settings make no other plant."""
+    home = tmp_path / "home"
+    opened(tmp_path / "north", FILES, home).claim()
+    (tmp_path / "north" / "pumps.yaml").unlink()
+    opened(tmp_path / "south", FILES, home).claim()
+    (tmp_path / "south" / "pumps.yaml").write_text(SIMULATED, encoding="utf-8")
+    opened(tmp_path / "south", SIMULATED, home).claim()
+    opened(tmp_path / "copy", SIMULATED + "alarm_budget: 2\n", home).claim()

@@ -13,6 +13,7 @@ from wheeltapper.config.loading import check_plug_ins as check_plug_ins
 from wheeltapper.config.loading import load as load
 from wheeltapper.config.loading import load_unchecked as load_unchecked
 from wheeltapper.config.loading import parse as parse
+from wheeltapper.config.loading import path_of as path_of
 from wheeltapper.config.loading import plant_files as plant_files
 from wheeltapper.config.machines import IDLE_REGIMES as IDLE_REGIMES
 from wheeltapper.config.machines import REGIMES as REGIMES

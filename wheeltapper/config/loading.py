@@ -47,7 +47,7 @@ def load(plant: str) -> Plant:
         If there is no such plant, or its YAML says something that is not understood. The message names the
         key, what was expected and the near miss.
     """
-    path = _path(plant)
+    path = path_of(plant)
     found = _read(path)
     check_plug_ins(found, where=str(path))
     return found
@@ -61,10 +61,17 @@ def load_unchecked(plant: str) -> Plant:
     ConfigError
         If there is no such plant, or its YAML says something that is not understood.
     """
-    return _read(_path(plant))
+    return _read(path_of(plant))
 
 
-def _path(plant: str) -> Path:
+def path_of(plant: str) -> Path:
+    """Return the file of a plant: a name in ``conf/`` or the path of a YAML file.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such plant.
+    """
     path = Path(plant)
     if path.suffix not in (".yaml", ".yml"):
         path = _named(plant)
