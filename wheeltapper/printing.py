@@ -156,10 +156,12 @@ def show_verdict(out: Console, judged: dict[str, Any]) -> None:
     own = [row for row in judged["test"] if row["candidate"] == judged["candidate"]]
     for row in own:
         cells = _cells(row)
-        out.print(
-            f"         On the test part, looked at once: {cells[1]} faults found, {cells[3]} false alarms "
-            f"and {cells[4]} per asset-week."
+        told = (
+            f"{cells[1]} faults found, {cells[3]} false alarms and {cells[4]} per asset-week"
+            if row["faults"]
+            else f"no faults known, {cells[3]} alarms per asset-week"
         )
+        out.print(f"         On the test part, looked at once: {told}.")
         cheaper = cheaper_baseline(judged["test"], row)
         if cheaper is not None:
             out.print(

@@ -324,7 +324,9 @@ def keeps_budget(judgement: Judgement, budget: float, *, promised: tuple[float, 
     Two intervals are held against each other: that of the achieved rate (on two weeks of windows nobody can tell 1 a
     week from 3), and the one that the calibration states for its threshold (on few normal windows nobody can set it
     exactly). Where the achieved one lies above the promised one as a whole, the calibration does not hold on new data,
-    and the candidate is refused. Without a stated interval the gate compares with the budget and only informs.
+    and the candidate is refused. Where it lies above the budget as a whole, but not above what so little calibrate time
+    could promise, the budget is not kept and nobody could have known: that informs. Without a stated interval the gate
+    compares with the budget and only informs.
 
     Parameters
     ----------
@@ -340,9 +342,10 @@ def keeps_budget(judgement: Judgement, budget: float, *, promised: tuple[float, 
     if rate is None or low is None or high is None:
         reason = "cannot be judged: nothing was watched"
         return Gate(name="keeps_budget", passed=None, figure=None, limit=budget, reason=reason, blocks=blocks)
+    what, doubt = ("false alarms", "") if judgement.faults else ("alarms", ", some of which may be right")
     achieved = (
-        f"{judgement.false_alarms} false alarms in {judgement.asset_weeks:.3g} asset-weeks are {rate:.3g} a week "
-        f"({low:.3g} to {high:.3g})"
+        f"{judgement.false_alarms} {what} in {judgement.asset_weeks:.3g} asset-weeks are {rate:.3g} a week "
+        f"({low:.3g} to {high:.3g}){doubt}"
     )
     if promised is None:
         limit = budget
@@ -350,10 +353,19 @@ def keeps_budget(judgement: Judgement, budget: float, *, promised: tuple[float, 
         reason = f"{achieved}: {says} the budget of {budget:g}"
     else:
         limit = max(budget, promised[2])
-        says = "surely more than that" if low > limit else "less than that" if high < promised[1] else "which agrees"
+        blocks = not budget < low <= limit
+        says = (
+            "surely more than that"
+            if low > limit
+            else "surely over the budget, but a calibrate part this short can promise no better"
+            if low > budget
+            else "less than that"
+            if high < promised[1]
+            else "which agrees"
+        )
         stated, least, most = (f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in promised)
         reason = f"{achieved}; the calibration promises {stated} ({least} to {most}) for a budget of {budget:g}: {says}"
-    return Gate(name="keeps_budget", passed=low <= limit, figure=rate, limit=limit, reason=reason, blocks=blocks)
+    return Gate(name="keeps_budget", passed=low <= budget, figure=rate, limit=limit, reason=reason, blocks=blocks)
 
 
 def _require_same_data(one: Judgement, other: Judgement) -> None:
