@@ -136,9 +136,11 @@ def _describe(
     for alarm, looks in zip(folded.itertuples(), told, strict=True):
         rows = by_asset[alarm.asset_id]
         inside = rows[(rows["window_end"] >= alarm.opened_at) & (rows["window_end"] <= alarm.last_at)]
-        at_peak = inside[inside["regime"] == alarm.regime]
-        findings = explanation.explain(bundle, at_peak)
-        sentences.append(explanation.sentence(str(alarm.asset_id), alarm, findings, looks, bundle.calibration.rarity))
+        # A start that falls into the alarm may hold its peak; what a person sees is the state that it mostly ran in.
+        whole: Any = alarm
+        mostly = whole._replace(regime=str(inside["regime"].mode().iloc[0]))
+        findings = explanation.explain(bundle, inside[inside["regime"] == mostly.regime])
+        sentences.append(explanation.sentence(str(mostly.asset_id), mostly, findings, looks, bundle.calibration.rarity))
         ranked.append(json.dumps([one.as_dict() for one in findings], ensure_ascii=False))
     names = [alarms.alarm_id(row.asset_id, row.opened_at, name) for row in folded.itertuples()]
     described = folded.drop(columns=["peak_at", "held_severity"]).assign(
@@ -188,7 +190,7 @@ def _rescored(space: Workspace, stored: pd.DataFrame, name: str) -> list[str]:
         for asset, count, first, last in spans.head(3).itertuples()
     ]
     told += [f"and {len(spans) - 3} more machines"] if len(spans) > 3 else []
-    return [f"{len(late):,} windows are scored anew, their readings came late or were corrected: {'; '.join(told)}"]
+    return [f"{len(late):,} windows of a time that was scored before are new or have changed: {'; '.join(told)}"]
 
 
 def _outdated(space: Workspace, described: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -46,8 +47,8 @@ class Workspace:
 
     @property
     def to_type(self) -> str:
-        """What to type for this plant on a command line."""
-        return self.typed or self.plant.name
+        """What to type for this plant on a command line, quoted where a shell asks for it."""
+        return shlex.quote(self.typed or self.plant.name)
 
     @cached_property
     def store(self) -> Store:
@@ -79,7 +80,7 @@ class Workspace:
         ConfigError
             If the tables hold the readings of another file that is still there and names another source.
         """
-        mine = config.path_of(self.to_type).resolve()
+        mine = config.path_of(self.typed or self.plant.name).resolve()
         record = self.settings.home.resolve() / "plants" / f"{self.plant.name}.txt"
         theirs = Path(record.read_text(encoding="utf-8")) if record.is_file() else mine
         if theirs != mine and theirs.is_file() and _origin(config.load_unchecked(str(theirs))) != _origin(self.plant):

@@ -83,7 +83,7 @@ def test_late_readings_change_the_windows_that_they_touch(late: Late) -> None:
     # The plant's only feature set looks at a window's last reading, so the second pump's other scores stay.
     assert changed(before["scores"], after["scores"], KEY) == new
     assert after["faults"].equals(before["faults"])
-    assert "15 windows are scored anew, their readings came late or were corrected: 14 of" in out[2].out
+    assert "15 windows of a time that was scored before are new or have changed: 14 of" in out[2].out
     opened = after["alarms"][~after["alarms"]["alarm_id"].isin(before["alarms"]["alarm_id"])]
     assert list(opened["asset_id"]) == [first]
     assert opened["opened_at"].between(begin, begin + 14 * STEP).all()

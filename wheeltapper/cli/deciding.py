@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import shlex
 from datetime import UTC, datetime
 from typing import Annotated, TypedDict
 
@@ -140,4 +141,4 @@ def rebaseline(
     if as_json:
         print_json(found.as_dict() | {"ledger": number})
     else:
-        show_new_normal(out, found, plant, number)
+        show_new_normal(out, found, shlex.quote(plant), number)

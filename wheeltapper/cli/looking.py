@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -45,7 +46,7 @@ def check(plant: PlantArgument, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(found)
     else:
-        show_check(out, found, plant)
+        show_check(out, found, shlex.quote(plant))
     if "problem" in found:
         raise typer.Exit(2)
     config.load(plant)  # what is wrong elsewhere in the plant is told as well

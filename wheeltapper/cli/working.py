@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -28,7 +29,7 @@ def run(plant: PlantArgument, start: StartOption = None, end: EndOption = None) 
     from wheeltapper.printing import show_run
 
     found = run_flow("pipeline", plant, start=start, end=end)
-    show_run(out, open_plant(plant), found, plant)
+    show_run(out, open_plant(plant), found, shlex.quote(plant))
     if not found["train"]["has_champion"]:
         raise typer.Exit(1)
 

@@ -72,7 +72,7 @@ def surely_beats_champion(
     name, limit = SURELY_BEATS_CHAMPION, SURE_SHARE
     if differ := _differ(challenger, champion):
         return Gate(name=name, passed=None, figure=None, limit=limit, reason=differ, blocks=False)
-    costs, word, of = _costs(challenger, champion), "is cheaper", "asset-weeks"
+    costs, word, of = _costs(challenger, champion), "is cheaper", "calendar weeks of an asset"
     if costs is None:
         costs, word, of = _missed(heard), "hears more", "episodes of the self-test"
     if costs is None:

@@ -70,7 +70,7 @@ def take_back_alarm(space: Workspace, alarm: str, word: str, *, actor: str, now:
     ConfigError
         If that was not said.
     """
-    row = decisions.require_alarm(space.store.read(tables.ALARMS), alarm, space.plant.name)
+    row = decisions.require_alarm(space.store.read(tables.ALARMS), alarm, space.to_type)
     said = decisions.of_alarm(decisions.in_force(space.store), str(row["alarm_id"]))
     if said is None or said.word != word:
         done = f"it was said to be: {said.word}" if said else "nothing was said about it"
@@ -81,14 +81,14 @@ def take_back_alarm(space: Workspace, alarm: str, word: str, *, actor: str, now:
 def _judge(
     space: Workspace, alarm: str, word: decisions.Word, reason: str, actor: str, now: datetime, more: dict[str, Any]
 ) -> dict[str, Any]:
-    row = decisions.require_alarm(space.store.read(tables.ALARMS), alarm, space.plant.name)
+    row = decisions.require_alarm(space.store.read(tables.ALARMS), alarm, space.to_type)
     name = str(row["alarm_id"])
     start, end = withheld.span(row, space.plant)
     said = decisions.of_alarm(decisions.in_force(space.store), name)
     if said is not None and (said.word != word or said.end == end):
         raise ConfigError(
             f"{said.actor} has said '{said.word}' to alarm {name} already (ledger entry {said.sequence}). "
-            f"Take it back first: wheeltapper {said.word} {space.plant.name} {name} --undo"
+            f"Take it back first: wheeltapper {said.word} {space.to_type} {name} --undo"
         )
     about = {"asset": str(row["asset_id"]), "start": str(start), "end": str(end), "alarm": name, **more}
     data = {"explanation": str(row["explanation"]), "peak_severity": float(row["peak_severity"])}

@@ -40,7 +40,7 @@ def test_one_lucky_week_is_not_being_sure(sharp, late):
     lucky = surely_beats_champion(_weekly(sharp, 0, 3, 3, 3, 3, 3), _weekly(late, 90, 2, 2, 2, 2, 2))
     assert lucky.passed is False and 0.5 < lucky.figure < 0.95
     few = surely_beats_champion(_weekly(sharp, 1, 1, 1, 1), _weekly(late, 2, 2, 2, 2))
-    assert few.passed is None and "4 asset-weeks are too few" in few.reason
+    assert few.passed is None and "4 calendar weeks of an asset are too few" in few.reason
 
 
 @pytest.fixture
