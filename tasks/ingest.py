@@ -53,12 +53,27 @@ class Tally:
     quarantined: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
+    kept_of: Counter[str] = field(default_factory=Counter)
+    """Origin → readings of it that were kept."""
+    aside_of: dict[str, Counter[str]] = field(default_factory=dict)
+    """Origin → reason → rows of it that were put aside."""
 
-    def add(self, rows: int, aside: pd.DataFrame) -> None:
+    def add(self, rows: int, kept: pd.DataFrame, aside: pd.DataFrame) -> None:
         """Count one delivery."""
         self.rows += rows
         self.quarantined += len(aside)
+        self.kept_of.update(kept["origin"].value_counts().to_dict())
+        for origin, own in aside.groupby("origin")["expectation"]:
+            self.aside_of.setdefault(str(origin), Counter()).update(own.value_counts().to_dict())
         self.reasons.update({str(name): int(count) for name, count in aside["expectation"].value_counts().items()})
+
+    def lost(self) -> list[str]:
+        """Say of which files not one row was kept, and why not: it is a machine that nobody watches."""
+        whole = {origin: why for origin, why in self.aside_of.items() if not self.kept_of[origin]}
+        return [
+            f"not one row of {origin} was kept: {why.total():,} put aside, most often {why.most_common(1)[0][0]}"
+            for origin, why in sorted(whole.items())
+        ]
 
     def most(self, count: int) -> dict[str, int]:
         """Return the most frequent reasons."""
@@ -153,6 +168,11 @@ def ingest_readings(plant: str, start: datetime | None, end: datetime | None, no
     _log.info("%s readings kept, %s put aside", f"{kept:,}", f"{tally.quarantined:,}")
     for reason, count in tally.most(3).items():
         _log.info("  put aside: %s (%s rows)", reason, f"{count:,}")
+    lost = tally.lost()
+    for said in lost[:10]:
+        _log.info("  note: %s", said)
+    if lost[10:]:
+        _log.info("  note: %d more files were put aside as a whole", len(lost) - 10)
     for said, count in sorted(tally.notes.items(), key=lambda one: (-one[1], one[0]))[:3]:
         _log.info("  note: %s (%s rows)", said, f"{count:,}")
     counts = {"rows": tally.rows, "kept": kept, "quarantined": tally.quarantined}
@@ -212,7 +232,7 @@ def _store(space: Workspace, delivery: Delivery, now: datetime, number: int, tal
     if len(new):
         after = space.store.version(tables.QUARANTINE)
         space.store.upsert(tables.QUARANTINE, new, txn=f"quarantine:{name}:after {after}")
-    tally.add(delivery.rows, aside)
+    tally.add(delivery.rows, kept, aside)
     if failures:
         raise DataError(f"{space.plant.name}: {'; '.join(failures)}")
     faultpoints.hit("ingest.after_quarantine")

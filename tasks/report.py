@@ -54,6 +54,7 @@ def _gather(space: Workspace, judged: dict[str, Any], now: datetime) -> ReportDa
         objective=OBJECTIVE,
         leaderboard=_with_caveats([*judged["leaderboard"], *judged["test"]], space),
         champion=_champion_label(space, judged, champion),
+        chosen=judged["candidate"] if judged["verdict"] in ("challenge", "refuse") else None,
         verdict=judged["verdict"],
         # The gates' own table says why; what else was said is shown above it.
         reasons=[] if judged["gates"] else judged["reasons"],

@@ -116,6 +116,14 @@ def test_the_last_rows_of_each_asset_count_as_faulty(tmp_path: Path) -> None:
     assert faults(read(tmp_path, options)) == expected
 
 
+def test_a_column_of_kinds_is_enough(tmp_path: Path) -> None:
+    """A fault is wherever it names one; nobody has to add a column of zeros and ones."""
+    rows = ["00:00Z,1,", "00:01Z,2,normal", "00:02Z,3,leak", "00:03Z,4,leak", "00:04Z,5,0", "00:05Z,6,Seal wear"]
+    write(tmp_path, p1="time,flow,what\n" + "".join(f"2026-01-05T{row}\n" for row in rows))
+    found = faults(read(tmp_path, "time_column: time, fault_kind_column: what"))
+    assert found == [("p1", at(2), at(3), "leak"), ("p1", at(5), at(5), "Seal wear")]
+
+
 TIMED = "time,flow\n2026-01-05T00:00Z,1\n2026-01-05T00:01Z,2\n2026-01-05T00:02Z,3\n"
 LIST = "time_column: time, time_zone: UTC, fault_file: ../list.json"
 

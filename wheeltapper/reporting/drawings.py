@@ -14,6 +14,7 @@ from wheeltapper.reporting import words
 from wheeltapper.reporting.drawing import Drawing
 from wheeltapper.reporting.overview import alarms_together, machines_now, what_came
 from wheeltapper.reporting.quality import comparisons, what_moved
+from wheeltapper.reporting.summary import watched
 from wheeltapper.reporting.timeline import Span, alarm_figure, part_spans, score_figure, score_grid_figure, view
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def _timelines(data: ReportData) -> Iterator[Drawing]:
 
 def _timeline(data: ReportData, asset: str, scores: pd.DataFrame) -> Drawing:
     faults, alarms = (frame[frame["asset_id"] == asset] for frame in (data.faults, data.alarms))
+    faults = watched(faults, scores)
     told = f"{words.things(len(faults), 'true fault')} and {words.things(len(alarms), 'alarm')}"
     return Drawing(
         f"score_over_time_{asset}",

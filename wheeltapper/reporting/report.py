@@ -41,6 +41,8 @@ class ReportData:
     """One `evaluation.judgement.Judgement` a candidate and part, as JSON, with ``is_baseline`` added."""
     champion: str | None = None
     """The candidate whose scores and alarms are shown; None if there is none."""
+    chosen: str | None = None
+    """The candidate that the verdict is about, where it is not the champion: one that challenges it, or was refused."""
     verdict: str | None = None
     """promote, keep, challenge, refuse, retrain or roll back; None if nothing was decided."""
     reasons: Sequence[str] = ()
@@ -81,6 +83,11 @@ class ReportData:
     """Plant hash, table versions, run key, bundle hash, package versions: names → values or further names → values."""
     links: Mapping[str, str] = field(default_factory=dict)
     """Name → address relative to the report, or the command that opens it."""
+
+    @property
+    def about(self) -> str | None:
+        """The model that the verdict and its figures are about."""
+        return self.champion if self.verdict == "keep" else self.chosen or self.champion
 
 
 def render(data: ReportData) -> str:
@@ -135,7 +142,7 @@ def _content(data: ReportData, drawings: Sequence[Drawing]) -> dict[str, Any]:
     assets = words.in_order(
         {str(name) for frame in (data.readings, data.scores) for name in frame["asset_id"].unique()}
     )
-    row = summary.own_row(data.leaderboard, data.champion)
+    row = summary.own_row(data.leaderboard, data.about)
     kind = data.plant.asset_type.name
     asset = "asset" if kind == data.plant.name else words.spaced(kind)
     return {

@@ -168,7 +168,7 @@ def returns_sentence(row: Row) -> str:
 
 
 def machines(scores: pd.DataFrame, faults: pd.DataFrame, alarms: pd.DataFrame, assets: Sequence[str]) -> list[Row]:
-    """Return one line for each asset: what was scored, what was true, what rang; all parts together.
+    """Return one line for each asset: what was scored, what was true then, what rang; all scored parts together.
 
     An alarm belongs to a fault if it opened between the fault's start and end.
     """
@@ -186,7 +186,17 @@ def machines(scores: pd.DataFrame, faults: pd.DataFrame, alarms: pd.DataFrame, a
     ]
 
 
+def watched(faults: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the faults of an asset that reach into the time that was scored: what was learnt from rings nowhere."""
+    if scores.empty:
+        return faults
+    is_watched = (faults["end"] >= scores["window_end"].min()) & (faults["start"] <= scores["window_end"].max())
+    own: pd.DataFrame = faults[is_watched]
+    return own
+
+
 def _machine(asset: str, scores: pd.DataFrame, faults: pd.DataFrame, alarms: pd.DataFrame) -> Row:
+    faults = watched(faults, scores)
     opened = np.sort(microseconds(alarms["opened_at"]))
     starts, ends = microseconds(faults["start"]), microseconds(faults["end"])
     first = np.searchsorted(opened, starts, "left")

@@ -14,6 +14,8 @@ from wheeltapper.errors import SourceError
 
 _YES = {"true", "t", "yes", "y", "on"}
 _NO = {"false", "f", "no", "n", "off", "", "nan", "null", "na"}
+NO_KIND = _NO | {"0", "0.0", "none", "normal", "ok", "healthy", "-"}
+"""Words that stand for no fault where a column names kinds of faults, in small letters."""
 
 THOUSANDS = {",": ",", ".": ".", " ": " \u00a0\u202f", "'": "'\u2019"}
 """What may stand between groups of three digits, and how programs write each."""
@@ -86,7 +88,7 @@ def flags(text: pd.Series[str], column: str, shown: str, decimal: str) -> pd.Ser
     if len(strange):
         raise SourceError(
             f"{shown}: fault column '{column}' holds '{strange.iloc[0]}'; expected a number (0 is no fault) or "
-            "true/false, yes/no. A column of kinds belongs in fault_kind_column."
+            "true/false, yes/no. A column of kinds belongs in fault_kind_column, which needs no fault_column."
         )
     yes = unique[unique.isin(_YES) | (numbers.notna() & (numbers != 0))]
     return words.isin(set(yes))

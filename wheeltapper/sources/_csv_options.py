@@ -133,6 +133,8 @@ class CsvOptions(TaggedSource, ABC):
     def _knows_faults_one_way(self) -> Self:
         ways = ("fault_column", "fault_file", "fault_from_row", "fault_last_rows", "fault_flags")
         used = [way for way in ways if getattr(self, way) is not None]
+        if self.fault_kind_column is not None and self.fault_column is None:
+            used.append("fault_kind_column")
         if len(used) > 1:
             raise ValueError(f"{' and '.join(used)} each say where the faults are; keep one")
         if self.shuffled and self.fault_flags is not None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC
-from typing import Any, Self
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from wheeltapper import _folder
 from wheeltapper.config import Plant
 from wheeltapper.errors import SourceError
 from wheeltapper.sources import Source
-from wheeltapper.sources._cells import constant, flags
+from wheeltapper.sources._cells import NO_KIND, constant, flags
 
 IF_UNORDERED = (
     "If these rows are not meant to follow each other in time, set shuffled: true in the source: each file is then "
@@ -33,7 +33,11 @@ class TableSource(Source, ABC):
     regime_column: str | None = Field(None, description="column of the operating state; by default all is normal")
     regimes: dict[str, str] = Field(default_factory=dict, description="operating state in the data → regime")
     fault_column: str | None = Field(None, description="column that is not 0 (or is true, yes) inside a fault")
-    fault_kind_column: str | None = Field(None, description="column that names the kind of fault")
+    fault_kind_column: str | None = Field(
+        None,
+        description="column that names the kind of fault; without fault_column, a fault is wherever it names one "
+        "(empty, 0, none, normal, ok and healthy name none)",
+    )
     fault_kind: str = Field("labelled", description="kind of all faults where nothing else names it")
     chunk_rows: int = Field(500_000, ge=1, description="most rows in memory at once")
 
@@ -52,12 +56,6 @@ class TableSource(Source, ABC):
             return zone and ZoneInfo(zone).key
         except (ValueError, OSError, LookupError) as error:
             raise ValueError(f"no such time zone: {zone!r}; write it like UTC or Europe/Berlin") from error
-
-    @model_validator(mode="after")
-    def _says_where_faults_are(self) -> Self:
-        if self.fault_kind_column is not None and self.fault_column is None:
-            raise ValueError("fault_kind_column needs fault_column, which says where the faults are")
-        return self
 
     def check(self, plant: Plant) -> None:
         """Refuse columns that name no sensor of the plant; see `Source.check`."""
@@ -81,6 +79,9 @@ class TableSource(Source, ABC):
     def fault_kind_of(self, raw: pd.DataFrame, shown: str, decimal: str = ".") -> pd.Series[str]:
         """Return the kind of fault that each row lies in; empty outside faults."""
         nothing = constant("", len(raw))
+        if self.fault_column is None and self.fault_kind_column in raw:
+            kind = raw[self.fault_kind_column].fillna("").str.strip()
+            return kind.mask(kind.str.lower().isin(NO_KIND), "")
         if self.fault_column is None or self.fault_column not in raw:
             return nothing
         inside = flags(raw[self.fault_column], self.fault_column, shown, decimal)

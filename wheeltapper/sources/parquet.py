@@ -89,7 +89,7 @@ class Parquet(ShapedSource):
 
     def _tables(self, file: ParquetFile, columns: list[str], span: Span) -> Iterator[Any]:
         """Yield a file's columns in chunks; whole if it has to be sorted."""
-        bounds = (None, None) if self.fault_column or self.time_format else span.bounds
+        bounds = (None, None) if self.fault_column or self.fault_kind_column or self.time_format else span.bounds
         at_once = sys.maxsize if self.shuffled else self.chunk_rows
         yield from file.tables(columns, self.time_column, bounds, at_once)
 

@@ -147,7 +147,7 @@ class Sql(ShapedSource):
     def _beyond(self, connection: sa.Connection, rows: Selection, bounds: Bounds) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return the flagged rows next to the span, before and after: a fault that crosses its edge is told whole."""
         before, later = [_no_run()], [_no_run()]
-        if self.fault_column is not None and bounds != Bounds():
+        if (self.fault_column or self.fault_kind_column) and bounds != Bounds():
             for asset in rows.within(bounds).assets(connection):
                 if bounds.low is not None:
                     before.append(self._run(connection, rows, bounds, asset, "before"))

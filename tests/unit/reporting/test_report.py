@@ -322,3 +322,13 @@ def test_whole_assets_that_are_left_out_are_named_with_their_part(data: ReportDa
     for asset, part in zip(cuts, ("train", "calibrate", "validate", "test"), strict=True):
         assert re.search(rf"{asset}</th><td>{part}</td>", page), asset
     assert "1700" not in page
+
+
+def test_a_challenge_is_about_the_challenger(data: ReportData) -> None:
+    """The heading and the figures are its own; what is shown of scores and alarms is still the champion's."""
+    live = "mahalanobis, live since 2026-01-01"
+    page = render(replace(data, champion=live, chosen="lof", verdict="challenge"))
+    assert "Challenge: lof" in page and f"Challenge: {live}" not in page
+    assert "has no judgement" not in page
+    kept = render(replace(data, champion=live, chosen="lof", verdict="keep"))
+    assert f"Keep: {live}" in kept

@@ -97,13 +97,13 @@ def test_returns_are_told_with_their_formula():
 
 def test_machines_are_counted_by_hand():
     """Two faults, an alarm one minute into the first, another outside: one heard, one outside, after 60 s."""
-    scores = scores_of("p", [0.1, 2.0, 2.0, 0.1])
-    faults = faults_of(("p", 1, 2, "wear"), ("p", 8, 9, "leak"))
+    scores = scores_of("p", [0.1, 2.0, 2.0, 0.1, *[0.1] * 6])
+    faults = faults_of(("p", 1, 2, "wear"), ("p", 8, 9, "leak"), ("p", 20, 30, "wear"))  # the third: not scored
     alarms = pd.concat([alarm_of("p", 2, 2, "a1"), alarm_of("p", 5, 6, "a2")])
     (row,) = summary.machines(scores, faults, alarms, ["p"])
     assert (row["faults"], row["heard"], row["alarms"], row["outside"]) == (2, 1, 2, 1)
     assert row["first_delay"] == 1.0
-    assert row["anomalous"] == 0.5
+    assert row["anomalous"] == 0.2
     assert row["threshold_low"] == row["threshold_high"] == 2.0
 
 
