@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -273,6 +274,10 @@ def show_new_normal(out: Console, found: Preview, plant: str, entry: int | None)
         out.print(f"accepted (ledger entry {entry}). Next: wheeltapper train {plant}, then wheeltapper score {plant}")
 
 
+_NEXT_GATE = re.compile(r"; (?=[a-z]+(?:_[a-z]+)+: )")
+"""Between the reasons of two gates; a semicolon inside of one stays."""
+
+
 def show_ledger(out: Console, entries: pd.DataFrame, breaks: list[str]) -> None:
     """Show every decision."""
     if entries.empty:
@@ -281,7 +286,7 @@ def show_ledger(out: Console, entries: pd.DataFrame, breaks: list[str]) -> None:
         version = f" version {row.version}" if row.version else ""
         when = f"{row.time:%Y-%m-%d %H:%M}"
         out.print(f"[bold]{row.sequence:>3}[/]  {when}  [bold]{row.verdict}[/]{version}  by {escape(str(row.actor))}")
-        for reason in str(row.reason).split("; "):
+        for reason in re.split(_NEXT_GATE, str(row.reason)):
             out.print(f"     {escape(_capital(reason))}")
         out.print(f"     [dim]bundle {row.bundle[:12] or 'none'}, run {escape(str(row.run))}, entry {row.hash[:12]}[/]")
     for broken in breaks:
