@@ -10,17 +10,23 @@ from wheeltapper.features.kernels._compiled import compiled
 
 
 @compiled
-def through_layers(values: Floats, sizes: NDArray[np.int64], weights: Floats) -> Floats:
-    """Return what a network answers to each row, shape (n_rows, sizes[-1]): ReLU between the layers, none at the end.
+def squared_errors(
+    values: Floats, low: Floats, high: Floats, wild: float, sizes: NDArray[np.int64], weights: Floats
+) -> Floats:
+    """Return how far each feature lies from the network's redrawing of its row, squared, shape (n_rows, n_features).
 
-    ``weights`` holds, layer after layer, the kernel (inputs × outputs, row by row) and then the biases. Each row is
-    carried through all layers by itself: one row costs no call per layer, and a row gets the same answer alone and in
-    a batch, which products of whole matrices do not promise.
+    The network is asked about values within ``low`` and ``high``; what it answers is compared with the values within
+    ± ``wild``. ``weights`` holds, layer after layer, the kernel (inputs × outputs, row by row) and then the biases,
+    with ReLU between the layers and none at the end. Each row is carried through all layers by itself: one row costs
+    no call per layer, and a row gets the same answer alone and in a batch, which products of whole matrices do not
+    promise.
     """
-    answers = np.empty((len(values), sizes[-1]))
+    n_features = values.shape[1]
+    squares = np.empty(values.shape)
     signal, onward = np.empty(sizes.max()), np.empty(sizes.max())
     for row in range(len(values)):
-        signal[: sizes[0]] = values[row]
+        for one in range(n_features):
+            signal[one] = min(max(values[row, one], low[one]), high[one])
         start = 0
         for layer in range(len(sizes) - 1):
             n_in, n_out = sizes[layer], sizes[layer + 1]
@@ -36,5 +42,6 @@ def through_layers(values: Floats, sizes: NDArray[np.int64], weights: Floats) ->
                     out[another] = max(out[another], 0.0)
             signal, onward = onward, signal
             start += (n_in + 1) * n_out
-        answers[row] = signal[: sizes[-1]]
-    return answers
+        for one in range(n_features):
+            squares[row, one] = (min(max(values[row, one], -wild), wild) - signal[one]) ** 2
+    return squares

@@ -111,7 +111,8 @@ class Autoencoder(Detector):
         ------
         NotFittedError, DataError
         """
-        error: Floats = self._squares(rows).mean(axis=1)
+        squares = self._squares(rows)
+        error: Floats = squares.sum(axis=1) / squares.shape[1]
         return error
 
     def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -125,12 +126,10 @@ class Autoencoder(Detector):
         return as_frame(squares / squares.shape[1], self, rows)
 
     def _squares(self, rows: pd.DataFrame) -> Floats:
-        from wheeltapper.detectors._network import through_layers  # numba opens slowly
+        from wheeltapper.detectors._network import squared_errors  # numba opens slowly
 
         values = read_rows(self, rows)
-        signal = np.minimum(np.maximum(values, self.low_), self.high_)
-        redrawn = through_layers(signal, self.sizes_, self.weights_)
-        squares: Floats = (np.minimum(np.maximum(values, -_WILD), _WILD) - redrawn) ** 2
+        squares: Floats = squared_errors(values, self.low_, self.high_, _WILD, self.sizes_, self.weights_)
         return squares
 
     def _train(self, values: Floats) -> tuple[Any, dict[str, list[float]]]:
