@@ -1,4 +1,4 @@
-"""Whole assets left out, on the real way through: what is judged and scored are machines that nobody has learnt from."""
+"""Whole assets left out, on the real way: what is judged and scored are machines that nobody has learnt from."""
 
 from __future__ import annotations
 
