@@ -338,7 +338,7 @@ def test_nothing_to_read_lists_the_places(tmp_path, monkeypatch):
         {"time_column": "t", "separator": ";;"},
         {"time_column": "t", "encoding": "utf-9"},
         {"time_column": "t", "time_zone": "Mars"},
-        {"time_column": "t", "fault_kind_column": "k"},
+        {"time_column": "t", "fault_kind_column": "k", "fault_from_row": 3},
     ],
 )
 def test_options_that_contradict_each_other_are_refused(options):

@@ -69,7 +69,7 @@ def test_the_clock_is_never_blamed(clock_mill: Any, detector: str) -> None:
 
 
 WORDS = [
-    ("flow", "flow__mean_6h", 9.0, "flow: mean 6h unusually high"),
+    ("flow", "flow__mean_6h", 9.0, "flow unusually high over the last 6h"),
     ("flow", "flow__band_1", -9.0, "flow: band 1 unusually low"),
     ("flow", "flow__rate", -9.0, "flow changes unusually fast"),
     ("flow", "flow__twin__pressure__speed", 9.0, "flow out of step with pressure and speed"),
