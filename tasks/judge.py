@@ -129,7 +129,7 @@ def _gates(
         gates.keeps_budget(judgement, space.plant.alarm_budget, promised=_promised(result)),
     ]
     if rival is not None:
-        heard = (result["self_test"]["heard"], rival.heard)
+        heard = (result["self_test"].get("heard", {}), rival.heard)  # one trained by an earlier version has none
         asked += [
             duel.beats_champion(judgement, rival.judgement, heard),
             duel.surely_beats_champion(judgement, rival.judgement, heard, seed=space.plant.seed),

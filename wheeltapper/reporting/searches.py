@@ -38,7 +38,7 @@ def table(candidate: str, found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _row(trial: Mapping[str, Any]) -> dict[str, Any]:
-    notes = ["★ chosen"] * trial["chosen"] + ["as written"] * trial["as_written"]
+    notes = ["★ chosen"] * trial["chosen"] + ["as written"] * trial.get("as_written", False)
     return {
         "options": brief(trial["options"]) or "defaults",
         "note": ", ".join(notes),
@@ -56,7 +56,7 @@ def _figures(values: Sequence[float | None]) -> list[str]:
 def _gain(trials: Sequence[Mapping[str, Any]]) -> str:
     """Say in how many folds the chosen options do better than those as written: a gain in one alone may be luck."""
     (chosen,) = (one for one in trials if one["chosen"])
-    if not trials[0]["as_written"]:
+    if not trials[0].get("as_written", True):  # a run of an earlier version did not say
         return "The options as written cannot be fitted on these readings; of those that can, the best are taken."
     if chosen is trials[0]:
         return "The options as written are confirmed: none that was tried has a higher mean."
@@ -77,7 +77,9 @@ def _notes(found: Mapping[str, Any]) -> list[str]:
             f"Fold {number}: fitted on {words.things(block['fitted_on'], 'window')} before, judged on "
             f"{words.things(block['windows'], 'window')}, {span}."
         )
-    notes += [f"{brief(one['options']) or 'defaults'} cannot be fitted: {one['reason']}" for one in found["refused"]]
+    notes += [
+        f"{brief(one['options']) or 'defaults'} cannot be fitted: {one['reason']}" for one in found.get("refused", ())
+    ]
     if found["left"]:
         left = words.listing([brief(one) for one in found["left"]], 6)
         many = words.things(len(found["left"]), "trial")
