@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from wheeltapper import tables
+
 pytestmark = pytest.mark.slow  # real servers and processes
 
 
@@ -20,6 +22,22 @@ def test_the_real_program_ends_well_and_says_nothing_on_stderr(second_run: Any) 
         assert part in ended.out
     for noise in ("Traceback", "Warning", "%|", "prefect.", "mlflow.", "INFO", "ERROR"):
         assert noise not in ended.out
+
+
+def test_an_alarm_says_how_rare_it_is(undisturbed: Any) -> None:
+    """The calibration's tail is kept in the bundle that went live, and stands in every alarm's sentence."""
+    told = undisturbed.store.read(tables.ALARMS)["explanation"]
+    assert len(told) and told.str.contains(r"\(in normal running (?:less than )?once in [\d.,]+ \w+\): ").all()
+
+
+def test_another_plant_of_the_same_name_is_refused(undisturbed: Any, tmp_path: Path) -> None:
+    """Before a reading is stored: the first plant's tables stay as they are."""
+    before = undisturbed.versions()
+    other = tmp_path / undisturbed.plant.name
+    other.write_text(undisturbed.plant.read_text().replace("assets: 2", "assets: 1"))
+    ended = undisturbed.nursery.run(undisturbed.folder, "ingest", str(other))
+    assert (ended.code, "rename one of the two files" in ended.err) == (2, True), ended
+    assert undisturbed.versions() == before
 
 
 def test_the_champion_is_on_record(undisturbed: Any) -> None:

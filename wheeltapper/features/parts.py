@@ -113,6 +113,17 @@ def assign(features: pd.DataFrame, cut: pd.DataFrame) -> pd.Series:
     return pd.Series(part, index=features.index, name="part", dtype="str")
 
 
+def whole(cut: pd.Series) -> str:
+    """Return the part that an asset belongs to as a whole, where the plant leaves assets out.
+
+    Parameters
+    ----------
+    cut : Series with calibrate_from, validate_from, test_from
+        One row of what `cuts` returned.
+    """
+    return PARTS[sum(bool(cut[name] == _EVER) for name in _CUTS)]
+
+
 def _for_all(readings: pd.DataFrame, instants: Sequence[datetime]) -> pd.DataFrame:
     assets = sorted(readings["asset_id"].unique())
     columns = {

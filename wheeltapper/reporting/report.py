@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from wheeltapper import tables
-from wheeltapper.config import Plant
+from wheeltapper.config import PartsByAssets, Plant
+from wheeltapper.features import parts
 from wheeltapper.reporting import canvas, catalogue, figures, health, searches, selftest, summary, words
 from wheeltapper.reporting.curves import Curves
 from wheeltapper.reporting.drawing import Drawing
@@ -137,6 +138,13 @@ def _fill(data: ReportData, drawings: Sequence[Drawing]) -> str:
     return house.get_template("report.html.j2").render(style=style, **_content(data, drawings))
 
 
+def _whole_parts(data: ReportData) -> dict[str, str]:
+    """Return the part of each asset, where the plant leaves assets out as a whole; else nothing."""
+    if data.parts is None or not isinstance(data.plant.parts, PartsByAssets):
+        return {}
+    return {str(asset): parts.whole(cut) for asset, cut in data.parts.iterrows()}
+
+
 def _content(data: ReportData, drawings: Sequence[Drawing]) -> dict[str, Any]:
     """Gather what the template shows: plain values and sentences, no decisions left to it but their places."""
     assets = words.in_order(
@@ -159,6 +167,7 @@ def _content(data: ReportData, drawings: Sequence[Drawing]) -> dict[str, Any]:
         "self_test": selftest.grid(data.self_test) if data.self_test else None,
         "searches": [searches.table(label, found) for label, found in data.searches.items()],
         "boards": summary.by_part(data.leaderboard),
+        "whole_parts": _whole_parts(data),
         "machines": summary.machines(data.scores, data.faults, data.alarms, assets),
         "sensors": summary.sensors(data.readings, data.plant.asset_type.sensors),
         "health": health.health_rows(data.flags),

@@ -193,6 +193,10 @@ def test_each_alarm_is_diagnosed_by_its_own_windows(normaliser: RegimeNormaliser
         ["", "", ""],
         ["cavitation", "machine", ""],
     ]
+    flags = pd.DataFrame({"asset_id": "pump-01", "sensor": ["pressure", "current"], "kind": ["flat", "iqr"]})
+    flags = flags.assign(start=spans["opened_at"][0], end=spans["last_at"][0])
+    flagged = name_alarms(bundle, rows, spans, open_after=3, flags=flags)
+    assert [one.kind for one in flagged] == ["stuck:pressure", "cavitation"]
 
 
 def test_a_sensor_did_not_move_alone_where_another_is_far_off(
