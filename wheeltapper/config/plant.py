@@ -116,11 +116,13 @@ FEATURES = (
         name="long_rolling",
         options={"over": [], "rows": [3, 10, 30, 60], "what": ["mean"], "whole": False, "same_regime": True},
     ),
+    PlugIn(name="restlessness"),
     PlugIn(name="ratios"),
 )
 """What is computed where a plant names nothing: the readings, their means over four looks back within the operating
-state, and the quotients and products that the asset type names. A mean over many readings hears a small shift that
-single readings hide; benchmarks/quality.py measures what it is worth."""
+state, how restless they are over two, and the quotients and products that the asset type names. A mean over many
+readings hears a small shift that single readings hide, and restlessness hears the sensor that is stuck or noisy at its
+usual mean; benchmarks/quality.py measures what they are worth."""
 
 CANDIDATES = tuple(PlugIn(name=name) for name in ("mahalanobis", "pca_residual", "one_class"))
 """What is tried where a plant names nothing."""

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
-import pandas as pd
 
 from wheeltapper.detectors import Floats
 from wheeltapper.detectors._options import check_between
-from wheeltapper.detectors._rows import Names, learn_rows, read_rows
 from wheeltapper.detectors._squares import BoundedSquares
 
 _LEAST_SPREAD = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about
@@ -29,7 +25,8 @@ class Mahalanobis(BoundedSquares):
     features, so that about 1 is usual.
 
     Contributions are the elements' squares of ``(R + r·I)^(−1/2) (x − μ)``, those of elements far out growing linearly
-    only, and add up to the score.
+    only, and add up to the score. How restless sensors are is measured apart from where they lie (see
+    `wheeltapper.detectors._restless`).
 
     It does not work when normal running has several centres within one regime; then `k_nearest` or `lof` is better.
 
@@ -49,10 +46,6 @@ class Mahalanobis(BoundedSquares):
 
     learns_relations = True
 
-    columns_: Names
-    centre_: Floats
-    root_: Floats
-
     def __init__(self, ridge: float = 0.1, trimmed: float = 0.0) -> None:
         check_between("mahalanobis", "ridge", ridge, low=0.0, high=10.0)
         if trimmed != 0:
@@ -60,33 +53,18 @@ class Mahalanobis(BoundedSquares):
         self.ridge = ridge
         self.trimmed = trimmed
 
-    def fit(self, rows: pd.DataFrame) -> Self:
-        """Learn where normal rows lie and how they spread together.
-
-        Parameters
-        ----------
-        rows : DataFrame of shape (n_windows, n_features), float64, no NaN
-
-        Raises
-        ------
-        DataError
-        """
-        self.columns_, values = learn_rows(rows)
-        self._learn(values)
+    def _measure(self, values: Floats) -> tuple[Floats, Floats]:
+        centre, root = self._spread_together(values)
         if self.trimmed:
-            distance = (((values - self.centre_) @ self.root_) ** 2).sum(axis=1)
-            self._learn(values[distance <= np.quantile(distance, 1 - self.trimmed)])
-        self._learn_far((values - self.centre_) @ self.root_)
-        return self
+            distance = (((values - centre) @ root) ** 2).sum(axis=1)
+            return self._spread_together(values[distance <= np.quantile(distance, 1 - self.trimmed)])
+        return centre, root
 
-    def _learn(self, values: Floats) -> None:
-        self.centre_ = values.mean(axis=0)
+    def _spread_together(self, values: Floats) -> tuple[Floats, Floats]:
+        """Return the mean, and the symmetric root of the ridged inverse correlations over the number of features."""
+        centre = values.mean(axis=0)
         scale = np.maximum(values.std(axis=0), _LEAST_SPREAD)
-        scaled = (values - self.centre_) / scale
+        scaled = (values - centre) / scale
         variances, patterns = np.linalg.eigh(np.atleast_2d(scaled.T @ scaled / len(scaled)))
         weights = 1.0 / np.sqrt((np.maximum(variances, 0.0) + self.ridge) * len(scale))
-        self.root_ = (1.0 / scale)[:, None] * ((patterns * weights) @ patterns.T)
-
-    def _elements(self, rows: pd.DataFrame) -> Floats:
-        elements: Floats = (read_rows(self, rows) - self.centre_) @ self.root_
-        return elements
+        return centre, (1.0 / scale)[:, None] * ((patterns * weights) @ patterns.T)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from wheeltapper.detectors import Detector, Floats
 from wheeltapper.detectors._options import check_between, check_whole
+from wheeltapper.detectors._restless import WEIGHT, is_restless
 from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows, thinned
 
 _LEAST_SPREAD = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about
@@ -22,7 +23,8 @@ class OneClass(Detector):
     scikit-learn's OneClassSVM finds the support vectors ``xᵢ`` and their weights; scoring needs neither it nor more
     than them. Rows are ranked exactly as by its decision function, turned round; the logarithm only keeps scores
     rising far outside, where the function itself goes flat. The width of K is the median distance of training rows
-    from their median (not their variance: one wild row would widen it until everything looks the same).
+    from their median (not their variance: one wild row would widen it until everything looks the same). How restless a
+    sensor is counts by a smaller measure than where it lies (see `wheeltapper.detectors._restless`).
 
     It works with few rows and curved shapes. It does not work well with hundreds of features, and a fault in training
     costs it more than a forest: up to a share of ``nu`` is taken to be outside, no more.
@@ -47,6 +49,7 @@ class OneClass(Detector):
     vectors_: Floats
     weights_: Floats
     gamma_: float
+    measure_: Floats
 
     def __init__(self, nu: float = 0.05, max_rows: int = 4000) -> None:
         check_between("one_class", "nu", nu, low=0.0, high=1.0)
@@ -68,7 +71,8 @@ class OneClass(Detector):
         from sklearn.svm import OneClassSVM
 
         self.columns_, values = learn_rows(rows)
-        values = thinned(values, self.max_rows, self.seed)
+        self.measure_ = np.where(is_restless(self.columns_), WEIGHT, 1.0)
+        values = thinned(values * self.measure_, self.max_rows, self.seed)
         away = np.median(((values - np.median(values, axis=0)) ** 2).sum(axis=1))
         self.gamma_ = float(0.5 / max(away, values.shape[1] * _LEAST_SPREAD**2))
         machine = OneClassSVM(kernel="rbf", gamma=self.gamma_, nu=self.nu).fit(values)
@@ -91,8 +95,7 @@ class OneClass(Detector):
         ------
         NotFittedError, DataError
         """
-        values = read_rows(self, rows)
-        return np.concatenate([np.zeros(0), *(unlike for _, unlike, _ in self._compared(values))])
+        return np.concatenate([np.zeros(0), *(unlike for _, unlike, _ in self._compared(self._weighed(rows)))])
 
     def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Share out each row's score by each feature's part in the squared distances to the vectors it resembles most.
@@ -103,7 +106,7 @@ class OneClass(Detector):
         ------
         NotFittedError, DataError
         """
-        values = read_rows(self, rows)
+        values = self._weighed(rows)
         shared = [np.zeros((0, values.shape[1]))]
         for part, unlike, nearness in self._compared(values):
             middle = nearness @ self.vectors_
@@ -112,6 +115,11 @@ class OneClass(Detector):
             even = np.full_like(squares, 1.0 / squares.shape[1])
             shared.append(np.divide(squares, total, out=even, where=total > 0) * unlike[:, None])
         return as_frame(np.concatenate(shared), self, rows)
+
+    def _weighed(self, rows: pd.DataFrame) -> Floats:
+        """Return rows as numbers, restlessness in a smaller measure; what was saved without one knows of none."""
+        weighed: Floats = read_rows(self, rows) * getattr(self, "measure_", 1.0)
+        return weighed
 
     def _compared(self, values: Floats) -> Iterator[tuple[Floats, Floats, Floats]]:
         """Yield some rows, their scores, and how near they are to each vector (shares that add up to 1)."""

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
-import pandas as pd
 
 from wheeltapper.detectors import Floats
 from wheeltapper.detectors._options import check_between
-from wheeltapper.detectors._rows import Names, learn_rows, read_rows
 from wheeltapper.detectors._squares import BoundedSquares
 
 _LIMIT_AT = 0.99  # share of training rows within each limit, the usual control limit of process monitoring
@@ -33,7 +29,8 @@ class PcaResidual(BoundedSquares):
 
     As phi is a quadratic form ``x' M x`` it is computed as ``|W x|^2`` with ``W`` the square root of ``M``; the
     elements' squares are the contributions (Alcala and Qin's complete decomposition) and add up to the score exactly;
-    elements far out grow linearly only.
+    elements far out grow linearly only. How restless sensors are is measured apart from where they lie (see
+    `wheeltapper.detectors._restless`).
 
     It does not work when relations between sensors are strongly curved, or differ from regime to regime within one
     model; then an autoencoder or a model per regime is better.
@@ -53,42 +50,21 @@ class PcaResidual(BoundedSquares):
 
     learns_relations = True
 
-    columns_: Names
-    centre_: Floats
-    root_: Floats
-
     def __init__(self, variance: float = 0.95) -> None:
         check_between("pca_residual", "variance", variance, low=0.0, high=1.0)
         self.variance = variance
 
-    def fit(self, rows: pd.DataFrame) -> Self:
-        """Learn the usual patterns, and how far normal rows lie from them.
-
-        Parameters
-        ----------
-        rows : DataFrame of shape (n_windows, n_features), float64, no NaN
-
-        Raises
-        ------
-        DataError
-        """
-        self.columns_, values = learn_rows(rows)
-        self.centre_ = values.mean(axis=0)
+    def _measure(self, values: Floats) -> tuple[Floats, Floats]:
+        centre = values.mean(axis=0)
         scale = np.maximum(values.std(axis=0), _LEAST_SPREAD)
-        scaled = (values - self.centre_) / scale
+        scaled = (values - centre) / scale
         _, singular, patterns = np.linalg.svd(np.atleast_2d(scaled.T @ scaled / len(scaled)), hermitian=True)
         along = scaled @ patterns.T
         kept, share = _explaining(singular, self.variance)
         squared = share * _combined(along, singular, kept)
         if share < 1:
             squared += (1 - share) * _combined(along, singular, kept - 1)
-        self.root_ = (1.0 / scale)[:, None] * ((patterns.T * np.sqrt(squared)) @ patterns)
-        self._learn_far((values - self.centre_) @ self.root_)
-        return self
-
-    def _elements(self, rows: pd.DataFrame) -> Floats:
-        elements: Floats = (read_rows(self, rows) - self.centre_) @ self.root_
-        return elements
+        return centre, (1.0 / scale)[:, None] * ((patterns.T * np.sqrt(squared)) @ patterns)
 
 
 def _explaining(variances: Floats, share: float) -> tuple[int, float]:

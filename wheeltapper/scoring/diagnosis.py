@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from wheeltapper.config import AssetType, FaultKind
 from wheeltapper.errors import DataError
 from wheeltapper.features.normalise import RegimeNormaliser
+from wheeltapper.features.restless import as_spread, quickest, rows_of
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.simulation.sensor_faults import KINDS, OTHER_UNIT, is_sensor_kind
 
@@ -230,7 +231,7 @@ def read_marks(asset_type: AssetType, normaliser: RegimeNormaliser, rows: pd.Dat
         for name in asset_type.measured
     }
     known = {name: column for name, column in level.items() if column is not None}
-    spreads = [f"{name}__rolling_std" if f"{name}__rolling_std" in columns else None for name in known]
+    spreads = [_spread_of(name, columns) for name in known]
     if not known:
         return None
     at = [columns.index(column) for column in known.values()]
@@ -259,6 +260,12 @@ def read_marks(asset_type: AssetType, normaliser: RegimeNormaliser, rows: pd.Dat
     )
 
 
+def _spread_of(sensor: str, columns: Sequence[str]) -> str | None:
+    """Return the feature that says how restless a sensor is; None if there is none."""
+    of_window = f"{sensor}__rolling_std"
+    return of_window if of_window in columns else quickest(sensor, columns)
+
+
 def _usual(normaliser: RegimeNormaliser, rows: pd.DataFrame) -> tuple[Floats, Floats]:
     """Return what is normal, and one usual deviation, of each feature in each row; shape (n_windows, n_features)."""
     regimes, names = pd.factorize(rows["regime"])
@@ -275,7 +282,8 @@ def _spreads(
     for place, column in enumerate(spreads):
         if column is not None:
             own = rows[column].to_numpy(np.float64)
-            usual[place], seen[place] = np.median(centre[:, columns.index(column)]), np.median(own)
+            both = np.array([np.median(centre[:, columns.index(column)]), np.median(own)])
+            usual[place], seen[place] = both if rows_of(column) is None else as_spread(both)
             flat[:, place] = own == 0
     return usual, seen, flat
 

@@ -17,6 +17,7 @@ import pandas as pd
 
 from wheeltapper.config import AssetType
 from wheeltapper.errors import DataError
+from wheeltapper.features.restless import rows_of
 from wheeltapper.scoring.bundle import POOLED, Bundle, inputs
 from wheeltapper.scoring.diagnosis import Diagnosis
 from wheeltapper.scoring.rarity import Rarity
@@ -225,16 +226,18 @@ def _oddest(sensor: str, z: pd.Series) -> str | None:
 
 def _manner(sensor: str, column: str, z: pd.Series) -> str:
     """Say what a feature that is no level shows: a stuck sensor has its usual value, and stands out all the same."""
-    if column.endswith("__rolling_std"):
-        return f"{sensor} unusually {'restless' if z[column] > 0 else 'still'}"
+    looked_back = rows_of(column)
+    if column.endswith("__rolling_std") or looked_back is not None:
+        over = "" if looked_back is None else f" over the last {looked_back} readings"
+        return f"{sensor} unusually {'restless' if z[column] > 0 else 'still'}{over}"
     if other := [name for name in sensors_of(column) if name != sensor]:
         return f"{sensor} out of step with {' and '.join(other)}"
     if column.endswith("__rate"):
         return f"{sensor} changes unusually fast"
     how = "high" if z[column] > 0 else "low"
     what = column.removeprefix(f"{sensor}__")
-    if looked_back := _MEAN.fullmatch(what):
-        count, duration = looked_back["rows"], looked_back["duration"]
+    if mean := _MEAN.fullmatch(what):
+        count, duration = mean["rows"], mean["duration"]
         return f"{sensor} unusually {how} over the last {f'{count} readings' if count else duration}"
     return f"{sensor}: {what.replace('__', ', ').replace('_', ' ')} unusually {how}"
 

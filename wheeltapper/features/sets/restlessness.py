@@ -1,0 +1,98 @@
+"""How restless every sensor is: how much it changes from one reading to the next, whatever its level."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+
+from wheeltapper.config import AssetType
+from wheeltapper.features import restless
+from wheeltapper.features.sets import FeatureSet, Floats, Places, Reach, Stretch
+from wheeltapper.features.sets.rolling import window_moments
+from wheeltapper.features.windows import only_complete
+
+Flags = NDArray[np.bool_]
+
+
+class Restlessness(FeatureSet):
+    """Columns ``<sensor>__restless_10_rows``: the fourth root of the root mean square change between two readings.
+
+    Changes are those within the last ten readings, in the operating state that the window ends in; at first, after a
+    start-up, those within the state before it. A slow move of the level counts for little and a jump for one change of
+    many, so it says what `long_rolling` does not: a stuck sensor is 0, a noisy one is high, and either has its usual
+    mean.
+
+    The root (in the fourth root of the sensor's unit) makes twice as restless about as far from usual as half as
+    restless; on the changes themselves a few lively hours in training would hide every quiet fault. It is no logarithm
+    because a sensor that stands still has a value, too.
+
+    Readings that come irregularly change more after a longer pause, and look more restless.
+    """
+
+    rows: tuple[int, ...] = Field((10, 60), min_length=1, description="how far back, in readings; the last one counts")
+
+    @field_validator("rows")
+    @classmethod
+    def _holds_a_change(cls, rows: tuple[int, ...]) -> tuple[int, ...]:
+        for one in rows:
+            if one < 2:
+                raise ValueError(f"a change takes at least 2 readings, got {one}")
+        return rows
+
+    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+        """List each look back of each sensor."""
+        return tuple(restless.column(sensor, one) for sensor in asset_type.measured for one in self.rows)
+
+    def reach(self, asset_type: AssetType) -> Reach:  # noqa: ARG002 - the same for every machine
+        """Say how far back the longest looks."""
+        return Reach(readings=max(self.rows))
+
+    def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
+        """Return the restlessness over each look back; after a beginning or a gap, over as many readings as there are.
+
+        A window lacks a value where its sensor does.
+        """
+        preferred = list(_preferred(stretch))
+        features = {}
+        for sensor in asset_type.measured:
+            values = stretch.sensors[sensor]
+            squares = np.diff(values, prepend=np.nan) ** 2
+            for one in self.rows:
+                # The change into the first reading that is looked at happened before it.
+                first = np.maximum(stretch.last - one + 2, 1)
+                found = restless.from_mean_square(_first_known(squares, first, stretch.last, preferred))
+                name = restless.column(sensor, one)
+                features[name] = only_complete(found, values, stretch.first, stretch.last)
+        return features
+
+
+def _preferred(stretch: Stretch) -> Iterator[tuple[Flags, Flags]]:
+    """Yield which changes count for which windows, the best first: of the own state, of any one state, all."""
+    every, all_windows = np.ones(len(stretch.seconds), dtype=bool), np.ones(len(stretch.last), dtype=bool)
+    if stretch.regimes is not None:
+        codes = pd.factorize(stretch.regimes)[0]
+        within = np.concatenate([[False], codes[1:] == codes[:-1]])[: len(codes)]
+        for code in range(codes.max(initial=-1) + 1):
+            yield within & (codes == code), codes[stretch.last] == code
+        yield within, all_windows
+    yield every, all_windows
+
+
+def _first_known(squares: Floats, first: Places, last: Places, preferred: list[tuple[Flags, Flags]]) -> Floats:
+    """Return each window's mean square of the changes that count, by the first preference that it has some of."""
+    found = np.full(len(last), np.nan)
+    is_known = ~np.isnan(squares)
+    for counts, windows in preferred:
+        open_ = np.flatnonzero(windows & np.isnan(found))
+        if not len(open_):
+            continue
+        counted = is_known & counts
+        so_far = np.concatenate([[0], np.cumsum(counted)])
+        begin, end = so_far[first[open_]], so_far[last[open_] + 1]
+        has = end > begin
+        found[open_[has]] = window_moments(squares[counted], begin[has], end[has] - 1)[0]
+    return found
