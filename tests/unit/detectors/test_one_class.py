@@ -35,3 +35,14 @@ def test_farther_is_more_unusual_even_where_the_decision_function_is_flat():
     detector = build("one_class").fit(two_clouds())
     near, far = detector.score(pd.DataFrame({"flow": [100.0, 200.0], "pressure": [0.0, 0.0]}))
     assert far > 2 * near
+
+
+def test_restlessness_counts_by_a_smaller_measure():
+    """The same distance is less unusual in how restless a sensor is than in where it lies, and no less explained."""
+    random = np.random.default_rng(0)
+    names = ["flow", "flow__restless_10_rows"]
+    detector = build("one_class").fit(pd.DataFrame(random.normal(size=(500, 2)), columns=names))
+    odd = pd.DataFrame([[8.0, 0.0], [0.0, 8.0]], columns=names)
+    level, restless = detector.score(odd)
+    assert np.median(detector.score(pd.DataFrame(random.normal(size=(200, 2)), columns=names))) < restless < level
+    np.testing.assert_allclose(detector.contributions(odd).sum(axis=1), [level, restless])

@@ -31,3 +31,67 @@ def test_a_detector_that_was_saved_before_scores_as_it_did(name: str):
     state = {key: value for key, value in detector.state.items() if key != "far_"}
     ten, hundred = build(name).restore(state).score(pd.DataFrame({"flow": [10.0, 100.0], "current": 0.0}))
     assert hundred / ten == pytest.approx(100, rel=0.05)
+
+
+def with_restlessness(n_rows: int = 2000, seed: int = 0) -> pd.DataFrame:
+    """Four levels, and how restless two of them are; all know nothing of each other."""
+    names = ["flow", "current", "pressure", "speed", "flow__restless_10_rows", "current__restless_10_rows"]
+    return pd.DataFrame(np.random.default_rng(seed).normal(size=(n_rows, len(names))), columns=names)
+
+
+@pytest.mark.parametrize("name", ["mahalanobis", "pca_residual"])
+def test_restlessness_does_not_deafen_to_levels(name: str):
+    """A row that is odd in one level scores, to the last bit, as if nobody had asked how restless sensors are."""
+    rows = with_restlessness()
+    odd = pd.DataFrame(0.0, index=[0], columns=rows.columns).assign(flow=4.0)
+    levels = [column for column in rows if "restless" not in column]
+    alone = build(name).fit(rows[levels]).score(odd[levels])
+    np.testing.assert_array_equal(build(name).fit(rows).score(odd), alone)
+
+
+@pytest.mark.parametrize("name", ["mahalanobis", "pca_residual"])
+def test_restlessness_counts_less_and_alone(name: str):
+    """It takes more of it to be as loud, but then all of the score is its own."""
+    rows = with_restlessness()
+    odd = pd.DataFrame(0.0, index=[0, 1], columns=rows.columns)
+    odd.loc[0, "flow"] = odd.loc[1, "flow__restless_10_rows"] = 4.0
+    detector = build(name).fit(rows)
+    level, restless = detector.score(odd)
+    assert 0 < restless < level
+    odd["flow__restless_10_rows"] = 10.0
+    parts = detector.contributions(odd)
+    assert parts is not None
+    assert (parts[["flow", "current", "pressure", "speed"]] == 0).to_numpy().all()
+    np.testing.assert_allclose(parts.sum(axis=1), detector.score(odd))
+
+
+@pytest.mark.parametrize("name", ["mahalanobis", "pca_residual"])
+def test_what_never_was_restless_does_not_drown_the_rest(name: str):
+    """Sensors that stood still in training: the first quiver is heard, and no louder than ten times its share."""
+    rows = with_restlessness()
+    still = [column for column in rows if "restless" in column]
+    rows[still] = 0.0
+    detector = build(name).fit(rows)
+    usual = pd.DataFrame(0.0, index=[0], columns=rows.columns)
+    assert detector.score(usual.assign(**{still[0]: 1.0}))[0] > 10 * detector.score(usual)[0]
+    assert np.isfinite(detector.score(usual.assign(**{still[0]: 1000.0}))).all()
+
+
+@pytest.mark.parametrize("name", ["mahalanobis", "pca_residual"])
+def test_restlessness_may_be_all_there_is(name: str):
+    """A plant that computes nothing else: it is judged by that."""
+    rows = with_restlessness().filter(like="restless")
+    detector = build(name).fit(rows)
+    assert detector.score(rows + 5).min() > np.median(detector.score(rows))
+
+
+@pytest.mark.parametrize("name", ["mahalanobis", "pca_residual"])
+def test_a_detector_that_was_saved_before_restlessness_scores_as_it_did(name: str):
+    """Without the note of what is measured apart, all squares are added up."""
+    rows = with_restlessness()
+    fitted = build(name).fit(rows)
+    older = build(name).restore({key: value for key, value in fitted.state.items() if key != "apart_"})
+    parts = older.contributions(rows)
+    assert parts is not None
+    assert (parts > 0).to_numpy().all()
+    assert (older.score(rows) > fitted.score(rows)).all()

@@ -15,6 +15,7 @@ from wheeltapper.assets.pump import ASSET_TYPE as PUMP
 from wheeltapper.config import AssetType, Effect, FaultKind
 from wheeltapper.errors import DataError
 from wheeltapper.features.normalise import RegimeNormaliser
+from wheeltapper.features.restless import from_mean_square
 from wheeltapper.scoring import diagnosis
 from wheeltapper.scoring.diagnosis import Diagnosis, _stuck_in, diagnose, name_alarms, parts_of_kinds, with_names
 from wheeltapper.simulation.fleet import Span, Wishes, simulate
@@ -48,6 +49,18 @@ def as_rows(shown: dict[str, Any]) -> pd.DataFrame:
         rows.loc[flat[name], f"{name}__rolling_std"] = 0.0
     ends = pd.date_range("2026-01-05", periods=len(rows), freq="1min", tz="UTC")
     return rows.assign(asset_id="pump-01", regime="normal", window_start=ends, window_end=ends, usable=True)
+
+
+def as_restless_rows(shown: dict[str, Any]) -> pd.DataFrame:
+    """Cut readings into windows as the default features do: the latest value, and how restless each sensor is."""
+    frame = pd.DataFrame(shown)
+    squares = (frame.diff() ** 2).rolling(WINDOW - 1).mean().clip(lower=0.0)
+    restless = squares.apply(lambda one: from_mean_square(one.to_numpy())).add_suffix(f"__restless_{WINDOW}_rows")
+    restless = restless.where((frame.rolling(WINDOW).max() != frame.rolling(WINDOW).min()).to_numpy(), 0.0)
+    rows = as_rows(shown)
+    return rows.drop(columns=[f"{name}__rolling_std" for name in shown]).join(
+        restless.iloc[WINDOW - 1 :].reset_index(drop=True)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +112,21 @@ def test_a_sensor_that_lies_alone_is_named_by_the_shape_of_its_lie(normaliser: R
     found = diagnose(PUMP, normaliser, as_rows(shown))
     assert (found.kind, found.part, found.sensor) == (f"{kind}:pressure", "sensor", "pressure")
     assert found.first_check
+
+
+@pytest.mark.parametrize("kind", [*LIES, "cavitation", "bearing_wear"])
+def test_restlessness_tells_as_much_as_a_spread_within_windows(kind: str) -> None:
+    """The default features hold no spread; what is diagnosed is the same."""
+    own = RegimeNormaliser().fit(
+        as_restless_rows(readings(2000, seed=1)).drop(columns=["window_start", "window_end", "usable"])
+    )
+    if kind in LIES:
+        shown = readings()
+        shown["pressure"] = LIES[kind](shown["pressure"])
+        assert diagnose(PUMP, own, as_restless_rows(shown)).kind == f"{kind}:pressure"
+    else:
+        assert diagnose(PUMP, own, as_restless_rows(damaged(kind, 1.0))).kind == kind
+    assert diagnose(PUMP, own, as_restless_rows(readings(seed=4))) == Diagnosis()
 
 
 def test_nothing_looks_like_nothing(normaliser: RegimeNormaliser) -> None:

@@ -209,6 +209,9 @@ def test_a_stuck_sensor_is_said_to_be_still(the_mill: Any, fitted: Any) -> None:
     assert explanation._manner("shake", "shake__rolling_std", pd.Series({"shake__rolling_std": -4.0})) == (
         "shake unusually still"
     )
+    assert explanation._manner("shake", "shake__restless_60_rows", pd.Series({"shake__restless_60_rows": -4.0})) == (
+        "shake unusually still over the last 60 readings"
+    )
     for column, span in (("shake__mean_60_rows", "60 readings"), ("shake__mean_6h", "6h")):
         words = explanation._manner("shake", column, pd.Series({column: -4.0}))
         assert words == f"shake unusually low over the last {span}"
