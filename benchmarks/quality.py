@@ -6,7 +6,7 @@ that the pipeline picks by itself on the validate part; every figure is of the t
 
     python benchmarks/quality.py                        the plants of conf/ and conf/datasets/ whose data is here
     python benchmarks/quality.py skab path/to/my.yaml   these
-    python benchmarks/quality.py --folder DATA          a plant is made of each folder of labelled CSV files in DATA
+    python benchmarks/quality.py --folder DATA          plants are made of the labelled CSV files in DATA and below
 
 The plain baselines are k-sigma, max |z|, sum of z², PCA residual and isolation forest on single readings, fitted on
 the same train and calibrate parts. VUS-PR allows for labels that are off by up to 100 readings; random is beside it.
@@ -15,6 +15,7 @@ the same train and calibrate parts. VUS-PR allows for labels that are off by up 
 from __future__ import annotations
 
 import argparse
+import glob
 import json
 import os
 import re
@@ -280,41 +281,49 @@ def _cell(value: float | None, form: str) -> str:
 
 
 def in_folder(folder: Path) -> Iterator[Plant]:
-    """Make a plant of each folder of CSV files with a label column; each file is a machine, its rows are in order.
+    """Make a plant of the CSV files of each folder that share their columns; each file is a machine, rows in order.
 
     Numbers are sensors; a column that is named like one of `LABELS` says whether a row lies in a fault. Others that
     are named like something that a person wrote down afterwards (`NO_SENSORS`) are looked at by nobody.
     """
     for here in sorted({path.parent for kind in FILES for path in folder.rglob(kind)}):
-        files = [kind for kind in FILES if any(here.glob(kind))]
-        paths = sorted(path for kind in files for path in here.glob(kind))
-        first, separator = _peek(paths[0])
-        labels = [name for name in first.columns if name.lower() in LABELS]
-        numbers = first.select_dtypes("number").columns
-        columns = [str(name) for name in numbers if name not in labels and str(name).lower() not in NO_SENSORS]
-        if not labels or not columns:
-            print(f"{here.name}: no column named {', '.join(LABELS)}, or no numbers; left out")
-            continue
-        named = {name: f"s{place}" for place, name in enumerate(columns)}
-        content: dict[str, Any] = {
-            "asset_type": {"step": "1min", "sensors": {sensor: {"unit": "1"} for sensor in named.values()}},
-            "source": {
-                "csv_folder": {
-                    "path": str(here.resolve()),
-                    "files": files,
-                    "separator": separator,
-                    "first": "2000-01-01",
-                    "columns": named,
-                    "fault_column": labels[0],
-                }
-            },
-        }
-        quiet = min(_before_faults(path, separator, labels[0]) for path in paths)
-        if len(paths) > 1 and quiet >= QUIET:
-            # Short experiments: what precedes the first fault of any of them teaches.
-            content["parts"] = {"by": "first_rows", "train": int(0.6 * quiet), "calibrate": int(0.4 * quiet)}
-        name = re.sub(r"\W+", "_", f"d_{here.name}")
-        yield config.parse(json.dumps(content), name=name, folder=here, where=str(here))
+        alike: dict[tuple[str, ...], list[Path]] = {}
+        for path in sorted(path for kind in FILES for path in here.glob(kind)):
+            alike.setdefault(tuple(_peek(path)[0].columns), []).append(path)
+        for paths in alike.values():
+            name = here.name if len(alike) == 1 else f"{here.name}_{paths[0].name.partition('.')[0]}"
+            yield from _of_files(here, name, paths)
+
+
+def _of_files(here: Path, name: str, paths: list[Path]) -> Iterator[Plant]:
+    """Make a plant of files with the same columns, if one of them says what was faulty."""
+    first, separator = _peek(paths[0])
+    labels = [column for column in first.columns if column.lower() in LABELS]
+    numbers = first.select_dtypes("number").columns
+    columns = [str(column) for column in numbers if column not in labels and str(column).lower() not in NO_SENSORS]
+    if not labels or not columns:
+        print(f"{name}: no column named {', '.join(LABELS)}, or no numbers; left out")
+        return
+    named = {column: f"s{place}" for place, column in enumerate(columns)}
+    content: dict[str, Any] = {
+        "asset_type": {"step": "1min", "sensors": {sensor: {"unit": "1"} for sensor in named.values()}},
+        "source": {
+            "csv_folder": {
+                "path": str(here.resolve()),
+                "files": [glob.escape(path.name) for path in paths],
+                "separator": separator,
+                "first": "2000-01-01",
+                "columns": named,
+                "fault_column": labels[0],
+            }
+        },
+    }
+    quiet = min(_before_faults(path, separator, labels[0]) for path in paths)
+    if len(paths) > 1 and quiet >= QUIET:
+        # Short experiments: what precedes the first fault of any of them teaches.
+        content["parts"] = {"by": "first_rows", "train": int(0.6 * quiet), "calibrate": int(0.4 * quiet)}
+    plant = re.sub(r"\W+", "_", f"d_{name}")
+    yield config.parse(json.dumps(content), name=plant, folder=here, where=str(here))
 
 
 def _before_faults(path: Path, separator: str, label: str) -> int:
@@ -343,7 +352,7 @@ def main() -> None:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("plants", nargs="*", help="names in conf/ or paths of YAML files; all by default")
-    parser.add_argument("--folder", type=Path, help="make a plant of each folder of labelled CSV files in here")
+    parser.add_argument("--folder", type=Path, help="make plants of the labelled CSV files in here and below")
     parser.add_argument("--out", type=Path, default=RESULT, help="JSON file for the figures")
     asked = parser.parse_args()
     results = []
