@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Self
 
 import numpy as np
@@ -16,8 +17,9 @@ class LastValue(Detector):
     """Forecast that every sensor stays as it was, and take the largest error in its usual size.
 
     The error of a sensor is the best that its features give, in this order: its rate of change (``<sensor>__rate``);
-    its latest value minus its mean over the window (``<sensor>__mean``); else its latest value minus the mean of
-    training, which is what somebody without a memory would forecast. Each is centred and divided by its standard
+    its latest value minus its mean over the window (``<sensor>__mean``, ``<sensor>__rolling_mean``) or over the fewest
+    readings (``<sensor>__mean_3_rows``); else its latest value minus the mean of training, which is what somebody
+    without a memory would forecast. Each is centred and divided by its standard
     deviation in training; the score is the largest.
 
     It hears jumps and spikes. It does not hear a drift, nor a fault that has lasted for as long as the window.
@@ -93,7 +95,15 @@ def _forecasts(names: list[str]) -> tuple[Floats, NDArray[np.int64]]:
             used[rate] = 1.0
         elif sensor in place:
             used[place[sensor]] = 1.0
-            before[place[sensor]] = place.get(f"{sensor}__mean", -1)
+            before[place[sensor]] = _shortest_mean(sensor, place)
     if not used.any():  # neither rates nor latest values: every feature is forecast by its mean
         used[:] = 1.0
     return used, before
+
+
+def _shortest_mean(sensor: str, place: dict[str, int]) -> int:
+    """Return the place of the mean that looks back the least; −1 if there is none."""
+    of_window = [name for name in (f"{sensor}__mean", f"{sensor}__rolling_mean") if name in place]
+    matches = [(re.fullmatch(re.escape(sensor) + r"__mean_(\d+)_rows", name), name) for name in place]
+    by_rows = [name for _, name in sorted((int(found[1]), name) for found, name in matches if found)]
+    return next((place[name] for name in of_window + by_rows), -1)

@@ -90,6 +90,13 @@ def test_last_value_compares_with_the_mean_of_the_window_where_there_is_no_rate(
     assert detector.score(pd.DataFrame({"flow": [50.0], "flow__mean": [46.0]}))[0] == 2.0
 
 
+def test_last_value_compares_with_the_mean_over_the_fewest_readings():
+    """Of looks back over 30 and over 9 readings the latter is nearer to the last value, whatever their order."""
+    detector = build("last_value").fit(ten_rows(flow=3.0, flow__mean_30_rows=1.0, flow__mean_9_rows=1.0))
+    row = {"flow": [9.0], "flow__mean_30_rows": [0.0], "flow__mean_9_rows": [9.0]}
+    assert detector.score(pd.DataFrame(row))[0] == 0.0
+
+
 def test_last_value_without_a_memory_forecasts_the_mean():
     """With latest values alone, or rolling spreads alone, it is the distance from the mean of training."""
     assert build("last_value").fit(ten_rows(flow=2.0)).score(pd.DataFrame({"flow": [6.0]}))[0] == 3.0
