@@ -283,16 +283,17 @@ def _cell(value: float | None, form: str) -> str:
 def in_folder(folder: Path) -> Iterator[Plant]:
     """Make a plant of the CSV files of each folder that share their columns; each file is a machine, rows in order.
 
+    Where a folder holds files of several kinds, their plants are numbered.
+
     Numbers are sensors; a column that is named like one of `LABELS` says whether a row lies in a fault. Others that
     are named like something that a person wrote down afterwards (`NO_SENSORS`) are looked at by nobody.
     """
     for here in sorted({path.parent for kind in FILES for path in folder.rglob(kind)}):
         alike: dict[tuple[str, ...], list[Path]] = {}
         for path in sorted(path for kind in FILES for path in here.glob(kind)):
-            alike.setdefault(tuple(_peek(path)[0].columns), []).append(path)
-        for paths in alike.values():
-            name = here.name if len(alike) == 1 else f"{here.name}_{paths[0].name.partition('.')[0]}"
-            yield from _of_files(here, name, paths)
+            alike.setdefault(tuple(sorted(_peek(path)[0].columns)), []).append(path)
+        for number, paths in enumerate(alike.values(), start=1):
+            yield from _of_files(here, here.name if len(alike) == 1 else f"{here.name}_{number}", paths)
 
 
 def _of_files(here: Path, name: str, paths: list[Path]) -> Iterator[Plant]:
@@ -323,6 +324,7 @@ def _of_files(here: Path, name: str, paths: list[Path]) -> Iterator[Plant]:
         # Short experiments: what precedes the first fault of any of them teaches.
         content["parts"] = {"by": "first_rows", "train": int(0.6 * quiet), "calibrate": int(0.4 * quiet)}
     plant = re.sub(r"\W+", "_", f"d_{name}")
+    print(f"{plant}: {', '.join(path.name for path in paths)}")
     yield config.parse(json.dumps(content), name=plant, folder=here, where=str(here))
 
 

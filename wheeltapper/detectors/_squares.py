@@ -10,14 +10,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors._restless import WEIGHT, is_restless
+from wheeltapper.detectors._restless import is_restless
 from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows
 
 Flags = NDArray[np.bool_]
 Places = NDArray[np.int64]
 
+WEIGHT = 0.2
+"""What restlessness counts beside the level. Chosen by benchmarks/quality.py: with a fifth, next to nothing is lost
+where levels tell the faults, and much is found of what only restlessness tells; with a third, some is lost."""
 _LIMIT_AT = 0.99  # share of the training rows by whose sums level and restlessness are put on one scale
-_MOST = 10.0  # restlessness is made so many times louder at the most to get there
+_LEAST_SPREAD = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about
 
 
 class SumOfSquares(Detector):
@@ -74,9 +77,9 @@ class BoundedSquares(SumOfSquares):
     ``e²`` up to ``f = FAR · √(mean e² in training)``, and ``f · (2 |e| − f)`` beyond it; the mean is at least that of
     all elements.
 
-    How restless sensors are is measured apart from where they lie, and the row's score is the larger of both sums;
-    their 99 % quantiles over the training rows stand to each other as `WEIGHT` to 1. The squares of the smaller sum
-    are no part of the score, and count as 0.
+    How restless sensors are is measured apart from where they lie, and the row's score is the larger of both sums: that
+    of restlessness brought to the scale of the other by their 99 % quantiles over the training rows (never made louder
+    for it), and then times `WEIGHT`. The squares of the smaller sum are no part of the score, and count as 0.
     """
 
     columns_: Names
@@ -88,8 +91,11 @@ class BoundedSquares(SumOfSquares):
     """Which elements are of restlessness; detectors that were saved without it know of none."""
 
     @abstractmethod
-    def _measure(self, values: Floats) -> tuple[Floats, Floats]:
-        """Learn from normal rows, shape (n_windows, n_features), the centre and the matrix ``W``."""
+    def _measure(self, values: Floats, least_spread: float) -> tuple[Floats, Floats]:
+        """Learn from normal rows, shape (n_windows, n_features), the centre and the matrix ``W``.
+
+        What spreads less than ``least_spread`` is taken to spread as much.
+        """
 
     def fit(self, rows: pd.DataFrame) -> Self:
         """Learn where normal rows lie and how they move together.
@@ -106,43 +112,50 @@ class BoundedSquares(SumOfSquares):
         self.apart_ = is_restless(self.columns_)
         size = len(self.columns_)
         self.centre_, self.root_, self.far_ = np.zeros(size), np.zeros((size, size)), np.zeros(size)
-        limits = []
-        for block in self._blocks():
-            centre, root = self._measure(values[:, block])
-            elements = (values[:, block] - centre) @ root
-            far = _far(elements)
-            self.centre_[block], self.root_[np.ix_(block, block)], self.far_[block] = centre, root, far
-            limits.append(float(np.quantile(_bounded(elements, far).sum(axis=1), _LIMIT_AT)))
-        if len(limits) > 1:
-            level, restless = limits
-            # What never moved in training must not drown the level the first time that it does.
-            share = np.sqrt(WEIGHT * level / max(restless, level / _MOST)) if level > 0 else 1.0
-            self.root_[:, self.apart_] *= share
-            self.far_[self.apart_] *= share
+        levels, restless = np.flatnonzero(~self.apart_), np.flatnonzero(self.apart_)
+        loudness = self._learn(values, levels, _LEAST_SPREAD, 0.0) if len(levels) else (0.0, 0.0)
+        if len(restless):
+            # Restlessness is a fourth root: what a tenth of a deviation does to it is more than half a one.
+            heard, limit = self._learn(values, restless, _LEAST_SPREAD**0.25, loudness[0])
+            if len(levels) and heard == 0:
+                # Nothing ever was restless: there is nothing to measure it by, so each counts like a usual level.
+                usual = np.sqrt((self.root_[:, levels] ** 2).sum(axis=0).mean())
+                self.root_[np.ix_(restless, restless)] = usual * np.eye(len(restless))
+            if len(levels):
+                share = WEIGHT * (loudness[1] / max(loudness[1], limit) if loudness[1] > 0 else 1.0)
+                self.root_[:, restless] *= np.sqrt(share)
+                self.far_[restless] *= np.sqrt(share)
         return self
 
-    def _blocks(self) -> list[Places]:
-        """Return the places of the features that are measured together: of level, then of restlessness."""
-        found = [np.flatnonzero(~self.apart_), np.flatnonzero(self.apart_)]
-        return [block for block in found if len(block)]
+    def _learn(self, values: Floats, block: Places, least_spread: float, least: float) -> tuple[float, float]:
+        """Learn the measure of some features; return their mean square in training, and the limit of their sum."""
+        centre, root = self._measure(values[:, block], least_spread)
+        elements = (values[:, block] - centre) @ root
+        far = _far(elements, least)
+        self.centre_[block], self.root_[np.ix_(block, block)], self.far_[block] = centre, root, far
+        return float((elements**2).mean()), float(np.quantile(_bounded(elements, far).sum(axis=1), _LIMIT_AT))
+
+    def _bounded_squares(self, rows: pd.DataFrame) -> Floats:
+        elements = (read_rows(self, rows) - self.centre_) @ self.root_
+        return _bounded(elements, getattr(self, "far_", np.inf))
 
     def _squares(self, rows: pd.DataFrame) -> Floats:
-        elements = (read_rows(self, rows) - self.centre_) @ self.root_
-        squares = _bounded(elements, getattr(self, "far_", np.inf))
+        squares = self._bounded_squares(rows)
         apart = getattr(self, "apart_", None)
-        if apart is not None and apart.any() and not apart.all():
+        if apart is not None and apart.any():
             is_louder = squares[:, apart].sum(axis=1) > squares[:, ~apart].sum(axis=1)
             squares[is_louder[:, None] != apart] = 0.0
         return squares
 
 
-def _far(elements: Floats) -> Floats:
+def _far(elements: Floats, least: float = 0.0) -> Floats:
     """Return where far begins for the elements of the training rows, shape (n_windows, n_features).
 
-    An element that never moved begins to be far where the others do; where none did, nothing is far.
+    An element that never moved begins to be far where the others do (``least`` is the mean square of further ones);
+    where none did, nothing is far.
     """
     squares = (elements**2).mean(axis=0)
-    least = squares.mean()
+    least = max(float(squares.mean()), least)
     return FAR * np.sqrt(np.maximum(squares, least)) if least > 0 else np.full_like(squares, np.inf)
 
 

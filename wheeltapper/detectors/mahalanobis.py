@@ -8,8 +8,6 @@ from wheeltapper.detectors import Floats
 from wheeltapper.detectors._options import check_between
 from wheeltapper.detectors._squares import BoundedSquares
 
-_LEAST_SPREAD = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about
-
 
 class Mahalanobis(BoundedSquares):
     """Score each row by ``(x − μ)' (R + r·I)⁻¹ (x − μ)``, with R the correlations of normal rows.
@@ -53,17 +51,17 @@ class Mahalanobis(BoundedSquares):
         self.ridge = ridge
         self.trimmed = trimmed
 
-    def _measure(self, values: Floats) -> tuple[Floats, Floats]:
-        centre, root = self._spread_together(values)
+    def _measure(self, values: Floats, least_spread: float) -> tuple[Floats, Floats]:
+        centre, root = self._spread_together(values, least_spread)
         if self.trimmed:
             distance = (((values - centre) @ root) ** 2).sum(axis=1)
-            return self._spread_together(values[distance <= np.quantile(distance, 1 - self.trimmed)])
+            return self._spread_together(values[distance <= np.quantile(distance, 1 - self.trimmed)], least_spread)
         return centre, root
 
-    def _spread_together(self, values: Floats) -> tuple[Floats, Floats]:
+    def _spread_together(self, values: Floats, least_spread: float) -> tuple[Floats, Floats]:
         """Return the mean, and the symmetric root of the ridged inverse correlations over the number of features."""
         centre = values.mean(axis=0)
-        scale = np.maximum(values.std(axis=0), _LEAST_SPREAD)
+        scale = np.maximum(values.std(axis=0), least_spread)
         scaled = (values - centre) / scale
         variances, patterns = np.linalg.eigh(np.atleast_2d(scaled.T @ scaled / len(scaled)))
         weights = 1.0 / np.sqrt((np.maximum(variances, 0.0) + self.ridge) * len(scale))

@@ -10,9 +10,12 @@ import pandas as pd
 
 from wheeltapper.detectors import Detector, Floats
 from wheeltapper.detectors._options import check_between, check_whole
-from wheeltapper.detectors._restless import WEIGHT, is_restless
+from wheeltapper.detectors._restless import is_restless
 from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows, thinned
 
+_RESTLESS = 0.2
+"""Measure of restlessness in the distance beside that of the level. Chosen by benchmarks/quality.py: with a third, much
+is lost where levels tell the faults."""
 _LEAST_SPREAD = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about
 _CHUNK = 2048  # rows compared with the support vectors at a time
 
@@ -24,7 +27,7 @@ class OneClass(Detector):
     than them. Rows are ranked exactly as by its decision function, turned round; the logarithm only keeps scores
     rising far outside, where the function itself goes flat. The width of K is the median distance of training rows
     from their median (not their variance: one wild row would widen it until everything looks the same). How restless a
-    sensor is counts by a smaller measure than where it lies (see `wheeltapper.detectors._restless`).
+    sensor is enters the distance in a smaller measure than where it lies (see `wheeltapper.detectors._restless`).
 
     It works with few rows and curved shapes. It does not work well with hundreds of features, and a fault in training
     costs it more than a forest: up to a share of ``nu`` is taken to be outside, no more.
@@ -71,7 +74,7 @@ class OneClass(Detector):
         from sklearn.svm import OneClassSVM
 
         self.columns_, values = learn_rows(rows)
-        self.measure_ = np.where(is_restless(self.columns_), WEIGHT, 1.0)
+        self.measure_ = np.where(is_restless(self.columns_), _RESTLESS, 1.0)
         values = thinned(values * self.measure_, self.max_rows, self.seed)
         away = np.median(((values - np.median(values, axis=0)) ** 2).sum(axis=1))
         self.gamma_ = float(0.5 / max(away, values.shape[1] * _LEAST_SPREAD**2))

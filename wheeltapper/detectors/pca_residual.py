@@ -54,9 +54,9 @@ class PcaResidual(BoundedSquares):
         check_between("pca_residual", "variance", variance, low=0.0, high=1.0)
         self.variance = variance
 
-    def _measure(self, values: Floats) -> tuple[Floats, Floats]:
+    def _measure(self, values: Floats, least_spread: float) -> tuple[Floats, Floats]:
         centre = values.mean(axis=0)
-        scale = np.maximum(values.std(axis=0), _LEAST_SPREAD)
+        scale = np.maximum(values.std(axis=0), least_spread)
         scaled = (values - centre) / scale
         _, singular, patterns = np.linalg.svd(np.atleast_2d(scaled.T @ scaled / len(scaled)), hermitian=True)
         along = scaled @ patterns.T

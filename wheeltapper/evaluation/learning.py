@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from wheeltapper.evaluation.gates import Gate
 from wheeltapper.evaluation.ranking import chance_above
+from wheeltapper.features.restless import rows_of
 
 Floats = NDArray[np.float64]
 
@@ -46,6 +47,8 @@ def relations(
 ) -> Relations | None:
     """Measure how well a score tells normal windows from the same windows with every feature shuffled by itself.
 
+    Features of restlessness stay as they are, unless there are no others.
+
     Parameters
     ----------
     score : callable
@@ -62,10 +65,12 @@ def relations(
     Relations or None
         None with fewer than two features or a hundred windows.
     """
-    if rows.shape[1] < 2 or len(rows) < _LEAST:
+    # How restless sensors are is of less weight to a detector than where they lie, and would count in full here.
+    asked_of = [name for name in rows.columns if rows_of(str(name)) is None] or list(rows.columns)
+    if len(asked_of) < 2 or len(rows) < _LEAST:
         return None
-    mixed = _shuffled(rows, assets, seed)
-    before, after = rows.to_numpy(np.float64), mixed.to_numpy(np.float64)
+    mixed = rows.assign(**_shuffled(rows[asked_of], assets, seed))
+    before, after = (one[asked_of].to_numpy(np.float64) for one in (rows, mixed))
     learnt, asked = slice(None, None, 2), slice(1, None, 2)
     distance = _gaussian(before[learnt])
     return Relations(

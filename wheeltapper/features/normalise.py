@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from wheeltapper import _folder, tables
 from wheeltapper.errors import ConfigError, DataError, NotFittedError
+from wheeltapper.features.restless import from_mean_square, sensor_of
 
 Floats = NDArray[np.float64]
 Method = Literal["robust", "standard"]
@@ -44,8 +45,10 @@ class RegimeNormaliser:
 
     A scale is never zero. It is at least 5 % of the feature's usual scale (the median over all groups that move), so
     that a sensor which stands still in one regime gives some hundreds when it moves there. A feature that never moved
-    anywhere gets 1 % of its value as scale, or 0.01 of its unit where its value is 0. Results are cut at ± ``clip``:
-    beyond 1000 usual deviations nothing more is said by the number, but the squares in a detector would drown the rest.
+    anywhere gets 1 % of its value as scale, or 0.01 of its unit where its value is 0. Restlessness in a group that
+    never was restless is compared with that elsewhere, or with the scale of the sensor's level. Results are cut at
+    ± ``clip``: beyond 1000 usual deviations nothing more is said by the number, but the squares in a detector would
+    drown the rest.
 
     Does not help where a fault itself changes the regime's name, nor where normal running drifts: then refit.
     """
@@ -86,7 +89,9 @@ class RegimeNormaliser:
         kept = {key: at for key, at in members.items() if key == (ANY, ANY) or len(at) >= self.min_rows}
         found = [self._centre_and_scale(values[at]) for at in kept.values()]
         centre = np.array([one for one, _ in found])
-        scale = _with_floor(centre, np.array([one for _, one in found]), _moving(kept))
+        measured = np.array([one for _, one in found])
+        scale = _with_floor(centre, measured, _moving(kept))
+        scale = _with_floor_of_restlessness(columns, centre, measured, scale, _moving(kept))
         as_is = [name in unscaled for name in columns]
         centre[:, as_is], scale[:, as_is] = 0.0, 1.0
         self._keep(
@@ -330,6 +335,40 @@ def _with_floor(centre: Floats, scale: Floats, counts: NDArray[np.bool_]) -> Flo
         constant = _OF_A_CONSTANT * np.where(at > 0, at, 1.0)
         floor[:, column] = _NEVER_BELOW * np.median(usual) if len(usual) else constant
     return np.maximum(np.where(moves, scale, 0.0), np.maximum(floor, _ROUNDING * np.abs(centre)))
+
+
+def _with_floor_of_restlessness(
+    columns: list[str], centre: Floats, measured: Floats, scale: Floats, counts: NDArray[np.bool_]
+) -> Floats:
+    """Raise the scale of restlessness in groups that never were restless: a root makes much of a first quiver.
+
+    There, one deviation is to be as restless as the sensor is elsewhere; where it never moved at all, to change from
+    one reading to the next by what one deviation of its level is.
+
+    Parameters
+    ----------
+    columns : list of str, of length n_features
+    centre, measured, scale : ndarray of shape (n_groups, n_features)
+        Scales as measured, and as raised for every feature.
+    counts : ndarray of bool, shape (n_groups,)
+        The groups that are no mixture of others.
+    """
+    scale = scale.copy()
+    for place, name in enumerate(columns):
+        sensor = sensor_of(name)
+        if sensor is None:
+            continue
+        still = measured[:, place] <= _ROUNDING * np.abs(centre[:, place])
+        elsewhere = centre[counts & ~still, place]
+        if not len(elsewhere):
+            elsewhere = centre[~still, place]
+        if len(elsewhere):
+            floor = np.full(len(scale), np.median(elsewhere))
+        else:
+            level = scale[:, columns.index(sensor)] if sensor in columns else np.full(len(scale), _OF_A_CONSTANT)
+            floor = from_mean_square(level**2)
+        scale[still, place] = np.maximum(scale, floor[:, None])[still, place]
+    return scale
 
 
 def _texts(rows: pd.DataFrame, name: str) -> NDArray[Any]:

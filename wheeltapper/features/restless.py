@@ -6,7 +6,7 @@ Kept apart from the feature set that computes them, for those who read them: det
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,15 @@ def rows_of(name: str) -> int | None:
     return None if found is None else int(found["rows"])
 
 
-def quickest(sensor: str, columns: Collection[str]) -> str | None:
-    """Return the column over the fewest readings that says how restless a sensor is; None if there is none."""
-    found = {name: rows_of(name) for name in columns if name.startswith(f"{sensor}__restless_")}
-    known = {name: rows for name, rows in found.items() if rows is not None}
-    return min(known, key=lambda name: known[name], default=None)
+def sensor_of(name: str) -> str | None:
+    """Return the sensor whose restlessness a column holds; None if it holds something else."""
+    found = _COLUMN.fullmatch(name)
+    return None if found is None else found["sensor"]
+
+
+def of_sensor(sensor: str, columns: Iterable[str]) -> list[str]:
+    """List the columns that say how restless a sensor is, those over the fewest readings first."""
+    return sorted((name for name in columns if sensor_of(name) == sensor), key=lambda name: rows_of(name) or 0)
 
 
 def from_mean_square(mean_square: Floats) -> Floats:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from wheeltapper.config import AssetType, FaultKind
 from wheeltapper.errors import DataError
 from wheeltapper.features.normalise import RegimeNormaliser
-from wheeltapper.features.restless import as_spread, quickest, rows_of
+from wheeltapper.features.restless import as_spread, of_sensor, rows_of
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.simulation.sensor_faults import KINDS, OTHER_UNIT, is_sensor_kind
 
@@ -58,10 +58,14 @@ STILL = 0.6
 CAPPED = 0.5
 """Share of readings that are exactly the highest one from which a sensor is called clipped; half of it will do where
 the sensor moved alone as well."""
+NEVER_STILL = 3.0
+"""Usual deviations that must lie between a sensor's restlessness and none, or stillness is no mark of it."""
 FEW = 8
 """Windows below which repetition proves nothing."""
 FLAT = "flat"
 """The kind of flag that a sensor gets which repeats itself."""
+_LIKE_NOISE = 0.4
+"""Share of their spread below which most changes are not made by noise; of Gaussian noise the median is 0.67 of it."""
 _STILL = 0.02
 """Restlessness of a sensor that does not move: a logarithm needs more than 0."""
 
@@ -87,13 +91,14 @@ class Marks:
     level: Floats
     """Usual deviations between what it showed (median) and what is normal; signed."""
     restless: Floats
-    """Spread within a window, as a multiple of the usual one; 1 where no feature holds it."""
+    """Spread within a window (or what changes over some readings stand for), as a multiple of the usual one; 1 where no
+    feature holds it."""
     normal: Floats
     """What is normal for the regime, in the sensor's unit."""
     scale: Floats
     """One usual deviation, in the sensor's unit."""
     spread: Floats
-    """Usual spread within a window, in the sensor's unit; NaN where no feature holds it."""
+    """The usual one, in the sensor's unit; NaN where no feature holds it."""
     values: Floats
     """The sensors' values, window by window, in their units, shape (n_windows, n_sensors)."""
     capped: NDArray[np.bool_]
@@ -231,11 +236,11 @@ def read_marks(asset_type: AssetType, normaliser: RegimeNormaliser, rows: pd.Dat
         for name in asset_type.measured
     }
     known = {name: column for name, column in level.items() if column is not None}
-    spreads = [_spread_of(name, columns) for name in known]
     if not known:
         return None
     at = [columns.index(column) for column in known.values()]
     centre, scale = _usual(normaliser, rows)
+    spreads = [_spread_of(name, columns, centre, scale) for name in known]
     values = rows[list(known.values())].to_numpy(np.float64)
     usual, seen, flat = _spreads(rows, spreads, centre, columns)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -260,10 +265,20 @@ def read_marks(asset_type: AssetType, normaliser: RegimeNormaliser, rows: pd.Dat
     )
 
 
-def _spread_of(sensor: str, columns: Sequence[str]) -> str | None:
-    """Return the feature that says how restless a sensor is; None if there is none."""
+def _spread_of(sensor: str, columns: list[str], centre: Floats, scale: Floats) -> str | None:
+    """Return the feature that says how restless a sensor is: in its windows, else over the fewest readings that tell.
+
+    A coarse sensor shows the same value for some readings all the time: over so few, stillness says nothing of it. None
+    if no feature says anything.
+    """
     of_window = f"{sensor}__rolling_std"
-    return of_window if of_window in columns else quickest(sensor, columns)
+    if of_window in columns:
+        return of_window
+    for name in of_sensor(sensor, columns):
+        place = columns.index(name)
+        if np.median(centre[:, place]) >= NEVER_STILL * np.median(scale[:, place]):
+            return name
+    return None
 
 
 def _usual(normaliser: RegimeNormaliser, rows: pd.DataFrame) -> tuple[Floats, Floats]:
@@ -385,9 +400,9 @@ def _shape(asset_type: AssetType, marks: Marks, place: int) -> str | None:
     if _is_other_unit(sensor.unit, marks, place, (sensor.low, sensor.high)):
         return "unit_change"
     if marks.restless[place] >= 2:
-        typical = float(np.median(np.abs(values - np.median(values)))) / float(marks.scale[place])
-        # Noise moves most readings; spikes leave most of them where they were.
-        return "spike" if typical < 1.1 else "noise"
+        # Of noise most changes are about as large as its spread says; of spikes few are, and make the spread.
+        seen = float(np.sqrt(2.0) * marks.spread[place] * marks.restless[place])
+        return "spike" if float(np.median(np.abs(np.diff(values)))) < _LIKE_NOISE * seen else "noise"
     return "drift" if abs(marks.level[place]) >= 2 * LEVEL else None
 
 

@@ -195,6 +195,7 @@ def explain(bundle: Bundle, rows: pd.DataFrame) -> list[Finding]:
     share = shares(bundle, rows.loc[severity.index[:AT_PEAK]]).mean()
     total = float(share.sum())
     share = share / total if total > 0 else share
+    heard = feature_shares(bundle, rows.loc[severity.index[:AT_PEAK]])
     z = bundle.normaliser.transform(rows).mean()
     centre, scale = bundle.normaliser.centre(rows).mean(), bundle.normaliser.scale(rows).mean()
     findings = []
@@ -202,7 +203,7 @@ def explain(bundle: Bundle, rows: pd.DataFrame) -> list[Finding]:
         unit, own = sensor.unit_of_features, float(share[name])
         part = own * float(severity.iloc[0])
         level = next((column for column in (name, f"{name}__rolling_mean") if column in z), None)
-        odd = _oddest(name, z)
+        odd = _oddest(name, z, heard)
         if level is None:
             change = _manner(name, odd, z) if odd else f"{name} unusual"
             deviations = float(z[odd]) if odd else 0.0
@@ -217,10 +218,15 @@ def explain(bundle: Bundle, rows: pd.DataFrame) -> list[Finding]:
     return sorted(findings, key=lambda one: (-round(one.share, 9), -abs(round(one.deviations, 9)), one.sensor))
 
 
-def _oddest(sensor: str, z: pd.Series) -> str | None:
-    """Return the feature of a sensor, beside its level, that is farthest from usual; None if it has no other."""
+def _oddest(sensor: str, z: pd.Series, heard: pd.Series | None) -> str | None:
+    """Return the feature of a sensor, beside its level, that is farthest from usual; None if it has no other.
+
+    Where the detector says what each feature adds, one that adds nothing is no reason.
+    """
     others = [column for column in z.index if "__" in column and sensor in sensors_of(column)]
     others = [column for column in others if not column.endswith("__rolling_mean")]
+    if heard is not None:
+        others = [column for column in others if heard[column] > 0]
     return max(others, key=lambda column: abs(float(z[column])), default=None)
 
 

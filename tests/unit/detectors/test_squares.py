@@ -66,15 +66,50 @@ def test_restlessness_counts_less_and_alone(name: str):
 
 
 @pytest.mark.parametrize("name", ["mahalanobis", "pca_residual"])
-def test_what_never_was_restless_does_not_drown_the_rest(name: str):
-    """Sensors that stood still in training: the first quiver is heard, and no louder than ten times its share."""
+@pytest.mark.parametrize("far", [1.0, 30.0, 1000.0])
+def test_what_never_was_restless_does_not_drown_the_rest(name: str, far: float):
+    """Sensors that stood still in training: their first quiver is heard, and less than as large a move of a level."""
     rows = with_restlessness()
     still = [column for column in rows if "restless" in column]
     rows[still] = 0.0
     detector = build(name).fit(rows)
     usual = pd.DataFrame(0.0, index=[0], columns=rows.columns)
-    assert detector.score(usual.assign(**{still[0]: 1.0}))[0] > 10 * detector.score(usual)[0]
-    assert np.isfinite(detector.score(usual.assign(**{still[0]: 1000.0}))).all()
+    quiver, move = (detector.score(usual.assign(**{one: far}))[0] for one in (still[0], "flow"))
+    assert detector.score(usual)[0] < quiver < 3 * move
+
+
+@pytest.mark.parametrize("name", ["mahalanobis", "pca_residual"])
+def test_where_no_level_ever_moved_restlessness_is_heard(name: str):
+    """Machines that stand all through training, and shake: there is no level to bring it to the scale of."""
+    rows = with_restlessness()
+    rows[[column for column in rows if "restless" not in column]] = 0.0
+    detector = build(name).fit(rows)
+    odd = pd.DataFrame(0.0, index=[0], columns=rows.columns).assign(flow__restless_10_rows=8.0)
+    assert detector.score(odd)[0] > 5 * np.median(detector.score(rows)) > 0
+
+
+@pytest.mark.parametrize("name", ["mahalanobis", "pca_residual"])
+def test_restlessness_counts_a_fifth_and_is_never_made_louder(name: str):
+    """Ten times as wild in training, it still counts a fifth at its 99 % quantile; ten times as calm, no more."""
+    for wild in (3.0, 10.0, 0.1):
+        rows = with_restlessness()
+        apart = rows.columns.str.contains("restless")
+        rows.loc[:, apart] *= wild
+        squares = build(name).fit(rows)._bounded_squares(rows)
+        level, restless = (np.quantile(squares[:, which].sum(axis=1), 0.99) for which in (~apart, apart))
+        if name == "mahalanobis" and wild > 1:
+            assert restless / level == pytest.approx(0.2)
+        assert restless / level < 0.2 + 1e-9
+
+
+@pytest.mark.parametrize("name", ["mahalanobis", "pca_residual"])
+def test_far_out_restlessness_counts_linearly_too(name: str):
+    """From 100 to 200 usual deviations the score is twice as high, not four times."""
+    detector = build(name).fit(with_restlessness())
+    odd = pd.DataFrame(0.0, index=[0, 1], columns=with_restlessness(1).columns)
+    odd["flow__restless_10_rows"] = [100.0, 200.0]
+    far, further = detector.score(odd)
+    assert further / far == pytest.approx(2, rel=0.1)
 
 
 @pytest.mark.parametrize("name", ["mahalanobis", "pca_residual"])

@@ -64,3 +64,27 @@ def test_the_margin_counts():
     bare = {"untaught": 0.6, "possible": 0.9}
     assert has_learnt(Relations(own=0.6 + MARGIN / 2, **bare)).passed is False
     assert has_learnt(Relations(own=0.6 + MARGIN, **bare)).passed
+
+
+def test_restlessness_is_left_as_it_is():
+    """A detector gives it less weight than levels: shuffled with them, it would ask for what nobody promised."""
+    random = np.random.default_rng(3)
+    rows = together(2)
+    mood = random.normal(size=len(rows))
+    for sensor in ("flow", "current"):
+        rows[f"{sensor}__restless_10_rows"] = 3 * mood + 0.3 * random.normal(size=len(rows))
+    asked: list[pd.DataFrame] = []
+
+    def score(z: pd.DataFrame) -> np.ndarray:
+        asked.append(z)
+        return (z["flow"] - z["current"]).abs().to_numpy()
+
+    gate = has_learnt(relations(score, rows, PUMP))
+    restless = [name for name in rows if "restless" in name]
+    pd.testing.assert_frame_equal(asked[1][restless], rows[restless])
+    assert not asked[1]["flow"].equals(rows["flow"])
+    assert list(asked[1].columns) == list(rows.columns)
+    assert gate.passed
+    alone = relations(lambda z: (z.to_numpy() ** 2).sum(axis=1), rows[restless], PUMP)
+    assert alone is not None
+    assert alone.possible > alone.untaught

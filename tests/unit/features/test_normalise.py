@@ -169,6 +169,26 @@ def test_standing_still_in_one_regime_borrows_a_scale() -> None:
     assert z.tolist() == pytest.approx([0, 40 / (0.05 * usual)])
 
 
+def test_a_first_quiver_is_measured_by_the_level() -> None:
+    """A set point stood at 50: changes of half a unit (1 % of it) make one deviation of restlessness, not fifty."""
+    rows = rows_of("a", "normal", level=np.full(60, 50.0), level__restless_10_rows=np.zeros(60))
+    fitted = RegimeNormaliser().fit(rows)
+    z = fitted.transform(rows_of("a", "normal", level=[50.0], level__restless_10_rows=[0.5**0.25]))
+    assert z["level__restless_10_rows"].tolist() == pytest.approx([1.0])
+    alone = RegimeNormaliser().fit(rows.drop(columns="level")).scale(rows)["level__restless_10_rows"]
+    assert alone.iloc[0] == pytest.approx(0.01**0.25)
+
+
+def test_a_quiver_in_a_regime_that_is_still_is_measured_by_the_others() -> None:
+    """Off, a sensor that is restless by 2 elsewhere does not change at all: 2 there is one deviation."""
+    wild = np.concatenate([np.tile([1.9, 2.0, 2.1], 20), np.zeros(60)])
+    regimes = ["normal"] * 60 + ["off"] * 60
+    rows = pd.DataFrame({"asset_id": "a", "regime": regimes, "flow": wild, "flow__restless_10_rows": wild})
+    z = RegimeNormaliser().fit(rows).transform(rows_of("a", "off", flow=[2.0], flow__restless_10_rows=[2.0]))
+    assert z["flow__restless_10_rows"].tolist() == pytest.approx([1.0])
+    assert z["flow"].iloc[0] > 100
+
+
 def test_a_large_offset_keeps_its_small_deviation() -> None:
     """Meters at 1e6 and 5e6 that move by 1e-3 keep that scale: neither rounding nor the other meter hides it."""
     wobble = np.tile([-1e-3, 0.0, 1e-3], 20)

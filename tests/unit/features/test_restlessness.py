@@ -81,11 +81,19 @@ def test_one_reading_cannot_change() -> None:
 
 
 def test_columns_are_recognised_by_their_names() -> None:
-    """Of a sensor whose name holds the word as well; the quickest is the one over the fewest readings."""
+    """With the sensor and the readings they are of; those over the fewest come first."""
     columns = ["a__restless_60_rows", "a__restless_9_rows", "a", "b__restless_x_rows", "a__restless_10_rows"]
     assert [restless.rows_of(name) for name in columns] == [60, 9, None, None, 10]
-    assert restless.quickest("a", columns) == "a__restless_9_rows"
-    assert restless.quickest("b", columns) is None
+    assert [restless.sensor_of(name) for name in columns] == ["a", "a", None, None, "a"]
+    assert restless.of_sensor("a", columns) == ["a__restless_9_rows", "a__restless_10_rows", "a__restless_60_rows"]
+    assert restless.of_sensor("b", columns) == []
+
+
+def test_a_reading_that_no_machine_sends_hides_nothing() -> None:
+    """1e200 is some logger's word for nothing: its square would be infinite, and sixty windows without a value."""
+    found = compute(10, [1.0, 2.0, 1e200, 2.0, 1.0])
+    assert np.isfinite(found).all()
+    assert found[1] > 1e15
 
 
 def test_as_spread_is_the_deviation_of_independent_readings() -> None:

@@ -129,6 +129,34 @@ def test_restlessness_tells_as_much_as_a_spread_within_windows(kind: str) -> Non
     assert diagnose(PUMP, own, as_restless_rows(readings(seed=4))) == Diagnosis()
 
 
+def test_noise_on_a_sensor_that_wanders_is_noise() -> None:
+    """Its level moves far, and slowly, all the time: noise is what it does from one reading to the next."""
+    wander = 3 * np.sin(np.arange(2000) / 90)
+    learnt = readings(2000, seed=1)
+    learnt["pressure"] = learnt["pressure"] + wander
+    own = RegimeNormaliser().fit(as_restless_rows(learnt).drop(columns=["window_start", "window_end", "usable"]))
+    shown = readings()
+    shown["pressure"] = shown["pressure"] + wander[:60]
+    shown["pressure"] += 4 * 0.4 * np.random.default_rng(5).standard_normal(60)
+    assert diagnose(PUMP, own, as_restless_rows(shown)).kind == "noise:pressure"
+
+
+def test_a_coarse_sensor_is_neither_stuck_nor_company_that_is_missed() -> None:
+    """A temperature in whole steps of 4 °C shows the same for minutes: the pressure's drift is still its own."""
+
+    def coarse(shown: dict[str, Any]) -> dict[str, Any]:
+        return shown | {"temperature": np.round(shown["temperature"] / 4) * 4}
+
+    own = RegimeNormaliser().fit(
+        as_restless_rows(coarse(readings(2000, seed=1))).drop(columns=["window_start", "window_end", "usable"])
+    )
+    for seed in range(5):
+        shown = readings(seed=seed)
+        shown["pressure"] = LIES["drift"](shown["pressure"])
+        assert diagnose(PUMP, own, as_restless_rows(coarse(shown))).kind == "drift:pressure"
+        assert diagnose(PUMP, own, as_restless_rows(coarse(readings(seed=seed)))) == Diagnosis()
+
+
 def test_nothing_looks_like_nothing(normaliser: RegimeNormaliser) -> None:
     """Healthy windows have no name, whatever made the detector ring."""
     for seed in range(5):

@@ -17,6 +17,9 @@ from wheeltapper.features.windows import only_complete
 
 Flags = NDArray[np.bool_]
 
+_FAR = 1e70
+"""Changes beyond this count as this: their fourth powers are still numbers."""
+
 
 class Restlessness(FeatureSet):
     """Columns ``<sensor>__restless_10_rows``: the fourth root of the root mean square change between two readings.
@@ -60,7 +63,7 @@ class Restlessness(FeatureSet):
         features = {}
         for sensor in asset_type.measured:
             values = stretch.sensors[sensor]
-            squares = np.diff(values, prepend=np.nan) ** 2
+            squares = np.clip(np.diff(values, prepend=np.nan), -_FAR, _FAR) ** 2
             for one in self.rows:
                 # The change into the first reading that is looked at happened before it.
                 first = np.maximum(stretch.last - one + 2, 1)
