@@ -8,6 +8,8 @@ has to rewrite all that follow, and the newest hash, once written down elsewhere
 from __future__ import annotations
 
 import json
+import random
+import time
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Literal, get_args
@@ -28,7 +30,9 @@ MAKES_LIVE = ("promote", "roll back")
 MAKES_KNOWN = (*MAKES_LIVE, "challenge")
 """Verdicts that a bundle is first heard of with."""
 
-_ATTEMPTS = 10
+_PATIENCE = 60.0
+"""Seconds for which a sequence number is tried for while others take one after the other."""
+_LONGEST_WAIT = 0.5
 _JSON_COLUMNS = ("data", "gates")
 
 
@@ -84,17 +88,21 @@ def append(
         "reason": reason,
     }
     txn = "ledger:" + sha256(_canonical([run, objective, verdict]).encode()).hexdigest()
-    for _ in range(_ATTEMPTS):
+    give_up_at, wait = time.monotonic() + _PATIENCE, 0.01
+    while time.monotonic() < give_up_at:
         rows = entries(store)
         if (written := _same(rows, fields)) is not None:
             return written
         try:
             store.append(LEDGER, pd.DataFrame([_chained(fields, rows)]), txn=txn)
         except KeyExistsError:
-            continue  # somebody else took this sequence number: link to their entry instead
+            # Somebody else took this sequence number: link to their entry instead, and not in step with them.
+            time.sleep(random.uniform(0, wait))
+            wait = min(2 * wait, _LONGEST_WAIT)
+            continue
         if (written := _same(entries(store), fields)) is not None:
             return written
-    raise StoreError(f"the ledger of {store.plant} met other writers {_ATTEMPTS} times in a row; run it again.")
+    raise StoreError(f"the ledger of {store.plant} met other writers for {_PATIENCE:.0f} s; run it again.")
 
 
 def entries(store: Store, objective: str | None = None) -> pd.DataFrame:
