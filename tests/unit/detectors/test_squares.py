@@ -104,12 +104,12 @@ def test_restlessness_counts_a_fifth_and_is_never_made_louder(name: str):
 
 @pytest.mark.parametrize("name", ["mahalanobis", "pca_residual"])
 def test_far_out_restlessness_counts_linearly_too(name: str):
-    """From 100 to 200 usual deviations the score is twice as high, not four times."""
+    """From 30 to 60 usual deviations the score hardly more than doubles; far begins where it does for levels."""
     detector = build(name).fit(with_restlessness())
     odd = pd.DataFrame(0.0, index=[0, 1], columns=with_restlessness(1).columns)
-    odd["flow__restless_10_rows"] = [100.0, 200.0]
+    odd["flow__restless_10_rows"] = [30.0, 60.0]
     far, further = detector.score(odd)
-    assert further / far == pytest.approx(2, rel=0.1)
+    assert 2 < further / far < 2.4
 
 
 @pytest.mark.parametrize("name", ["mahalanobis", "pca_residual"])

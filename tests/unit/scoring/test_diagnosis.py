@@ -142,19 +142,21 @@ def test_noise_on_a_sensor_that_wanders_is_noise() -> None:
 
 
 def test_a_coarse_sensor_is_neither_stuck_nor_company_that_is_missed() -> None:
-    """A temperature in whole steps of 4 °C shows the same for minutes: the pressure's drift is still its own."""
+    """A temperature in steps of 5.6 °C shows the same for minutes: the pressure's drift is still its own."""
 
     def coarse(shown: dict[str, Any]) -> dict[str, Any]:
-        return shown | {"temperature": np.round(shown["temperature"] / 4) * 4}
+        return shown | {"temperature": 45 + np.round((shown["temperature"] - 45) / 5.6) * 5.6}
 
     own = RegimeNormaliser().fit(
         as_restless_rows(coarse(readings(2000, seed=1))).drop(columns=["window_start", "window_end", "usable"])
     )
-    for seed in range(5):
-        shown = readings(seed=seed)
+    said = []
+    for seed in range(20):
+        shown = readings(24, seed=seed)
         shown["pressure"] = LIES["drift"](shown["pressure"])
-        assert diagnose(PUMP, own, as_restless_rows(coarse(shown))).kind == "drift:pressure"
-        assert diagnose(PUMP, own, as_restless_rows(coarse(readings(seed=seed)))) == Diagnosis()
+        said.append(diagnose(PUMP, own, as_restless_rows(coarse(shown))).kind)
+        assert diagnose(PUMP, own, as_restless_rows(coarse(readings(24, seed=seed)))) == Diagnosis()
+    assert said == ["drift:pressure"] * 20
 
 
 def test_nothing_looks_like_nothing(normaliser: RegimeNormaliser) -> None:

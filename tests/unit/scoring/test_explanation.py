@@ -199,6 +199,15 @@ def test_a_column_names_its_sensors(column: str, sensors: tuple[str, ...]) -> No
     assert sensors_of(column) == sensors
 
 
+def test_what_adds_nothing_is_not_the_oddest() -> None:
+    """The score is the louder of level and restlessness: a manner that has no part in it is no reason to name."""
+    z = pd.Series({"shake": 0.1, "shake__restless_10_rows": 5.0, "shake__mean_30_rows": 3.0})
+    heard = pd.Series({"shake": 0.2, "shake__restless_10_rows": 0.0, "shake__mean_30_rows": 0.8})
+    assert explanation._oddest("shake", z, None) == "shake__restless_10_rows"
+    assert explanation._oddest("shake", z, heard) == "shake__mean_30_rows"
+    assert explanation._oddest("shake", z, heard * 0) is None
+
+
 def test_a_stuck_sensor_is_said_to_be_still(the_mill: Any, fitted: Any) -> None:
     """A sensor that froze at its usual value differs in its spread alone; "+0 %" would explain nothing."""
     rows = broken(the_mill, "mill-1", "shake", 0.0)
