@@ -402,7 +402,8 @@ def _shape(asset_type: AssetType, marks: Marks, place: int) -> str | None:
     if marks.restless[place] >= 2:
         # Of noise most changes are about as large as its spread says; of spikes few are, and make the spread.
         seen = float(np.sqrt(2.0) * marks.spread[place] * marks.restless[place])
-        return "spike" if float(np.median(np.abs(np.diff(values)))) < _LIKE_NOISE * seen else "noise"
+        usual = float(np.median(np.abs(np.diff(values)))) if len(values) > 1 else 0.0  # one window is one spike
+        return "spike" if usual < _LIKE_NOISE * seen else "noise"
     return "drift" if abs(marks.level[place]) >= 2 * LEVEL else None
 
 

@@ -141,6 +141,13 @@ def test_noise_on_a_sensor_that_wanders_is_noise() -> None:
     assert diagnose(PUMP, own, as_restless_rows(shown)).kind == "noise:pressure"
 
 
+def test_a_single_window_is_a_spike(normaliser: RegimeNormaliser) -> None:
+    """An alarm that opens and ends with one window holds no change between two of them."""
+    shown = readings(5)
+    shown["pressure"][-1] += 40 * 0.4
+    assert diagnose(PUMP, normaliser, as_rows(shown).iloc[-1:]).kind == "spike:pressure"
+
+
 def test_a_coarse_sensor_is_neither_stuck_nor_company_that_is_missed() -> None:
     """A temperature in steps of 5.6 °C shows the same for minutes: the pressure's drift is still its own."""
 
