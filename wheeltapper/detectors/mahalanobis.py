@@ -10,7 +10,7 @@ from wheeltapper.detectors._squares import BoundedSquares
 
 
 class Mahalanobis(BoundedSquares):
-    """Score each row by ``(x − μ)' (R + r·I)⁻¹ (x − μ)``, with R the correlations of normal rows.
+    """Score each row by how long ``(R + r·I)^(−1/2) (x − μ)`` is, with R the correlations of normal rows.
 
     Deviations that usually come together count for less, those that never do for more: a pressure that falls while the
     flow rises is heard although each of them is within its usual spread. The ridge ``r`` keeps directions in which
@@ -22,9 +22,10 @@ class Mahalanobis(BoundedSquares):
     makes every later one an alarm, so nothing is trimmed unless asked for. The score is divided by the number of
     features, so that about 1 is usual.
 
-    Contributions are the elements' squares of ``(R + r·I)^(−1/2) (x − μ)``, those of elements far out growing linearly
-    only, and add up to the score. How restless sensors are is measured apart from where they lie (see
-    `wheeltapper.detectors._restless`).
+    The textbook's length is the root of the sum of squares. This one is put together by a smaller power, so that many
+    sensors that have moved a little count beside one that has moved far, and what lies very far out grows linearly only
+    (see `wheeltapper.detectors._squares`). Each element's part is its contribution, and they add up to the score. How
+    restless sensors are is measured apart from where they lie (see `wheeltapper.detectors._restless`).
 
     It does not work when normal running has several centres within one regime; then `k_nearest` or `lof` is better.
 

@@ -28,9 +28,10 @@ class PcaResidual(BoundedSquares):
     would decide whether what is small beside that pattern is heard.
 
     As phi is a quadratic form ``x' M x`` it is computed as ``|W x|^2`` with ``W`` the square root of ``M``; the
-    elements' squares are the contributions (Alcala and Qin's complete decomposition) and add up to the score exactly;
-    elements far out grow linearly only. How restless sensors are is measured apart from where they lie (see
-    `wheeltapper.detectors._restless`).
+    elements' parts are the contributions (Alcala and Qin's complete decomposition) and add up to the score exactly.
+    The elements are put together by a smaller power than 2, so that many that have moved a little count beside one that
+    has moved far, and what lies very far out grows linearly only (see `wheeltapper.detectors._squares`). How restless
+    sensors are is measured apart from where they lie (see `wheeltapper.detectors._restless`).
 
     It does not work when relations between sensors are strongly curved, or differ from regime to regime within one
     model; then an autoencoder or a model per regime is better.

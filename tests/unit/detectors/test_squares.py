@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from wheeltapper.detectors import build
-from wheeltapper.detectors._squares import FAR
+from wheeltapper.detectors._squares import FAR, POWER, _together
 
 
 def usual(n_rows: int = 2000) -> pd.DataFrame:
@@ -95,7 +95,9 @@ def test_restlessness_counts_a_fifth_and_is_never_made_louder(name: str):
         rows = with_restlessness()
         apart = rows.columns.str.contains("restless")
         rows.loc[:, apart] *= wild
-        squares = build(name).fit(rows)._bounded_squares(rows)
+        detector = build(name).fit(rows)
+        squares = detector._bounded_squares(rows)
+        squares[:, ~apart] = _together(squares[:, ~apart], POWER)
         level, restless = (np.quantile(squares[:, which].sum(axis=1), 0.99) for which in (~apart, apart))
         if name == "mahalanobis" and wild > 1:
             assert restless / level == pytest.approx(0.2)
@@ -104,10 +106,10 @@ def test_restlessness_counts_a_fifth_and_is_never_made_louder(name: str):
 
 @pytest.mark.parametrize("name", ["mahalanobis", "pca_residual"])
 def test_far_out_restlessness_counts_linearly_too(name: str):
-    """From 30 to 60 usual deviations the score hardly more than doubles; far begins where it does for levels."""
+    """From 60 to 120 usual deviations the score hardly more than doubles; far begins where it does for levels."""
     detector = build(name).fit(with_restlessness())
     odd = pd.DataFrame(0.0, index=[0, 1], columns=with_restlessness(1).columns)
-    odd["flow__restless_10_rows"] = [30.0, 60.0]
+    odd["flow__restless_10_rows"] = [60.0, 120.0]
     far, further = detector.score(odd)
     assert 2 < further / far < 2.4
 
@@ -121,11 +123,38 @@ def test_restlessness_may_be_all_there_is(name: str):
 
 
 @pytest.mark.parametrize("name", ["mahalanobis", "pca_residual"])
+def test_many_small_moves_count_beside_one_far_one(name: str):
+    """Four levels that moved by two and one that moved by four are as long by squares; here the four are louder."""
+    rows = with_restlessness().iloc[:, :4]
+    spread = pd.DataFrame([[2.0, 2.0, 2.0, 2.0], [4.0, 0.0, 0.0, 0.0], [8.0, 0.0, 0.0, 0.0]], columns=rows.columns)
+    wear, one, further = build(name).fit(rows).score(spread)
+    assert 1.3 < wear / one < 1.8
+    assert further / one == pytest.approx(4, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["mahalanobis", "pca_residual"])
+def test_a_detector_that_was_saved_before_powers_adds_up_squares(name: str):
+    """Without the note of the power the parts of levels are the squares themselves."""
+    rows = with_restlessness().iloc[:, :4]
+    fitted = build(name).fit(rows)
+    older = build(name).restore({key: value for key, value in fitted.state.items() if key != "power_"})
+    np.testing.assert_allclose(older.score(rows), older._bounded_squares(rows).sum(axis=1))
+    assert not np.allclose(older.score(rows), fitted.score(rows))
+
+
+def test_parts_add_up_to_the_power_mean_times_their_number():
+    """Of lengths 1, 4 and 0 with the power 1.5: three times ((1 + 8 + 0) / 3) to the power 4/3."""
+    parts = _together(np.array([[1.0, 16.0, 0.0], [0.0, 0.0, 0.0]]), 1.5)
+    np.testing.assert_allclose(parts.sum(axis=1), [3 * 3 ** (4 / 3), 0.0])
+    np.testing.assert_allclose(parts[0] / parts[0].sum(), [1 / 9, 8 / 9, 0.0])
+
+
+@pytest.mark.parametrize("name", ["mahalanobis", "pca_residual"])
 def test_a_detector_that_was_saved_before_restlessness_scores_as_it_did(name: str):
     """Without the note of what is measured apart, all squares are added up."""
     rows = with_restlessness()
     fitted = build(name).fit(rows)
-    older = build(name).restore({key: value for key, value in fitted.state.items() if key != "apart_"})
+    older = build(name).restore({key: value for key, value in fitted.state.items() if key not in {"apart_", "power_"}})
     parts = older.contributions(rows)
     assert parts is not None
     assert (parts > 0).to_numpy().all()
