@@ -123,15 +123,11 @@ def plain_scores(table: Table, look: tuple[str, ...]) -> tuple[pd.DataFrame, Sco
     rows = pd.concat([table.rows(part) for part in look])[["asset_id", "window_end"]]
     rows = rows.sort_values(["asset_id", "window_end"], ignore_index=True)
     names = list(table.plant.asset_type.measured)
-    readings = table.readings.merge(
-        table.features[["asset_id", "window_end", "usable"]].assign(part=table.part),
-        left_on=["asset_id", "timestamp"],
-        right_on=["asset_id", "window_end"],
-    )
+    readings = _at_windows(table)
     normal = why_masked(_as_windows(readings), table.faults, guard(table.plant), lead=table.plant.lead) == ""
     learn = readings[readings["part"].isin(["train", "calibrate"]) & normal.to_numpy()].dropna(subset=names)
     if learn.empty:
-        raise DataError("no window ends at a reading (the plant resamples): there is nothing to put plain baselines on")
+        raise DataError("no normal reading has a value of every sensor: there is nothing to put plain baselines on")
     look = rows.merge(readings, on=["asset_id", "window_end"], how="left")
     found: dict[str, np.ndarray] = {}
     for asset, own in look.groupby("asset_id"):
@@ -140,6 +136,19 @@ def plain_scores(table: Table, look: tuple[str, ...]) -> tuple[pd.DataFrame, Sco
         for name, values in _plain(fitted_on[names].to_numpy(), own[names].to_numpy(), table.plant.seed).items():
             found.setdefault(name, np.full(len(look), np.nan))[own.index] = values
     return look, {name: pd.Series(values, index=look.index) for name, values in found.items()}
+
+
+def _at_windows(table: Table) -> pd.DataFrame:
+    """Return the reading at which each window ends; on a grid, the last one before."""
+    ends = table.features[["asset_id", "window_end", "usable"]].assign(part=table.part)
+    return pd.merge_asof(
+        ends.sort_values("window_end", kind="stable"),
+        table.readings.sort_values("timestamp", kind="stable"),
+        left_on="window_end",
+        right_on="timestamp",
+        by="asset_id",
+        tolerance=table.plant.max_gap,
+    ).dropna(subset="timestamp", ignore_index=True)
 
 
 def _as_windows(readings: pd.DataFrame) -> pd.DataFrame:

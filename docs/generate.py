@@ -293,11 +293,11 @@ def quality() -> str:
         (
             one["plant"],
             one["champion"],
-            f"{one[look]['vus_pr']:.2f}",
-            f"{one[look]['random']:.2f}",
-            f"{one[look]['best_plain']:.2f}",
+            _share(one[look]["vus_pr"]),
+            _share(one[look]["random"]),
+            _share(one[look]["best_plain"]),
             f"{one[look]['closed']:.0%}",
-            f"{one[look]['best_in_hindsight']:.2f}",
+            _share(one[look]["best_in_hindsight"]),
             look.replace("_", " "),
         )
         for one in results("quality")
@@ -315,6 +315,11 @@ def quality() -> str:
         "looked at",
     )
     return _table(headers, rows)
+
+
+def _share(value: float) -> str:
+    """Return a figure of at most 1, finer where it is so near to it that two digits would round it up."""
+    return f"{value:.2f}" if value < 0.995 else f"{value:.4f}"
 
 
 def budgets() -> str:
