@@ -15,10 +15,8 @@ the same train and calibrate parts. VUS-PR allows for labels that are off by up 
 from __future__ import annotations
 
 import argparse
-import glob
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -35,6 +33,8 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 
+from benchmarks._folder import in_folder  # noqa: E402
+from tasks import _selftest  # noqa: E402
 from tasks._ablation import read_all  # noqa: E402
 from wheeltapper import config  # noqa: E402
 from wheeltapper.config import Plant, PlugIn, Windows  # noqa: E402
@@ -46,22 +46,18 @@ from wheeltapper.features import parts  # noqa: E402
 from wheeltapper.features.mask import overlaps, why_masked  # noqa: E402
 from wheeltapper.features.plan import FeaturePlan  # noqa: E402
 from wheeltapper.scoring import alarms  # noqa: E402
+from wheeltapper.scoring.bundle import Bundle  # noqa: E402
 from wheeltapper.scoring.candidate import baselines_of, fit_candidate, guard, spacing  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "quality.json"
 LOOKS = {"test": ("test",), "after_calibration": ("validate", "test")}
 """What is looked at: the test part alone, and everything that candidates have not learnt from (more faults; the
 champion was picked on half of it)."""
+SCORED = ("validate", "test")
 WINDOW = 100
 """Readings by which a label may be off, at most: VUS' widest buffer."""
 LEAST = 50
 """Readings of an asset's own that the plain baselines are fitted on; with fewer, on those of all."""
-LABELS = ("label", "labels", "anomaly", "is_anomaly", "fault")
-NO_SENSORS = ("changepoint", "timestamp", "time", "datetime", "date", "index")
-"""Columns of numbers that no machine has measured."""
-FILES = ("*.csv", "*.csv.gz")
-QUIET = 200
-"""Rows before the first fault from which each file of a folder teaches by itself."""
 KEPT = ("name", "folder", "description", "asset_type", "source", "cleaning", "parts", "costs", "seed")
 KEPT += ("lead", "ends_in_failure")
 """What a plant says of its data; all else is the default."""
@@ -185,17 +181,22 @@ def measure(plant: Plant) -> dict[str, Any]:
     """Run one plant with the default configuration and return its figures."""
     began = time.perf_counter()
     table = Table.of(with_defaults(plant))
-    scores = {wanted.name: _scores(table, wanted) for wanted in (*baselines_of(table.plant), *table.plant.candidates)}
+    wanted = (*baselines_of(table.plant), *table.plant.candidates)
+    bundles = {one.name: _fit(table, one) for one in wanted}
+    scores = {name: {part: one.score(table.rows(part)) for part in SCORED} for name, one in bundles.items()}
     baselines = {one.name for one in baselines_of(table.plant)}
     validated = {name: judged(table, name, "validate", own["validate"]) for name, own in scores.items()}
-    board = leaderboard.rank(validated.values(), baselines)
-    fit = [one for one in board.candidates if gates.beats_baselines(one, board.baselines).passed is not False]
+    has_faults = any(one.cost_per_asset_week is not None for one in validated.values())
+    board = leaderboard.rank(validated.values(), baselines, None if has_faults else _self_tests(table, bundles))
+    asked = {one.candidate: gates.beats_baselines(one, board.baselines, board.self_test) for one in board.candidates}
+    fit = [one for one in board.candidates if asked[one.candidate].passed is not False]
     champion = (fit or board.candidates)[0].candidate
     tested = judged(table, champion, "test", scores[champion]["test"])
     names = [name for name in scores if name not in baselines]
     return {
         "plant": plant.name,
         "champion": champion,
+        "ranked_by": board.ranked_by,
         "is_refused": not fit,
         **{part: _against_plain(table, part, champion, {name: scores[name] for name in names}) for part in LOOKS},
         "found": tested.found,
@@ -204,17 +205,26 @@ def measure(plant: Plant) -> dict[str, Any]:
         "delay_minutes": tested.delay_minutes_median,
         "budget_per_week": table.plant.alarm_budget,
         "achieved_per_week": tested.false_alarms_per_asset_week,
+        "achieved_interval": [tested.false_alarms_per_asset_week_low, tested.false_alarms_per_asset_week_high],
         "seconds": round(time.perf_counter() - began, 1),
     }
 
 
-def _scores(table: Table, wanted: PlugIn) -> dict[str, pd.DataFrame]:
-    """Fit one candidate and score what comes after it has learnt."""
+def _fit(table: Table, wanted: PlugIn) -> Bundle:
+    """Fit one candidate on the train part, and set its threshold."""
     began = time.perf_counter()
     bundle = fit_candidate(table.plant, wanted, table.features, table.part, table.faults, {})
-    own = {part: bundle.score(table.rows(part)) for part in ("validate", "test")}
     print(f"  {wanted.name:<20} {time.perf_counter() - began:6.1f} s", flush=True)
-    return own
+    return bundle
+
+
+def _self_tests(table: Table, bundles: dict[str, Bundle]) -> dict[str, float]:
+    """Return which share of moderate faults each bundle hears, as the pipeline asks where it knows of no real one."""
+    plan = FeaturePlan.of(table.plant)
+    later = table.features[table.part.isin(["calibrate", "validate"])]
+    normal = later[why_masked(plan.reaching(later), table.faults, guard(table.plant), lead=table.plant.lead) == ""]
+    twins = _selftest.twins_among(plan, table.readings, normal, table.plant.alarms)
+    return {name: _selftest.figure(bundle, twins, table.plant.alarms) for name, bundle in bundles.items()}
 
 
 def _against_plain(
@@ -253,7 +263,7 @@ def _per_day(per_week: float | None) -> float | None:
 
 def show(results: list[dict[str, Any]]) -> None:
     """Print a line a plant and look."""
-    widths = (22, 18, 17, 7, 7, 11, 7, 10, 8, 10, 9)
+    widths = (22, 18, 17, 7, 7, 11, 7, 10, 8, 10, 22, 10)
     head = (
         "plant",
         "champion",
@@ -265,6 +275,7 @@ def show(results: list[dict[str, Any]]) -> None:
         "hindsight",
         "found",
         "false/day",
+        "false/week (budget)",
         "delay",
     )
     print("\n" + "  ".join(f"{one:>{width}}" for one, width in zip(head, widths, strict=True)))
@@ -280,83 +291,33 @@ def show(results: list[dict[str, Any]]) -> None:
                 _cell(one[look]["best_in_hindsight"], "{:.3f}"),
                 f"{one['found']}/{one['faults']}" if is_test else "",
                 _cell(one["false_alarms_per_day"], "{:.2f}") if is_test else "",
+                _achieved(one) if is_test else "",
                 _cell(one["delay_minutes"], "{:.1f} min") if is_test else "",
             ]
             print("  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)))
+        if one["ranked_by"] == "self-test":
+            print(f"{one['plant']}: no fault is known in the validate part, so candidates were ranked by the self-test")
+    print("false/week: on the test part, with its interval, and the budget that was set")
+
+
+def _achieved(one: dict[str, Any]) -> str:
+    low, high = one["achieved_interval"]
+    rate = one["achieved_per_week"]
+    return "–" if rate is None else f"{rate:.2g} ({low:.2g}–{high:.2g}; {one['budget_per_week']:g})"
 
 
 def _cell(value: float | None, form: str) -> str:
     return "–" if value is None else form.format(value)
 
 
-def in_folder(folder: Path) -> Iterator[Plant]:
-    """Make a plant of the CSV files of each folder that share their columns; each file is a machine, rows in order.
-
-    Where a folder holds files of several kinds, their plants are numbered.
-
-    Numbers are sensors; a column that is named like one of `LABELS` says whether a row lies in a fault. Others that
-    are named like something that a person wrote down afterwards (`NO_SENSORS`) are looked at by nobody.
-    """
-    for here in sorted({path.parent for kind in FILES for path in folder.rglob(kind)}):
-        alike: dict[tuple[str, ...], list[Path]] = {}
-        for path in sorted(path for kind in FILES for path in here.glob(kind)):
-            alike.setdefault(tuple(sorted(_peek(path)[0].columns)), []).append(path)
-        for number, paths in enumerate(alike.values(), start=1):
-            yield from _of_files(here, here.name if len(alike) == 1 else f"{here.name}_{number}", paths)
-
-
-def _of_files(here: Path, name: str, paths: list[Path]) -> Iterator[Plant]:
-    """Make a plant of files with the same columns, if one of them says what was faulty."""
-    first, separator = _peek(paths[0])
-    labels = [column for column in first.columns if column.lower() in LABELS]
-    numbers = first.select_dtypes("number").columns
-    columns = [str(column) for column in numbers if column not in labels and str(column).lower() not in NO_SENSORS]
-    if not labels or not columns:
-        print(f"{name}: no column named {', '.join(LABELS)}, or no numbers; left out")
-        return
-    named = {column: f"s{place}" for place, column in enumerate(columns)}
-    content: dict[str, Any] = {
-        "asset_type": {"step": "1min", "sensors": {sensor: {"unit": "1"} for sensor in named.values()}},
-        "source": {
-            "csv_folder": {
-                "path": str(here.resolve()),
-                "files": [glob.escape(path.name) for path in paths],
-                "separator": separator,
-                "first": "2000-01-01",
-                "columns": named,
-                "fault_column": labels[0],
-            }
-        },
-    }
-    quiet = min(_before_faults(path, separator, labels[0]) for path in paths)
-    if len(paths) > 1 and quiet >= QUIET:
-        # Short experiments: what precedes the first fault of any of them teaches.
-        content["parts"] = {"by": "first_rows", "train": int(0.6 * quiet), "calibrate": int(0.4 * quiet)}
-    plant = re.sub(r"\W+", "_", f"d_{name}")
-    print(f"{plant}: {', '.join(path.name for path in paths)}")
-    yield config.parse(json.dumps(content), name=plant, folder=here, where=str(here))
-
-
-def _before_faults(path: Path, separator: str, label: str) -> int:
-    """Return how many rows of a file precede its first fault; of a file without one, more than any other's."""
-    faulty = np.flatnonzero(pd.read_csv(path, sep=separator, usecols=[label])[label].to_numpy() != 0)
-    return int(faulty[0]) if len(faulty) else sys.maxsize
-
-
-def _peek(path: Path) -> tuple[pd.DataFrame, str]:
-    """Return the first rows of a file, and what separates its columns."""
-    for separator in (",", ";", "\t"):
-        rows = pd.read_csv(path, sep=separator, nrows=1000)
-        if rows.shape[1] > 1:
-            return rows, separator
-    return rows, ","
-
-
 def _plants(asked: argparse.Namespace) -> Iterator[Plant]:
     if asked.folder:
         yield from in_folder(asked.folder)
     for name in asked.plants or ([] if asked.folder else config.plant_files()):
-        yield config.load(name)
+        try:
+            yield config.load(name)
+        except WheeltapperError as error:
+            print(f"{name}\n  not measured: {error}")
 
 
 def main() -> None:
@@ -364,7 +325,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("plants", nargs="*", help="names in conf/ or paths of YAML files; all by default")
     parser.add_argument("--folder", type=Path, help="make plants of the labelled CSV files in here and below")
-    parser.add_argument("--out", type=Path, default=RESULT, help="JSON file for the figures")
+    parser.add_argument(
+        "--out", type=Path, help=f"JSON file for the figures; of all plants, {RESULT.relative_to(ROOT)} by default"
+    )
     asked = parser.parse_args()
     results = []
     for plant in _plants(asked):
@@ -374,8 +337,11 @@ def main() -> None:
         except WheeltapperError as error:
             print(f"  not measured: {error}")
     show(results)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    out = asked.out or (None if asked.plants or asked.folder else RESULT)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        print(f"figures: {out}")
 
 
 if __name__ == "__main__":

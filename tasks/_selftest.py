@@ -248,26 +248,60 @@ def recent_twins(space: Workspace, plan: FeaturePlan, normal: pd.DataFrame, vers
     """
     if normal.empty:
         raise DataError(f"{space.plant.name}: there is no normal window to test candidates on")
-    each = int(np.clip(ROWS // normal["asset_id"].nunique(), LEAST, MOST))
-    newest = normal.groupby("asset_id").tail(each)
-    before = episodes.look_back(plan)
-    start = newest["window_start"].min() - before
-    end = newest["window_end"].max() + plan.needed_after + pd.Timedelta(microseconds=1)
-    rows = space.store.read(tables.READINGS, version=version, start=start, end=end)
-    span = newest.groupby("asset_id").agg(start=("window_start", "min"), end=("window_end", "max"))
-    own = span.reindex(rows["asset_id"])
-    inside = (rows["timestamp"].array >= (own["start"] - before).array) & (
-        rows["timestamp"].array <= (own["end"] + plan.needed_after).array
+    newest = _newest(normal)
+    rows = space.store.read(
+        tables.READINGS,
+        version=version,
+        start=newest["window_start"].min() - episodes.look_back(plan),
+        end=newest["window_end"].max() + plan.needed_after + pd.Timedelta(microseconds=1),
     )
     wide = _normal_readings(space, plan, normal, version)
-    return twins_of(plan, rows[np.asarray(inside, dtype=bool)], newest, space.plant.alarms, wide)
+    return twins_of(plan, _about(rows, newest, plan), newest, space.plant.alarms, wide)
+
+
+def twins_among(plan: FeaturePlan, readings: pd.DataFrame, normal: pd.DataFrame, rule: Alarms) -> Twins:
+    """Compute the same as `recent_twins` from readings that are at hand.
+
+    Parameters
+    ----------
+    readings : DataFrame
+        All readings, of any time.
+    normal : DataFrame with columns asset_id, window_start, window_end
+
+    Raises
+    ------
+    DataError
+        If there is no normal window.
+    """
+    if normal.empty:
+        raise DataError("there is no normal window to test candidates on")
+    newest = _newest(normal)
+    sensors = _sensors_to_measure(plan)
+    wide = readings[["asset_id", "timestamp", "regime", *sensors]].merge(
+        _wide_ends(normal), on=["asset_id", "timestamp"]
+    )
+    return twins_of(plan, _about(readings, newest, plan), newest, rule, wide)
+
+
+def _newest(normal: pd.DataFrame) -> pd.DataFrame:
+    """Return the newest normal windows of each asset."""
+    each = int(np.clip(ROWS // normal["asset_id"].nunique(), LEAST, MOST))
+    return normal.groupby("asset_id").tail(each)
+
+
+def _about(rows: pd.DataFrame, newest: pd.DataFrame, plan: FeaturePlan) -> pd.DataFrame:
+    """Return the readings that the newest windows of each asset, and faults put into them, are computed from."""
+    span = newest.groupby("asset_id").agg(start=("window_start", "min"), end=("window_end", "max"))
+    own = span.reindex(rows["asset_id"])
+    inside = (rows["timestamp"].array >= (own["start"] - episodes.look_back(plan)).array) & (
+        rows["timestamp"].array <= (own["end"] + plan.needed_after).array
+    )
+    return rows[np.asarray(inside, dtype=bool)]
 
 
 def _normal_readings(space: Workspace, plan: FeaturePlan, normal: pd.DataFrame, version: int | None) -> pd.DataFrame:
     """Read the readings at which normal windows end, the newest of each asset; counters are left out."""
-    wide = normal.groupby("asset_id").tail(max(WIDE // normal["asset_id"].nunique(), MOST))
-    sensors = [name for name in plan.asset_type.measured if not plan.asset_type.sensors[name].counter]
-    ends = wide[["asset_id", "window_end"]].rename(columns={"window_end": "timestamp"})
+    ends, sensors = _wide_ends(normal), _sensors_to_measure(plan)
     rows = space.store.read(
         tables.READINGS,
         version=version,
@@ -276,6 +310,16 @@ def _normal_readings(space: Workspace, plan: FeaturePlan, normal: pd.DataFrame, 
         columns=["asset_id", "timestamp", "regime", *sensors],
     )
     return rows.merge(ends, on=["asset_id", "timestamp"])
+
+
+def _wide_ends(normal: pd.DataFrame) -> pd.DataFrame:
+    """Return asset and instant of the readings at which each asset's newest normal windows end."""
+    wide = normal.groupby("asset_id").tail(max(WIDE // normal["asset_id"].nunique(), MOST))
+    return wide[["asset_id", "window_end"]].rename(columns={"window_end": "timestamp"})
+
+
+def _sensors_to_measure(plan: FeaturePlan) -> list[str]:
+    return [name for name in plan.asset_type.measured if not plan.asset_type.sensors[name].counter]
 
 
 def twins_of(
