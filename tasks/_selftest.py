@@ -99,6 +99,7 @@ def examine(bundle: Bundle, twins: Twins, rule: Alarms, max_gap: timedelta) -> d
             heard["stands_out"], {one["sensor"]: one["reason"] for one in heard["skipped"] if not one["kind"]}
         ),
         gates.rings_for_each_sensor(heard["rung_for"]),
+        gates.finds_small_faults(heard["table"]),
         learning.has_learnt(_relations(bundle, twins.clean)),
     )
     # Where nothing could be rehearsed, how well the obvious step is told apart has to do.

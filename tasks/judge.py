@@ -20,7 +20,7 @@ from tasks.train import judge_scores
 from wheeltapper import decisions, faultpoints, ledger, sources, tables
 from wheeltapper.deciding import follow_ledger
 from wheeltapper.errors import RegistryError
-from wheeltapper.evaluation import duel, gates, label_rule, leaderboard
+from wheeltapper.evaluation import duel, duplicate_target, gates, label_rule, leaderboard
 from wheeltapper.evaluation.gates import Gate, Verdict
 from wheeltapper.evaluation.judgement import Judgement
 from wheeltapper.evaluation.leaderboard import Leaderboard
@@ -83,10 +83,10 @@ def _decide(space: Workspace, training: dict[str, Any], results: list[dict[str, 
     if moved_on:
         champion = None  # it judges by a normal that a person has replaced: being cheaper by it means nothing
     rival = _Rival.of(space, champion, training, table) if champion else None
-    labels_gate = _label_rule(table)
+    of_labels = [_label_rule(table), duplicate_target.duplicate_target(table.faults)]
     verdict, passed, chosen = Verdict(word="refuse", reasons=("there is no candidate besides the baselines",)), [], None
     for judgement in board.candidates:
-        own = [*_gates(space, by_label[judgement.candidate], judgement, board, rival), labels_gate]
+        own = [*_gates(space, by_label[judgement.candidate], judgement, board, rival), *of_labels]
         decision = gates.decide(own, champion is not None)
         if chosen is None or decision.word in ("promote", "challenge"):
             verdict, passed, chosen = decision, own, judgement.candidate
@@ -104,7 +104,6 @@ def _decide(space: Workspace, training: dict[str, Any], results: list[dict[str, 
         "ranked_by": board.ranked_by,
         "notes": [
             *board.notes,
-            *label_rule.same_spans_note(table.faults),
             *sources.build(space.plant.source).caveats(space.plant),
             *_maturity(by_label[chosen] if chosen else None),
         ],

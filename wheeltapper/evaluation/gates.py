@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict
 
 from wheeltapper.errors import DataError
+from wheeltapper.evaluation.hearing import POWER
 from wheeltapper.evaluation.judgement import NO_FAULTS, Judgement
 from wheeltapper.evaluation.pairs import SURE_SHARE, is_surely_cheaper, is_worth_telling
 from wheeltapper.evaluation.ranking import chance_above
@@ -20,6 +21,8 @@ RAISED_SHARE = 0.9
 """Share of stepped rows that must score above their clean twin; the rest is room for rows at a sensor's limit."""
 STANDS_OUT = 0.6
 """Chance that an unmistakable fault of one sensor must score above clean running; 0.5 is guessing."""
+FOUND_SHARE = 0.5
+"""Share of the pairs of a sensor and a kind of fault of which some tried size should be found."""
 RUNG_SHARE = 0.5
 """Share of episodes in which an unmistakable fault of one sensor should open an alarm: more often than not."""
 NO_EPISODE = "cannot be asked: normal running never lasts long enough for an episode, or no sensor moves"
@@ -50,6 +53,8 @@ class Gate(BaseModel):
     reason: str
     blocks: bool = True
     """Whether a failure keeps the candidate from going live; others only inform."""
+    details: tuple[str, ...] = ()
+    """What the figure was made of, for the record; a line each."""
 
 
 class Verdict(BaseModel):
@@ -243,6 +248,36 @@ def rings_for_each_sensor(rung: Mapping[str, float]) -> Gate:
         f"the episodes (at least {limit:.0%})"
     )
     return Gate(name=name, passed=not mute, figure=lowest, limit=limit, reason=reason, blocks=False)
+
+
+def finds_small_faults(table: Sequence[Mapping[str, Any]]) -> Gate:
+    """Ask of how many sensors and kinds of fault the candidate finds a size that the self-test tried.
+
+    It informs and does not block: which sizes matter is for the plant's people to say. The smallest size of each that
+    is found, in the sensor's unit, stands in ``details``.
+
+    Parameters
+    ----------
+    table : sequence of mapping
+        A line for each sensor and kind, from `hearing.table`.
+    """
+    name, limit = "finds_small_faults", FOUND_SHARE
+    if not table:
+        return Gate(name=name, passed=None, figure=None, limit=limit, reason=NO_EPISODE, blocks=False)
+    found = [line for line in table if line["smallest"] is not None]
+    share = len(found) / len(table)
+    details = tuple(
+        f"{line['sensor']}, {line['kind'].replace('_', ' ')}: "
+        + (f"from {line['smallest']}" if line["smallest"] else f"not found up to {line['sizes'][-1]['in_units']}")
+        for line in table
+    )
+    reason = (
+        f"{len(found)} of {len(table)} pairs of a sensor and a kind of fault are found in {POWER:.0%} of the episodes "
+        f"at one of the sizes tried (at least {limit:.0%} should be); the smallest of each is on record"
+    )
+    return Gate(
+        name=name, passed=share >= limit, figure=share, limit=limit, reason=reason, blocks=False, details=details
+    )
 
 
 def threshold_is_reachable(thresholds: ArrayLike, injected_scores: ArrayLike) -> Gate:

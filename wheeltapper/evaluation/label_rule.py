@@ -94,26 +94,3 @@ def _is_faulty(readings: pd.DataFrame, faults: pd.DataFrame) -> NDArray[Any]:
     for asset, start, end in zip(faults["asset_id"], starts, ends, strict=True):
         inside |= (assets == asset) & (times >= start) & (times <= end)
     return inside
-
-
-def same_spans(faults: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Return the kinds of faults that always befall the same assets at the same times: they are one under two names.
-
-    Parameters
-    ----------
-    faults : DataFrame with columns asset_id, kind, start, end
-    """
-    by_spans: dict[tuple[tuple[str, int, int], ...], list[str]] = {}
-    for kind, own in faults.groupby("kind", sort=True):
-        spans = zip(own["asset_id"].astype(str), microseconds(own["start"]), microseconds(own["end"]), strict=True)
-        by_spans.setdefault(tuple(sorted((asset, int(a), int(b)) for asset, a, b in spans)), []).append(str(kind))
-    return [tuple(kinds) for kinds in by_spans.values() if len(kinds) > 1]
-
-
-def same_spans_note(faults: pd.DataFrame) -> list[str]:
-    """Say which kinds of faults are one under several names."""
-    return [
-        f"fault kinds {' and '.join(kinds)} have the same spans: they are one target under {len(kinds)} names, and "
-        "what is said of one is said of all"
-        for kinds in same_spans(faults)
-    ]

@@ -6,6 +6,7 @@ from wheeltapper.evaluation.gates import (
     Gate,
     beats_baselines,
     decide,
+    finds_small_faults,
     is_not_blind,
     is_not_inverted,
     is_not_random,
@@ -217,6 +218,19 @@ def test_a_sensor_that_opens_no_alarm_informs_only():
     mute = rings_for_each_sensor({"heat": 1.0, "load": 0.4})
     assert (mute.passed, mute.blocks) == (False, False)
     assert "load alone" in mute.reason
+
+
+def sized(sensor, smallest):
+    return {"sensor": sensor, "kind": "level_shift", "smallest": smallest, "sizes": [{"in_units": "+4 °C"}]}
+
+
+def test_the_smallest_fault_of_each_sensor_is_on_record():
+    """One of three found: too few, which informs; each line is kept, with the size up to which nothing was found."""
+    few = finds_small_faults([sized("heat", "+2 °C"), sized("load", None), sized("flow", None)])
+    assert (few.passed, few.blocks, few.figure) == (False, False, pytest.approx(1 / 3))
+    assert few.details[:2] == ("heat, level shift: from +2 °C", "load, level shift: not found up to +4 °C")
+    assert finds_small_faults([sized("heat", "+2 °C"), sized("load", None)]).passed is True
+    assert finds_small_faults([]).passed is None
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from wheeltapper.evaluation.label_rule import label_rule, same_spans, same_spans_note
+from wheeltapper.evaluation.label_rule import label_rule
 
 START = pd.Timestamp("2026-03-02", tz="UTC")
 
@@ -54,11 +54,3 @@ def test_without_faults_nothing_is_asked() -> None:
     """No faults, or no single readings: the gate says that it could not be asked."""
     assert label_rule(readings(np.ones(200)), ["heat"], faults()).passed is None
     assert label_rule(readings(np.ones(200)), [], faults((0, 100))).passed is None
-
-
-def test_two_kinds_with_the_same_spans_are_one() -> None:
-    """Hot and wet always come together; cold comes by itself."""
-    every = pd.concat([faults((1, 5), (20, 25), kind=kind) for kind in ("hot", "wet")] + [faults((1, 5), kind="cold")])
-    assert same_spans(every) == [("hot", "wet")]
-    assert "hot and wet have the same spans" in same_spans_note(every)[0]
-    assert same_spans_note(faults((1, 5))) == []
