@@ -85,9 +85,11 @@ def _decide(space: Workspace, training: dict[str, Any], results: list[dict[str, 
     rival = _Rival.of(space, champion, training, table) if champion else None
     of_labels = [_label_rule(table), duplicate_target.duplicate_target(table.faults)]
     verdict, passed, chosen = Verdict(word="refuse", reasons=("there is no candidate besides the baselines",)), [], None
+    failed: dict[str, list[str]] = {}
     for judgement in board.candidates:
         own = [*_gates(space, by_label[judgement.candidate], judgement, board, rival), *of_labels]
         decision = gates.decide(own, champion is not None)
+        failed[judgement.candidate] = [gate.name for gate in own if gate.passed is False and gate.blocks]
         if chosen is None or decision.word in ("promote", "challenge"):
             verdict, passed, chosen = decision, own, judgement.candidate
         if decision.word in ("promote", "challenge"):
@@ -100,6 +102,7 @@ def _decide(space: Workspace, training: dict[str, Any], results: list[dict[str, 
         "model_uri": by_label[chosen]["model_uri"] if chosen else "",
         "candidate_run": by_label[chosen]["run_id"] if chosen else "",
         "gates": [gate.model_dump(mode="json") for gate in passed],
+        "passed_over": {name: why for name, why in failed.items() if name != chosen},
         "champion_before": rival.judgement.model_dump(mode="json") if rival else None,
         "ranked_by": board.ranked_by,
         "notes": [

@@ -153,6 +153,7 @@ def show_verdict(out: Console, judged: dict[str, Any]) -> None:
     _show_gates(out, judged["gates"])
     if not judged["gates"]:
         out.print(f"         {escape('; '.join(judged['reasons']))}")
+    _show_passed_over(out, judged)
     _show_withheld(out, judged.get("learnt", {}))  # older runs have not written it down
     own = [row for row in judged["test"] if row["candidate"] == judged["candidate"]]
     for row in own:
@@ -169,6 +170,30 @@ def show_verdict(out: Console, judged: dict[str, Any]) -> None:
                 f"         [yellow]There the baseline {cheaper['candidate']} costs less: {_cells(cheaper)[4]}.[/]"
             )
     out.print()
+
+
+_WAYS_ON = {
+    "beats_baselines": "A baseline does as well on these windows. More weeks with known faults tell them apart; "
+    "or name other candidates or features in the plant's YAML.",
+    "keeps_budget": "Give the calibrate part more weeks of normal running (parts), or accept more false alarms "
+    "(alarm_budget).",
+    "threshold_is_reachable": "Normal running that is as loud as a fault was calibrated on: look at the calibrate part "
+    "in the report, and record its faults or leave it out.",
+    "is_not_blind": "Name features of the sensor that is not heard, or a candidate that looks at each sensor alone.",
+    "has_learnt": "Learn from more normal running, or name a simpler candidate.",
+}
+"""What may help where a gate refuses; of those that a data set or a plant's YAML can change."""
+
+
+def _show_passed_over(out: Console, judged: dict[str, Any]) -> None:
+    """Say why candidates that stand above the chosen one, or beside a refused one, were not it; and what may help."""
+    for name, failed in judged.get("passed_over", {}).items():  # older runs have not written it down
+        gates = ", ".join(f"'{gate.replace('_', ' ')}'" for gate in failed)
+        out.print(f"         Not {escape(name)}: it fails {escape(gates or 'to beat the champion')}.")
+    if judged["verdict"] == "refuse":
+        failed = [gate["name"] for gate in judged["gates"] if gate["passed"] is False and gate["blocks"]]
+        for way in dict.fromkeys(_WAYS_ON[name] for name in failed if name in _WAYS_ON):
+            out.print(f"         {escape(way)}")
 
 
 def _show_withheld(out: Console, learnt: dict[str, dict[str, int]]) -> None:

@@ -37,3 +37,33 @@ def test_a_training_says_what_alarms_have_kept_out_of_it(capsys: pytest.CaptureF
     show_verdict(on, judged | {"learnt": {"train": {LEARNT: 900}, "calibrate": {LEARNT: 240}}})
     show_verdict(on, judged)
     assert "Left out" not in capsys.readouterr().out
+
+
+def failed(name: str, blocks: bool = True) -> dict[str, Any]:
+    return {"name": name, "passed": False, "blocks": blocks, "reason": "told apart by nothing"}
+
+
+def test_a_refusal_says_of_every_candidate_why_and_what_may_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two candidates, refused by different gates; a gate that only informs gives no advice."""
+    judged = {
+        "verdict": "refuse",
+        "candidate": "lof",
+        "gates": [failed("beats_baselines"), failed("keeps_budget", blocks=False)],
+        "passed_over": {"ecod": ["is_not_blind", "has_learnt"]},
+        "reasons": [],
+        "test": [],
+    }
+    show_verdict(Console(width=300), judged)
+    said = capsys.readouterr().out
+    assert "Not ecod: it fails 'is not blind', 'has learnt'." in said
+    assert "More weeks with known faults" in said
+    assert "alarm_budget" not in said
+
+
+def test_a_promotion_says_why_a_better_placed_candidate_was_not_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is on the leaderboard above the one that goes live: that needs a reason, and no advice."""
+    judged = {"verdict": "promote", "candidate": "lof", "gates": [], "reasons": [], "test": []}
+    show_verdict(Console(width=300), judged | {"passed_over": {"ecod": ["beats_baselines"]}})
+    said = capsys.readouterr().out
+    assert "Not ecod: it fails 'beats baselines'." in said
+    assert "More weeks" not in said
