@@ -126,14 +126,14 @@ def _draw_confusion(axes: Axes, name: str, count: Mapping[str, Any]) -> None:
             axes.text(column, row + 0.22, words.percent(share), ha="center", va="center", color=canvas.INK, fontsize=8)
 
 
-def roc_figure(curves: Curves, champion: str | None = None) -> Figure:
+def roc_figure(curves: Curves, about: str | None = None) -> Figure:
     """Draw the share of faulty windows found against the share of normal windows called anomalous.
 
     Parameters
     ----------
     curves : mapping of candidate → (false-alarm share, found share)
         As `curves.window_curves` returns them under "roc".
-    champion : str or None
+    about : str or None
         The candidate that is drawn strongest.
 
     Raises
@@ -141,7 +141,7 @@ def roc_figure(curves: Curves, champion: str | None = None) -> Figure:
     DataError
         If there is no curve.
     """
-    figure, axes = _curves(curves, champion, "ROC curves")
+    figure, axes = _curves(curves, about, "ROC curves")
     axes.plot([0, 1], [0, 1], color=canvas.QUIET, linewidth=1, linestyle=(0, (1, 2)), label="guessing")
     axes.set_xlabel("normal windows called anomalous (share)")
     axes.set_ylabel("fault windows called anomalous (share)")
@@ -149,7 +149,7 @@ def roc_figure(curves: Curves, champion: str | None = None) -> Figure:
     return figure
 
 
-def pr_figure(curves: Curves, base_rate: float | None, champion: str | None = None) -> Figure:
+def pr_figure(curves: Curves, base_rate: float | None, about: str | None = None) -> Figure:
     """Draw how many alarms are right against how many fault windows are found, with what guessing would reach.
 
     Parameters
@@ -158,13 +158,15 @@ def pr_figure(curves: Curves, base_rate: float | None, champion: str | None = No
         As `curves.window_curves` returns them under "pr".
     base_rate : float or None
         Share of judged windows that lie in a fault: the precision of guessing.
+    about : str or None
+        The candidate that is drawn strongest.
 
     Raises
     ------
     DataError
         If there is no curve.
     """
-    figure, axes = _curves(curves, champion, "precision-recall curves")
+    figure, axes = _curves(curves, about, "precision-recall curves")
     if base_rate is not None:
         label = f"guessing ({words.percent(base_rate)})"
         axes.axhline(base_rate, color=canvas.QUIET, linewidth=1, linestyle=(0, (1, 2)), label=label)
@@ -174,7 +176,7 @@ def pr_figure(curves: Curves, base_rate: float | None, champion: str | None = No
     return figure
 
 
-def _curves(curves: Curves, champion: str | None, what: str) -> tuple[Figure, Axes]:
+def _curves(curves: Curves, about: str | None, what: str) -> tuple[Figure, Axes]:
     canvas.require(curves, what, "the curve of at least one candidate")
     figure = canvas.blank(5.4, 4.4)
     axes = canvas.dress(figure.subplots(), grid="both")
@@ -182,7 +184,7 @@ def _curves(curves: Curves, champion: str | None, what: str) -> tuple[Figure, Ax
     for place, (name, (x, y)) in enumerate(curves.items()):
         colour = canvas.SERIES[place % len(canvas.SERIES)]
         style = _STYLES[place % len(_STYLES)]
-        width = 2.4 if name == champion else 1.3
+        width = 2.4 if name == about else 1.3
         axes.plot(x, y, color=colour, linestyle=style, linewidth=width, label=canvas.plain(name))
     return figure, axes
 

@@ -47,7 +47,7 @@ def comparisons(data: ReportData) -> Iterator[Drawing]:
             "curves",
             "ROC curves",
             f"ROC curves of {words.listing(list(data.roc))}.",
-            figures.roc_figure(data.roc, data.champion),
+            figures.roc_figure(data.roc, data.about),
         )
     if data.pr:
         rates = [row["base_rate"] for row in board if row.get("base_rate") is not None]
@@ -56,7 +56,7 @@ def comparisons(data: ReportData) -> Iterator[Drawing]:
             "curves",
             "Precision-recall curves",
             f"Precision-recall curves of {words.listing(list(data.pr))}.",
-            figures.pr_figure(data.pr, rates[0] if rates else None, data.champion),
+            figures.pr_figure(data.pr, rates[0] if rates else None, data.about),
         )
 
 
@@ -65,12 +65,12 @@ def _told(count: Mapping[str, Any]) -> str:
 
 
 def _detections(data: ReportData) -> Iterator[Drawing]:
-    """Draw which faults the live model found, how late, and what it called them."""
-    row = summary.own_row(data.leaderboard, data.champion)
+    """Draw which faults the model that the page is about found, how late, and what it called them."""
+    row = summary.own_row(data.leaderboard, data.about)
     if row is None or not row["faults"]:
         return
     where = f"{row['candidate']} on the {row['part']} part"
-    if row["by_kind"]:
+    if row.get("by_kind"):
         told = "; ".join(f"{words.spaced(one['kind'])} {one['found']} of {one['faults']}" for one in row["by_kind"])
         yield Drawing(
             "detection_by_kind",

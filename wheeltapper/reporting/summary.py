@@ -39,9 +39,9 @@ def by_part(leaderboard: Sequence[Row]) -> dict[str, list[Row]]:
     return {name: sorted(parts[name], key=lambda row: not row["is_baseline"]) for name in order}
 
 
-def own_row(leaderboard: Sequence[Row], champion: str | None) -> Row | None:
-    """Return the champion's judgement: on the test part where there is one."""
-    own = [row for row in leaderboard if champion is not None and row["candidate"] == champion]
+def own_row(leaderboard: Sequence[Row], candidate: str | None) -> Row | None:
+    """Return a candidate's judgement: on the test part where there is one."""
+    own = [row for row in leaderboard if candidate is not None and row["candidate"] == candidate]
     return max(own, key=lambda row: row["part"] == "test", default=None)
 
 

@@ -332,3 +332,17 @@ def test_a_challenge_is_about_the_challenger(data: ReportData) -> None:
     assert "has no judgement" not in page
     kept = render(replace(data, champion=live, chosen="lof", verdict="keep"))
     assert f"Keep: {live}" in kept
+
+
+@pytest.mark.parametrize(("champion", "verdict"), [(None, "refuse"), ("mahalanobis, live since then", "challenge")])
+def test_the_figures_of_a_judgement_are_about_the_model_of_the_page(
+    whole: ReportData, champion: str | None, verdict: str
+) -> None:
+    """A refused model and a challenger have their faults drawn, and their own curve stands out; nobody else's does."""
+    drawn = {one.name: one for one in drawings.draw(replace(whole, champion=champion, chosen="lof", verdict=verdict))}
+    for name in ("detection_by_kind", "failure_types", "detection_delay"):
+        assert "lof on the test part" in drawn[name].title
+    for name in ("roc_curves", "pr_curves"):
+        lines = drawn[name].figure.axes[0].get_lines()
+        widths = {str(line.get_label()): line.get_linewidth() for line in lines}
+        assert widths["lof"] == max(widths.values()) > 2
