@@ -53,6 +53,7 @@ def _gather(space: Workspace, judged: dict[str, Any], now: datetime) -> ReportDa
         generated_at=now,
         objective=OBJECTIVE,
         leaderboard=_with_caveats([*judged["leaderboard"], *judged["test"]], space),
+        ranked_by=judged.get("ranked_by", ""),  # a run of an earlier version did not say
         champion=_champion_label(space, judged, champion),
         chosen=judged["candidate"] if judged["verdict"] in ("challenge", "refuse") else None,
         verdict=judged["verdict"],

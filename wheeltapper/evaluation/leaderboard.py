@@ -14,6 +14,10 @@ from wheeltapper.evaluation.judgement import Judgement
 from wheeltapper.evaluation.pairs import is_surely_cheaper, is_worth_telling
 
 
+BY_SELF_TEST, BY_NAME = "self-test", "name"
+"""What ranks candidates where no fault is known: the self-test, or nothing where there was none either."""
+
+
 class Leaderboard(BaseModel):
     """Baselines, then candidates, each block with the best first."""
 
@@ -98,7 +102,7 @@ def rank(
 def _ranked_by(has_faults: bool, self_test: Mapping[str, float] | None) -> str:
     if has_faults:
         return "cost per asset-week where one is surely cheaper, else VUS-PR"
-    return "self-test" if self_test else "name"
+    return BY_SELF_TEST if self_test else BY_NAME
 
 
 def _by_merit(candidates: list[Judgement]) -> tuple[Judgement, ...]:
@@ -184,7 +188,7 @@ def columns(board: Leaderboard) -> list[tuple[str, list[str]]]:
 
 def _columns_of(board: Leaderboard) -> tuple[Column, ...]:
     """Return the board's columns; where the self-test decides, its figure is one of them."""
-    if board.ranked_by != "self-test":
+    if board.ranked_by != BY_SELF_TEST:
         return COLUMNS
     return (*COLUMNS, ("self-test", lambda one: _number(board.self_test.get(one.candidate), "{:.2f}")))
 

@@ -40,6 +40,8 @@ class ReportData:
 
     leaderboard: Sequence[Mapping[str, Any]] = ()
     """One `evaluation.judgement.Judgement` a candidate and part, as JSON, with ``is_baseline`` added."""
+    ranked_by: str = ""
+    """What put the candidates in their order, as `evaluation.leaderboard` says it; empty if nobody said."""
     champion: str | None = None
     """The candidate whose scores and alarms are shown; None if there is none."""
     chosen: str | None = None
@@ -166,6 +168,7 @@ def _content(data: ReportData, drawings: Sequence[Drawing]) -> dict[str, Any]:
         "returns": summary.returns_sentence(row) if row else "",
         "self_test": selftest.grid(data.self_test) if data.self_test else None,
         "searches": [searches.table(label, found) for label, found in data.searches.items()],
+        "choice": summary.choice_sentence(data.ranked_by),
         "boards": summary.by_part(data.leaderboard),
         "whole_parts": _whole_parts(data),
         "machines": summary.machines(data.scores, data.faults, data.alarms, assets),

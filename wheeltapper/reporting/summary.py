@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from wheeltapper.evaluation.leaderboard import BY_NAME, BY_SELF_TEST
 from wheeltapper.reporting import words
 from wheeltapper.tables import microseconds
 
@@ -37,6 +38,19 @@ def by_part(leaderboard: Sequence[Row]) -> dict[str, list[Row]]:
         parts.setdefault(str(row["part"]), []).append(row)
     order = sorted(parts, key=lambda name: (name == "test", name))
     return {name: sorted(parts[name], key=lambda row: not row["is_baseline"]) for name in order}
+
+
+def choice_sentence(ranked_by: str) -> str:
+    """Say what put the candidates of the validation part in their order; nothing of it where nobody said."""
+    chosen = "candidates are chosen on it"
+    if ranked_by == BY_SELF_TEST:
+        return (
+            f"{chosen}. No fault is known there, so they are ranked by the self-test: by the share of the faults put "
+            "into recent normal readings that they hear."
+        )
+    if ranked_by == BY_NAME:
+        return f"{chosen}. Neither a known fault nor a self-test tells them apart, so they are in order of their names."
+    return f"{chosen}, ranked by {ranked_by}." if ranked_by else f"{chosen}."
 
 
 def own_row(leaderboard: Sequence[Row], candidate: str | None) -> Row | None:

@@ -11,6 +11,7 @@ import pytest
 from tests.unit.reporting.conftest import UNJUDGED, alarm_of, faults_of, judgement, minute, readings_of, scores_of
 from wheeltapper import tables
 from wheeltapper.config import PartsByAssets
+from wheeltapper.evaluation.leaderboard import BY_NAME, BY_SELF_TEST
 from wheeltapper.reporting import drawings, report, words
 from wheeltapper.reporting.report import ReportData, render, write
 
@@ -346,3 +347,20 @@ def test_the_figures_of_a_judgement_are_about_the_model_of_the_page(
         lines = drawn[name].figure.axes[0].get_lines()
         widths = {str(line.get_label()): line.get_linewidth() for line in lines}
         assert widths["lof"] == max(widths.values()) > 2
+
+
+@pytest.mark.parametrize(
+    ("ranked_by", "said"),
+    [
+        (BY_SELF_TEST, "Validation part: candidates are chosen on it. No fault is known there, so they are ranked by "),
+        (BY_NAME, "they are in order of their names"),
+        ("cost, else VUS-PR", "Validation part: candidates are chosen on it, ranked by cost, else VUS-PR. "),
+        ("", "Validation part: candidates are chosen on it. 4 faults"),
+    ],
+)
+def test_the_board_says_what_ranked_its_candidates(data: ReportData, ranked_by: str, said: str) -> None:
+    """Whether faults are known or not; the test part chooses nothing, so nothing of it is said there."""
+    board = [judgement("lof", part="validate"), judgement("lof")]
+    text = Page(render(replace(data, leaderboard=board, ranked_by=ranked_by))).text
+    assert said in text
+    assert text.index(said) < text.index("Test part: looked at once, after the choice. 4 faults")

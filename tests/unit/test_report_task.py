@@ -1,0 +1,49 @@
+"""What the report's task hands over of a run: the run is made up, the store holds readings of one pump."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tasks import report
+from wheeltapper import tables
+from wheeltapper.reporting.report import ReportData
+from wheeltapper.workspace import Workspace
+
+PLANT = """\
+asset_type: pump
+source: {simulator: {start: 2026-01-05, duration: 1d}}
+features: [latest]
+candidates: [lof]
+"""
+
+
+@pytest.fixture
+def judged() -> dict[str, Any]:
+    """What a refused run hands over, as far as the report asks for it."""
+    empty: dict[str, Any] = {"leaderboard": [], "test": [], "reasons": [], "gates": [], "curves": {}, "tables": {}}
+    return empty | {"verdict": "refuse", "candidate": "lof", "bundle": "", "run": "r", "run_id": "m"}
+
+
+@pytest.fixture
+def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.setenv("WHEELTAPPER_HOME", str(tmp_path / "home"))
+    (tmp_path / "station.yaml").write_text(PLANT, encoding="utf-8")
+    space = Workspace.open(str(tmp_path / "station.yaml"))
+    times = pd.date_range("2026-01-05", periods=2000, freq="1min", tz="UTC")
+    rows = pd.DataFrame({"asset_id": "pump-01", "timestamp": times, "flow_rate": 191.0})
+    rows = rows.assign(regime="normal", batch_id="d1", origin="made", ingested_at=times[-1])
+    space.store.upsert(tables.READINGS, tables.READINGS.check(rows), txn="d1")
+    return space
+
+
+def gathered(space: Workspace, judged: dict[str, Any]) -> ReportData:
+    return report._gather(space, judged, datetime(2026, 2, 4, tzinfo=UTC))
+
+
+def test_the_report_is_told_what_ranked_the_candidates(space: Workspace, judged: dict[str, Any]) -> None:
+    """The board's own words; a run of an earlier version said none."""
+    assert gathered(space, judged | {"ranked_by": "self-test"}).ranked_by == "self-test"
+    assert gathered(space, judged).ranked_by == ""
