@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
@@ -61,6 +62,7 @@ def _gather(space: Workspace, judged: dict[str, Any], now: datetime) -> ReportDa
         reasons=[] if judged["gates"] else judged["reasons"],
         gates=judged["gates"],
         self_test=judged.get("self_test"),
+        maturity=_maturity(champion, readings, scores),
         readings=readings,
         scores=scores,
         alarms=alarms,
@@ -95,6 +97,14 @@ def _champion_label(space: Workspace, judged: dict[str, Any], champion: Bundle |
         return str(judged["candidate"])
     entry = ledger.live(space.store, OBJECTIVE)
     return f"{champion.detector_name}, live since {entry['time']:%Y-%m-%d %H:%M}" if entry else champion.detector_name
+
+
+def _maturity(champion: Bundle | None, *frames: pd.DataFrame) -> dict[str, str]:
+    """Say of every machine that sent readings how far its threshold is its own, of one never calibrated too."""
+    if champion is None:
+        return {}
+    assets = {str(name) for frame in frames for name in frame["asset_id"].unique()}
+    return {asset: champion.calibration.maturity(asset) for asset in sorted(assets)}
 
 
 def _provenance(space: Workspace, judged: dict[str, Any], bundle: str) -> dict[str, Any]:

@@ -16,9 +16,12 @@ from tasks.judge import live_bundle, stored_rows
 from wheeltapper import faultpoints, tables
 from wheeltapper.errors import DataError, NoChampionError
 from wheeltapper.features import mask
+from wheeltapper.features.normalise import UNSEEN
+from wheeltapper.reporting import words
 from wheeltapper.scoring import alarms, diagnosis, explanation
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring.bundle import Bundle
+from wheeltapper.scoring.calibration import Calibration
 from wheeltapper.scoring.diagnosis import Diagnosis
 from wheeltapper.scoring.tiers import tier_of
 from wheeltapper.workspace import OBJECTIVE, Workspace
@@ -58,7 +61,7 @@ def _score(space: Workspace, bundle: Bundle, role: str) -> tuple[int, int]:
     is_new = _is_unlearnt(bundle, known)
     features = known[is_new]
     scores = bundle.score(features)
-    for line in _fallbacks(bundle, features):
+    for line in _caveats(bundle, features):
         _log.info("  note: %s", line)
     folded = alarms.fold(scores, space.plant.alarms, space.plant.max_gap)
     learnt = pd.Series(np.where(is_new, "", "train"), index=known.index)
@@ -104,12 +107,30 @@ def _keep_promises(space: Workspace, bundle: Bundle, stored: pd.DataFrame, role:
         _log.info("  note: %s", note)
 
 
-def _fallbacks(bundle: Bundle, features: pd.DataFrame) -> list[str]:
-    """Say which machines and regimes are scaled by a wider group, because training knew too little of them."""
+def _caveats(bundle: Bundle, features: pd.DataFrame) -> list[str]:
+    """Say of which machines and regimes training knew too little."""
     found = bundle.normaliser.fallbacks(features[features["usable"]])
+    return [*_scaled_wider(found), *_newcomers(found, bundle.calibration)]
+
+
+def _scaled_wider(found: pd.DataFrame) -> list[str]:
+    """Say which machines and regimes are scaled by a wider group."""
     return [
         f"{row.asset_id} in {row.regime} ({row.rows:,} windows) is scaled by its {row.used}: {row.why}"
         for row in found.sort_values("rows", ascending=False).head(3).itertuples()
+    ]
+
+
+def _newcomers(found: pd.DataFrame, calibration: Calibration) -> list[str]:
+    """Name the machines that training has never seen and whose thresholds are not trusted yet; nothing if none."""
+    unseen = words.in_order({str(asset) for asset in found.loc[found["why"] == UNSEEN, "asset_id"]})
+    maturity = {asset: calibration.maturity(asset) for asset in unseen}
+    young = [f"{asset} ({word})" for asset, word in maturity.items() if word in ("learning", "provisional")]
+    if not young:
+        return []
+    return [
+        f"thresholds not trusted yet: {words.listing(young)}; {UNSEEN}, so their kind's stands in until the plant is "
+        "trained with them"
     ]
 
 

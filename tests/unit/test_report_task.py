@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -10,6 +11,8 @@ import pytest
 from tasks import report
 from wheeltapper import tables
 from wheeltapper.reporting.report import ReportData
+from wheeltapper.scoring.calibration import ANY, Calibration
+from wheeltapper.scoring.promise import Promise
 from wheeltapper.workspace import Workspace
 
 PLANT = """\
@@ -47,3 +50,12 @@ def test_the_report_is_told_what_ranked_the_candidates(space: Workspace, judged:
     """The board's own words; a run of an earlier version said none."""
     assert gathered(space, judged | {"ranked_by": "self-test"}).ranked_by == "self-test"
     assert gathered(space, judged).ranked_by == ""
+
+
+def test_a_machine_that_was_never_calibrated_has_a_maturity_too() -> None:
+    """Two machines sent readings, one of them after the training; without a live model nobody can say."""
+    known = Calibration({}, {}, {ANY: 1.0}, weeks={"old": 9.0}, promise=Promise(1.0, 1.0, 0.1, 1.0, 9.0))
+    champion: Any = SimpleNamespace(calibration=known)
+    readings = pd.DataFrame({"asset_id": ["old", "new", "new"]})
+    assert report._maturity(champion, readings) == {"new": "learning", "old": "trusted"}
+    assert report._maturity(None, readings) == {}

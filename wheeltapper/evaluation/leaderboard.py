@@ -13,7 +13,6 @@ from wheeltapper.errors import DataError
 from wheeltapper.evaluation.judgement import Judgement
 from wheeltapper.evaluation.pairs import is_surely_cheaper, is_worth_telling
 
-
 BY_SELF_TEST, BY_NAME = "self-test", "name"
 """What ranks candidates where no fault is known: the self-test, or nothing where there was none either."""
 

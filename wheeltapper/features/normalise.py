@@ -24,6 +24,9 @@ Method = Literal["robust", "standard"]
 ANY = ""
 """Stands for every asset or every regime in a group's name; neither can have an empty name."""
 
+UNSEEN = "asset not seen in training"
+"""Why a group stands in for a machine that no training row was of."""
+
 _IQR_OF_NORMAL = 1.349
 _NEVER_BELOW = 0.05
 """A group's scale is at least this share of the feature's usual scale elsewhere."""
@@ -270,7 +273,7 @@ class RegimeNormaliser:
     def _why(self, asset: str, regime: str) -> str:
         """Say why an asset in a regime has no group of its own."""
         if (asset, ANY) not in self._counts:
-            return "asset not seen in training"
+            return UNSEEN
         if (asset, regime) not in self._counts:
             return "regime not seen in training" + ("" if (ANY, regime) not in self._counts else " for this asset")
         return f"only {self._counts[asset, regime]} training rows, {self.min_rows} are needed"

@@ -55,6 +55,9 @@ class ReportData:
     self_test: Mapping[str, Any] | None = None
     """Self-test of the candidate that was chosen, as JSON; None if there was none."""
 
+    maturity: Mapping[str, str] = field(default_factory=dict)
+    """Asset → how far its threshold is its own, as the champion's calibration says it; empty without a champion."""
+
     readings: pd.DataFrame = field(default_factory=tables.READINGS.empty)
     scores: pd.DataFrame = field(default_factory=tables.SCORES.empty)
     """The champion's only."""
@@ -172,6 +175,7 @@ def _content(data: ReportData, drawings: Sequence[Drawing]) -> dict[str, Any]:
         "boards": summary.by_part(data.leaderboard),
         "whole_parts": _whole_parts(data),
         "machines": summary.machines(data.scores, data.faults, data.alarms, assets),
+        "maturity_sentence": summary.maturity_sentence(data.maturity),
         "sensors": summary.sensors(data.readings, data.plant.asset_type.sensors),
         "health": health.health_rows(data.flags),
         "health_sentences": health.health_sentences(data.flags),

@@ -10,6 +10,7 @@ import pandas as pd
 
 from wheeltapper.evaluation.leaderboard import BY_NAME, BY_SELF_TEST
 from wheeltapper.reporting import words
+from wheeltapper.scoring.calibration import TRUSTED_FROM
 from wheeltapper.tables import microseconds
 
 Row = Mapping[str, Any]
@@ -179,6 +180,18 @@ def returns_sentence(row: Row) -> str:
         f"cost {words.number(cost['total'])}. ROI: {words.number(cost['net_saving'])} saved / "
         f"{words.number(cost['spent'])} spent on repairs and false alarms = {words.number(cost['roi'])}."
     )
+
+
+def maturity_sentence(maturity: Mapping[str, str]) -> str:
+    """Say what the words mean that tell how far a threshold is a machine's own; empty where there are none."""
+    if not maturity:
+        return ""
+    text = (
+        "A machine's threshold is learning until its own normal running in the calibrate part is as long as one "
+        f"accepted alarm takes, provisional until it is as long as {TRUSTED_FROM:g} take, and trusted from then on; "
+        "the younger it is, the more its kind's stands behind it."
+    )
+    return text + (" Fixed is that of a detector which has decided for itself." if "fixed" in maturity.values() else "")
 
 
 def machines(scores: pd.DataFrame, faults: pd.DataFrame, alarms: pd.DataFrame, assets: Sequence[str]) -> list[Row]:

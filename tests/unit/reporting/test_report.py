@@ -364,3 +364,23 @@ def test_the_board_says_what_ranked_its_candidates(data: ReportData, ranked_by: 
     text = Page(render(replace(data, leaderboard=board, ranked_by=ranked_by))).text
     assert said in text
     assert text.index(said) < text.index("Test part: looked at once, after the choice. 4 faults")
+
+
+def test_the_table_of_machines_says_how_far_each_threshold_is_its_own(data: ReportData) -> None:
+    """One sentence explains the words; a machine that sent readings and was never scored has one too."""
+    late = replace(
+        data,
+        readings=pd.concat([data.readings, readings_of("pump-3", [8.0] * 3)]),
+        maturity={"pump-1": "trusted", "pump-2": "provisional", "pump-3": "learning"},
+    )
+    page = render(late)
+    for asset, word in late.maturity.items():
+        assert re.search(rf'scope="row">{asset}</th>((?!</tr>).)*<td>{word}</td>', page, re.DOTALL), asset
+    text = Page(page).text
+    assert "Its threshold is" in text
+    assert (
+        text.count("as long as one accepted alarm takes, provisional until it is as long as 4 take, and trusted") == 1
+    )
+    assert "Fixed is" not in text
+    assert "Fixed is" in render(replace(late, maturity={"pump-1": "fixed"}))
+    assert "Its threshold is" not in render(data)
