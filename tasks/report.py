@@ -53,7 +53,7 @@ def _gather(space: Workspace, judged: dict[str, Any], now: datetime) -> ReportDa
         plant=space.plant,
         generated_at=now,
         objective=OBJECTIVE,
-        leaderboard=_with_caveats([*judged["leaderboard"], *judged["test"]], space),
+        leaderboard=_with_caveats([*_in_full(judged), *judged["test"]], space),
         ranked_by=judged.get("ranked_by", ""),  # a run of an earlier version did not say
         champion=_champion_label(space, judged, champion),
         chosen=judged["candidate"] if judged["verdict"] in ("challenge", "refuse") else None,
@@ -81,6 +81,12 @@ def _gather(space: Workspace, judged: dict[str, Any], now: datetime) -> ReportDa
         provenance=_provenance(space, judged, name),
         links=_links(space),
     )
+
+
+def _in_full(judged: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of the leaderboard with the tables that it leaves out, such as false alarms by machine."""
+    whole = judged.get("judgements", {})
+    return [whole.get(row["candidate"], {}) | row for row in judged["leaderboard"]]
 
 
 def _with_caveats(rows: list[dict[str, Any]], space: Workspace) -> list[dict[str, Any]]:

@@ -59,3 +59,12 @@ def test_a_machine_that_was_never_calibrated_has_a_maturity_too() -> None:
     readings = pd.DataFrame({"asset_id": ["old", "new", "new"]})
     assert report._maturity(champion, readings) == {"new": "learning", "old": "trusted"}
     assert report._maturity(None, readings) == {}
+
+
+def test_the_report_is_told_what_the_leaderboard_leaves_out(space: Workspace, judged: dict[str, Any]) -> None:
+    """Rows of the validation part come with their tables; the remarks of the row stay."""
+    row = {"candidate": "lof", "part": "validate", "is_baseline": False, "notes": ["few faults"]}
+    whole = {"lof": {"candidate": "lof", "part": "validate", "false_alarms_by_asset": {"pump-01": 2}}}
+    (told,) = gathered(space, judged | {"leaderboard": [row], "judgements": whole}).leaderboard
+    assert told["false_alarms_by_asset"] == {"pump-01": 2}
+    assert (told["is_baseline"], told["notes"][0]) == (False, "few faults")

@@ -13,7 +13,7 @@ import pandas as pd
 from wheeltapper import tables
 from wheeltapper.config import PartsByAssets, Plant
 from wheeltapper.features import parts
-from wheeltapper.reporting import canvas, catalogue, figures, health, searches, selftest, summary, words
+from wheeltapper.reporting import canvas, catalogue, figures, health, searches, selftest, sheet, summary, words
 from wheeltapper.reporting.curves import Curves
 from wheeltapper.reporting.drawing import Drawing
 from wheeltapper.reporting.drawings import draw
@@ -156,6 +156,7 @@ def _content(data: ReportData, drawings: Sequence[Drawing]) -> dict[str, Any]:
         {str(name) for frame in (data.readings, data.scores) for name in frame["asset_id"].unique()}
     )
     row = summary.own_row(data.leaderboard, data.about)
+    judged = sheet.parts_of(data.leaderboard, data.about)
     kind = data.plant.asset_type.name
     asset = "asset" if kind == data.plant.name else words.spaced(kind)
     return {
@@ -173,6 +174,12 @@ def _content(data: ReportData, drawings: Sequence[Drawing]) -> dict[str, Any]:
         "searches": [searches.table(label, found) for label, found in data.searches.items()],
         "choice": summary.choice_sentence(data.ranked_by),
         "boards": summary.by_part(data.leaderboard),
+        "judged_parts": list(judged),
+        "sheet": sheet.sheet(judged),
+        "false_alarms_by": {
+            what: sheet.counts_by(judged, f"false_alarms_by_{name}")
+            for name, what in (("regime", "Operating state"), ("asset", "Asset"))
+        },
         "whole_parts": _whole_parts(data),
         "machines": summary.machines(data.scores, data.faults, data.alarms, assets),
         "maturity_sentence": summary.maturity_sentence(data.maturity),

@@ -384,3 +384,9 @@ def test_the_table_of_machines_says_how_far_each_threshold_is_its_own(data: Repo
     assert "Fixed is" not in text
     assert "Fixed is" in render(replace(late, maturity={"pump-1": "fixed"}))
     assert "Its threshold is" not in render(data)
+
+
+def test_a_plant_without_a_test_part_has_a_report(data: ReportData) -> None:
+    """Its rows come from the validation part, and those of an earlier version leave the tables out."""
+    row = {name: value for name, value in judgement("lof", part="validate").items() if name != "by_kind"}
+    assert "3 of 4 faults in the validate part were found" in Page(render(replace(data, leaderboard=[row]))).text
