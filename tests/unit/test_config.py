@@ -170,6 +170,10 @@ MISTAKES = {
         "parts.train: expected a number, got the text '250'",
     ),
     "yes for a number": (MILL + "seed: yes", "seed: expected a number, got true"),
+    "a seed that scikit-learn refuses": (
+        MILL + "seed: 5000000000",
+        "seed: must be less than or equal to 4294967295, got 5000000000",
+    ),
     "half a row": (MILL + "windows: {rows: 5.5}", "windows.rows: must be a valid integer, got a number with a fra"),
     "too small": (MILL + "alarm_budget: 0", "alarm_budget: must be greater than 0, got 0"),
     "endless budget": (MILL + "alarm_budget: .inf", "alarm_budget: must be a finite number, got inf"),
