@@ -27,7 +27,9 @@ def examine_champion(plant: str) -> dict[str, Any]:
     space = Workspace.open(plant)
     champion = live_bundle(space)
     if champion is None:
-        raise NoChampionError(f"{space.plant.name} has no champion to test yet; train one: wheeltapper run {plant}")
+        raise NoChampionError(
+            f"{space.plant.name} has no champion to test yet; train one: wheeltapper run {space.to_type}"
+        )
     normal = _newest_normal(space, champion)
     twins = _selftest.recent_twins(space, champion.plan, normal, None)
     tested = _selftest.examine(champion, twins, space.plant.alarms, space.plant.max_gap)

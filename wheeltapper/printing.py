@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -274,7 +275,10 @@ _SAID = {"confirm": "confirmed", "dismiss": "dismissed"}
 
 
 def show_new_normal(out: Console, found: Preview, plant: str, entry: int | None) -> None:
-    """Show what accepting a new normal changes, or has changed; ``entry`` is its place in the ledger."""
+    """Show what accepting a new normal changes, or has changed.
+
+    ``plant`` is what to type for it, ``entry`` the place in the ledger.
+    """
     out.print(f"[bold]{escape(found.asset)}[/] from {found.since:%Y-%m-%d %H:%M} UTC on, in regime {found.regime}")
     table = Table(box=None, pad_edge=False)
     for header in ("sensor", "unit", "usual before", "spread", "usual since", "spread", ""):
@@ -294,9 +298,10 @@ def show_new_normal(out: Console, found: Preview, plant: str, entry: int | None)
     if entry is None:
         begin = f"{found.since:%Y-%m-%dT%H:%M:%SZ}"
         out.print("Nothing was written. Accept it with the same command and --yes, or look at another instant:")
-        out.print(f"  wheeltapper rebaseline {plant} {escape(found.asset)} --from {begin} --yes")
+        out.print(f"  wheeltapper rebaseline {escape(plant)} {escape(shlex.quote(found.asset))} --from {begin} --yes")
     else:
-        out.print(f"accepted (ledger entry {entry}). Next: wheeltapper train {plant}, then wheeltapper score {plant}")
+        typed = escape(plant)
+        out.print(f"accepted (ledger entry {entry}). Next: wheeltapper train {typed}, then wheeltapper score {typed}")
 
 
 _NEXT_GATE = re.compile(r"; (?=[a-z]+(?:_[a-z]+)+: )")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
+from wheeltapper.cli import looking
+from wheeltapper.errors import NoChampionError
 from wheeltapper.features.mask import LEARNT, NOT_JUDGED
-from wheeltapper.printing import cheaper_baseline, show_verdict
+from wheeltapper.printing import cheaper_baseline, show_new_normal, show_verdict
+from wheeltapper.scoring.by_hand import Preview
 
 
 def row(name: str, cost: float | None, is_baseline: bool = True) -> dict[str, Any]:
@@ -67,3 +73,30 @@ def test_a_promotion_says_why_a_better_placed_candidate_was_not_it(capsys: pytes
     said = capsys.readouterr().out
     assert "Not ecod: it fails 'beats baselines'." in said
     assert "More weeks" not in said
+
+
+@pytest.mark.parametrize("asset", ["pump-07", "O'Hara, 2; 50%", "[red]"])
+def test_the_command_that_accepts_a_new_normal_can_be_typed_as_it_stands(
+    asset: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever a machine or a folder is called, a shell reads the printed line as six words and a switch."""
+    found = Preview(asset, pd.Timestamp("2026-01-31", tz="UTC"), "normal", (), {}, ())
+    plant = "conf [old]/two pumps.yaml"
+    show_new_normal(Console(width=200), found, shlex.quote(plant), None)
+    (line,) = [one for one in capsys.readouterr().out.splitlines() if one.startswith("  wheeltapper")]
+    begin = "2026-01-31T00:00:00Z"
+    assert shlex.split(line) == ["wheeltapper", "rebaseline", plant, asset, "--from", begin, "--yes"]
+
+
+@pytest.mark.parametrize("look", [looking.report, looking.alarms, looking.leaderboard])
+def test_a_command_that_would_help_can_be_typed_as_it_stands(
+    look: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path of the plant has a space in it, and is quoted where it is to be typed again."""
+    monkeypatch.setenv("WHEELTAPPER_HOME", str(tmp_path / "home"))
+    path = tmp_path / "two pumps" / "mill.yaml"
+    path.parent.mkdir()
+    path.write_text("asset_type: pump\nsource: {simulator: {assets: 1, start: 2026-01-05, duration: 1d}}\n")
+    with pytest.raises(NoChampionError) as refusal:
+        look(str(path))
+    assert str(refusal.value).endswith(f"Run: wheeltapper run '{path}'")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import getpass
-import shlex
 from datetime import UTC, datetime
 from typing import Annotated, TypedDict
 
 import typer
+from rich.markup import escape
 
 from wheeltapper.cli._desk import (
     JsonOption,
@@ -41,7 +41,7 @@ def promote(plant: PlantArgument, objective: ObjectiveArgument = "detect", to: T
     with space.alone():
         entry = decide(space, objective, to, actor=getpass.getuser(), now=datetime.now(UTC))
     done = f"version {entry['version']} is champion now (ledger entry {entry['sequence']})."
-    out.print(f"{done} Next: wheeltapper score {plant}")
+    out.print(f"{done} Next: wheeltapper score {escape(space.to_type)}")
 
 
 @app.command()
@@ -52,7 +52,8 @@ def rollback(plant: PlantArgument, objective: ObjectiveArgument = "detect", to: 
     space = open_plant(plant)
     with space.alone():
         entry = decide(space, objective, to, actor=getpass.getuser(), now=datetime.now(UTC))
-    out.print(f"back to version {entry['version']} (ledger entry {entry['sequence']}). Next: wheeltapper score {plant}")
+    done = f"back to version {entry['version']} (ledger entry {entry['sequence']})."
+    out.print(f"{done} Next: wheeltapper score {escape(space.to_type)}")
 
 
 AlarmArgument = Annotated[
@@ -81,7 +82,7 @@ def confirm(
         else:
             entry = by_hand.confirm(space, alarm, kind or by_hand.KIND, reason=reason, **who)
     said = "it is no confirmed fault any more" if undo else "it is a fault, and never learnt from"
-    out.print(f"{said} (ledger entry {entry['sequence']}). Next: wheeltapper train {plant}")
+    out.print(f"{said} (ledger entry {entry['sequence']}). Next: wheeltapper train {escape(space.to_type)}")
 
 
 @app.command()
@@ -97,7 +98,7 @@ def dismiss(plant: PlantArgument, alarm: AlarmArgument, reason: ReasonOption = "
         else:
             entry = by_hand.dismiss(space, alarm, reason=reason, **who)
     said = "nobody has judged it any more" if undo else "it is no fault, and may be learnt from"
-    out.print(f"{said} (ledger entry {entry['sequence']}). Next: wheeltapper train {plant}")
+    out.print(f"{said} (ledger entry {entry['sequence']}). Next: wheeltapper train {escape(space.to_type)}")
 
 
 @app.command()
@@ -129,7 +130,8 @@ def rebaseline(
             raise ConfigError("--undo takes the latest new normal back: leave --from and --yes out, or --undo.")
         with space.alone():
             undone = by_hand.take_back_normal(space, asset, **who)["sequence"]
-        out.print(f"the whole past of {asset} counts again (ledger entry {undone}). Next: wheeltapper train {plant}")
+        done = f"the whole past of {escape(asset)} counts again (ledger entry {undone})."
+        out.print(f"{done} Next: wheeltapper train {escape(space.to_type)}")
         return
     if since is None:
         raise ConfigError("from when on is it normal? Name the instant: --from 2026-01-31T06:00Z")
@@ -141,4 +143,4 @@ def rebaseline(
     if as_json:
         print_json(found.as_dict() | {"ledger": number})
     else:
-        show_new_normal(out, found, shlex.quote(plant), number)
+        show_new_normal(out, found, space.to_type, number)

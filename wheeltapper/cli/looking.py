@@ -73,9 +73,10 @@ def leaderboard(plant: PlantArgument, as_json: JsonOption = False) -> None:
 @app.command()
 def report(plant: PlantArgument, as_json: JsonOption = False) -> None:
     """Say where the report of a plant is."""
-    path = open_plant(plant).reports / "report.html"
+    space = open_plant(plant)
+    path = space.reports / "report.html"
     if not path.is_file():
-        raise NoChampionError(f"{plant} has no report yet. Run: wheeltapper run {plant}")
+        raise NoChampionError(f"{plant} has no report yet. Run: wheeltapper run {space.to_type}")
     if as_json:
         print_json({"report": str(path)})
     else:
@@ -107,10 +108,11 @@ def alarms(plant: PlantArgument, as_json: JsonOption = False) -> None:
     from wheeltapper.printing import show_alarms
     from wheeltapper.workspace import OBJECTIVE
 
-    store = open_plant(plant).store
+    space = open_plant(plant)
+    store = space.store
     live = book.live(store, OBJECTIVE)
     if live is None:
-        raise NoChampionError(f"{plant} has no live model yet. Run: wheeltapper run {plant}")
+        raise NoChampionError(f"{plant} has no live model yet. Run: wheeltapper run {space.to_type}")
     rows = store.read(tables.ALARMS).sort_values("opened_at", ascending=False)
     rows = rows[rows["bundle"] == live["bundle"]]
     said = {one.alarm: one.word for one in decisions.in_force(store) if one.alarm}
@@ -209,6 +211,6 @@ def _last_judged(plant: str) -> dict[str, Any]:
     space = open_plant(plant)
     last = space.registry.last_run(space.plant.name) if space.settings.store.exists() else None
     if last is None:
-        raise NoChampionError(f"{space.plant.name} has not been trained yet. Run: wheeltapper run {plant}")
+        raise NoChampionError(f"{space.plant.name} has not been trained yet. Run: wheeltapper run {space.to_type}")
     judged: dict[str, Any] = space.registry.document(last["run_id"], "judged.json")
     return judged
