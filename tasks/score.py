@@ -29,6 +29,9 @@ from wheeltapper.workspace import OBJECTIVE, Workspace
 _log = logging.getLogger("wheeltapper.score")
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+ROUNDING = 1e-9
+"""Share of a score, or near 0 of a usual spread, by which it may differ and be the same: some detectors add up in
+another order when the batch is another."""
 
 
 @task(name="score windows", **DEFAULTS)
@@ -202,7 +205,9 @@ def _rescored(space: Workspace, stored: pd.DataFrame, name: str) -> list[str]:
         return []
     both = stored[[*key, "score"]].merge(before[[*key, "score"]], on=key, how="left", suffixes=("", "_before"))
     is_past = both["window_end"] <= both["asset_id"].map(before.groupby("asset_id")["window_end"].max())
-    late = both[is_past & (both["score"] != both["score_before"])]
+    # A window that is new has no score before, and so is close to none; one that was stored always has one.
+    is_same = np.isclose(both["score"], both["score_before"], rtol=ROUNDING, atol=ROUNDING)
+    late = both[is_past & ~is_same]
     if late.empty:
         return []
     spans = late.groupby("asset_id")["window_end"].agg(["size", "min", "max"])

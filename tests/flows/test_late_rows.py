@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from tasks.score import _rescored
 from wheeltapper import config, sources, tables
+from wheeltapper.store import Store
 
 STEP = pd.Timedelta("2min")
 KEY = ["asset_id", "window_end"]
@@ -92,3 +96,18 @@ def test_late_readings_change_the_windows_that_they_touch(late: Late) -> None:
     again = late.home.run("score")
     assert "scored anew" not in again.out
     assert late.home.versions() == versions
+
+
+def test_a_score_that_is_only_rounded_otherwise_has_not_changed(tmp_path: Path) -> None:
+    """Of five windows that were scored before, one has moved for real, and one in their midst is new."""
+    ends = pd.date_range("2026-01-05", periods=6, freq="1min", tz="UTC").as_unit("us")
+    score = np.array([1.0, 1e-7, 0.0, 5.0, 2.0, 3.0])
+    now = pd.DataFrame({"asset_id": "a", "window_end": ends, "score": score, "threshold": 1.0, "severity": 1.0})
+    now = now.assign(bundle="b", regime="normal", top_sensors="", role="champion")
+    before = now.assign(score=score * [1 + 1e-15, 1 + 1e-8, 1, 1, 1 + 1e-6, 1]).drop(index=3)
+    store = Store(tmp_path, "mill")
+    store.upsert(tables.SCORES, before, txn="before")
+    (told,) = _rescored(SimpleNamespace(store=store), now, "b")  # type: ignore[arg-type]
+    assert told.startswith("2 windows of a time that was scored before are new or have changed: 2 of a between ")
+    assert ends[3].isoformat() in told and ends[4].isoformat() in told
+    assert _rescored(SimpleNamespace(store=store), before, "b") == []  # type: ignore[arg-type]
