@@ -27,6 +27,8 @@ class Detector(ABC):
 
     is_baseline: ClassVar[bool] = False
     """Too simple to fail to understand; stands on top of every leaderboard."""
+    always_alarms: ClassVar[bool] = False
+    """Alarms by definition, whatever the sensors show: the smallest effects that they name do not hold it back."""
     in_units: ClassVar[bool] = False
     """Looks at features in their own units instead of normalised ones."""
     learns_relations: ClassVar[bool] = False

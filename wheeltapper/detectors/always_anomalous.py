@@ -19,6 +19,7 @@ class AlwaysAnomalous(Detector):
     """
 
     is_baseline: ClassVar[bool] = True
+    always_alarms: ClassVar[bool] = True
     own_threshold: float | None = 1.0
     columns_: Names
 

@@ -98,7 +98,8 @@ class Bundle:
         -------
         DataFrame with columns asset_id, window_start, window_end, regime, score, threshold, severity
             One row for each usable feature row; severity is score ÷ threshold and never negative. Where no sensor lies
-            as far from normal as the smallest effect that the asset type names, the threshold is at least the score.
+            as far from normal as the smallest effect that the asset type names, the threshold is at least the score,
+            unless the detector always alarms.
 
         Raises
         ------
@@ -109,12 +110,18 @@ class Bundle:
         rows = rows[rows["usable"]]
         scored = rows[["asset_id", "window_start", "window_end", "regime"]].reset_index(drop=True)
         scored[["score", "threshold"]] = self.calibration.apply(rows, self.raw_scores(rows)).to_numpy()
-        far = is_far(self.asset_type, self.normaliser, rows)
+        far = self._far(rows)
         if far is not None:
             # No sensor is far enough from normal to be worth a walk: the score would have to be higher still.
             scored["threshold"] = scored["threshold"].mask(~far, np.maximum(scored["threshold"], scored["score"]))
         scored["severity"] = np.maximum(scored["score"], 0) / scored["threshold"]
         return scored
+
+    def _far(self, rows: pd.DataFrame) -> NDArray[np.bool_] | None:
+        """Tell which windows may be anomalous by the sensors' smallest effects; None where all may."""
+        if next(iter(self.detectors.values())).always_alarms:
+            return None
+        return is_far(self.asset_type, self.normaliser, rows)
 
     def own_rows(self, features: pd.DataFrame) -> pd.DataFrame:
         """Return rows of this bundle's plan; from rows of the plan that it was shrunk from its columns are taken.

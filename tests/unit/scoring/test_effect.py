@@ -104,6 +104,21 @@ def test_a_small_shift_opens_no_alarm(the_mill: Any, bundle: Bundle) -> None:
     assert rung(20.0) == 0
 
 
+def test_what_always_alarms_is_held_back_by_no_effect(the_mill: Any) -> None:
+    """Nothing is ever a million away, so k-sigma says nothing; the siren of the leaderboard goes on for ever."""
+
+    def rung(detector: str) -> pd.Series:
+        bundle = the_mill.fit(detector)
+        sensors = {
+            name: sensor.model_copy(update={"alarm_effect": 1e6}) for name, sensor in bundle.asset_type.sensors.items()
+        }
+        deaf = replace(bundle, asset_type=bundle.asset_type.model_copy(update={"sensors": sensors}))
+        return deaf.score(the_mill.rows("validate"))["severity"] > 1
+
+    assert rung("always_anomalous").all()
+    assert not rung("k_sigma").any()
+
+
 MILL = """
 asset_type:
   step: 1min
