@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -48,6 +48,12 @@ class Ensemble(Detector):
     .. [2] R. A. Fisher, "Statistical Methods for Research Workers", 1932, § 21.1 (adding −ln P).
     """
 
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "reference_001": {
+            "members": [{name: {"preset": "reference_001"}} for name in ("isolation_forest", "lof", "autoencoder")],
+            "weights": [1, 1, 1],
+        }
+    }
     columns_: Names
     weights_: Floats
 

@@ -58,6 +58,16 @@ def test_dice_alone_have_no_reasons():
     assert detector.contributions(normal_rows(3)) is None
 
 
+def test_the_published_ensemble_has_its_three_members_with_equal_weights():
+    """Forest, LOF and autoencoder as that system sets them; each has one vote."""
+    detector = build("ensemble", {"preset": "reference_001"})
+    members = [(one.name, one.detector.options) for one in detector._parts.values()]
+    assert members == [
+        (name, build(name, {"preset": "reference_001"}).options) for name in ("isolation_forest", "lof", "autoencoder")
+    ]
+    assert detector.weights == [1, 1, 1]
+
+
 def test_a_member_that_cannot_be_fitted_is_an_error_with_its_name():
     """Without rates rate_of_change has nothing to say, and a vote without it would be another vote."""
     with pytest.raises(DataError, match=r"ensemble's part rate_of_change cannot be fitted.*feature set rates"):
