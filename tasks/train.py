@@ -143,6 +143,8 @@ def judge_scores(
 ) -> Judgement:
     """Fold scores into alarms, and judge both; with a bundle and its feature rows, what alarms look like as well.
 
+    What the bundle's detectors have to say is among the notes.
+
     ``flags`` say which sensors repeat themselves: an alarm on one is then named so.
     """
     plant = space.plant
@@ -151,7 +153,7 @@ def judge_scores(
         told = diagnosis.name_alarms(bundle, features, folded, open_after=plant.alarms.open_after, flags=flags)
         folded = diagnosis.with_names(folded, told)
         kinds = diagnosis.parts_of_kinds(bundle.asset_type, faults["kind"].unique().tolist())
-    return judge(
+    judged = judge(
         label,
         part,
         scores,
@@ -167,6 +169,8 @@ def judge_scores(
         lead=plant.lead,
         failing_kinds=plant.failing_kinds,
     )
+    said = [f"{label}: {note}" for note in bundle.notes] if bundle is not None else []
+    return judged.model_copy(update={"notes": (*judged.notes, *said)})
 
 
 def summary(judgement: Judgement) -> str:

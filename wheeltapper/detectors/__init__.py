@@ -66,6 +66,11 @@ class Detector(ABC):
         return None
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of what was learnt, and could not tell from the figures; mostly nothing."""
+        return ()
+
+    @property
     def options(self) -> dict[str, Any]:
         """The constructor's arguments, as stored."""
         return {name: getattr(self, name) for name in _option_names(type(self))}

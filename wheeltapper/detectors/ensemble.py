@@ -63,6 +63,11 @@ class Ensemble(Detector):
         self._parts = self._built()
         _check_weights(weights, len(self._parts))
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What its members have to say."""
+        return tuple(f"{one.name}: {note}" for one in self._parts.values() for note in one.detector.notes)
+
     def fit(self, rows: pd.DataFrame) -> Self:
         """Fit the members, calibrate them, and find their weights.
 

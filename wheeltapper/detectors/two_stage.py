@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Any, ClassVar, Self
+from collections.abc import Callable
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors._members import Member, below, split, together
+from wheeltapper.detectors._members import Member, below, named, split, together
 from wheeltapper.detectors._options import check_between
 from wheeltapper.detectors._rows import Names, learn_rows, read_rows
 from wheeltapper.errors import ConfigError
 
 _log = logging.getLogger("wheeltapper.detectors")
+
+Answer = TypeVar("Answer")
 
 
 class TwoStage(Detector):
@@ -31,8 +34,12 @@ class TwoStage(Detector):
     so a suspected row always scores above an unsuspected one, and how far above is for the second to say.
 
     It works for a cheap detector that hears everything and cries often, as on a device at the machine. What the first
-    does not suspect, the second never sees. Without a second (``second: null``, for a device that cannot run it) the
-    first's ``−ln P`` is the score, unbounded, and `notes` says so.
+    does not suspect, the second never sees.
+
+    Without a second the first's ``−ln P`` is the score, unbounded, and `notes` says so: where none is wanted
+    (``second: null``, for a device that cannot run it), or where what it needs is not installed. Where a second that
+    was fitted fails on rows that are scored, or cannot be had, r₁ stands in for its r₂, so that an alarm is still
+    raised; there may be more of them, since nobody else has looked.
 
     Parameters
     ----------
@@ -54,20 +61,30 @@ class TwoStage(Detector):
         }
     }
     columns_: Names
+    lacks_: str = ""
+    """What the second needs and was not installed where this was fitted; saved only if there is such a thing."""
 
     def __init__(self, first: Any = "pca_residual", second: Any = "k_nearest", quantile: float = 0.9) -> None:
         check_between("two_stage", "quantile", quantile, low=0.0, high=1.0)
         self.first = first
         self.second = second
         self.quantile = quantile
+        self._absent, self._unconfirmed = "", 0
         self._parts = self._built()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know: that nobody confirms, where there is no second detector."""
-        if self.second is not None:
-            return ()
-        return (f"no second stage: {self._parts['first'].name} alone decides, and nothing confirms what it suspects",)
+        """What a person should know: that nobody confirms, where there is no second detector or it has failed."""
+        alone = f"{self._parts['first'].name} alone decides, and nothing confirms what it suspects"
+        if self.second is None:
+            return (f"no second stage: {alone}",)
+        if "second" not in self._parts:
+            needed = f"{named(self.second)[0]} needs {self.lacks_ or self._absent}, which was not installed"
+            then = "; the next training on new readings fits both" if self.lacks_ else ""
+            return (f"no second stage: {alone}. {needed}. Install it{then}",)
+        if self._unconfirmed:
+            return (f"the second stage failed on {self._unconfirmed:,} windows; there {alone}",)
+        return ()
 
     def fit(self, rows: pd.DataFrame) -> Self:
         """Fit both detectors and calibrate them.
@@ -80,20 +97,30 @@ class TwoStage(Detector):
         Raises
         ------
         DataError
-            If the rows are not usable, or one of the detectors cannot be fitted to them.
+            If the rows are not usable, or one of the detectors cannot be fitted to them. A second that needs what is
+            not installed is left out instead.
         """
         columns, _ = learn_rows(rows)
+        vars(self).pop("lacks_", None)
+        self._absent, self._unconfirmed = "", 0
         parts = self._built()
         fit_on, held_out = split(rows)
-        for member in parts.values():
-            member.fit(fit_on, held_out)
+        parts["first"].fit(fit_on, held_out)
+        if "second" in parts:
+            try:
+                parts["second"].fit(fit_on, held_out)
+            except ImportError as error:
+                self._go_without(error)
+                del parts["second"]
+        if self.second is not None and "second" not in parts:
+            self.lacks_ = self._absent
         self._parts, self.columns_ = parts, columns
         for note in self.notes:
             _log.warning("two_stage: %s", note)
         return self
 
     def score(self, rows: pd.DataFrame) -> Floats:
-        """Return −ln P by the first detector, or above its bound by the second.
+        """Return −ln P by the first detector, or above its bound by the second; all by the first if that one fails.
 
         Parameters
         ----------
@@ -113,7 +140,7 @@ class TwoStage(Detector):
     def contributions(self, rows: pd.DataFrame) -> pd.DataFrame | None:
         """Return each stage's part of the score, shared out as its detector shares out its own; adds up to the score.
 
-        None if one of the detectors cannot say.
+        None if one of the detectors cannot say, or the second fails.
 
         Raises
         ------
@@ -125,7 +152,7 @@ class TwoStage(Detector):
             return None
         parts = shares.to_numpy() * first[:, None]
         if suspected.any():
-            confirming = self._parts["second"].shares(rows[suspected])
+            confirming = self._asked(rows[suspected], Member.shares)
             if confirming is None:
                 return None
             parts[suspected] += confirming.to_numpy() * second[suspected, None]
@@ -139,26 +166,66 @@ class TwoStage(Detector):
     def restore(self, state: dict[str, NDArray[Any]]) -> Self:
         """Take over what another one of the same options learnt."""
         super().restore({name: value for name, value in state.items() if "." not in name})
+        if "lacks_" in state:
+            self.lacks_ = str(state["lacks_"])
+            self._parts.pop("second", None)  # it may be installed here, but has learnt nothing
         for key, member in self._parts.items():
             member.restore(below(state, f"{key}."))
+        if self.second is not None and "second" not in self._parts:
+            _log.warning("two_stage: %s", self.notes[0])
         return self
 
     def _stages(self, rows: pd.DataFrame) -> tuple[Floats, Floats, NDArray[np.bool_]]:
         """Return what each stage adds to the score, and which rows the second was asked about."""
         read_rows(self, rows)  # refuses what neither could read, in this detector's own name
         first, second = self._parts["first"].rarity(rows), np.zeros(len(rows))
-        bound = -math.log(1.0 - self.quantile) if self.second is not None else math.inf
+        is_alone = self.second is None or self.lacks_ != ""
+        bound = math.inf if is_alone else -math.log(1.0 - self.quantile)
         suspected: NDArray[np.bool_] = first > bound
         if suspected.any():
-            second[suspected] = self._parts["second"].rarity(rows[suspected])
+            confirmed = self._asked(rows[suspected], Member.rarity)
+            if confirmed is None:
+                return np.minimum(first, bound) + np.where(suspected, first, 0.0), second, np.zeros_like(suspected)
+            second[suspected] = confirmed
         return np.minimum(first, bound), second, suspected
 
+    def _asked(self, suspected: pd.DataFrame, question: Callable[[Member, pd.DataFrame], Answer]) -> Answer | None:
+        """Return what the second says of suspected rows; None if it fails or is not there: an alarm must not wait."""
+        member = self._parts.get("second")
+        if member is None:
+            return None  # which was said when this was restored
+        try:
+            return question(member, suspected)
+        except Exception as error:  # whatever it is, the first has spoken
+            self._unconfirmed += len(suspected)
+            _log.warning(
+                "two_stage: the second stage, %s, failed on %d suspected windows (%s: %s); the verdict of the first, "
+                "%s, stands for them",
+                member.name,
+                len(suspected),
+                type(error).__name__,
+                error,
+                self._parts["first"].name,
+            )
+            return None
+
     def _built(self) -> dict[str, Member]:
-        wanted = {"first": self.first} | ({} if self.second is None else {"second": self.second})
-        built = {}
-        for option, one in wanted.items():
+        """Make both detectors; only the first where no second is wanted, or what it needs is not installed."""
+        built = {"first": self._part("first", self.first)}
+        if self.second is not None:
             try:
-                built[option] = Member("two_stage", one, seed=self.seed)
-            except (ConfigError, ValueError) as error:
-                raise ValueError(f"option '{option}': {error}") from error
+                built["second"] = self._part("second", self.second)
+            except ImportError as error:
+                self._go_without(error)
         return built
+
+    def _part(self, option: str, wanted: object) -> Member:
+        try:
+            return Member("two_stage", wanted, seed=self.seed)
+        except (ConfigError, ValueError) as error:
+            raise ValueError(f"option '{option}': {error}") from error
+
+    def _go_without(self, error: ImportError) -> None:
+        """Remember what the second lacks: the module, not the message, which may hold a path of this machine."""
+        _log.debug("two_stage: the second stage cannot be used: %s", error)
+        self._absent = error.name or "a library"

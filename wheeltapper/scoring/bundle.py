@@ -59,6 +59,11 @@ class Bundle:
     read_as: str = ""
     """The hash that its files had when it was read; empty for one that was just made."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the detectors, each said once; see `Detector.notes`."""
+        return tuple(dict.fromkeys(note for one in self.detectors.values() for note in one.notes))
+
     def complete(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return usable rows with a value of every feature of the plan."""
         return filled(self.imputer, rows, self.plan.columns)

@@ -68,6 +68,14 @@ def test_the_published_ensemble_has_its_three_members_with_equal_weights():
     assert detector.weights == [1, 1, 1]
 
 
+def test_what_a_member_has_to_say_is_said_by_the_ensemble():
+    """Two stages of which one is missing are a poorer vote, and nobody would know."""
+    detector = build("ensemble", {"members": ["ecod", {"two_stage": {"first": "k_sigma", "second": None}}]})
+    assert detector.notes == (
+        "two_stage: no second stage: k_sigma alone decides, and nothing confirms what it suspects",
+    )
+
+
 def test_a_member_that_cannot_be_fitted_is_an_error_with_its_name():
     """Without rates rate_of_change has nothing to say, and a vote without it would be another vote."""
     with pytest.raises(DataError, match=r"ensemble's part rate_of_change cannot be fitted.*feature set rates"):

@@ -1,0 +1,27 @@
+"""What a detector has to say of itself reaches the leaderboard, where people read it."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tasks.train import judge_scores
+from tests.unit.scoring.conftest import mill
+from wheeltapper.evaluation import leaderboard
+
+
+def test_a_second_stage_that_is_not_installed_is_noted_below_the_leaderboard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trained without TensorFlow: the candidate is judged like any other, and its name stands before the note."""
+    for module in ("tensorflow", "keras"):
+        monkeypatch.setitem(sys.modules, module, None)
+    here = mill()
+    bundle = here.fit("two_stage", options={"preset": "reference_001"})
+    rows = here.rows("validate")
+    space: Any = SimpleNamespace(plant=here.plant)
+    judged = judge_scores(space, "two_stage", "validate", bundle.score(rows), here.faults, bundle, rows)
+    assert judged.faults == 1
+    (note,) = [one for one in leaderboard.rank([judged], set()).notes if "second stage" in one]
+    assert note.startswith("two_stage: no second stage: isolation_forest alone decides")
