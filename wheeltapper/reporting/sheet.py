@@ -72,7 +72,7 @@ SHEET: dict[str, tuple[Line, ...]] = {
         Line("vus_roc", "VUS-ROC", "ratio", "guessing reaches about 0.5"),
         Line("average_precision", "Average precision", "ratio", "guessing reaches the share of windows in a fault"),
         Line("roc_auc", "ROC AUC", "ratio", "guessing reaches 0.5"),
-        Line("base_rate", "Share of windows in a fault", "share", "of those watched"),
+        Line("base_rate", "Share of windows in a known fault", "share", "of those watched"),
     ),
     "Windows at the threshold": (
         Line("windows_anomalous", "Windows called anomalous", "count"),
@@ -92,7 +92,7 @@ SHEET: dict[str, tuple[Line, ...]] = {
         Line("range_f1_random", "Range F1 of guessing", "ratio", "the same windows at random instants"),
     ),
     "The plant, whoever watches it": (
-        Line("availability", "Availability", "share", "of the watched time: without a fault"),
+        Line("availability", "Availability", "share", "of the watched time: outside every known fault"),
         Line("mtbf_hours", "MTBF (mean time between faults)", "hours", "all watched hours / faults watched"),
     ),
 }

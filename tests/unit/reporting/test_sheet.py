@@ -65,7 +65,7 @@ def test_both_parts_stand_side_by_side_and_what_nobody_judged_is_said(data: Repo
     text = text_of(render(replace(data, leaderboard=board)))
     assert "Figure Validation part Test part" in text
     assert re.search(r"Faults found 0 3 ", text)
-    assert re.search(r"Availability of the watched time: without a fault not judged 50.%", text)
+    assert re.search(r"Availability of the watched time: outside every known fault not judged 50.%", text)
 
 
 def test_only_the_model_of_the_page_is_told_of(data: ReportData) -> None:
