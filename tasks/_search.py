@@ -16,7 +16,7 @@ from wheeltapper import faultpoints
 from wheeltapper.config import Plant, PlugIn, Search
 from wheeltapper.errors import DataError
 from wheeltapper.evaluation import search as searching
-from wheeltapper.evaluation.search import NAMES, Block, JudgedBy, Trial
+from wheeltapper.evaluation.search import NAMES, STOPPED, Block, JudgedBy, Trial
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import trials
 from wheeltapper.scoring.candidate import fit_candidate, spacing
@@ -41,6 +41,16 @@ class Ground:
     """Of each fold, where its trials are judged by hearing; else none."""
 
 
+@dataclass(frozen=True)
+class Clock:
+    """What a trial has to keep to, in seconds."""
+
+    left: float
+    """For the trial; endless for one that must come to its end."""
+    prepared: float
+    """What came before it and counts with it."""
+
+
 def search(
     space: Workspace, training: dict[str, Any], label: str, wanted: PlugIn, run_id: str, table: TrainingTable
 ) -> dict[str, Any] | None:
@@ -55,13 +65,19 @@ def search(
     if settings is None or wanted.name not in settings.over:
         return None
     wished = trials.of(space.plant, wanted)
+    begun = time.monotonic()
     ground = _ground(space, settings, Ref.from_dict(training["refs"]["readings"]), table)
+    prepared = time.monotonic() - begun
 
-    def attempt(number: int, options: PlugIn) -> Trial:
-        tried = _attempt(space, ground, table, options, run_id, f"{training['key']}:{label}:{trials.key(options)}")
+    def attempt(number: int, options: PlugIn, left: float) -> Trial:
+        clock = Clock(left, prepared if number == 1 else 0.0)
+        key = f"{training['key']}:{label}:{trials.key(options)}"
+        tried = _attempt(space, ground, table, options, run_id, key, clock)
         place = f"{label}: trial {number} of {len(wished)}, {brief(options.options) or 'defaults'}"
         if tried.refused:
             _log.info("%s: refused, %s", place, tried.refused)
+        elif tried.stopped:
+            _log.info("%s: %s after %d of %d folds", place, STOPPED, len(tried.figures), len(ground.folds))
         else:
             _log.info("%s: %s %.3f", place, NAMES[ground.judged_by], tried.mean)
         return tried
@@ -79,7 +95,8 @@ def in_short(found: dict[str, Any] | None) -> dict[str, Any]:
     """Return what a bundle says of the search that its options come from; nothing where there was none."""
     if found is None:
         return {}
-    return {"search": {"judged_by": found["judged_by"], "trials": len(found["trials"]), "left": len(found["left"])}}
+    untried = len(found["left"]) + len(found["stopped"])
+    return {"search": {"judged_by": found["judged_by"], "trials": len(found["trials"]), "left": untried}}
 
 
 def _say(label: str, found: dict[str, Any], settings: Search) -> None:
@@ -94,41 +111,55 @@ def _say(label: str, found: dict[str, Any], settings: Search) -> None:
         max(means),
         f" (as written {means[0]:.3f})" if is_compared else " (as written it cannot be fitted)",
     )
-    if found["left"]:
+    if found["left"] or found["stopped"]:
         _log.info(
-            "%s: the search's %g minutes are used up, %d trials were not begun",
+            "%s: the search's %g minutes are used up, %d trials were not begun%s",
             label,
             settings.minutes,
             len(found["left"]),
+            ", one was stopped" if found["stopped"] else "",
         )
 
 
-def _attempt(space: Workspace, ground: Ground, table: TrainingTable, options: PlugIn, run_id: str, key: str) -> Trial:
+def _attempt(
+    space: Workspace, ground: Ground, table: TrainingTable, options: PlugIn, run_id: str, key: str, clock: Clock
+) -> Trial:
     """Fit and judge one set of options on every fold, as a run of its own; a finished one is only looked up."""
     registry = space.registry
     trial_id = registry.trial_run(run_id, key, brief(options.options) or "defaults")
     if registry.finished(trial_id):
         return Trial.model_validate(registry.document(trial_id, TRIAL))
-    begun = time.monotonic()
+    begun, folds = time.monotonic(), len(ground.folds)
     figures: tuple[float | None, ...] = ()
     refused = ""
     try:
-        figures = tuple(_figure(space.plant, ground, table, options, number) for number in range(len(ground.folds)))
+        figures = searching.judge_in_time(
+            folds, lambda place: _figure(space.plant, ground, table, options, place), clock.left, time.monotonic
+        )
     except DataError as error:  # these options do not fit this data; others may
         refused = str(error)
     except Exception:
         registry.finish(trial_id, "FAILED")
         raise
     seconds = round(time.monotonic() - begun, 3)
-    tried = Trial(options=options.options, figures=figures, seconds=seconds, refused=refused)
+    tried = Trial(
+        options=options.options,
+        figures=figures,
+        seconds=seconds,
+        prepared=round(clock.prepared, 3),
+        refused=refused,
+        stopped=not refused and len(figures) < folds,
+    )
     by_fold = {f"{ground.judged_by}.fold_{number}": one for number, one in enumerate(figures, start=1)}
     registry.log(
         trial_id,
         params={"detector": options.name} | {f"option.{name}": value for name, value in options.options.items()},
         metrics={name: one for name, one in by_fold.items() if one is not None}
-        | ({} if refused else {f"{ground.judged_by}.mean": tried.mean})
+        | ({f"{ground.judged_by}.mean": tried.mean} if tried.is_whole else {})
         | {"seconds": seconds},
-        tags={"judged_by": ground.judged_by, "folds": str(len(figures))} | ({"refused": refused} if refused else {}),
+        tags={"judged_by": ground.judged_by, "folds": str(len(figures))}
+        | ({"refused": refused} if refused else {})
+        | ({"stopped": STOPPED} if tried.stopped else {}),
         documents={TRIAL: tried.model_dump(mode="json")},
     )
     faultpoints.hit("search.before_finish")

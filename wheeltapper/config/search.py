@@ -27,8 +27,8 @@ class Search(Model):
     minutes: float = Field(
         5,
         gt=0,
-        description="for each candidate: once its trials have taken so long, no further one is begun; what has begun "
-        "comes to its end",
+        description="for each candidate: once preparation and its trials have taken so long, no further one is begun, "
+        "and one that has begun stops after the fold that it is at; the first always comes to its end",
     )
     trials: int | None = Field(
         None, ge=1, description=f"of a random search, the options as written among them; by default {TRIALS}"

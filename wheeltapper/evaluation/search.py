@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from statistics import fmean, stdev
@@ -20,6 +21,8 @@ Options = TypeVar("Options")
 JudgedBy = Literal["vus_pr", "hearing"]
 NAMES: dict[JudgedBy, str] = {"vus_pr": "VUS-PR", "hearing": "faults heard"}
 """What the figure is called where people read it."""
+STOPPED = "stopped, time used up"
+"""What is said of a trial that was not judged on all folds."""
 
 
 class _Record(BaseModel):
@@ -41,10 +44,20 @@ class Trial(_Record):
 
     options: dict[str, Any]
     figures: tuple[float | None, ...] = Field(
-        description="0 to 1, higher is better; None: nothing to rank in the block; none at all if it was refused"
+        description="0 to 1, higher is better; None: nothing to rank in the block; none at all if it was refused, "
+        "those of the first blocks if it was stopped"
     )
-    seconds: float = Field(ge=0, description="what it took to fit and judge it on all blocks")
+    seconds: float = Field(ge=0, description="what it took to fit and judge it on all blocks, or until it was stopped")
+    prepared: float = Field(
+        default=0, ge=0, description="seconds that it took to prepare the search; the first trial has them with it"
+    )
     refused: str = Field(default="", description="why it cannot be fitted on this data; empty if it can")
+    stopped: bool = Field(default=False, description="the time was used up before all blocks were judged")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it was judged on all blocks; no other can be chosen."""
+        return not (self.refused or self.stopped)
 
     @property
     def mean(self) -> float:
@@ -62,42 +75,74 @@ class Trial(_Record):
 
 
 def attempt_in_time(
-    trials: Sequence[Options], attempt: Callable[[int, Options], Trial], budget: timedelta
+    trials: Sequence[Options], attempt: Callable[[int, Options, float], Trial], budget: timedelta
 ) -> list[Trial]:
-    """Attempt trials one after the other; none is begun once those before it have taken the whole budget.
+    """Attempt trials one after the other; none is begun once preparation and those before it have used up the budget.
 
-    The first is always attempted: it is what would be fitted without a search.
+    The first is always attempted: it is what would be fitted without a search. Until one has come to its end none is
+    stopped, so that there is something to choose.
 
     Parameters
     ----------
     trials : sequence
         In the order in which they are attempted.
     attempt : callable
-        Takes a number from 1 on and what is to be tried.
+        Takes a number from 1 on, what is to be tried, and the seconds that are left for it (endless for the first).
     budget : timedelta
         Longer than nothing; by the trials' own seconds, so that one who looks a trial up instead of repeating it stops
         at the same place.
     """
     done: list[Trial] = []
     for number, options in enumerate(trials, start=1):
-        if sum(one.seconds for one in done) >= budget.total_seconds():
+        left = budget.total_seconds() - sum(one.prepared + one.seconds for one in done)
+        if done and (left <= 0 or done[-1].stopped):
             break
-        done.append(attempt(number, options))
+        done.append(attempt(number, options, left if any(one.is_whole for one in done) else math.inf))
     return done
+
+
+def judge_in_time(
+    folds: int, judge: Callable[[int], float | None], left: float, clock: Callable[[], float]
+) -> tuple[float | None, ...]:
+    """Judge one trial on fold after fold; no further one is begun once the time is used up.
+
+    Parameters
+    ----------
+    judge : callable
+        Takes the place of a fold, from 0 on, and returns the figure.
+    left : float
+        Seconds; the first fold is always judged.
+    clock : callable
+        Returns seconds since whenever, such as `time.monotonic`.
+
+    Returns
+    -------
+    tuple
+        The figures; fewer than folds if the trial was stopped.
+    """
+    begun = clock()
+    figures: list[float | None] = []
+    for place in range(folds):
+        if figures and clock() - begun >= left:
+            break
+        figures.append(judge(place))
+    return tuple(figures)
 
 
 def best(trials: Sequence[Trial]) -> int:
     """Return the place of the trial with the highest mean; of equal ones the first: no change without a gain.
+
+    One that was stopped is none of them: the folds that it was not judged on may be the harder ones.
 
     Raises
     ------
     DataError
         If every trial was refused.
     """
-    fitted = [place for place, one in enumerate(trials) if not one.refused]
-    if not fitted:
+    whole = [place for place, one in enumerate(trials) if one.is_whole]
+    if not whole:
         raise DataError(f"none of {len(trials)} trials of the search could be fitted: {trials[0].refused}")
-    return max(fitted, key=lambda place: trials[place].mean)
+    return max(whole, key=lambda place: trials[place].mean)
 
 
 def guessing(
@@ -141,7 +186,7 @@ def told(
     judged_by: JudgedBy,
     settings: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return a search as JSON: asked for, tried with how it did, refused, not begun, and chosen.
+    """Return a search as JSON: asked for, tried with how it did, refused, stopped, not begun, and chosen.
 
     How long each trial took is not among it: that is another on every machine, and stands with the trial.
 
@@ -163,7 +208,7 @@ def told(
             "chosen": place == chosen,
         }
         for place, one in enumerate(trials)
-        if not one.refused
+        if one.is_whole
     ]
     return settings | {
         "judged_by": judged_by,
@@ -171,6 +216,9 @@ def told(
         "blocks": [one.model_dump(mode="json") for one in blocks],
         "trials": rows,
         "refused": [{"options": one.options, "reason": one.refused} for one in trials if one.refused],
+        "stopped": [
+            {"options": one.options, "reason": STOPPED, "figures": list(one.figures)} for one in trials if one.stopped
+        ],
         "left": list(left),
         "chosen": trials[chosen].options,
     }

@@ -80,6 +80,11 @@ def _notes(found: Mapping[str, Any]) -> list[str]:
     notes += [
         f"{brief(one['options']) or 'defaults'} cannot be fitted: {one['reason']}" for one in found.get("refused", ())
     ]
+    notes += [
+        f"{brief(one['options']) or 'defaults'}: {one['reason']} after {len(one['figures'])} of "
+        f"{words.things(len(found['blocks']), 'fold')}; it cannot be chosen."
+        for one in found.get("stopped", ())
+    ]
     if found["left"]:
         left = words.listing([brief(one) for one in found["left"]], 6)
         many = words.things(len(found["left"]), "trial")

@@ -12,7 +12,7 @@ import pytest
 from wheeltapper import tables
 from wheeltapper.errors import DataError
 from wheeltapper.evaluation.ranking import mean_vus_pr, rank_windows
-from wheeltapper.evaluation.search import Block, Trial, attempt_in_time, best, guessing, ranks, told
+from wheeltapper.evaluation.search import Block, Trial, attempt_in_time, best, guessing, judge_in_time, ranks, told
 from wheeltapper.evaluation.watch import watched_rows
 
 MINUTE = timedelta(minutes=1)
@@ -25,10 +25,10 @@ def trial(*figures: float | None, seconds: float = 30.0, **options: int) -> Tria
 
 @pytest.mark.parametrize(("minutes", "begun"), [(0.01, 1), (0.5, 1), (0.51, 2), (1.0, 2), (1.4, 3), (60, 4)])
 def test_no_trial_is_begun_once_the_time_is_used_up(minutes: float, begun: int) -> None:
-    """Four trials of half a minute: one that has begun comes to its end, and the first is always begun."""
+    """Four trials of half a minute each: the first is always begun, the others only while there is time."""
     asked: list[tuple[int, str]] = []
 
-    def attempt(number: int, name: str) -> Trial:
+    def attempt(number: int, name: str, _: float) -> Trial:
         asked.append((number, name))
         return trial(0.5)
 
@@ -40,8 +40,58 @@ def test_no_trial_is_begun_once_the_time_is_used_up(minutes: float, begun: int) 
 def test_a_trial_that_is_looked_up_counts_with_the_time_that_it_took() -> None:
     """After a kill the first two are found again: the search stops where it would have stopped."""
     known = {"a": trial(0.5, seconds=40), "b": trial(0.6, seconds=40)}
-    done = attempt_in_time(["a", "b", "c"], lambda _, name: known[name], timedelta(minutes=1))
+    done = attempt_in_time(["a", "b", "c"], lambda _, name, __: known[name], timedelta(minutes=1))
     assert [one.mean for one in done] == [0.5, 0.6]
+
+
+def test_the_preparation_counts_with_the_first_trial() -> None:
+    """Forty seconds of it and thirty of the first trial are more than a minute; looked up they still are."""
+    known = {"a": trial(0.5).model_copy(update={"prepared": 40.0}), "b": trial(0.6)}
+    done = attempt_in_time(["a", "b"], lambda _, name, __: known[name], timedelta(minutes=1))
+    assert done == [known["a"]]
+
+
+def test_each_trial_is_told_what_is_left_for_it() -> None:
+    """Of 100 s the first may take what it needs, and so may the next as long as none could be fitted."""
+    given: list[float] = []
+    refused = Trial(options={}, figures=(), seconds=10, prepared=5, refused="too few rows")
+
+    def attempt(number: int, _: str, left: float) -> Trial:
+        given.append(left)
+        return refused if number == 1 else trial(0.5)
+
+    attempt_in_time(["a", "b", "c", "d"], attempt, timedelta(seconds=100))
+    assert given == [np.inf, np.inf, 55.0, 25.0]
+
+
+def test_nothing_is_begun_after_a_trial_that_was_stopped() -> None:
+    """Also where its seconds, which are rounded, are a trifle less than what was left."""
+    known = {"a": trial(0.5, seconds=40), "b": trial(0.6, seconds=19.999).model_copy(update={"stopped": True})}
+    done = attempt_in_time(["a", "b", "c"], lambda _, name, __: known[name], timedelta(minutes=1))
+    assert [one.stopped for one in done] == [False, True]
+
+
+@pytest.mark.parametrize(("left", "judged"), [(np.inf, 4), (25.0, 3), (20.0, 2), (5.0, 1), (0.0, 1)])
+def test_a_trial_stops_between_two_folds(left: float, judged: int) -> None:
+    """Four folds of ten seconds each: one that has begun is judged, and the first always is."""
+    now = [100.0]
+
+    def judge(place: int) -> float:
+        now[0] += 10.0
+        return place / 10
+
+    figures = judge_in_time(4, judge, left, lambda: now[0])
+    assert figures == (0.0, 0.1, 0.2, 0.3)[:judged]
+
+
+def test_a_trial_that_was_stopped_never_wins_and_is_told() -> None:
+    """Its only fold is the best of all, and may be the easiest; or has no figure at all."""
+    stopped = trial(0.9, trees=20).model_copy(update={"stopped": True})
+    found = told([trial(0.5, 0.4, trees=10), stopped], [], [block(0.1), block(0.2)], "vus_pr", {})
+    assert found["chosen"] == {"trees": 10}
+    assert [one["options"] for one in found["trials"]] == [{"trees": 10}]
+    assert found["stopped"] == [{"options": {"trees": 20}, "reason": "stopped, time used up", "figures": [0.9]}]
+    assert best([trial(0.1), trial(None).model_copy(update={"stopped": True})]) == 0
 
 
 def test_the_highest_mean_wins_and_the_first_of_equals() -> None:

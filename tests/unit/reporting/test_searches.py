@@ -75,6 +75,13 @@ def test_what_was_left_is_named() -> None:
     assert "used up" not in " ".join(table("lof", FOUND | {"left": []})["notes"])
 
 
+def test_a_trial_that_was_stopped_is_named() -> None:
+    """With the folds that it was judged on; a run of an earlier version has none."""
+    stopped = {"options": {"n_neighbors": 80}, "reason": "stopped, time used up", "figures": [0.9]}
+    said = "n_neighbors=80: stopped, time used up after 1 of 3 folds; it cannot be chosen."
+    assert said in table("lof", FOUND | {"stopped": [stopped]})["notes"]
+
+
 def test_guessing_has_no_row_where_it_means_nothing() -> None:
     """Judged by hearing: there is no random score to stand beside it."""
     assert table("lof", FOUND | {"blocks": [block(None)] * 3})["guessing"] == []
