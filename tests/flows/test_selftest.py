@@ -6,9 +6,13 @@ import json
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from tasks._selftest import Twins, _difference
+from tasks._selftest import Twins, _difference, recent_twins, twins_among
 from tests.flows.conftest import Home
+from wheeltapper import tables
+from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.workspace import Workspace
 
 
 def test_a_twin_is_put_together_from_what_differs() -> None:
@@ -19,6 +23,23 @@ def test_a_twin_is_put_together_from_what_differs() -> None:
     assert list(difference.columns) == ["x"]
     twins = Twins(clean, difference, rehearsal=None)  # type: ignore[arg-type]
     pd.testing.assert_frame_equal(twins.obvious(), twin)
+
+
+def test_readings_at_hand_give_the_twins_of_those_in_the_store(
+    undisturbed: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a benchmark asks without a store is what the pipeline asks."""
+    monkeypatch.setenv("WHEELTAPPER_HOME", str(undisturbed.folder))
+    space = Workspace.open(str(undisturbed.plant))
+    rows = space.store.read(tables.FEATURES)
+    normal = rows[rows["usable"]].sort_values(["asset_id", "window_end"]).groupby("asset_id").tail(400)
+    plan = FeaturePlan.of(space.plant)
+    stored = recent_twins(space, plan, normal, None)
+    at_hand = twins_among(plan, space.store.read(tables.READINGS), normal, space.plant.alarms)
+    pd.testing.assert_frame_equal(at_hand.clean, stored.clean)
+    pd.testing.assert_frame_equal(at_hand.difference, stored.difference)
+    pd.testing.assert_frame_equal(at_hand.rehearsal.rows, stored.rehearsal.rows)
+    assert len(stored.rehearsal.rows)
 
 
 def test_a_champion_is_examined_on_the_command_line(home: Home, undisturbed: Home) -> None:
