@@ -39,6 +39,7 @@ def in_folder(folder: Path) -> Iterator[Plant]:
     is not 0, or a word other than normal). Others that are named like something that a person wrote down afterwards
     (`NO_SENSORS`) are looked at by nobody. Where a column of `TIMES` holds instants, readings lie there, and the usual
     step is the median of theirs; else rows are in order, and a minute apart for want of anything better, which is said.
+    Files of one experiment after another are laid side by side, as the calendar cannot cut them into parts.
     """
     for here in sorted({path.parent for kind in FILES for path in folder.rglob(kind)}):
         alike: dict[tuple[str, ...], list[Path]] = {}
@@ -59,6 +60,13 @@ def _of_files(here: Path, name: str, paths: list[Path]) -> Iterator[Plant]:
         return
     named = {column: f"s{place}" for place, column in enumerate(columns)}
     time, step = _clock(first)
+    quiet = min(_before_faults(path, separator, labels[0]) for path in paths)
+    teaches_by_rows = len(paths) > 1 and quiet >= QUIET
+    if time is not None and not teaches_by_rows and not _run_together(paths, separator, time):
+        print(f"{name}: its files are of different times; they are laid side by side, {step.total_seconds():g} s a row")
+        time = None
+    elif time is None:
+        print(f"{name}: no column of instants, so rows count as a minute apart: delays and rates are of that minute")
     is_told = pd.api.types.is_numeric_dtype(first[labels[0]]) or pd.api.types.is_bool_dtype(first[labels[0]])
     content: dict[str, Any] = {
         "asset_type": {"step": f"{step.total_seconds():g}s", "sensors": {one: {"unit": "1"} for one in named.values()}},
@@ -73,14 +81,11 @@ def _of_files(here: Path, name: str, paths: list[Path]) -> Iterator[Plant]:
             }
         },
     }
-    quiet = min(_before_faults(path, separator, labels[0]) for path in paths)
-    if len(paths) > 1 and quiet >= QUIET:
+    if teaches_by_rows:
         # Short experiments: what precedes the first fault of any of them teaches.
         content["parts"] = {"by": "first_rows", "train": int(0.6 * quiet), "calibrate": int(0.4 * quiet)}
     plant = re.sub(r"\W+", "_", f"d_{name}")
     print(f"{plant}: {', '.join(path.name for path in paths)}")
-    if time is None:
-        print(f"{plant}: no column of instants, so rows count as a minute apart: delays and rates are of that minute")
     yield config.parse(json.dumps(content), name=plant, folder=here, where=str(here))
 
 
@@ -93,6 +98,17 @@ def _clock(rows: pd.DataFrame) -> tuple[str | None, timedelta]:
             if instants.notna().all() and step > timedelta(0):
                 return str(column), step.to_pytimedelta()
     return None, timedelta(minutes=1)
+
+
+def _run_together(paths: list[Path], separator: str, time: str) -> bool:
+    """Tell whether the files are of machines that ran at the same time, rather than of one experiment after another.
+
+    Only then can their time be cut into parts by the calendar.
+    """
+    read = [pd.read_csv(path, sep=separator, usecols=[time])[time] for path in paths]
+    instants = [pd.to_datetime(one, errors="coerce", utc=True) for one in read]
+    common = min(one.max() for one in instants) - max(one.min() for one in instants)
+    return bool(common >= 0.5 * max(one.max() - one.min() for one in instants))
 
 
 def _before_faults(path: Path, separator: str, label: str) -> int:

@@ -48,6 +48,19 @@ def test_short_experiments_teach_by_what_precedes_their_first_fault(tmp_path: Pa
     assert (plant.parts.by, plant.parts.train, plant.parts.calibrate) == ("first_rows", 150, 100)
 
 
+def test_experiments_of_different_days_are_laid_side_by_side(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Faulty too early to teach by rows, and a day apart: the calendar would put one into each part."""
+    for day, name in enumerate(("a.csv", "b.csv")):
+        seconds = pd.date_range(f"2024-05-0{day + 1}", periods=300, freq="s")
+        write(tmp_path, name, time=seconds, anomaly=flags(100))
+    (plant,) = in_folder(tmp_path)
+    assert plant.asset_type.step == timedelta(seconds=1)
+    assert "time_column" not in plant.source.options
+    assert "different times" in capsys.readouterr().out
+
+
 def test_files_without_labels_are_left_out_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody knows what is right for them."""
     write(tmp_path, "a.csv")
