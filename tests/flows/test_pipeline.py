@@ -51,6 +51,19 @@ def test_the_champion_is_on_record(undisturbed: Any) -> None:
     assert len({key for key, _ in models["runs"]}) == len(models["runs"])
 
 
+def test_a_verdict_keeps_what_it_was_made_of(undisturbed: Any) -> None:
+    """The ledger has every gate, and the smallest fault found of each sensor; who stood above is told."""
+    from wheeltapper import ledger
+
+    gates = {gate["name"]: gate for gate in ledger.live(undisturbed.store, "detect")["gates"]}
+    assert {"finds_small_faults", "label_rule", "duplicate_target", "keeps_budget"} <= set(gates)
+    assert any(line.startswith("vibration, stuck: ") for line in gates["finds_small_faults"]["details"])
+    judged = undisturbed.leaderboard()
+    names = [row["candidate"] for row in judged["leaderboard"] if not row["is_baseline"]]
+    assert list(judged["passed_over"]) == names[: names.index(judged["candidate"])]
+    assert all(judged["passed_over"].values())
+
+
 @contextmanager
 def changed_byte(path: Path) -> Iterator[None]:
     """Change the byte in the middle of a file, and change it back."""
