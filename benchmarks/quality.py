@@ -54,6 +54,7 @@ LOOKS = {"test": ("test",), "after_calibration": ("validate", "test")}
 """What is looked at: the test part alone, and everything that candidates have not learnt from (more faults; the
 champion was picked on half of it)."""
 SCORED = ("validate", "test")
+"""Parts that nothing was fitted or calibrated on."""
 WINDOW = 100
 """Readings by which a label may be off, at most: VUS' widest buffer."""
 LEAST = 50
@@ -295,7 +296,7 @@ def show(results: list[dict[str, Any]]) -> None:
                 _cell(one["delay_minutes"], "{:.1f} min") if is_test else "",
             ]
             print("  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)))
-        if one["ranked_by"] == "self-test":
+        if one["ranked_by"] == leaderboard.BY_SELF_TEST:
             print(f"{one['plant']}: no fault is known in the validate part, so candidates were ranked by the self-test")
     print("false/week: on the test part, with its interval, and the budget that was set")
 

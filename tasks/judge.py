@@ -21,7 +21,7 @@ from wheeltapper import decisions, faultpoints, ledger, sources, tables
 from wheeltapper.deciding import follow_ledger
 from wheeltapper.errors import RegistryError
 from wheeltapper.evaluation import duel, duplicate_target, gates, label_rule, leaderboard
-from wheeltapper.evaluation.gates import Gate, Verdict
+from wheeltapper.evaluation.gates import Gate
 from wheeltapper.evaluation.judgement import Judgement
 from wheeltapper.evaluation.leaderboard import Leaderboard
 from wheeltapper.features.plan import FeaturePlan
@@ -84,25 +84,23 @@ def _decide(space: Workspace, training: dict[str, Any], results: list[dict[str, 
         champion = None  # it judges by a normal that a person has replaced: being cheaper by it means nothing
     rival = _Rival.of(space, champion, training, table) if champion else None
     of_labels = [_label_rule(table), duplicate_target.duplicate_target(table.faults)]
-    verdict, passed, chosen = Verdict(word="refuse", reasons=("there is no candidate besides the baselines",)), [], None
-    failed: dict[str, list[str]] = {}
-    for judgement in board.candidates:
-        own = [*_gates(space, by_label[judgement.candidate], judgement, board, rival), *of_labels]
-        decision = gates.decide(own, champion is not None)
-        failed[judgement.candidate] = [gate.name for gate in own if gate.passed is False and gate.blocks]
-        if chosen is None or decision.word in ("promote", "challenge"):
-            verdict, passed, chosen = decision, own, judgement.candidate
-        if decision.word in ("promote", "challenge"):
-            break
+    choice = gates.choose(
+        (
+            (one.candidate, [*_gates(space, by_label[one.candidate], one, board, rival), *of_labels])
+            for one in board.candidates
+        ),
+        champion is not None,
+    )
+    chosen = choice.candidate
     return {
-        "verdict": verdict.word,
-        "reasons": [*moved_on, *verdict.reasons],
+        "verdict": choice.verdict.word,
+        "reasons": [*moved_on, *choice.verdict.reasons],
         "candidate": chosen,
         "bundle": by_label[chosen]["bundle"] if chosen else "",
         "model_uri": by_label[chosen]["model_uri"] if chosen else "",
         "candidate_run": by_label[chosen]["run_id"] if chosen else "",
-        "gates": [gate.model_dump(mode="json") for gate in passed],
-        "passed_over": {name: why for name, why in failed.items() if name != chosen},
+        "gates": [gate.model_dump(mode="json") for gate in choice.gates],
+        "passed_over": {name: list(failed) for name, failed in choice.passed_over.items()},
         "champion_before": rival.judgement.model_dump(mode="json") if rival else None,
         "ranked_by": board.ranked_by,
         "notes": [

@@ -190,7 +190,8 @@ def _show_passed_over(out: Console, judged: dict[str, Any]) -> None:
     """Say why candidates that stand above the chosen one, or beside a refused one, were not it; and what may help."""
     for name, failed in judged.get("passed_over", {}).items():  # older runs have not written it down
         gates = ", ".join(f"'{gate.replace('_', ' ')}'" for gate in failed)
-        out.print(f"         Not {escape(name)}: it fails {escape(gates or 'to beat the champion')}.")
+        why = f"it fails {gates}" if failed else "no gate could be passed, so nothing is known about it"
+        out.print(f"         Not {escape(name)}: {escape(why)}.")
     if judged["verdict"] == "refuse":
         failed = [gate["name"] for gate in judged["gates"] if gate["passed"] is False and gate["blocks"]]
         for way in dict.fromkeys(_WAYS_ON[name] for name in failed if name in _WAYS_ON):

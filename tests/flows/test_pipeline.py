@@ -52,16 +52,12 @@ def test_the_champion_is_on_record(undisturbed: Any) -> None:
 
 
 def test_a_verdict_keeps_what_it_was_made_of(undisturbed: Any) -> None:
-    """The ledger has every gate, and the smallest fault found of each sensor; who stood above is told."""
+    """The ledger has every gate, and the smallest fault found of each sensor."""
     from wheeltapper import ledger
 
     gates = {gate["name"]: gate for gate in ledger.live(undisturbed.store, "detect")["gates"]}
     assert {"finds_small_faults", "label_rule", "duplicate_target", "keeps_budget"} <= set(gates)
     assert any(line.startswith("vibration, stuck: ") for line in gates["finds_small_faults"]["details"])
-    judged = undisturbed.leaderboard()
-    names = [row["candidate"] for row in judged["leaderboard"] if not row["is_baseline"]]
-    assert list(judged["passed_over"]) == names[: names.index(judged["candidate"])]
-    assert all(judged["passed_over"].values())
 
 
 @contextmanager

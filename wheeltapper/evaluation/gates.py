@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -449,3 +449,46 @@ def decide(gates: Sequence[Gate], has_champion: bool) -> Verdict:
         return Verdict(word="keep", reasons=said)
     is_sure = any(gate.passed for gate in gates if gate.name == SURELY_BEATS_CHAMPION)
     return Verdict(word="promote" if is_sure else "challenge", reasons=said)
+
+
+class Choice(BaseModel):
+    """What became of the candidates of one training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    candidate: str | None
+    """The one that the verdict is about; None if there was none."""
+    verdict: Verdict
+    gates: tuple[Gate, ...]
+    passed_over: dict[str, tuple[str, ...]]
+    """Other candidates that were asked → gates that kept them from it; none where no gate could be passed."""
+
+
+def choose(asked: Iterable[tuple[str, Sequence[Gate]]], has_champion: bool) -> Choice:
+    """Take the first candidate that may go live or challenge; if there is none, the verdict is about the best.
+
+    Parameters
+    ----------
+    asked : iterable of candidate and its gates
+        The best first; those behind the one that is taken are not asked for.
+
+    Raises
+    ------
+    DataError
+        As `decide`.
+    """
+    refused = Verdict(word="refuse", reasons=("there is no candidate besides the baselines",))
+    choice = Choice(candidate=None, verdict=refused, gates=(), passed_over={})
+    failed: dict[str, tuple[str, ...]] = {}
+    for candidate, own in asked:
+        verdict = decide(own, has_champion)
+        failed[candidate] = tuple(gate.name for gate in own if gate.passed is False and gate.blocks)
+        if verdict.word == "keep":
+            failed[candidate] = (BEATS_CHAMPION,)
+        may_run = verdict.word in ("promote", "challenge")
+        if choice.candidate is None or may_run:
+            choice = Choice(candidate=candidate, verdict=verdict, gates=tuple(own), passed_over={})
+        if may_run:
+            break
+    others = {name: gates for name, gates in failed.items() if name != choice.candidate}
+    return choice.model_copy(update={"passed_over": others})

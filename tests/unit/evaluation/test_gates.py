@@ -5,6 +5,7 @@ from wheeltapper.errors import DataError
 from wheeltapper.evaluation.gates import (
     Gate,
     beats_baselines,
+    choose,
     decide,
     finds_small_faults,
     is_not_blind,
@@ -255,3 +256,42 @@ def test_random_scores_and_random_verdicts_are_told(clean, faulty, verdicts, pas
     gate = is_not_random(clean, faulty, *verdicts)
     assert gate.passed is passed
     assert passed or gate.figure == 0.5
+
+
+def answered(name, passed, blocks=True):
+    return Gate(name=name, passed=passed, figure=None, limit=None, reason="as drawn", blocks=blocks)
+
+
+def test_the_first_candidate_that_passes_is_taken_and_no_further_one_is_asked():
+    """One that fails two gates stands above it: both are told, and one that only informs is not."""
+
+    def asked():
+        yield (
+            "first",
+            [answered("has_learnt", False), answered("is_not_blind", False), answered("label_rule", False, False)],
+        )
+        yield "second", [answered("has_learnt", True)]
+        raise AssertionError("a third was asked")
+
+    choice = choose(asked(), has_champion=False)
+    assert (choice.candidate, choice.verdict.word) == ("second", "promote")
+    assert [gate.name for gate in choice.gates] == ["has_learnt"]
+    assert choice.passed_over == {"first": ("has_learnt", "is_not_blind")}
+
+
+def test_where_all_are_refused_the_verdict_is_about_the_best():
+    """The others are told with their own gates; one of which nothing is known has none."""
+    every = {"first": [answered("has_learnt", False)], "second": [answered("has_learnt", None)], "third": []}
+    choice = choose(every.items(), has_champion=False)
+    assert (choice.candidate, choice.verdict.word) == ("first", "refuse")
+    assert choice.passed_over == {"second": (), "third": ()}
+    assert choose([], has_champion=False).verdict.word == "refuse"
+
+
+def test_a_candidate_that_does_not_beat_the_champion_is_told_so():
+    """Below or not comparable, it leaves the champion alone."""
+    every = {"first": [answered("has_learnt", True), answered("beats_champion", False)]}
+    every["second"] = [answered("has_learnt", True), answered("beats_champion", None)]
+    choice = choose(every.items(), has_champion=True)
+    assert (choice.candidate, choice.verdict.word) == ("first", "keep")
+    assert choice.passed_over == {"second": ("beats_champion",)}
