@@ -13,9 +13,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from wheeltapper import faultpoints, store
+from wheeltapper import faultpoints
 from wheeltapper.errors import ConfigError, DataError, StoreError
-from wheeltapper.store import KeyExistsError, Ref, Store, verify_all
+from wheeltapper.store import KeyExistsError, Ref, Store, store, verify_all
 from wheeltapper.tables import Column, Table
 
 LEVELS = Table(

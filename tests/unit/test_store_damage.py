@@ -9,9 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from wheeltapper import _store_commit, _store_files, store
 from wheeltapper.errors import StoreError
-from wheeltapper.store import Store, verify_all
+from wheeltapper.store import Store, commit, files, store, verify_all
 from wheeltapper.tables import Column, Table
 
 NOISE = Table(
@@ -271,7 +270,7 @@ def test_strays_are_no_damage(plant: Store) -> None:
 
 def test_checkpoints(plant: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A damaged checkpoint is listed, harms no read, and cannot slip into a commit; deleting it heals."""
-    monkeypatch.setattr(_store_commit, "CHECKPOINT_EVERY", 3)
+    monkeypatch.setattr(commit, "CHECKPOINT_EVERY", 3)
     plant.upsert(NOISE, noise(7), txn="4")
     log = plant.folder / "noise" / "_delta_log"
     (path,) = log.glob("*.checkpoint.parquet")
@@ -296,7 +295,7 @@ def test_checkpoints(plant: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_checkpoint_that_lies_stops_commits(plant: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Delta trusts checkpoints; a valid one with another table's files is noticed before anything is committed."""
-    monkeypatch.setattr(_store_commit, "CHECKPOINT_EVERY", 2)
+    monkeypatch.setattr(commit, "CHECKPOINT_EVERY", 2)
     other = Store(plant.folder.parent, "other")
     for day in (5, 6, 7):
         other.upsert(NOISE, noise(day, shift=9), txn=str(day))
@@ -355,6 +354,6 @@ def test_a_full_disk_while_committing(plant: Store, monkeypatch: pytest.MonkeyPa
 def test_row_counts_are_checked(plant: Store) -> None:
     """Verify compares rows with the log even where bytes and SHA-256 agree."""
     file = next(iter(plant._log(NOISE).state().files.values()))
-    wrong = _store_files.File(**{**file.as_dict(), "rows": file.rows + 1})
-    assert "rows" in str(_store_files.damage(plant.folder / "noise", wrong))
-    assert _store_files.damage(plant.folder / "noise", file) is None
+    wrong = files.File(**{**file.as_dict(), "rows": file.rows + 1})
+    assert "rows" in str(files.damage(plant.folder / "noise", wrong))
+    assert files.damage(plant.folder / "noise", file) is None

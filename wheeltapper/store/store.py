@@ -20,15 +20,14 @@ import pandas as pd
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from wheeltapper import _store_content as content
-from wheeltapper import _store_files as files
 from wheeltapper import faultpoints
-from wheeltapper._store_commit import Commit, ConflictError, commit, sync
-from wheeltapper._store_content import Columns, PeriodKind
-from wheeltapper._store_files import File
-from wheeltapper._store_log import Damage, Log, State
-from wheeltapper._store_select import Selection, select
 from wheeltapper.errors import StoreError
+from wheeltapper.store import content, files
+from wheeltapper.store.commit import Commit, ConflictError, commit, sync
+from wheeltapper.store.content import Columns, PeriodKind
+from wheeltapper.store.files import File
+from wheeltapper.store.log import Damage, Log, State
+from wheeltapper.store.select import Selection, select
 from wheeltapper.tables import Table, microseconds
 
 __all__ = ["Damage", "KeyExistsError", "Ref", "Staged", "Store", "verify_all"]

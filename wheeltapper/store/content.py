@@ -22,8 +22,8 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from wheeltapper._store_files import File
 from wheeltapper.errors import DataError
+from wheeltapper.store.files import File
 from wheeltapper.tables import DTYPES, Kind, Table, microseconds
 
 PeriodKind = Literal["day", "month"]

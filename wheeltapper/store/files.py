@@ -27,7 +27,7 @@ class File:
     sha256: str
     rows: int
     content: str
-    """Order-independent sum of its rows' hashes, see `wheeltapper._store_content`."""
+    """Order-independent sum of its rows' hashes, see `wheeltapper.store.content`."""
     period: str | None
     """Its day or month; None where the table is kept in one piece."""
     first: int | None

@@ -18,9 +18,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from wheeltapper._store_content import PERIOD, Columns, PeriodKind
-from wheeltapper._store_files import File
 from wheeltapper.errors import StoreError
+from wheeltapper.store.content import PERIOD, Columns, PeriodKind
+from wheeltapper.store.files import File
 
 _ENTRY = re.compile(r"^(\d{20})\.json$")
 _CHECKPOINT = re.compile(r"^(\d{20})\.checkpoint\.parquet$")

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from wheeltapper._folder import near_miss
-from wheeltapper._store_content import Columns, arrow_schema, is_cut
-from wheeltapper._store_files import File
 from wheeltapper.errors import StoreError
+from wheeltapper.store.content import Columns, arrow_schema, is_cut
+from wheeltapper.store.files import File
 from wheeltapper.tables import Table
 
 

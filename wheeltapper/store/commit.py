@@ -12,10 +12,10 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from wheeltapper import faultpoints
-from wheeltapper._store_content import PERIOD, Columns, PeriodKind, arrow_schema
-from wheeltapper._store_files import File, make_folder, sync_file, sync_folder
-from wheeltapper._store_log import CHECK, LOG_FOLDER, RECORD, Log, State
 from wheeltapper.errors import StoreError
+from wheeltapper.store.content import PERIOD, Columns, PeriodKind, arrow_schema
+from wheeltapper.store.files import File, make_folder, sync_file, sync_folder
+from wheeltapper.store.log import CHECK, LOG_FOLDER, RECORD, Log, State
 
 CHECKPOINT_EVERY = 100
 """Commits between two checkpoints: summaries that let other readers of Delta skip old entries; we never read them."""
