@@ -20,9 +20,9 @@ import pytest
 import yaml
 
 from wheeltapper import faultpoints, manifest
-from wheeltapper._registry_database import _revision
 from wheeltapper.errors import BundleError, RegistryError
 from wheeltapper.registry import Dataset, Registry
+from wheeltapper.registry.database import _revision
 
 PLANT, OBJECTIVE = "pump_station", "detect"
 ROOT = Path(__file__).parents[2]

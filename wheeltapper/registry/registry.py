@@ -21,8 +21,9 @@ from urllib.parse import quote
 from filelock import FileLock, Timeout
 
 from wheeltapper import faultpoints, manifest
-from wheeltapper._registry_database import connect, local_path, patiently, quieten, quoted, sqlite_file
-from wheeltapper._registry_words import (
+from wheeltapper.errors import BundleError, RegistryError
+from wheeltapper.registry.database import connect, local_path, patiently, quieten, quoted, sqlite_file
+from wheeltapper.registry.records import (
     BUNDLE,
     FOLDER,
     MODEL,
@@ -38,7 +39,6 @@ from wheeltapper._registry_words import (
     new_metrics,
     write_model,
 )
-from wheeltapper.errors import BundleError, RegistryError
 
 if TYPE_CHECKING:
     import pandas as pd

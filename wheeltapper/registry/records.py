@@ -93,10 +93,12 @@ def linked(metric: Any, model_id: str | None) -> Any:
 
 
 def models_of(run: Any) -> list[str]:
+    """List the identifiers of the models that a run has put out."""
     return [] if run.outputs is None else [one.model_id for one in run.outputs.model_outputs]
 
 
 def dataset_input(dataset: Dataset) -> Any:
+    """Return a data set as MLflow attaches it to a run."""
     from mlflow.entities import Dataset as Shown
     from mlflow.entities import DatasetInput, InputTag
 
@@ -156,10 +158,18 @@ def write_model(
 
 
 def model_name(plant: str, objective: str) -> str:
+    """Return the name under which a plant's models for one objective are registered."""
     return f"{plant}.{objective}"
 
 
 def as_version(plant: str, objective: str, found: Any, aliases: Mapping[str, str]) -> Version:
+    """Read a version back from MLflow.
+
+    Raises
+    ------
+    RegistryError
+        If it lacks the tags that Wheeltapper writes.
+    """
     if BUNDLE not in found.tags or MODEL not in found.tags:
         raise RegistryError(
             f"version {found.version} of {model_name(plant, objective)} was not registered by Wheeltapper: "
