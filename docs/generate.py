@@ -20,7 +20,7 @@ from typing import Any
 import typer.main
 import yaml
 
-from wheeltapper import _folder, config, tables
+from wheeltapper import config, plugins, tables
 from wheeltapper.cli import app
 from wheeltapper.detectors import Detector
 from wheeltapper.reporting.catalogue import CATALOGUE
@@ -149,9 +149,9 @@ def settings() -> str:
 def plug_ins() -> str:
     """List every plug-in with the first sentence about it."""
     rows = [
-        (f"`{folder}/`", f"`{name}`", _first_line(_folder.load_module(folder, name).__doc__))
+        (f"`{folder}/`", f"`{name}`", _first_line(plugins.load_module(folder, name).__doc__))
         for folder in ("detectors", "features/sets", "sources", "assets")
-        for name in _folder.names(folder)
+        for name in plugins.names(folder)
     ]
     return _table(("folder", "name", "what it is"), rows)
 
@@ -160,8 +160,8 @@ def presets() -> str:
     """List every detector's presets with what they stand for."""
     rows = [
         (f"`{name}`", f"`{preset}`", ", ".join(f"`{option}: {_yaml(value)}`" for option, value in options.items()))
-        for name in _folder.names("detectors")
-        for preset, options in _folder.load_class("detectors", name, Detector).presets.items()  # type: ignore[type-abstract]
+        for name in plugins.names("detectors")
+        for preset, options in plugins.load_class("detectors", name, Detector).presets.items()  # type: ignore[type-abstract]
     ]
     return _table(("detector", "preset", "options"), rows)
 

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 
-from wheeltapper import _folder
+from wheeltapper import plugins
 from wheeltapper.config import AssetType
 from wheeltapper.features.plan import FeaturePlan, build_set
 from wheeltapper.features.sets import Stretch
 
 ROWS = 4
-SETS = _folder.names("features/sets")
+SETS = plugins.names("features/sets")
 PUMP = AssetType.model_validate(
     {
         "name": "pump",

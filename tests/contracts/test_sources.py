@@ -18,12 +18,12 @@ from types import ModuleType
 import pandas as pd
 import pytest
 
-from wheeltapper import _folder, config, sources, tables
+from wheeltapper import config, plugins, sources, tables
 from wheeltapper.config import Plant, PlugIn
 from wheeltapper.errors import ConfigError, SourceError
 from wheeltapper.sources import Batch
 
-SOURCES = _folder.names("sources")
+SOURCES = plugins.names("sources")
 CASES = Path(__file__).parent / "source_cases"
 
 
@@ -70,7 +70,7 @@ def plant(request: pytest.FixtureRequest, tmp_path: Path) -> Plant:
 @pytest.mark.parametrize("name", SOURCES)
 def test_every_option_is_described(name: str) -> None:
     """Each option says in words what it is for, and the class says what it reads."""
-    kind = _folder.load_class("sources", name, sources.Source)
+    kind = plugins.load_class("sources", name, sources.Source)
     assert kind.__doc__
     for option, field in kind.model_fields.items():
         assert field.description, option

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from wheeltapper import servers
 from wheeltapper.config import Settings
+from wheeltapper.station import servers
 
 ROOT = Path(__file__).parents[2]
 

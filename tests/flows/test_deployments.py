@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from wheeltapper import _processes, servers
-from wheeltapper import station as stations
-from wheeltapper._prefect_api import SILENCE, PrefectApi
 from wheeltapper.config import Settings
+from wheeltapper.station import lifecycle as stations
+from wheeltapper.station import processes, servers
+from wheeltapper.station.prefect_api import SILENCE, PrefectApi
 
 pytestmark = pytest.mark.slow
 
@@ -192,6 +192,6 @@ def test_down_leaves_nothing_running(station: Station) -> None:
     os.kill(int(parts["mlflow"]["pid"]), signal.SIGKILL)
     ended = station.call("down")
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
-    assert [_processes.born(int(one["pid"])) for one in parts.values()] == [None] * 4
+    assert [processes.born(int(one["pid"])) for one in parts.values()] == [None] * 4
     assert [servers.port_is_free(getattr(station.settings, f"{name}_port")) for name in PORTS] == [True] * 3
     assert station.call("status").stdout.startswith("nothing is running")

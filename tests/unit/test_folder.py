@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wheeltapper import _folder
+from wheeltapper import plugins
 from wheeltapper.detectors import Detector
 from wheeltapper.errors import ConfigError
 
@@ -19,7 +19,7 @@ def plug_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     package = tmp_path / "gauges"
     package.mkdir()
     (package / "__init__.py").write_text("class Gauge: ...\n")
-    monkeypatch.setattr(_folder, "_ROOT", tmp_path)
+    monkeypatch.setattr(plugins, "_ROOT", tmp_path)
     monkeypatch.setattr("wheeltapper.__path__", [str(tmp_path)])
     for name in [one for one in sys.modules if one.startswith("wheeltapper.gauges")]:
         monkeypatch.delitem(sys.modules, name)
@@ -33,7 +33,7 @@ def test_files_are_listed_without_being_imported(plug_ins: Path) -> None:
     (plug_ins / "steam.py").write_text("raise RuntimeError('imported')\n")
     (plug_ins / "air.py").write_text("")
     (plug_ins / "_shared.py").write_text("")
-    assert _folder.names("gauges") == ["air", "steam"]
+    assert plugins.names("gauges") == ["air", "steam"]
 
 
 def test_the_one_class_of_a_file_is_found(plug_ins: Path) -> None:
@@ -41,8 +41,8 @@ def test_the_one_class_of_a_file_is_found(plug_ins: Path) -> None:
     (plug_ins / "steam.py").write_text(
         "from wheeltapper.gauges import Gauge\nclass _Base(Gauge): ...\nclass Steam(_Base): ...\nclass Other: ...\n"
     )
-    base = _folder.door("gauges").Gauge
-    assert _folder.load_class("gauges", "steam", base).__name__ == "Steam"
+    base = plugins.door("gauges").Gauge
+    assert plugins.load_class("gauges", "steam", base).__name__ == "Steam"
 
 
 @pytest.mark.parametrize(("classes", "count"), [("", 0), ("class A(Gauge): ...\nclass B(Gauge): ...\n", 2)])
@@ -50,7 +50,7 @@ def test_none_or_two_classes_are_refused(plug_ins: Path, classes: str, count: in
     """One plug-in a file, or nobody knows which one the YAML means."""
     (plug_ins / "steam.py").write_text("from wheeltapper.gauges import Gauge\n" + classes)
     with pytest.raises(ConfigError, match=rf"gauges/steam\.py must hold exactly one public Gauge; it holds {count}"):
-        _folder.load_class("gauges", "steam", _folder.door("gauges").Gauge)
+        plugins.load_class("gauges", "steam", plugins.door("gauges").Gauge)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_none_or_two_classes_are_refused(plug_ins: Path, classes: str, count: in
 def test_a_typing_mistake_gets_its_near_miss(folder: str, name: str, kind: str, meant: str) -> None:
     """The message says what kind of thing was looked for, what there is, and what was probably meant."""
     with pytest.raises(ConfigError) as caught:
-        _folder.load_module(folder, name)
+        plugins.load_module(folder, name)
     message = str(caught.value)
     assert message.startswith(f"no {kind} named '{name}'; found [")
     assert message.endswith(f" Did you mean '{meant}'?")
@@ -73,14 +73,14 @@ def test_a_typing_mistake_gets_its_near_miss(folder: str, name: str, kind: str, 
 
 def test_a_word_that_is_like_none_gets_no_near_miss() -> None:
     """A wrong hint is worse than none."""
-    assert _folder.near_miss("zzz", ["pump"]) == ""
+    assert plugins.near_miss("zzz", ["pump"]) == ""
 
 
 def test_a_path_is_not_a_plug_in() -> None:
     """A name from YAML never leaves its folder."""
     for name in ("../config", "__init__", "_rows", "a.b"):
         with pytest.raises(ConfigError, match="no detector named"):
-            _folder.load_class("detectors", name, Detector)  # type: ignore[type-abstract]
+            plugins.load_class("detectors", name, Detector)  # type: ignore[type-abstract]
 
 
 def test_loading_a_plant_stays_light() -> None:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from wheeltapper import _processes, servers, station
 from wheeltapper.config import Settings
 from wheeltapper.errors import ConfigError, WheeltapperError
+from wheeltapper.station import lifecycle, processes, servers
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -60,7 +60,7 @@ time.sleep(60)
 
 
 def _born(pid: int) -> str | None:
-    return _processes.born(pid)
+    return processes.born(pid)
 
 
 def test_a_process_is_told_from_a_later_one_of_the_same_number(stranger):
@@ -79,10 +79,10 @@ def test_down_leaves_a_stranger_alone_who_got_the_number_of_a_server(tmp_path, s
     (tmp_path / "servers.json").write_text(json.dumps({"reports": entry}))
     settings = Settings(home=tmp_path)
     assert servers.running(settings) == {}
-    assert [one.state for one in station.status(settings)] == ["ended"]
-    station.down(settings)
+    assert [one.state for one in lifecycle.status(settings)] == ["ended"]
+    lifecycle.down(settings)
     assert stranger.poll() is None
-    assert station.status(settings) == []
+    assert lifecycle.status(settings) == []
 
 
 def test_what_a_killed_process_has_started_is_ended_too(tmp_path):
@@ -98,7 +98,7 @@ def test_what_a_killed_process_has_started_is_ended_too(tmp_path):
         os.kill(first.pid, signal.SIGSTOP)  # so that the child is not ended by the end of its input
         first.kill()
         first.wait()
-        _processes.end_groups({first.pid: born})
+        processes.end_groups({first.pid: born})
         assert wait_until(lambda: _born(child) is None)
 
 
@@ -111,8 +111,8 @@ def test_a_port_in_use_is_refused_and_names_its_variable(tmp_path, name):
         ports = {f"{one}_port": servers.free_port() for one in ("prefect", "mlflow", "reports")}
         settings = Settings(home=tmp_path, **{**ports, f"{name}_port": other.getsockname()[1]})
         with pytest.raises(WheeltapperError, match=f"WHEELTAPPER_{name.upper()}_PORT"):
-            station.up(settings, deploy=False, now=NOW, tell=print)
-    assert station.status(settings) == []
+            lifecycle.up(settings, deploy=False, now=NOW, tell=print)
+    assert lifecycle.status(settings) == []
 
 
 def test_two_servers_with_one_port_are_refused(tmp_path):
@@ -120,7 +120,7 @@ def test_two_servers_with_one_port_are_refused(tmp_path):
     port = servers.free_port()
     settings = Settings(home=tmp_path, prefect_port=port, mlflow_port=port)
     with pytest.raises(ConfigError, match="must differ"):
-        station.up(settings, deploy=False, now=NOW, tell=print)
+        lifecycle.up(settings, deploy=False, now=NOW, tell=print)
 
 
 def test_a_configured_server_that_is_not_there_is_named_at_once(tmp_path, monkeypatch):

@@ -15,10 +15,11 @@ from typing import Annotated, NoReturn
 import typer
 from rich.markup import escape
 
-from wheeltapper import __version__, servers
+from wheeltapper import __version__
 from wheeltapper.cli._desk import app, err, out
 from wheeltapper.config import Settings
 from wheeltapper.errors import WheeltapperError
+from wheeltapper.station import servers
 
 
 def main() -> None:

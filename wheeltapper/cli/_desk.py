@@ -15,9 +15,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from wheeltapper import config, servers
+from wheeltapper import config
 from wheeltapper.config import Settings
 from wheeltapper.errors import ConfigError
+from wheeltapper.station import servers
 
 if TYPE_CHECKING:
     from wheeltapper.workspace import Workspace

@@ -120,7 +120,7 @@ def rebaseline(
     """Accept a new normal of a machine from an instant on: the next training learns from nothing before it."""
     import pandas as pd
 
-    from wheeltapper.printing import show_new_normal
+    from wheeltapper.cli.printing import show_new_normal
     from wheeltapper.scoring import by_hand
 
     space = open_plant(plant)

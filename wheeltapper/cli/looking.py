@@ -39,8 +39,8 @@ def plants(as_json: JsonOption = False) -> None:
 @app.command()
 def check(plant: PlantArgument, as_json: JsonOption = False) -> None:
     """Read a plant's source and say what is in it, or which options would read it; nothing is written."""
+    from wheeltapper.cli.printing import show_check
     from wheeltapper.features.survey import survey
-    from wheeltapper.printing import show_check
 
     found = survey(config.load_unchecked(plant))
     if as_json:
@@ -55,7 +55,7 @@ def check(plant: PlantArgument, as_json: JsonOption = False) -> None:
 @app.command()
 def leaderboard(plant: PlantArgument, as_json: JsonOption = False) -> None:
     """Show what the last training tried, baselines on top."""
-    from wheeltapper.printing import show_leaderboard, show_verdict
+    from wheeltapper.cli.printing import show_leaderboard, show_verdict
 
     judged = _last_judged(plant)
     if as_json:
@@ -87,7 +87,7 @@ def report(plant: PlantArgument, as_json: JsonOption = False) -> None:
 def ledger(plant: PlantArgument, as_json: JsonOption = False) -> None:
     """Show every decision with its reasons; says where the chain of hashes is broken."""
     from wheeltapper import ledger as book
-    from wheeltapper.printing import show_ledger
+    from wheeltapper.cli.printing import show_ledger
 
     space = open_plant(plant)
     entries, breaks = book.entries(space.store), book.verify(space.store)
@@ -105,7 +105,7 @@ def alarms(plant: PlantArgument, as_json: JsonOption = False) -> None:
     """Show the alarms of the live model, newest first, each explained, and what a person has said about it."""
     from wheeltapper import decisions, tables
     from wheeltapper import ledger as book
-    from wheeltapper.printing import show_alarms
+    from wheeltapper.cli.printing import show_alarms
     from wheeltapper.workspace import OBJECTIVE
 
     space = open_plant(plant)

@@ -9,9 +9,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from wheeltapper import station
 from wheeltapper.cli._desk import JsonOption, app, out, print_json, progress
 from wheeltapper.config import Settings
+from wheeltapper.station import lifecycle
 
 
 @app.command()
@@ -25,15 +25,15 @@ def up(
     with progress("starting servers on this machine", out) as steps:
         steps("preparing MLflow's database")
         _open_registry(settings)
-        station.up(settings, deploy=deploy, now=datetime.now(UTC), tell=steps)
-    _show_services(station.status(settings))
+        lifecycle.up(settings, deploy=deploy, now=datetime.now(UTC), tell=steps)
+    _show_services(lifecycle.status(settings))
     out.print("[dim]They go on running. Stop them with: wheeltapper down[/]")
 
 
 @app.command()
 def down() -> None:
     """Stop what `up` started."""
-    ended = station.down(Settings())
+    ended = lifecycle.down(Settings())
     out.print(f"stopped: {', '.join(ended)}" if ended else "nothing was running")
 
 
@@ -42,9 +42,9 @@ def status(as_json: JsonOption = False) -> None:
     """Show which servers are running, and what runs next (exit code 1: a part has ended or does not answer)."""
     from dataclasses import asdict
 
-    services = station.status(Settings())
+    services = lifecycle.status(Settings())
     if as_json:
-        coming = {name: when and when.isoformat() for name, when in station.next_runs(services).items()}
+        coming = {name: when and when.isoformat() for name, when in lifecycle.next_runs(services).items()}
         print_json({"services": [asdict(one) for one in services], "next": coming})
     elif not services:
         out.print("nothing is running. Start: wheeltapper up")
@@ -64,7 +64,7 @@ _FIRST_PAGE = {"mlflow": "/#/experiments?workflowType=machine_learning"}
 """MLflow's first page is about language models, and stays so until it is told otherwise once."""
 
 
-def _show_services(services: list[station.Service]) -> None:
+def _show_services(services: list[lifecycle.Service]) -> None:
     """Show where to look, what is wrong, and what runs next."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for one in services:
@@ -74,7 +74,7 @@ def _show_services(services: list[station.Service]) -> None:
         else:
             does = "has ended" if one.state == "ended" else "does not answer"
             table.add_row(f"[bold]{one.name}[/]", place, f"[red]{does}[/]; see {escape(one.log)}")
-    for name, when in station.next_runs(services).items():
+    for name, when in lifecycle.next_runs(services).items():
         table.add_row("[bold]next[/]", f"{when:%Y-%m-%d %H:%M} UTC" if when else "[red]nothing planned[/]", name)
     out.print(table)
     if any(one.state != "running" for one in services):

@@ -26,7 +26,7 @@ from wheeltapper.errors import ConfigError
 @app.command()
 def run(plant: PlantArgument, start: StartOption = None, end: EndOption = None) -> None:
     """Do the main job: ingest, featurize, train, judge, score, report."""
-    from wheeltapper.printing import show_run
+    from wheeltapper.cli.printing import show_run
 
     found = run_flow("pipeline", plant, start=start, end=end)
     show_run(out, open_plant(plant), found, shlex.quote(plant))
@@ -60,7 +60,7 @@ def featurize(plant: PlantArgument, start: StartOption = None, end: EndOption = 
 @app.command()
 def train(plant: PlantArgument) -> None:
     """Train every candidate, judge them, and promote the best if it earns it."""
-    from wheeltapper.printing import show_leaderboard, show_verdict
+    from wheeltapper.cli.printing import show_leaderboard, show_verdict
 
     judged = run_flow("train", plant)
     show_leaderboard(out, judged)
@@ -96,7 +96,7 @@ def evaluate(plant: PlantArgument) -> None:
 @app.command()
 def selftest(plant: PlantArgument, as_json: JsonOption = False) -> None:
     """Put known faults into the newest readings, and show which the champion finds (exit code 1: a gate fails)."""
-    from wheeltapper.printing import show_selftest
+    from wheeltapper.cli.printing import show_selftest
 
     found = run_flow("selftest", plant, on=err if as_json else out)
     if as_json:
@@ -110,7 +110,7 @@ def selftest(plant: PlantArgument, as_json: JsonOption = False) -> None:
 @app.command()
 def retrain(plant: PlantArgument) -> None:
     """Evaluate, and train again if that says so (exit code 1: the new models were refused)."""
-    from wheeltapper.printing import show_leaderboard, show_verdict
+    from wheeltapper.cli.printing import show_leaderboard, show_verdict
 
     found = run_flow("retrain", plant)
     out.print(f"[bold]{found['evaluate']['verdict']}[/]: {escape('; '.join(found['evaluate']['reasons']))}")
@@ -134,7 +134,7 @@ def ablate(
     as_json: JsonOption = False,
 ) -> None:
     """Measure what regimes, feature sets, sampling or luck are worth on this plant; nothing is stored or promoted."""
-    from wheeltapper.printing import show_ablation
+    from wheeltapper.cli.printing import show_ablation
 
     on = err if as_json else out
     found = run_flow("ablate", plant, on=on, study=study, seeds=seeds, detector=detector)

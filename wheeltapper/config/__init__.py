@@ -3,7 +3,6 @@
 Everything is frozen and refuses keys that it does not know; a wrong key gets its near miss.
 """
 
-from wheeltapper._mistakes import describe as describe
 from wheeltapper.config.categories import category_sensor as category_sensor
 from wheeltapper.config.cleaning import Cleaning as Cleaning
 from wheeltapper.config.cleaning import Conditioning as Conditioning
@@ -21,6 +20,7 @@ from wheeltapper.config.machines import AssetType as AssetType
 from wheeltapper.config.machines import Effect as Effect
 from wheeltapper.config.machines import FaultKind as FaultKind
 from wheeltapper.config.machines import Sensor as Sensor
+from wheeltapper.config.mistakes import describe as describe
 from wheeltapper.config.parts import Parts as Parts
 from wheeltapper.config.parts import PartsByAssets as PartsByAssets
 from wheeltapper.config.parts import PartsByDate as PartsByDate

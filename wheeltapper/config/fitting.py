@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from wheeltapper import _folder
+from wheeltapper import plugins
 from wheeltapper.config.cleaning import Conditioning, RegimeRule
 from wheeltapper.config.machines import AssetType
 from wheeltapper.config.values import format_duration
@@ -97,7 +97,7 @@ def require_rules_that_fire(rules: Sequence[RegimeRule], asset_type: AssetType) 
         if rule.regime not in asset_type.regimes:
             raise ValueError(
                 f"cleaning.regimes: '{rule.regime}' is none of {', '.join(asset_type.regimes)}."
-                f"{_folder.near_miss(rule.regime, list(asset_type.regimes))}"
+                f"{plugins.near_miss(rule.regime, list(asset_type.regimes))}"
             )
         sensor = asset_type.sensors[rule.sensor]
         low, high = rule.span
@@ -168,7 +168,7 @@ def require_fault_kinds(kinds: Iterable[str], asset_type: AssetType, where: str)
         if kind not in known:
             raise ValueError(
                 f"{where}: {asset_type.name} has no fault kind '{kind}' (it has: {', '.join(known) or 'none'})."
-                f"{_folder.near_miss(kind, known)}"
+                f"{plugins.near_miss(kind, known)}"
             )
 
 
@@ -177,5 +177,5 @@ def _require_sensor(name: str, asset_type: AssetType, where: str) -> None:
     if name not in known:
         raise ValueError(
             f"{where}: {asset_type.name} has no sensor '{name}' (it has: {', '.join(known)})."
-            f"{_folder.near_miss(name, known)}"
+            f"{plugins.near_miss(name, known)}"
         )

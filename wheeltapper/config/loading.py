@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from wheeltapper import _folder
-from wheeltapper._mistakes import describe
+from wheeltapper import plugins
+from wheeltapper.config.mistakes import describe
 from wheeltapper.config.plant import Plant
 from wheeltapper.config.settings import conf_folder
 from wheeltapper.config.values import NAME
@@ -34,7 +34,7 @@ def _named(plant: str) -> Path:
     if len(alike) == 1:
         return alike[0]
     raise ConfigError(
-        f"no plant named '{plant}'; {conf_folder()}/ has {list(known)}.{_folder.near_miss(plant, list(known))}"
+        f"no plant named '{plant}'; {conf_folder()}/ has {list(known)}.{plugins.near_miss(plant, list(known))}"
     )
 
 
@@ -158,7 +158,7 @@ def check_plug_ins(plant: Plant, where: str) -> None:
             found = [f"{where}: {place}: {line}" for line in str(error).splitlines()]
             mistakes.extend(line for line in found if line not in mistakes)
 
-    sources, plan, detectors = (_folder.door(name) for name in ("sources", "features.plan", "detectors"))
+    sources, plan, detectors = (plugins.door(name) for name in ("sources", "features.plan", "detectors"))
     attempt("source", lambda: sources.build(plant.source).check(plant))
     for wanted in plant.features:
         attempt("features", lambda wanted=wanted: plan.build_set(wanted.name, wanted.options))  # type: ignore[misc]
@@ -167,7 +167,7 @@ def check_plug_ins(plant: Plant, where: str) -> None:
     for wanted in plant.candidates:
         attempt("candidates", lambda wanted=wanted: detectors.build(wanted.name, wanted.options))  # type: ignore[misc]
     if not mistakes and plant.search is not None:
-        trials = _folder.door("scoring.trials")
+        trials = plugins.door("scoring.trials")
         for wanted in plant.candidates:
             attempt("search.over", lambda wanted=wanted: trials.of(plant, wanted))  # type: ignore[misc]
     if mistakes:

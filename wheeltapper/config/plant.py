@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from wheeltapper import _folder
+from wheeltapper import plugins
 from wheeltapper.config.cleaning import Cleaning
 from wheeltapper.config.fitting import (
     require_conditioning,
@@ -185,7 +185,7 @@ class Plant(Model):
     def _look_up(cls, value: Any) -> Any:
         if isinstance(value, str):
             try:
-                return _folder.load_module("assets", value).ASSET_TYPE
+                return plugins.load_module("assets", value).ASSET_TYPE
             except ConfigError as error:
                 raise ValueError(f"{error} Or describe your own type here: step and sensors.") from error
         return value

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from wheeltapper import _folder
+from wheeltapper import plugins
 from wheeltapper.config.values import Model
 
 TRIALS = 20
@@ -88,5 +88,5 @@ def require_candidates(search: Search | None, candidates: Collection[str]) -> No
         if name not in known:
             raise ValueError(
                 f"search.over: '{name}' is none of the candidates ({', '.join(known)})."
-                f"{_folder.near_miss(name, known)} Add it to candidates, or leave it out"
+                f"{plugins.near_miss(name, known)} Add it to candidates, or leave it out"
             )

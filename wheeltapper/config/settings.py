@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from wheeltapper._mistakes import describe
+from wheeltapper.config.mistakes import describe
 from wheeltapper.errors import ConfigError
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper import _folder
+from wheeltapper import plugins
 from wheeltapper.errors import ConfigError, NotFittedError
 
 Floats = NDArray[np.float64]
@@ -116,14 +116,14 @@ def build(name: str, options: dict[str, Any] | None = None, *, seed: int = 0) ->
     ConfigError
         If there is no such detector, or it has no such option or preset, or refuses an option's value.
     """
-    kind = _folder.load_class("detectors", name, Detector)  # type: ignore[type-abstract]
+    kind = plugins.load_class("detectors", name, Detector)  # type: ignore[type-abstract]
     options = _resolved(name, kind, options or {})
     known = _option_names(kind)
     for option in options:
         if option not in known:
             raise ConfigError(
                 f"detector {name} has no option '{option}' (it has: {', '.join(known) or 'none'})."
-                f"{_folder.near_miss(option, known)}"
+                f"{plugins.near_miss(option, known)}"
             )
     try:
         detector = kind(**options)
@@ -141,14 +141,14 @@ def _resolved(name: str, kind: type[Detector], options: dict[str, Any]) -> dict[
     if wanted not in known:
         raise ConfigError(
             f"detector {name} has no preset {wanted!r} (it has: {', '.join(known) or 'none'})."
-            f"{_folder.near_miss(str(wanted), known)}"
+            f"{plugins.near_miss(str(wanted), known)}"
         )
     return kind.presets[wanted] | {option: value for option, value in options.items() if option != "preset"}
 
 
 def baselines(columns: Collection[str] | None = None) -> list[str]:
     """List the baselines by name; where columns are given, those that find what they need among them."""
-    found = {name: _folder.load_class("detectors", name, Detector) for name in _folder.names("detectors")}  # type: ignore[type-abstract]
+    found = {name: plugins.load_class("detectors", name, Detector) for name in plugins.names("detectors")}  # type: ignore[type-abstract]
     return [
         name
         for name, kind in found.items()

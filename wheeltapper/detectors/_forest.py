@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from wheeltapper.compiled import compiled
 from wheeltapper.detectors import Floats
-from wheeltapper.features.kernels._compiled import compiled
 
 _ABREAST = 32  # trees that a row walks through at once: enough to keep the processor busy, few enough for its cache
 

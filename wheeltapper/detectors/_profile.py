@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from wheeltapper.compiled import compiled
 from wheeltapper.detectors import Floats
-from wheeltapper.features.kernels._compiled import compiled
 
 
 @compiled

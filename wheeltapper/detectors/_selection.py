@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from wheeltapper.compiled import compiled
 from wheeltapper.detectors import Floats
-from wheeltapper.features.kernels._compiled import compiled
 
 
 @compiled

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper import _folder
+from wheeltapper import plugins
 from wheeltapper.detectors import Detector, Floats, require_fitted
 from wheeltapper.detectors._options import check_whole
 from wheeltapper.detectors._rows import Names, learn_rows, read_rows, thinned
@@ -73,7 +73,7 @@ class Pyod(Detector):
             if name not in known:
                 raise ValueError(
                     f"option 'parameters': PyOD's {detector} has no '{name}' (it has: {', '.join(known)})."
-                    f"{_folder.near_miss(name, known)}"
+                    f"{plugins.near_miss(name, known)}"
                 )
 
     def fit(self, rows: pd.DataFrame) -> Self:
@@ -166,7 +166,7 @@ def _class_named(name: object) -> Any:
     files = _files()
     module = files.get(str(name).lower())
     if not isinstance(name, str) or module is None:
-        near = _folder.near_miss(str(name).lower(), list(files))
+        near = plugins.near_miss(str(name).lower(), list(files))
         raise ValueError(
             f"option 'detector' must be a class of pyod.models, such as KNN, COPOD or INNE, got {name!r}.{near}"
         )
@@ -176,7 +176,7 @@ def _class_named(name: object) -> Any:
         raise ConfigError(f"PyOD's {name} cannot be loaded here: {error}. Install what it needs.") from error
     if not inspect.isclass(getattr(loaded, name, None)):
         classes = {one.lower(): one for one, _ in inspect.getmembers(loaded, inspect.isclass)}
-        near = _folder.near_miss(classes.get(name.lower(), name), list(classes.values()))
+        near = plugins.near_miss(classes.get(name.lower(), name), list(classes.values()))
         raise ValueError(f"option 'detector': pyod.models.{module} has no class {name!r}.{near}")
     return getattr(loaded, name)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from wheeltapper.features.kernels._compiled import compiled
+from wheeltapper.compiled import compiled
 
 
 @compiled

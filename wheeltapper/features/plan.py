@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from wheeltapper import _folder, tables
+from wheeltapper import plugins, tables
 from wheeltapper.config import REGIMES, AssetType, Conditioning, Model, Plant, PlugIn, Windows, describe
 from wheeltapper.config.fitting import require_conditioning
 from wheeltapper.errors import ConfigError, DataError
@@ -69,7 +69,7 @@ def build_set(name: str, options: dict[str, Any] | None = None) -> FeatureSet:
     ConfigError
         If there is no such set, it has no such option, or it refuses an option's value; with the near miss.
     """
-    kind = _folder.load_class("features/sets", name, FeatureSet)  # type: ignore[type-abstract]
+    kind = plugins.load_class("features/sets", name, FeatureSet)  # type: ignore[type-abstract]
     try:
         return kind.model_validate(options or {})
     except ValidationError as error:
@@ -134,7 +134,7 @@ class FeaturePlan(Model):
             if column not in owners:
                 raise ConfigError(
                     f"no feature named '{column}'; the plan's sets give {list(owners)}."
-                    f"{_folder.near_miss(column, list(owners))}"
+                    f"{plugins.near_miss(column, list(owners))}"
                 )
         if len(set(self.columns)) < len(self.columns):
             raise ConfigError(f"every feature may be named once; got {list(self.columns)}")
@@ -314,7 +314,7 @@ class FeaturePlan(Model):
             if column not in self.columns:
                 raise ConfigError(
                     f"the plan has no feature '{column}' to keep; it has {list(self.columns)}."
-                    f"{_folder.near_miss(column, list(self.columns))}"
+                    f"{plugins.near_miss(column, list(self.columns))}"
                 )
         if not wanted:
             raise ConfigError("a plan must keep at least one feature; got none to keep.")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wheeltapper import _folder, decisions, ledger, tables
+from wheeltapper import decisions, ledger, plugins, tables
 from wheeltapper.config import IDLE_REGIMES, Plant
 from wheeltapper.decisions import Decision
 from wheeltapper.errors import ConfigError, DataError
@@ -49,7 +49,7 @@ def confirm(space: Workspace, alarm: str, kind: str, *, reason: str, actor: str,
     if kind != KIND and known and kind not in known:
         raise ConfigError(
             f"{space.plant.asset_type.name} has no fault '{kind}'; found {sorted(known)}."
-            f"{_folder.near_miss(kind, list(known))} Leave --kind out if it is none of these."
+            f"{plugins.near_miss(kind, list(known))} Leave --kind out if it is none of these."
         )
     return _judge(space, alarm, "confirm", reason or "confirmed as a fault", actor, now, {"kind": kind})
 
@@ -213,12 +213,12 @@ def _require(space: Workspace, asset: str, sensors: tuple[str, ...]) -> None:
     known = sorted(space.store.read(tables.READINGS, columns=["asset_id"])["asset_id"].unique())
     if asset not in known:
         raise ConfigError(
-            f"{space.plant.name} has no readings of '{asset}'; found {known}.{_folder.near_miss(asset, known)}"
+            f"{space.plant.name} has no readings of '{asset}'; found {known}.{plugins.near_miss(asset, known)}"
         )
     for name in sensors:
         measured = list(space.plant.asset_type.measured)
         if name not in measured:
-            raise ConfigError(f"{asset} has no sensor '{name}'; found {measured}.{_folder.near_miss(name, measured)}")
+            raise ConfigError(f"{asset} has no sensor '{name}'; found {measured}.{plugins.near_miss(name, measured)}")
 
 
 def _windows(

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper import _folder, tables
+from wheeltapper import plugins, tables
 from wheeltapper.assets import Drivers, Floats, Physics
 from wheeltapper.config import IDLE_REGIMES, AssetType
 from wheeltapper.errors import ConfigError, SourceError
@@ -84,7 +84,7 @@ def physics_of(asset_type: AssetType) -> Physics:
     """
     name = asset_type.name
     try:
-        module = _folder.load_module("assets", name)
+        module = plugins.load_module("assets", name)
     except ConfigError as error:
         raise SourceError(
             f"asset type '{name}' cannot be simulated: {error} Use one of these, or a source that reads its data."

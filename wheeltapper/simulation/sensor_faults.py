@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wheeltapper._folder import near_miss
 from wheeltapper.assets import Floats
 from wheeltapper.config import AssetType, FaultKind, Sensor
 from wheeltapper.errors import SourceError
+from wheeltapper.plugins import near_miss
 from wheeltapper.simulation.faults import Fault, Flags
 
 DRIFT = 6.0

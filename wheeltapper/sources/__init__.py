@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from wheeltapper import _folder, tables
+from wheeltapper import plugins, tables
 from wheeltapper.config import Model, Plant, PlugIn, describe
 from wheeltapper.errors import ConfigError
 
@@ -101,7 +101,7 @@ def suggest(plant: Plant) -> Suggestion | None:
     ConfigError
         If there is no such source.
     """
-    kind = _folder.load_class("sources", plant.source.name, Source)  # type: ignore[type-abstract]
+    kind = plugins.load_class("sources", plant.source.name, Source)  # type: ignore[type-abstract]
     return kind.suggest(plant, plant.source.options)
 
 
@@ -113,7 +113,7 @@ def build(wanted: PlugIn) -> Source:
     ConfigError
         If there is no such source, or its options are not as it wants them.
     """
-    kind = _folder.load_class("sources", wanted.name, Source)  # type: ignore[type-abstract]
+    kind = plugins.load_class("sources", wanted.name, Source)  # type: ignore[type-abstract]
     try:
         return kind(**wanted.options)
     except ValidationError as error:

@@ -16,9 +16,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from wheeltapper._folder import near_miss
 from wheeltapper.config import Plant
 from wheeltapper.errors import SourceError
+from wheeltapper.plugins import near_miss
 from wheeltapper.sources._files import locate
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")

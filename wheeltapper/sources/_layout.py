@@ -9,9 +9,9 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from wheeltapper._folder import near_miss
 from wheeltapper.config import Plant
 from wheeltapper.errors import SourceError
+from wheeltapper.plugins import near_miss
 from wheeltapper.sources._long import LongRows
 from wheeltapper.sources._table import TableSource
 

@@ -10,9 +10,9 @@ import pandas as pd
 import sqlalchemy as sa
 from pydantic import ConfigDict, Field, model_validator
 
-from wheeltapper._folder import near_miss
 from wheeltapper.config import Plant
 from wheeltapper.errors import SourceError
+from wheeltapper.plugins import near_miss
 from wheeltapper.sources import Batch
 from wheeltapper.sources._cells import constant
 from wheeltapper.sources._database import Database, database

@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from wheeltapper._folder import near_miss
 from wheeltapper.errors import StoreError
+from wheeltapper.plugins import near_miss
 from wheeltapper.store.content import Columns, arrow_schema, is_cut
 from wheeltapper.store.files import File
 from wheeltapper.tables import Table

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wheeltapper import _folder
+from wheeltapper import plugins
 from wheeltapper.detectors import build
 from wheeltapper.detectors._sequences import SequenceDetector
 from wheeltapper.features.mask import overlaps, why_masked
@@ -18,7 +18,7 @@ from wheeltapper.scoring import explanation
 from wheeltapper.scoring.candidate import guard
 
 CALENDAR = ("calendar__hour_sin", "calendar__hour_cos", "calendar__weekday_sin", "calendar__weekday_cos")
-SEEING = {name: kind for name in _folder.names("detectors") if not (kind := type(build(name))).needs}
+SEEING = {name: kind for name in plugins.names("detectors") if not (kind := type(build(name))).needs}
 DETECTORS = [
     name
     for name, kind in SEEING.items()

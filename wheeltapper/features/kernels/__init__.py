@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from wheeltapper import _folder
+from wheeltapper import plugins
 from wheeltapper.errors import ConfigError, DataError, WheeltapperError
 
 Floats = NDArray[np.float64]
@@ -267,7 +267,7 @@ def _require_windows(n: int, first: Places, last: Places) -> None:
 
 @cache
 def _module(name: str) -> ModuleType:
-    return _folder.load_module(_FOLDER, name)
+    return plugins.load_module(_FOLDER, name)
 
 
 @cache
@@ -275,7 +275,7 @@ def _others() -> dict[str, Kernel]:
     """Return the kernels of all modules but the fused one; importing them takes a while, so it is done once."""
     owners: dict[str, str] = {}
     found: dict[str, Kernel] = {}
-    for name in _folder.names(_FOLDER):
+    for name in plugins.names(_FOLDER):
         if name == _FUSED:
             continue
         for calculator, kernel in _module(name).KERNELS.items():

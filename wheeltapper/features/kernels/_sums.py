@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from wheeltapper.features.kernels._compiled import compiled
+from wheeltapper.compiled import compiled
 
 _BLOCK = 128
 _TWO_BLOCKS, _FOUR_BLOCKS = 240, 464

@@ -16,7 +16,7 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from wheeltapper import _folder
+from wheeltapper import plugins
 from wheeltapper.errors import ConfigError
 from wheeltapper.features.kernels import Floats, Kind, Places, name_of, names
 
@@ -88,7 +88,7 @@ def _function(calculator: str) -> Callable[..., Any]:
     if calculator not in known or calculator in _NEVER:
         raise ConfigError(
             f"no calculator '{calculator}' to be used here; tsfresh has {[one for one in known if one not in _NEVER]}."
-            f"{_folder.near_miss(calculator, known)}"
+            f"{plugins.near_miss(calculator, known)}"
         )
     function: Callable[..., Any] = getattr(feature_calculators, calculator)
     return function

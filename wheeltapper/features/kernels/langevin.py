@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from wheeltapper.compiled import compiled
 from wheeltapper.errors import ConfigError
 from wheeltapper.features.kernels import Floats, Kernel, Parameters, Places, _tsfresh
-from wheeltapper.features.kernels._compiled import compiled
 
 _NO_BINS, _TOO_CLOSE, _IN_ORDER = -1, -2, -3
 _SAME = 1e-14

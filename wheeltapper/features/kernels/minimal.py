@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from wheeltapper.compiled import compiled
 from wheeltapper.features.kernels import Floats, Kernel, Parameters, Places, _sums
-from wheeltapper.features.kernels._compiled import compiled
 
 NAMES = (
     *("sum_values", "median", "mean", "length", "standard_deviation", "variance", "root_mean_square"),

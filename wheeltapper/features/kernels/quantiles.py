@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from wheeltapper.compiled import compiled
 from wheeltapper.errors import ConfigError
 from wheeltapper.features.kernels import Floats, Kernel, Parameters, Places
-from wheeltapper.features.kernels._compiled import compiled
 from wheeltapper.features.kernels._sums import total
 from wheeltapper.features.kernels.minimal import together
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from wheeltapper.compiled import compiled
 from wheeltapper.errors import ConfigError
 from wheeltapper.features.kernels import Floats, Kernel, Parameters, Places
 from wheeltapper.features.kernels._blocks import blocks
-from wheeltapper.features.kernels._compiled import compiled
 from wheeltapper.features.kernels._sums import total, variance
 
 _ATTRIBUTES = ("slope", "intercept", "rvalue", "stderr", "pvalue")

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from wheeltapper import _folder
+from wheeltapper import plugins
 from wheeltapper.config import AssetType
 from wheeltapper.errors import ConfigError
 from wheeltapper.features import kernels
@@ -45,7 +45,7 @@ class Tsfresh(FeatureSet):
                 wider = " The settings 'comprehensive' have it." if one in _calculators("comprehensive") else ""
                 raise ConfigError(
                     f"tsfresh's {self.settings} settings have no calculator '{one}'; they have {list(known)}."
-                    f"{wider or _folder.near_miss(one, list(known))}"
+                    f"{wider or plugins.near_miss(one, list(known))}"
                 )
         return self
 

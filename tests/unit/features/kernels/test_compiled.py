@@ -7,15 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from wheeltapper.features.kernels import _compiled, minimal
+from wheeltapper import compiled
+from wheeltapper.features.kernels import minimal
 
-TWICE = "from wheeltapper.features.kernels._compiled import compiled\n\n@compiled\ndef twice(x):\n    return {}\n"
+TWICE = "from wheeltapper.compiled import compiled\n\n@compiled\ndef twice(x):\n    return {}\n"
 FOUR = "from _shared import twice\n{}\n@compiled\ndef four(x):\n    return twice(twice(x))\nprint(four(3.0))\n"
 
 
 def run(folder: Path) -> str:
     """Run the program below in a process of its own and return what it prints."""
-    root = Path(_compiled.__file__).parents[3]
+    root = Path(compiled.__file__).parents[3]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(folder)])}
     command = [sys.executable, "-W", "error", str(folder / "four.py")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
@@ -35,7 +36,7 @@ def test_a_change_in_a_shared_file_is_seen(tmp_path: Path) -> None:
 def test_kernels_are_kept() -> None:
     """The kernels themselves go through this cache, with this stamp."""
     cache = minimal._ten._cache._cache_file  # type: ignore[attr-defined]
-    assert cache._source_stamp == _compiled.stamp(Path(minimal.__file__))
+    assert cache._source_stamp == compiled.stamp(Path(minimal.__file__))
 
 
 def test_where_nothing_can_be_written_each_process_compiles(monkeypatch) -> None:
@@ -43,4 +44,4 @@ def test_where_nothing_can_be_written_each_process_compiles(monkeypatch) -> None
     from numba.core import caching
 
     monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
-    assert _compiled.compiled(lambda x: x + 1)(1.0) == 2.0
+    assert compiled.compiled(lambda x: x + 1)(1.0) == 2.0

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from wheeltapper import _processes
-from wheeltapper._prefect_api import POOL, PrefectApi
 from wheeltapper.config import Settings
 from wheeltapper.errors import ConfigError, WheeltapperError
-from wheeltapper.servers import (
+from wheeltapper.station import processes
+from wheeltapper.station.prefect_api import POOL, PrefectApi
+from wheeltapper.station.servers import (
     Server,
     log_file,
     mlflow_server,
@@ -145,7 +145,7 @@ def _start_work(
     api.make_pool()
     api.make_automation()
     if "worker" not in alive:
-        process = _processes.start(_WORKER, log_file(settings, "worker"), dies_with_us=False)
+        process = processes.start(_WORKER, log_file(settings, "worker"), dies_with_us=False)
         remember(settings, alive, "worker", process, alive["prefect"]["url"])
     tell("deploying the flows of prefect.yaml")
     deploy_flows()
@@ -196,7 +196,7 @@ def _down(settings: Settings) -> list[str]:
     known = parts(settings)
     # The worker and its runs first, while there is a server to tell.
     _end_parts(known, ["worker"])
-    _processes.end_groups(_processes.orphans(settings.home.resolve()))
+    processes.end_groups(processes.orphans(settings.home.resolve()))
     if "prefect" in running(settings):
         with contextlib.suppress(WheeltapperError):
             PrefectApi(f"{known['prefect']['url']}/api").end_all_runs("Ended by `wheeltapper down`.")
@@ -206,7 +206,7 @@ def _down(settings: Settings) -> list[str]:
 
 
 def _end_parts(known: dict[str, dict[str, str]], names: list[str]) -> None:
-    _processes.end_groups({int(known[name]["pid"]): known[name]["born"] for name in names if name in known})
+    processes.end_groups({int(known[name]["pid"]): known[name]["born"] for name in names if name in known})
 
 
 def status(settings: Settings) -> list[Service]:

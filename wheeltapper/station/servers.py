@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from wheeltapper import _processes
-from wheeltapper._prefect_api import PrefectApi
 from wheeltapper.config import Settings
 from wheeltapper.errors import WheeltapperError
+from wheeltapper.station import processes
+from wheeltapper.station.prefect_api import PrefectApi
 
 _PATIENCE = 120.0
 """Seconds that a server may take to answer: Prefect needs about 10, on a busy machine 40."""
@@ -128,7 +128,7 @@ def port_is_free(port: int) -> bool:
 
 def start(server: Server, settings: Settings, *, dies_with_us: bool) -> subprocess.Popen[bytes]:
     """Start a server; its output goes to a log file in WHEELTAPPER_HOME."""
-    return _processes.start(server.module, log_file(settings, server.name), dies_with_us=dies_with_us)
+    return processes.start(server.module, log_file(settings, server.name), dies_with_us=dies_with_us)
 
 
 def log_file(settings: Settings, name: str) -> Path:
@@ -156,7 +156,7 @@ def wait(server: Server, process: subprocess.Popen[bytes], settings: Settings) -
 
 def stop(process: subprocess.Popen[bytes]) -> None:
     """End a server politely, and after ten seconds firmly."""
-    _processes.stop(process)
+    processes.stop(process)
 
 
 # -- a server for one run ------------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ def _start_for_one_run(server: Server, settings: Settings) -> subprocess.Popen[b
 
 def running(settings: Settings) -> dict[str, dict[str, str]]:
     """Return the parts that `up` started and that are still alive: name → pid, born, url."""
-    return {name: one for name, one in parts(settings).items() if _processes.born(int(one["pid"])) == one["born"]}
+    return {name: one for name, one in parts(settings).items() if processes.born(int(one["pid"])) == one["born"]}
 
 
 def parts(settings: Settings) -> dict[str, dict[str, str]]:
@@ -246,7 +246,7 @@ def remember(
     settings: Settings, alive: dict[str, dict[str, str]], name: str, process: subprocess.Popen[bytes], url: str
 ) -> None:
     """Write down what was started at once, so that `run`, `status` and `down` find it whatever happens next."""
-    born = _processes.born(process.pid)
+    born = processes.born(process.pid)
     if born is None:
         raise WheeltapperError(f"{name} ended as soon as it was started; see {log_file(settings, name)}")
     alive[name] = {"pid": str(process.pid), "born": born, "url": url}
