@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from wheeltapper import tables
-from wheeltapper.decisions import first_heard_of, in_force, order_of_champions, settle_faults
+from wheeltapper.decisions.feedback import first_heard_of, in_force, order_of_champions, settle_faults
 from wheeltapper.features import mask, parts
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import withheld

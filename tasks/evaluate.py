@@ -12,7 +12,8 @@ from prefect import task
 from tasks import DEFAULTS
 from tasks.judge import live_bundle
 from tasks.train import judge_scores, summary
-from wheeltapper import decisions, tables
+from wheeltapper import tables
+from wheeltapper.decisions import feedback
 from wheeltapper.evaluation import gates
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.workspace import Workspace
@@ -37,7 +38,7 @@ def evaluate_champion(plant: str, now: datetime) -> dict[str, Any]:
             "judgement": None,
         }
     scores = _scored(space, bundles.fingerprint(champion))
-    reasons = decisions.outdated(space.store, bundles.fingerprint(champion))
+    reasons = feedback.outdated(space.store, bundles.fingerprint(champion))
     judgement = None
     if len(scores):
         judgement = judge_scores(space, "champion", "live", scores, space.store.read(tables.FAULTS))

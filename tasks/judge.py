@@ -17,8 +17,9 @@ from prefect.artifacts import create_table_artifact
 from tasks import DEFAULTS, _selftest
 from tasks._training import TrainingTable, training_table
 from tasks.train import judge_scores
-from wheeltapper import decisions, faultpoints, ledger, sources, tables
-from wheeltapper.deciding import follow_ledger
+from wheeltapper import faultpoints, sources, tables
+from wheeltapper.decisions import feedback, ledger
+from wheeltapper.decisions.promotion import follow_ledger
 from wheeltapper.errors import RegistryError
 from wheeltapper.evaluation import duel, duplicate_target, gates, label_rule, leaderboard
 from wheeltapper.evaluation.gates import Gate
@@ -79,7 +80,7 @@ def _decide(space: Workspace, training: dict[str, Any], results: list[dict[str, 
     board = leaderboard.rank(judgements.values(), baselines, figures)
     table = training_table(space, training["refs"])
     champion = live_bundle(space)
-    moved_on = decisions.outdated(space.store, bundles.fingerprint(champion)) if champion else []
+    moved_on = feedback.outdated(space.store, bundles.fingerprint(champion)) if champion else []
     if moved_on:
         champion = None  # it judges by a normal that a person has replaced: being cheaper by it means nothing
     rival = _Rival.of(space, champion, training, table) if champion else None

@@ -16,7 +16,8 @@ from tasks import DEFAULTS
 from tasks._attribution import attribution
 from tasks.judge import live_bundle
 from tasks.train import REQUIREMENTS
-from wheeltapper import ledger, sources, tables
+from wheeltapper import sources, tables
+from wheeltapper.decisions import ledger
 from wheeltapper.features import parts
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.reporting.report import ReportData, write

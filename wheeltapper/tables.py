@@ -248,7 +248,7 @@ LEDGER = Table(
     name="ledger",
     key=("sequence",),
     # The hashes cover the time, so they differ where it differs: a run that was interrupted and resumed later
-    # decides the same and must have the same digest. `wheeltapper.ledger.verify` watches over all three.
+    # decides the same and must have the same digest. `wheeltapper.decisions.ledger.verify` watches over all three.
     volatile=("time", "previous", "hash"),
     columns=(
         Column("sequence", "count", "0, 1, 2, …"),

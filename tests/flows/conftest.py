@@ -156,7 +156,7 @@ class Home:
 
     def damage(self) -> list[Any]:
         """Return what is broken in tables and ledger."""
-        from wheeltapper import ledger
+        from wheeltapper.decisions import ledger
 
         return [*self.store.verify(), *ledger.verify(self.store)]
 

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from tests.flows.conftest import Ended, Home, Nursery
-from wheeltapper import ledger, tables
+from wheeltapper import tables
+from wheeltapper.decisions import ledger
 from wheeltapper.workspace import OBJECTIVE
 
 START = pd.Timestamp("2026-01-05", tz="UTC")

@@ -42,7 +42,7 @@ def test_another_plant_of_the_same_name_is_refused(undisturbed: Any, tmp_path: P
 
 def test_the_champion_is_on_record(undisturbed: Any) -> None:
     """What is live in the registry is what the ledger's last entry says, and every run has come to its end."""
-    from wheeltapper import ledger
+    from wheeltapper.decisions import ledger
 
     models = undisturbed.models()
     assert ledger.live(undisturbed.store, "detect")["bundle"] == models["live"]["champion"]
@@ -53,7 +53,7 @@ def test_the_champion_is_on_record(undisturbed: Any) -> None:
 
 def test_a_verdict_keeps_what_it_was_made_of(undisturbed: Any) -> None:
     """The ledger has every gate, and the smallest fault found of each sensor."""
-    from wheeltapper import ledger
+    from wheeltapper.decisions import ledger
 
     gates = {gate["name"]: gate for gate in ledger.live(undisturbed.store, "detect")["gates"]}
     assert {"finds_small_faults", "label_rule", "duplicate_target", "keeps_budget"} <= set(gates)

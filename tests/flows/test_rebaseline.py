@@ -17,9 +17,10 @@ import pytest
 
 from tasks import _selftest
 from tasks._training import LEARNT_FROM, TrainingTable, training_table, withhold
-from wheeltapper import config, decisions, ledger, tables
+from wheeltapper import config, tables
 from wheeltapper.cli import deciding, looking
 from wheeltapper.config import PlugIn, Settings
+from wheeltapper.decisions import feedback, ledger
 from wheeltapper.errors import ConfigError, DataError
 from wheeltapper.features.flagging import flag_readings
 from wheeltapper.features.mask import BEFORE, LEARNT, NOT_JUDGED
@@ -184,13 +185,13 @@ def test_an_accepted_level_stops_alarming_after_one_training(works: Works, capsy
     assert row.split()[1:2] + row.split()[-1:] == ["A", "moved"]
     assert [round(float(number)) for number in row.split()[2:6]] == [30, 1, 40, 1]
 
-    assert decisions.outdated(works.space.store, fingerprint(first)) == []
+    assert feedback.outdated(works.space.store, fingerprint(first)) == []
     deciding.rebaseline(str(works.yaml), "b", since=begin, yes=True)
     assert "accepted (ledger entry" in capsys.readouterr().out
-    assert "new normal of b" in decisions.outdated(works.space.store, fingerprint(first))[0]
+    assert "new normal of b" in feedback.outdated(works.space.store, fingerprint(first))[0]
 
     second = works.train()
-    assert decisions.outdated(works.space.store, fingerprint(second)) == []
+    assert feedback.outdated(works.space.store, fingerprint(second)) == []
     works.score(second)
     assert works.alarms_of(second).empty
     assert works.table().learnt["train"][BEFORE] == 10 * 144, "windows that begin before the tenth day"
@@ -203,7 +204,7 @@ def test_an_accepted_level_stops_alarming_after_one_training(works: Works, capsy
     assert found["opened_at"].between(START + 21 * DAY, START + 21.1 * DAY).all()
 
     deciding.rebaseline(str(works.yaml), "b", undo=True)
-    assert "taken back" in decisions.outdated(works.space.store, fingerprint(second))[0]
+    assert "taken back" in feedback.outdated(works.space.store, fingerprint(second))[0]
     assert BEFORE not in works.table().learnt["train"]
 
 
@@ -308,7 +309,7 @@ def test_a_killed_command_is_finished_by_the_next(works: Works, monkeypatch: pyt
     works.score(bundle)
     name = works.alarms_of(bundle)["alarm_id"].iloc[0]
     with monkeypatch.context() as patch:
-        patch.setattr(decisions, "settle_faults", lambda store: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(feedback, "settle_faults", lambda store: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             deciding.confirm(str(works.yaml), name)
     assert works.space.store.read(tables.FAULTS).empty
@@ -320,7 +321,7 @@ def test_an_hour_is_an_hour(works: Works) -> None:
     """A decision read back means the same instants as when it was made."""
     works.bring(shifted(readings(20)), 20)
     deciding.rebaseline(str(works.yaml), "b", since="2026-01-15T01:00+01:00", yes=True)
-    (said,) = decisions.in_force(works.space.store)
+    (said,) = feedback.in_force(works.space.store)
     assert said.start == START + 10 * DAY
     assert said.end is None
     assert timedelta(0) == said.start.utcoffset()

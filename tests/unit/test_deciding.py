@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wheeltapper import config, deciding, faultpoints, ledger, manifest
+from wheeltapper import config, faultpoints, manifest
 from wheeltapper.config import Settings
+from wheeltapper.decisions import ledger, promotion
 from wheeltapper.errors import BundleError, ConfigError, NoChampionError
 from wheeltapper.faultpoints import InjectedFaultError
 from wheeltapper.registry import Registry
@@ -72,13 +73,13 @@ class Desk:
             gates=[],
             reason="by the gates",
         )
-        deciding.follow_ledger(self.space)
+        promotion.follow_ledger(self.space)
 
     def promote(self, to: int | None = None) -> dict[str, Any]:
-        return deciding.promote(self.space, OBJECTIVE, to, actor="ada", now=self.now())
+        return promotion.promote(self.space, OBJECTIVE, to, actor="ada", now=self.now())
 
     def roll_back(self, to: int | None = None) -> dict[str, Any]:
-        return deciding.roll_back(self.space, OBJECTIVE, to, actor="ada", now=self.now())
+        return promotion.roll_back(self.space, OBJECTIVE, to, actor="ada", now=self.now())
 
     def aliases(self) -> tuple[int | None, int | None]:
         """Return the registry's champion and challenger."""
@@ -183,7 +184,7 @@ def test_what_cannot_be_decided_is_refused_and_not_recorded(desk: Desk) -> None:
         with pytest.raises(ConfigError, match="version 1 is champion already"):
             decide(1)
     with pytest.raises(ConfigError, match=r"no objective named 'detekt'; found \['detect'\]"):
-        deciding.promote(desk.space, "detekt", 2, actor="ada", now=desk.now())
+        promotion.promote(desk.space, "detekt", 2, actor="ada", now=desk.now())
     assert len(ledger.entries(desk.space.store)) == 1
     assert desk.aliases() == (1, None)
 
@@ -219,7 +220,7 @@ def test_the_ledger_comes_first_and_the_next_step_finishes(desk: Desk, monkeypat
         with pytest.raises(InjectedFaultError):
             desk.promote(2)
     assert (desk.live(), desk.aliases()) == ("2", (1, 3))
-    deciding.follow_ledger(desk.space)
+    promotion.follow_ledger(desk.space)
     assert (desk.live(), desk.aliases()) == ("2", (2, None))
 
 
@@ -233,14 +234,14 @@ def test_cut_short_between_the_two_aliases(desk: Desk, monkeypatch: pytest.Monke
             desk.promote(3)
     assert desk.aliases() == (3, 3)
     for _ in range(2):
-        deciding.follow_ledger(desk.space)
+        promotion.follow_ledger(desk.space)
         assert desk.aliases() == (3, None)
 
 
 def test_an_empty_ledger_moves_nothing(desk: Desk) -> None:
     """Three versions and no decision: no champion, no challenger; an alias that somebody set by hand goes."""
-    deciding.follow_ledger(desk.space)
+    promotion.follow_ledger(desk.space)
     assert desk.aliases() == (None, None)
     desk.space.registry.set_alias("mill", OBJECTIVE, "challenger", 2, expected=None)
-    deciding.follow_ledger(desk.space)
+    promotion.follow_ledger(desk.space)
     assert desk.aliases() == (None, None)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wheeltapper import ledger
+from wheeltapper.decisions import ledger
 from wheeltapper.errors import StoreError
 from wheeltapper.faultpoints import InjectedFaultError
 from wheeltapper.store import Store

@@ -35,7 +35,7 @@ ToOption = Annotated[int | None, typer.Option("--to", help="The version to make 
 @app.command()
 def promote(plant: PlantArgument, objective: ObjectiveArgument = "detect", to: ToOption = None) -> None:
     """Make a version champion by hand: the challenger, unless --to names another."""
-    from wheeltapper.deciding import promote as decide
+    from wheeltapper.decisions.promotion import promote as decide
 
     space = open_plant(plant)
     with space.alone():
@@ -47,7 +47,7 @@ def promote(plant: PlantArgument, objective: ObjectiveArgument = "detect", to: T
 @app.command()
 def rollback(plant: PlantArgument, objective: ObjectiveArgument = "detect", to: ToOption = None) -> None:
     """Return to the champion before this one, or to the version that --to names."""
-    from wheeltapper.deciding import roll_back as decide
+    from wheeltapper.decisions.promotion import roll_back as decide
 
     space = open_plant(plant)
     with space.alone():

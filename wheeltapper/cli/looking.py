@@ -86,8 +86,8 @@ def report(plant: PlantArgument, as_json: JsonOption = False) -> None:
 @app.command()
 def ledger(plant: PlantArgument, as_json: JsonOption = False) -> None:
     """Show every decision with its reasons; says where the chain of hashes is broken."""
-    from wheeltapper import ledger as book
     from wheeltapper.cli.printing import show_ledger
+    from wheeltapper.decisions import ledger as book
 
     space = open_plant(plant)
     entries, breaks = book.entries(space.store), book.verify(space.store)
@@ -103,9 +103,10 @@ def ledger(plant: PlantArgument, as_json: JsonOption = False) -> None:
 @app.command()
 def alarms(plant: PlantArgument, as_json: JsonOption = False) -> None:
     """Show the alarms of the live model, newest first, each explained, and what a person has said about it."""
-    from wheeltapper import decisions, tables
-    from wheeltapper import ledger as book
+    from wheeltapper import tables
     from wheeltapper.cli.printing import show_alarms
+    from wheeltapper.decisions import feedback
+    from wheeltapper.decisions import ledger as book
     from wheeltapper.workspace import OBJECTIVE
 
     space = open_plant(plant)
@@ -115,7 +116,7 @@ def alarms(plant: PlantArgument, as_json: JsonOption = False) -> None:
         raise NoChampionError(f"{plant} has no live model yet. Run: wheeltapper run {space.to_type}")
     rows = store.read(tables.ALARMS).sort_values("opened_at", ascending=False)
     rows = rows[rows["bundle"] == live["bundle"]]
-    said = {one.alarm: one.word for one in decisions.in_force(store) if one.alarm}
+    said = {one.alarm: one.word for one in feedback.in_force(store) if one.alarm}
     rows = rows.assign(judged=[said.get(name, "") for name in rows["alarm_id"]])
     if as_json:
         print_json(json.loads(rows.to_json(orient="records", date_format="iso")))

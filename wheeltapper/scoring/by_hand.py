@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wheeltapper import decisions, ledger, plugins, tables
+from wheeltapper import plugins, tables
 from wheeltapper.config import IDLE_REGIMES, Plant
-from wheeltapper.decisions import Decision
+from wheeltapper.decisions import feedback, ledger
+from wheeltapper.decisions.feedback import Decision
 from wheeltapper.errors import ConfigError, DataError
 from wheeltapper.features import mask, parts
 from wheeltapper.features.plan import FeaturePlan
@@ -70,21 +71,21 @@ def take_back_alarm(space: Workspace, alarm: str, word: str, *, actor: str, now:
     ConfigError
         If that was not said.
     """
-    row = decisions.require_alarm(space.store.read(tables.ALARMS), alarm, space.to_type)
-    said = decisions.of_alarm(decisions.in_force(space.store), str(row["alarm_id"]))
+    row = feedback.require_alarm(space.store.read(tables.ALARMS), alarm, space.to_type)
+    said = feedback.of_alarm(feedback.in_force(space.store), str(row["alarm_id"]))
     if said is None or said.word != word:
         done = f"it was said to be: {said.word}" if said else "nothing was said about it"
         raise ConfigError(f"there is no '{word}' of alarm {row['alarm_id']} to take back; {done}.")
-    return decisions.take_back(space.store, said, actor=actor, now=now)
+    return feedback.take_back(space.store, said, actor=actor, now=now)
 
 
 def _judge(
-    space: Workspace, alarm: str, word: decisions.Word, reason: str, actor: str, now: datetime, more: dict[str, Any]
+    space: Workspace, alarm: str, word: feedback.Word, reason: str, actor: str, now: datetime, more: dict[str, Any]
 ) -> dict[str, Any]:
-    row = decisions.require_alarm(space.store.read(tables.ALARMS), alarm, space.to_type)
+    row = feedback.require_alarm(space.store.read(tables.ALARMS), alarm, space.to_type)
     name = str(row["alarm_id"])
     start, end = withheld.span(row, space.plant)
-    said = decisions.of_alarm(decisions.in_force(space.store), name)
+    said = feedback.of_alarm(feedback.in_force(space.store), name)
     if said is not None and (said.word != word or said.end == end):
         raise ConfigError(
             f"{said.actor} has said '{said.word}' to alarm {name} already (ledger entry {said.sequence}). "
@@ -92,7 +93,7 @@ def _judge(
         )
     about = {"asset": str(row["asset_id"]), "start": str(start), "end": str(end), "alarm": name, **more}
     data = {"explanation": str(row["explanation"]), "peak_severity": float(row["peak_severity"])}
-    return decisions.write(space.store, word, about, actor=actor, now=now, reason=reason, data=data)
+    return feedback.write(space.store, word, about, actor=actor, now=now, reason=reason, data=data)
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def rebaseline(
     space: Workspace, found: Preview, sensors: tuple[str, ...], *, reason: str, actor: str, now: datetime
 ) -> dict[str, Any]:
     """Accept a new normal: the next training learns from this asset's readings since then, and from no earlier ones."""
-    said = decisions.new_normals(decisions.in_force(space.store)).get(found.asset)
+    said = feedback.new_normals(feedback.in_force(space.store)).get(found.asset)
     if said is not None and said.start == found.since:
         raise ConfigError(
             f"{said.actor} has accepted that new normal of {found.asset} already (ledger entry {said.sequence}). "
@@ -190,7 +191,7 @@ def rebaseline(
         )
     about = {"asset": found.asset, "start": str(found.since), "sensors": list(sensors)}
     words = reason or f"a new normal of {found.asset} from {found.since:%Y-%m-%d %H:%M} on is accepted"
-    return decisions.write(
+    return feedback.write(
         space.store, "rebaseline", about, actor=actor, now=now, reason=words, data={"preview": found.as_dict()}
     )
 
@@ -203,10 +204,10 @@ def take_back_normal(space: Workspace, asset: str, *, actor: str, now: datetime)
     ConfigError
         If it has none.
     """
-    said = decisions.new_normals(decisions.in_force(space.store)).get(asset)
+    said = feedback.new_normals(feedback.in_force(space.store)).get(asset)
     if said is None:
         raise ConfigError(f"no new normal of '{asset}' is in force. What was decided: wheeltapper ledger PLANT")
-    return decisions.take_back(space.store, said, actor=actor, now=now)
+    return feedback.take_back(space.store, said, actor=actor, now=now)
 
 
 def _require(space: Workspace, asset: str, sensors: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from wheeltapper import tables
 from wheeltapper.config import Plant
-from wheeltapper.decisions import Decision, new_normals
+from wheeltapper.decisions.feedback import Decision, new_normals
 from wheeltapper.features.mask import BEFORE, NOT_JUDGED
 from wheeltapper.scoring.candidate import guard, spacing
 

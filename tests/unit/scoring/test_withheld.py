@@ -10,7 +10,7 @@ import pytest
 
 from wheeltapper import config, tables
 from wheeltapper.config import Plant
-from wheeltapper.decisions import Decision
+from wheeltapper.decisions.feedback import Decision
 from wheeltapper.features import mask, parts
 from wheeltapper.features.mask import BEFORE, LEARNT, NOT_JUDGED
 from wheeltapper.scoring import withheld

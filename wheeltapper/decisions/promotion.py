@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from wheeltapper import ledger, manifest
+from wheeltapper import manifest
+from wheeltapper.decisions import ledger
 from wheeltapper.errors import ConfigError, NoChampionError
 from wheeltapper.workspace import OBJECTIVE, Workspace
 

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from wheeltapper import ledger, tables
+from wheeltapper import tables
+from wheeltapper.decisions import ledger
 from wheeltapper.errors import ConfigError
 from wheeltapper.store import Store
 from wheeltapper.workspace import OBJECTIVE
