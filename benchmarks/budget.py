@@ -37,8 +37,8 @@ from wheeltapper import config  # noqa: E402
 from wheeltapper.config import Plant, PlugIn  # noqa: E402
 from wheeltapper.evaluation.watch import WEEK_HOURS, watched_rows  # noqa: E402
 from wheeltapper.features import parts  # noqa: E402
-from wheeltapper.features.mask import why_masked  # noqa: E402
 from wheeltapper.features.plan import FeaturePlan  # noqa: E402
+from wheeltapper.readings.exclude import why_masked  # noqa: E402
 from wheeltapper.scoring import alarms  # noqa: E402
 from wheeltapper.scoring.candidate import calibrated, fit_candidate, guard, spacing  # noqa: E402
 

@@ -34,7 +34,7 @@ def check(rows: pd.DataFrame, plant: Plant, docs: Path | None) -> Findings:
     Parameters
     ----------
     rows : DataFrame
-        ``Parsed.rows`` of `wheeltapper.features.cleaning`: row, asset_id, timestamp, regime and the sensors.
+        ``Parsed.rows`` of `wheeltapper.readings.clean`: row, asset_id, timestamp, regime and the sensors.
     plant : Plant
         Its asset type names sensors, units and limits.
     docs : Path or None

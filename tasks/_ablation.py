@@ -12,8 +12,9 @@ from wheeltapper import sources, tables
 from wheeltapper.config import Plant, PlugIn, Windows, format_duration
 from wheeltapper.errors import ConfigError
 from wheeltapper.evaluation.judgement import Judgement, judge
-from wheeltapper.features import cleaning, parts
+from wheeltapper.features import parts
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.readings import clean
 from wheeltapper.scoring import alarms
 from wheeltapper.scoring.candidate import baselines_of, fit_candidate, guard, spacing
 from wheeltapper.scoring.preparation import Preparation, prepare
@@ -156,7 +157,7 @@ def read_all(plant: Plant) -> tuple[pd.DataFrame, pd.DataFrame]:
     latest: dict[str, Any] = {}
     origin = ""
     for batch in sources.build(plant.source).read(plant):
-        parsed = cleaning.parse(batch, plant, latest if batch.origin == origin else None)
+        parsed = clean.parse(batch, plant, latest if batch.origin == origin else None)
         origin, latest = batch.origin, parsed.latest
         rows.append(parsed.rows.drop(columns="row").assign(origin=batch.origin))
         faults.append(batch.faults)

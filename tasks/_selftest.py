@@ -21,8 +21,8 @@ from wheeltapper.evaluation.episodes import CLEAN, Rehearsal
 from wheeltapper.evaluation.gates import Gate
 from wheeltapper.evaluation.injections import Usual
 from wheeltapper.evaluation.ranking import chance_above
-from wheeltapper.features.mask import why_masked
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.readings.exclude import why_masked
 from wheeltapper.scoring import alarms
 from wheeltapper.scoring.bundle import POOLED, Bundle
 from wheeltapper.scoring.candidate import guard

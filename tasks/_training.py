@@ -12,8 +12,9 @@ import pandas as pd
 
 from wheeltapper import tables
 from wheeltapper.decisions.feedback import first_heard_of, in_force, order_of_champions, settle_faults
-from wheeltapper.features import mask, parts
+from wheeltapper.features import parts
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.readings import exclude
 from wheeltapper.scoring import withheld
 from wheeltapper.scoring.preparation import MIN_TRAIN_ROWS, Preparation, guard, prepare
 from wheeltapper.store import Ref
@@ -104,14 +105,14 @@ def _read(space: Workspace, version: dict[str, int]) -> TrainingTable:
     part = parts.assign(rows, cuts)
     plan, band, lead = FeaturePlan.of(space.plant), guard(space.plant), space.plant.lead
     reaching = plan.reaching(rows)
-    usable = mask.withhold(rows, reaching, mask.why_masked(reaching, known, band, lead=lead), kept_back)
-    told = mask.telling(usable, part, space.store.read(tables.FLAGS, version=version["flags"]))
-    reason = mask.why_masked(plan.reaching(usable), known, band, told.flags, lead=lead)
-    remarks = mask.require_not_starved(rows, part, reason, MIN_TRAIN_ROWS)
+    usable = exclude.withhold(rows, reaching, exclude.why_masked(reaching, known, band, lead=lead), kept_back)
+    told = exclude.telling(usable, part, space.store.read(tables.FLAGS, version=version["flags"]))
+    reason = exclude.why_masked(plan.reaching(usable), known, band, told.flags, lead=lead)
+    remarks = exclude.require_not_starved(rows, part, reason, MIN_TRAIN_ROWS)
     for note in [*remarks[:3], *told.notes[:3]]:
         _log.info("  note: %s", note)
     in_doubt = withheld.in_doubt(kept_back, cuts["validate_from"])
-    return TrainingTable(usable, part, known, cuts, told.flags, mask.tally(reason, part), in_doubt)
+    return TrainingTable(usable, part, known, cuts, told.flags, exclude.tally(reason, part), in_doubt)
 
 
 def withhold(space: Workspace) -> Ref:

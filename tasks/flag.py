@@ -12,8 +12,8 @@ from prefect import task
 
 from tasks import DEFAULTS
 from wheeltapper import faultpoints, tables
-from wheeltapper.features.flagging import HEALTH, WORDS, flag_readings, worst_first
-from wheeltapper.features.order import in_words
+from wheeltapper.readings.health.flagging import HEALTH, WORDS, flag_readings, worst_first
+from wheeltapper.readings.order import in_words
 from wheeltapper.workspace import Workspace
 
 _log = logging.getLogger("wheeltapper.ingest")

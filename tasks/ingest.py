@@ -20,7 +20,7 @@ from tasks import RETRIED
 from wheeltapper import faultpoints, sources, tables
 from wheeltapper.config import Plant
 from wheeltapper.errors import DataError, SourceError
-from wheeltapper.features import cleaning
+from wheeltapper.readings import clean
 from wheeltapper.sources import Batch
 from wheeltapper.workspace import Workspace
 
@@ -192,7 +192,7 @@ def _deliveries(space: Workspace, start: datetime | None, end: datetime | None, 
     for batch in source.read(space.plant, start, end):
         _log.debug("reading %s", batch.origin)
         # One file may come in several batches; its order is checked through all of them.
-        parsed = cleaning.parse(batch, space.plant, latest if batch.origin == origin else None)
+        parsed = clean.parse(batch, space.plant, latest if batch.origin == origin else None)
         origin, latest = batch.origin, parsed.latest
         origin_id = _batch_id(space, batch, memory.came[batch.origin])
         memory.came[batch.origin] += 1
@@ -213,7 +213,7 @@ def _batch_id(space: Workspace, batch: Batch, place: int) -> str:
 
     Its place among the batches of its file keeps two apart that hold the same.
     """
-    content = pd.util.hash_pandas_object(cleaning.settle(batch.rows), index=False).to_numpy().tobytes()
+    content = pd.util.hash_pandas_object(clean.settle(batch.rows), index=False).to_numpy().tobytes()
     return _digest(space.accepts_by, batch.origin, str(place), hashlib.sha256(content).hexdigest())
 
 
@@ -261,14 +261,14 @@ def _store_faults(space: Workspace, truth: Truth) -> None:
 def _keep_promises(space: Workspace, rows: pd.DataFrame, docs: Path) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Return rows that may be kept, rows for quarantine, and what is wrong with the delivery as a whole."""
     if rows.empty:
-        return cleaning.without_what_came(rows), tables.QUARANTINE.empty().drop(columns="ingested_at"), []
+        return clean.without_what_came(rows), tables.QUARANTINE.empty().drop(columns="ingested_at"), []
     # Rows are numbered through the whole delivery here: their own numbers repeat from batch to batch.
-    numbered = cleaning.without_what_came(rows).assign(row=range(len(rows)))
+    numbered = clean.without_what_came(rows).assign(row=range(len(rows)))
     findings = promises.check(numbered, space.plant, docs)
     for note in findings.notes:
         _log.info("  note: %s", note)
     kept, broken = _part(rows, findings.rejected, space.plant)
-    return cleaning.without_what_came(kept), broken, list(findings.failures)
+    return clean.without_what_came(kept), broken, list(findings.failures)
 
 
 def _delivered_before(rows: pd.DataFrame, memory: Memory) -> pd.DataFrame:
@@ -303,10 +303,10 @@ def _part(rows: pd.DataFrame, rejected: pd.DataFrame, plant: Plant) -> tuple[pd.
         return rows, tables.QUARANTINE.empty().drop(columns="ingested_at")
     places = rejected["row"].to_numpy()
     broken = rows.iloc[places]
-    content = cleaning.as_it_came(broken.drop(columns=["row", "batch_id", "origin"]), plant)
+    content = clean.as_it_came(broken.drop(columns=["row", "batch_id", "origin"]), plant)
     aside = broken[["batch_id", "row", "origin", "asset_id"]].assign(
         timestamp=broken["timestamp"].astype(str),
-        content=cleaning.write_content(content).to_numpy(),
+        content=clean.write_content(content).to_numpy(),
         expectation=rejected["expectation"].to_numpy(),
         reason=rejected["reason"].to_numpy(),
     )
@@ -323,7 +323,7 @@ def _no_longer_kept(space: Workspace, aside: pd.DataFrame, kept: pd.DataFrame, m
         kept["timestamp"].dtype
     )
     keys = aside.assign(timestamp=times).dropna(subset=["timestamp", "asset_id"])[["asset_id", "timestamp", "origin"]]
-    keys = keys[cleaning.is_possible(keys["timestamp"])]
+    keys = keys[clean.is_possible(keys["timestamp"])]
     keys = keys[~memory.holds(keys)]
     if keys.empty or space.store.version(tables.READINGS) is None:
         return None

@@ -12,7 +12,7 @@ from tasks import DEFAULTS, _selftest
 from tasks.judge import live_bundle
 from wheeltapper import tables
 from wheeltapper.errors import DataError, NoChampionError
-from wheeltapper.features import mask
+from wheeltapper.readings import exclude
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.scoring.candidate import guard
@@ -61,10 +61,10 @@ def _newest_normal(space: Workspace, champion: Bundle) -> pd.DataFrame:
             f"{champion.plan.hash}. Train again: wheeltapper retrain {space.to_type}"
         )
     every_row = pd.Series("train", index=rows.index)
-    flags = mask.telling(rows, every_row, space.store.read(tables.FLAGS)).flags
+    flags = exclude.telling(rows, every_row, space.store.read(tables.FLAGS)).flags
     alarms = space.store.read(tables.ALARMS)
     ringing = alarms[alarms["state"] == "open"]
-    is_ringing = mask.overlaps(rows, ringing.assign(start=ringing["opened_at"], end=ringing["last_at"]))
+    is_ringing = exclude.overlaps(rows, ringing.assign(start=ringing["opened_at"], end=ringing["last_at"]))
     faults, band = space.store.read(tables.FAULTS), guard(space.plant)
-    reason = mask.why_masked(champion.plan.reaching(rows), faults, band, flags, lead=space.plant.lead)
+    reason = exclude.why_masked(champion.plan.reaching(rows), faults, band, flags, lead=space.plant.lead)
     return rows[(reason == "") & ~is_ringing]

@@ -20,8 +20,8 @@ from wheeltapper import faultpoints, tables
 from wheeltapper.config import PlugIn
 from wheeltapper.errors import StoreError
 from wheeltapper.evaluation.judgement import Judgement, judge
-from wheeltapper.features.mask import overlaps
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.readings.exclude import overlaps
 from wheeltapper.registry import Dataset
 from wheeltapper.reporting import figures, timeline
 from wheeltapper.reporting.curves import window_curves

@@ -20,7 +20,7 @@ from tests.docs.reading import DOCUMENTS, ROOT, blocks, prose
 from wheeltapper import config, detectors
 from wheeltapper.errors import ConfigError
 from wheeltapper.features.plan import FeaturePlan
-from wheeltapper.features.survey import survey
+from wheeltapper.readings.survey.survey import survey
 from wheeltapper.scoring import trials
 
 README = ROOT / "README.md"

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from tasks import ingest
 from wheeltapper import config, tables
 from wheeltapper.errors import DataError, SourceError, WheeltapperError
-from wheeltapper.features import cleaning
+from wheeltapper.readings import clean
 from wheeltapper.sources import Batch
 from wheeltapper.store import Store
 
@@ -265,14 +265,14 @@ def hostile_frames(draw: st.DrawFn) -> pd.DataFrame:
     """Draw a table: some clean columns, some of strange types, some of mixed values, and wrong or repeated names."""
     count = draw(st.sampled_from([0, 1, 2, 30]))
     columns = {}
-    for name, clean in CLEAN.items():
+    for name, tidy in CLEAN.items():
         kind = draw(
             st.sampled_from(["clean", "mixed", "mixed", "typed", "absent" if name in ("regime", "defect") else "clean"])
         )
         if kind == "typed":
             columns[name] = draw(st.sampled_from(DTYPES))(count)
         elif kind != "absent":
-            columns[name] = _objects(clean(count))
+            columns[name] = _objects(tidy(count))
             for place in draw(st.sets(st.integers(0, count - 1), max_size=count)) if count and kind == "mixed" else ():
                 columns[name].iat[place] = draw(st.sampled_from(CELLS))
     frame = pd.DataFrame(columns)
@@ -303,9 +303,9 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> config.Plant:
     return config.load(str(Door(tmp_path_factory.mktemp("line")).plant))
 
 
-def check_parsed(frame: pd.DataFrame, plant: config.Plant) -> cleaning.Parsed:
+def check_parsed(frame: pd.DataFrame, plant: config.Plant) -> clean.Parsed:
     """Clean a table and check what must hold always."""
-    parsed = cleaning.parse(Batch("source", frame), plant)
+    parsed = clean.parse(Batch("source", frame), plant)
     assert sorted([*parsed.rows["row"], *parsed.rejected["row"]]) == list(range(len(frame)))
     check_readings(parsed.rows)
     check_aside(parsed.rejected)
@@ -323,15 +323,15 @@ def test_every_row_of_any_table_is_kept_or_put_aside(line: config.Plant, frame: 
         check_message(error)
         assert {"temperature", "pressure"} & set(str(error).split("'"))
         return
-    settled = cleaning.settle(frame)
-    assert cleaning.settle(settled).equals(settled)
+    settled = clean.settle(frame)
+    assert clean.settle(settled).equals(settled)
     pd.util.hash_pandas_object(settled)
 
 
 @pytest.mark.parametrize("column", list(CLEAN))
 def test_every_hostile_value_costs_at_most_its_own_row(line: config.Plant, column: str) -> None:
     """Hostile values stand in every second row: all rows between them stay."""
-    frame = pd.DataFrame({name: _objects(clean(2 * len(CELLS))) for name, clean in CLEAN.items()})
+    frame = pd.DataFrame({name: _objects(clean(2 * len(CELLS))) for name, tidy in CLEAN.items()})
     values = frame[column].tolist()
     values[1::2] = CELLS
     frame[column] = _objects(values)
@@ -351,7 +351,7 @@ def test_every_hostile_value_costs_at_most_its_own_row(line: config.Plant, colum
 )
 def test_what_looks_like_a_number_or_like_nothing_is_named(line: config.Plant, value: Any, reason: str) -> None:
     """A list with nothing in it is not a missing value, and a year is not a temperature: the reason quotes it."""
-    frame = pd.DataFrame({name: _objects(clean(2)) for name, clean in CLEAN.items()})
+    frame = pd.DataFrame({name: _objects(clean(2)) for name, tidy in CLEAN.items()})
     frame["temperature"] = _objects([20.0, value])
     (told,) = check_parsed(frame, line).rejected["reason"]
     assert reason in told
@@ -360,7 +360,7 @@ def test_what_looks_like_a_number_or_like_nothing_is_named(line: config.Plant, v
 
 def test_times_that_no_clock_means_are_put_aside(line: config.Plant) -> None:
     """A time zone may push the year 9999 to 10000: three times outside 1900 to 2200 are rows in quarantine."""
-    frame = pd.DataFrame({name: clean(4) for name, clean in CLEAN.items()})
+    frame = pd.DataFrame({name: clean(4) for name, tidy in CLEAN.items()})
     frame["timestamp"] = [
         "0001-01-01T00:00:00+14:00",
         frame["timestamp"][1],

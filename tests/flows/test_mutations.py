@@ -16,8 +16,8 @@ from wheeltapper import config, detectors, sources
 from wheeltapper.config import Plant, PlugIn
 from wheeltapper.detectors import Detector
 from wheeltapper.features import parts
-from wheeltapper.features.mask import why_masked
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.readings.exclude import why_masked
 from wheeltapper.scoring.bundle import POOLED, Bundle
 from wheeltapper.scoring.candidate import calibrated, fit_candidate, guard
 

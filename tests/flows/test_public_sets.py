@@ -15,7 +15,8 @@ import pytest
 
 from wheeltapper import config, datasets, sources
 from wheeltapper.config import Plant
-from wheeltapper.features import cleaning, parts
+from wheeltapper.features import parts
+from wheeltapper.readings import clean
 from wheeltapper.sources import Batch
 
 
@@ -34,7 +35,7 @@ def batches_of(plant: Plant) -> list[Batch]:
 
 def readings_of(batches: list[Batch], plant: Plant) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Clean all batches: readings with their origin, and rows for quarantine."""
-    parsed = [(cleaning.parse(batch, plant), batch.origin) for batch in batches]
+    parsed = [(clean.parse(batch, plant), batch.origin) for batch in batches]
     rows = pd.concat([one.rows.assign(origin=origin) for one, origin in parsed], ignore_index=True)
     return rows, pd.concat([one.rejected for one, _ in parsed], ignore_index=True)
 

@@ -22,9 +22,9 @@ from wheeltapper.cli import deciding, looking
 from wheeltapper.config import PlugIn, Settings
 from wheeltapper.decisions import feedback, ledger
 from wheeltapper.errors import ConfigError, DataError
-from wheeltapper.features.flagging import flag_readings
-from wheeltapper.features.mask import BEFORE, LEARNT, NOT_JUDGED
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.readings.exclude import BEFORE, LEARNT, NOT_JUDGED
+from wheeltapper.readings.health.flagging import flag_readings
 from wheeltapper.scoring import alarms
 from wheeltapper.scoring.bundle import Bundle, fingerprint
 from wheeltapper.scoring.candidate import fit_candidate

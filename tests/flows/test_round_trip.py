@@ -200,7 +200,7 @@ def test_a_dry_run_finds_the_same_and_writes_nothing(
     readings: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``wheeltapper check`` says the same of a database as of the CSV file; it suspects only the pump's step."""
-    from wheeltapper.features.survey import survey
+    from wheeltapper.readings.survey.survey import survey
 
     found = []
     for way in (_csv, _postgres, _postgres_long):

@@ -10,7 +10,7 @@ import pandas as pd
 from expectations import readings as promises
 from wheeltapper import config, sources
 from wheeltapper.config import Plant
-from wheeltapper.features import cleaning
+from wheeltapper.readings import clean
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ def read(plant: Plant, *, check: bool = True) -> Came:
     """Read everything a plant's source has; ``check`` keeps the promises of readings, too."""
     kept, rejected, faults = [], [], []
     for batch in sources.build(plant.source).read(plant):
-        parsed = cleaning.parse(batch, plant)
+        parsed = clean.parse(batch, plant)
         assert len(parsed.rows) + len(parsed.rejected) == len(batch.rows), "a row was lost"
-        kept.append(cleaning.without_what_came(parsed.rows).assign(origin=batch.origin))
+        kept.append(clean.without_what_came(parsed.rows).assign(origin=batch.origin))
         rejected.append(parsed.rejected[["asset_id", "timestamp", "expectation", "reason"]])
         faults.append(batch.faults)
     rows = pd.concat(kept).sort_values(["asset_id", "timestamp"], kind="stable", ignore_index=True)

@@ -14,9 +14,9 @@ from expectations import readings as reading_promises
 from tests.rows.reading import Came, plant_of, read
 from wheeltapper import config, datasets, detectors
 from wheeltapper.assets import machine_as_published as published
-from wheeltapper.features import cleaning
 from wheeltapper.features.impute import Imputer
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.readings import clean
 
 COLUMNS = (
     *("timestamp", "machine_id", "temperature", "vibration", "humidity", "pressure", "energy_consumption"),
@@ -230,7 +230,7 @@ def test_000_27_the_quality_check_counts_what_the_references_counts(tmp_path: Pa
     (tmp_path / "extract.csv").write_text(SHUFFLED)
     plant = plant_of(EXTRACT, tmp_path)
     came = read(plant)
-    described = cleaning.profile(came.rows, plant, came.rejected)
+    described = clean.profile(came.rows, plant, came.rejected)
     assert len(came.rows) + len(came.rejected) == 7
     assert sorted(came.rejected["expectation"]) == ["key_unique", "some_value"]
     assert described["rows"] == 5

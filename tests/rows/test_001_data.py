@@ -17,9 +17,9 @@ from wheeltapper import config, detectors, sources, tables
 from wheeltapper.config import IDLE_REGIMES, Plant
 from wheeltapper.errors import SourceError
 from wheeltapper.evaluation.judgement import judge
-from wheeltapper.features import cleaning
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.readings import clean
 from wheeltapper.scoring.candidate import baselines_of
 
 MONDAY = "2024-01-01"
@@ -291,7 +291,7 @@ candidates: [lof]
     # The two rows whose only sensor is empty are no readings; they are put aside, and counted.
     assert came.rejected["expectation"].tolist() == ["some_value"] * 2
     parsed = pd.DataFrame({"asset_id": "tank", "timestamp": times, "level": level})
-    report = cleaning.profile(parsed, plant)
+    report = clean.profile(parsed, plant)
     assert report["step_seconds"] == 60
     assert report["gap_count"] == 12
     assert [gap["seconds"] for gap in report["gaps"]] == [660.0] * 10

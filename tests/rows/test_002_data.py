@@ -14,9 +14,10 @@ from wheeltapper import tables
 from wheeltapper.assets.power_meter import METERS, as_published
 from wheeltapper.config import Plant
 from wheeltapper.evaluation.intervals import rate_interval
-from wheeltapper.features import mask, parts
-from wheeltapper.features.flagging import flag_readings
+from wheeltapper.features import parts
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.readings import exclude
+from wheeltapper.readings.health.flagging import flag_readings
 from wheeltapper.scoring import alarms
 from wheeltapper.scoring.candidate import fit_candidate
 
@@ -169,9 +170,9 @@ def test_002_11_a_meter_that_is_frozen_for_months_is_noticed_and_never_learnt(tm
     assert flat["count"].max() >= 24 * 96 - 96
     features = FeaturePlan.of(plant).compute(came.rows)
     part = pd.Series("train", index=features.index)
-    told = mask.telling(features, part, flags)
+    told = exclude.telling(features, part, flags)
     assert told.notes == ()
-    why = mask.why_masked(features, tables.FAULTS.empty(), plant.max_gap, told.flags)
+    why = exclude.why_masked(features, tables.FAULTS.empty(), plant.max_gap, told.flags)
     late = features["window_end"] > pd.Timestamp("2015-10-16", tz="UTC") + pd.Timedelta(days=62)
     fifth = features["asset_id"] == "machine_5"
     assert (why[late & fifth] != "").all()

@@ -11,9 +11,10 @@ import pytest
 from tests.rows.reading import Came, is_in_fault, plant_of, read
 from wheeltapper import config
 from wheeltapper.config import Plant
-from wheeltapper.features import cleaning, parts
-from wheeltapper.features.flagging import flag_readings
+from wheeltapper.features import parts
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.readings import clean
+from wheeltapper.readings.health.flagging import flag_readings
 from wheeltapper.scoring.candidate import baselines_of, fit_candidate
 
 BOILERS = {"Boiler A": 233, "Boiler B": 220, "Boiler C": 284, "Boiler D": 263}
@@ -106,7 +107,7 @@ def test_003_03_missing_values_and_repeated_rows_are_counted_and_kept_apart(tmp_
     assert came.rejected["expectation"].value_counts().to_dict() == {"some_value": 5, "key_unique": 3}
     assert came.rejected["reason"].str.len().gt(10).all()
     assert len(came.rows) == 995
-    described = cleaning.profile(came.rows, plant, came.rejected)
+    described = clean.profile(came.rows, plant, came.rejected)
     assert described["rejected"] == {"some_value": 5, "key_unique": 3}
     assert described["duplicate_share"] == pytest.approx(3 / 1003)
     assert described["sensors"]["temperature"]["missing"] == 0

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from wheeltapper import config
 from wheeltapper.errors import SourceError
-from wheeltapper.features import cleaning
+from wheeltapper.readings import clean
 from wheeltapper.sources.csv_folder import CsvFolder
 
 HEAD = "time,flow,temp\n"
@@ -100,7 +100,7 @@ def test_the_other_decimal_mark_is_not_misread(tmp_path):
     """With a decimal comma, 1.234 may be a thousand or one: the row is put aside, not read as 1.234."""
     write(tmp_path, a="time;flow;temp\n2026-01-05 00:00;1.234;2,5\n2026-01-05 00:01;1,5;3,5\n")
     (batch,) = batches(tmp_path, separator=";", decimal=",")
-    parsed = cleaning.parse(batch, plant(tmp_path))
+    parsed = clean.parse(batch, plant(tmp_path))
     assert parsed.rows["flow"].tolist() == [1.5]
     assert "'1.234' does not have the decimal mark ','" in parsed.rejected["reason"][0]
 
@@ -113,7 +113,7 @@ def test_rows_with_too_many_or_too_few_fields_come_out_in_place(tmp_path):
     assert batch.rows["defect"].tolist()[0] == ""
     assert batch.rows["defect"][1] == "row 3 of a.csv has 2 fields instead of 3: '2026-01-05 00:01,1'"
     assert "4 fields instead of 3" in batch.rows["defect"][2]
-    parsed = cleaning.parse(batch, plant(tmp_path))
+    parsed = clean.parse(batch, plant(tmp_path))
     assert parsed.rows["row"].tolist() == [0, 3]
     assert parsed.rejected["row"].tolist() == [1, 2, 4]
     assert set(parsed.rejected["expectation"]) == {"row_readable"}
@@ -248,7 +248,7 @@ def test_hours_of_a_clock_change_are_put_aside(tmp_path):
     body = "2026-03-29 02:30,1,2\n2026-10-25 02:30,1,2\n2026-10-25 12:00,1,2\n"
     write(tmp_path, a=HEAD + body)
     (batch,) = batches(tmp_path, time_zone="Europe/Berlin")
-    parsed = cleaning.parse(batch, plant(tmp_path))
+    parsed = clean.parse(batch, plant(tmp_path))
     assert parsed.rows["timestamp"].tolist() == [pd.Timestamp("2026-10-25T11:00Z")]
     assert "does not exist in Europe/Berlin" in parsed.rejected["reason"][0]
     assert "happens twice in Europe/Berlin" in parsed.rejected["reason"][1]
@@ -359,6 +359,6 @@ def test_real_plants_lose_no_row(path, monkeypatch):
     if real.source.name != "csv_folder":
         pytest.skip(f"{real.name} does not read CSV files")
     for batch in CsvFolder(**real.source.options).read(real):
-        parsed = cleaning.parse(batch, real)
+        parsed = clean.parse(batch, real)
         assert len(parsed.rows) + len(parsed.rejected) == len(batch.rows)
         assert len(parsed.rows) > 0.9 * len(batch.rows)

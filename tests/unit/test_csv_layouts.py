@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from wheeltapper import config
 from wheeltapper.config import Plant
 from wheeltapper.errors import SourceError
-from wheeltapper.features import cleaning
+from wheeltapper.readings import clean
 from wheeltapper.sources import Batch
 from wheeltapper.sources.csv_folder import CsvFolder
 
@@ -117,7 +117,7 @@ def test_an_empty_field_is_no_reading_and_a_word_is_one(tmp_path: Path) -> None:
     text = "time,m1,m2\n2026-01-05 00:00,1,\n2026-01-05 00:01,err,2\n"
     (batch,) = read(tmp_path, text, "energy", tag_pattern="(?P<asset>m.)")
     assert batch.rows["asset_id"].tolist() == ["m1", "m1", "m2"]
-    parsed = cleaning.parse(batch, plant(tmp_path, "energy"))
+    parsed = clean.parse(batch, plant(tmp_path, "energy"))
     assert parsed.rows["energy"].tolist() == [1.0, 2.0]
     assert "'err' is not a number" in parsed.rejected["reason"][0]
 
@@ -126,7 +126,7 @@ def test_a_torn_row_comes_out_once_and_names_no_machine(tmp_path: Path) -> None:
     """Nobody can say whose it was; it is not lost."""
     text = "time,m1,m2\n2026-01-05 00:00,1,2\n2026-01-05 00:01\n2026-01-05 00:02,3,4\n"
     (batch,) = read(tmp_path, text, "energy", tag_pattern="(?P<asset>m.)")
-    parsed = cleaning.parse(batch, plant(tmp_path, "energy"))
+    parsed = clean.parse(batch, plant(tmp_path, "energy"))
     assert (len(parsed.rows), len(parsed.rejected)) == (4, 1)
     assert "row 3 of a.csv has 1 fields instead of 3" in parsed.rejected["reason"][0]
 
@@ -192,7 +192,7 @@ def test_a_mark_in_the_wrong_place_is_not_guessed(tmp_path: Path, decimal: str, 
     """It may be a factor of a thousand or of ten: the row is put aside with its reason."""
     text = f"time;flow\n2026-01-05 00:00;{field}\n2026-01-05 00:01;7\n"
     (batch,) = read(tmp_path, text, "flow", separator=";", decimal=decimal, thousands=thousands)
-    parsed = cleaning.parse(batch, plant(tmp_path, "flow"))
+    parsed = clean.parse(batch, plant(tmp_path, "flow"))
     assert parsed.rows["flow"].tolist() == [7.0]
     assert f"flow: '{field}' does not have the decimal mark '{decimal}'" in parsed.rejected["reason"][0]
 
@@ -202,7 +202,7 @@ def test_a_time_may_stand_in_two_columns(tmp_path: Path) -> None:
     text = "Date,Time,flow\n05/01/2026,00:01:00,1\n05/01/2026,,2\n05/01/2026,00:03:00,3\n"
     options = {"time_column": ["Date", "Time"], "time_format": "%d/%m/%Y %H:%M:%S"}
     (batch,) = read(tmp_path, text, "flow", **options)
-    parsed = cleaning.parse(batch, plant(tmp_path, "flow"))
+    parsed = clean.parse(batch, plant(tmp_path, "flow"))
     assert parsed.rows["timestamp"].dt.minute.tolist() == [1, 3]
     assert parsed.rejected["reason"].tolist() == ["timestamp is missing"]
 
@@ -211,10 +211,10 @@ def test_rows_out_of_order_are_told_of_the_option(tmp_path: Path) -> None:
     """The reason in quarantine names it, unless it is set already."""
     text = "time,flow\n2026-01-05 00:02,1\n2026-01-05 00:01,2\n2026-01-05 00:03,3\n"
     (batch,) = read(tmp_path, text, "flow")
-    (reason,) = cleaning.parse(batch, plant(tmp_path, "flow")).rejected["reason"]
+    (reason,) = clean.parse(batch, plant(tmp_path, "flow")).rejected["reason"]
     assert "set shuffled: true in the source" in reason
     (batch,) = read(tmp_path, text, "flow", shuffled=True)
-    assert cleaning.parse(batch, plant(tmp_path, "flow")).rejected.empty
+    assert clean.parse(batch, plant(tmp_path, "flow")).rejected.empty
 
 
 @pytest.mark.parametrize(

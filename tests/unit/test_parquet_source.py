@@ -12,7 +12,7 @@ import pytest
 
 from wheeltapper import config
 from wheeltapper.errors import SourceError
-from wheeltapper.features import cleaning
+from wheeltapper.readings import clean
 from wheeltapper.sources import _parquet
 from wheeltapper.sources.parquet import Parquet
 
@@ -122,7 +122,7 @@ def test_the_hours_of_a_clock_change_are_put_aside_by_row(tmp_path):
     times = pd.to_datetime(["2026-03-29 01:30", "2026-03-29 02:30", "2026-10-25 02:30", "2026-10-25 03:30"])
     write(tmp_path, "data/a.parquet", pd.DataFrame({"time": times, "flow": 1.0, "temp": 1.0}))
     (batch,) = batches(tmp_path, time_zone="Europe/Berlin")
-    parsed = cleaning.parse(batch, plant(tmp_path))
+    parsed = clean.parse(batch, plant(tmp_path))
     assert parsed.rows["timestamp"].dt.strftime("%H:%M").tolist() == ["00:30", "02:30"]
     assert ["does not exist" in parsed.rejected["reason"][0], "happens twice" in parsed.rejected["reason"][1]] == [
         True
@@ -153,7 +153,7 @@ def test_flags_and_words_are_no_measurements(tmp_path):
     frame = pd.DataFrame({**readings(), "flow": [True, False, True], "temp": ["1", "x", "3"]})
     write(tmp_path, "data/a.parquet", frame)
     (batch,) = batches(tmp_path)
-    assert len(cleaning.parse(batch, plant(tmp_path)).rows) == 0
+    assert len(clean.parse(batch, plant(tmp_path)).rows) == 0
 
 
 @pytest.mark.parametrize("chunk_rows", [1, 3, 4, 100])

@@ -12,7 +12,7 @@ import pytest
 
 from wheeltapper import config, sources
 from wheeltapper.errors import SourceError
-from wheeltapper.features.survey import survey
+from wheeltapper.readings.survey.survey import survey
 
 ACCESS = {
     "AWS_ACCESS_KEY_ID": "somebody",

@@ -13,7 +13,7 @@ from rich.console import Console
 from wheeltapper.cli import looking
 from wheeltapper.cli.printing import cheaper_baseline, show_new_normal, show_verdict
 from wheeltapper.errors import NoChampionError
-from wheeltapper.features.mask import LEARNT, NOT_JUDGED
+from wheeltapper.readings.exclude import LEARNT, NOT_JUDGED
 from wheeltapper.scoring.by_hand import Preview
 
 

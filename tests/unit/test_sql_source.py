@@ -12,7 +12,7 @@ from tests.postgres import new_database, run, server
 from wheeltapper import config, sources
 from wheeltapper.config import PlugIn
 from wheeltapper.errors import ConfigError, SourceError
-from wheeltapper.features import cleaning
+from wheeltapper.readings import clean
 from wheeltapper.sources._database import Database
 from wheeltapper.sources.sql import Sql
 
@@ -121,7 +121,7 @@ def test_what_is_no_number_is_left_to_cleaning(url):
         "('2026-01-05 00:01Z', 'a', '2', '1')",
     )
     (batch,) = batches(url)
-    parsed = cleaning.parse(batch, plant())
+    parsed = clean.parse(batch, plant())
     assert parsed.rows["flow"].tolist() == [2.0]
     assert parsed.rejected["reason"].tolist() == ["flow: 'n.b.' is not a number"]
 
@@ -168,7 +168,7 @@ def test_a_wall_clock_that_changes_is_told_row_by_row(url):
         *(f"('{hour}', 'a', {at}, 1)" for at, hour in enumerate(hours)),
     )
     (batch,) = batches(url, time_zone="Europe/Berlin")
-    parsed = cleaning.parse(batch, plant())
+    parsed = clean.parse(batch, plant())
     assert parsed.rows["timestamp"].dt.hour.tolist() == [0, 1, 23, 2]
     assert ["does not exist" in why or "happens twice" in why for why in parsed.rejected["reason"]] == [True, True]
     october = batches(url, time_zone="Europe/Berlin", start=datetime(2026, 10, 1, tzinfo=UTC))
@@ -232,7 +232,7 @@ def test_a_second_value_for_one_instant_is_put_aside(url):
         "('2026-01-05Z', 'a', NULL, 4)",
     )
     (batch,) = batches(url, **LONG)
-    parsed = cleaning.parse(batch, plant())
+    parsed = clean.parse(batch, plant())
     assert parsed.rows[["flow", "temp"]].to_numpy().tolist() == [[1.0, 3.0]]
     assert sorted(parsed.rejected["expectation"]) == ["key_unique", "row_readable"]
 

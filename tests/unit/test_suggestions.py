@@ -12,7 +12,7 @@ import pytest
 
 from wheeltapper import config
 from wheeltapper.config import Plant
-from wheeltapper.features.survey import survey
+from wheeltapper.readings.survey.survey import survey
 
 TIMES = pd.date_range("2026-01-05 06:00", periods=40, freq="10min", tz="UTC")
 LOCAL = TIMES.tz_convert("Europe/Berlin").tz_localize(None)

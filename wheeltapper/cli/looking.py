@@ -40,7 +40,7 @@ def plants(as_json: JsonOption = False) -> None:
 def check(plant: PlantArgument, as_json: JsonOption = False) -> None:
     """Read a plant's source and say what is in it, or which options would read it; nothing is written."""
     from wheeltapper.cli.printing import show_check
-    from wheeltapper.features.survey import survey
+    from wheeltapper.readings.survey.survey import survey
 
     found = survey(config.load_unchecked(plant))
     if as_json:

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from wheeltapper import tables
 from wheeltapper.config import Settings
-from wheeltapper.features.mask import BEFORE, NOT_JUDGED, WAYS_OUT
-from wheeltapper.features.order import in_words
+from wheeltapper.readings.exclude import BEFORE, NOT_JUDGED, WAYS_OUT
+from wheeltapper.readings.order import in_words
 from wheeltapper.sources._files import natural
 from wheeltapper.workspace import Workspace
 

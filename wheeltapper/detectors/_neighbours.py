@@ -28,7 +28,7 @@ def nearest(values: Floats, kept: Floats, n_neighbors: int) -> tuple[Floats, NDA
     distance : ndarray of shape (n_rows, n_neighbors), Euclidean, in the features' own unit
     place : ndarray of shape (n_rows, n_neighbors), row numbers of ``kept``; of equal distances the first
     """
-    from wheeltapper.detectors._selection import places_of_smallest
+    from wheeltapper.detectors._smallest import places_of_smallest
 
     # The first look uses |y|² - 2 x·y: one matrix product, but it rounds; the few candidates are measured exactly.
     rough = values @ (-2.0 * kept).T

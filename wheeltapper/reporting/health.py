@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wheeltapper.features.flagging import HEALTH, WORDS, worst_first
+from wheeltapper.readings.health.flagging import HEALTH, WORDS, worst_first
 from wheeltapper.reporting import words
 
 MOST = 20

@@ -14,8 +14,9 @@ from wheeltapper.config import IDLE_REGIMES, Plant
 from wheeltapper.decisions import feedback, ledger
 from wheeltapper.decisions.feedback import Decision
 from wheeltapper.errors import ConfigError, DataError
-from wheeltapper.features import mask, parts
+from wheeltapper.features import parts
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.readings import exclude
 from wheeltapper.scoring import calibration, withheld
 from wheeltapper.scoring.preparation import MIN_TRAIN_ROWS, guard
 from wheeltapper.workspace import OBJECTIVE, Workspace
@@ -135,7 +136,7 @@ class Preview:
     """Operating state in which levels are compared: the most frequent one since then."""
     levels: tuple[Level, ...]
     windows: dict[str, dict[str, int]]
-    """Part → reason → windows of this asset; see `mask.tally`."""
+    """Part → reason → windows of this asset; see `exclude.tally`."""
     stops: tuple[str, ...]
     """Alarms of the live model that say nothing any more, by name."""
 
@@ -232,10 +233,10 @@ def _windows(
     cut = parts.cuts_since(readings, since, plant).to_frame(asset).T
     reaching = plan.reaching(rows)
     new = Decision(0, "rebaseline", "", "", asset, since, None)
-    known = mask.why_masked(reaching, faults, guard(plant), lead=plant.lead)
-    usable = mask.withhold(rows, reaching, known, withheld.before(new))
-    reason = mask.why_masked(plan.reaching(usable), faults, guard(plant), lead=plant.lead)
-    return mask.tally(reason, parts.assign(rows, cut))
+    known = exclude.why_masked(reaching, faults, guard(plant), lead=plant.lead)
+    usable = exclude.withhold(rows, reaching, known, withheld.before(new))
+    reason = exclude.why_masked(plan.reaching(usable), faults, guard(plant), lead=plant.lead)
+    return exclude.tally(reason, parts.assign(rows, cut))
 
 
 def _levels(
@@ -243,7 +244,7 @@ def _levels(
 ) -> tuple[str, tuple[Level, ...]]:
     """Compare levels in the operating state that is most frequent since then, outside known faults."""
     moments = readings.assign(window_start=readings["timestamp"], window_end=readings["timestamp"])
-    runs = readings[~readings["regime"].isin(IDLE_REGIMES) & ~mask.overlaps(moments, faults)]
+    runs = readings[~readings["regime"].isin(IDLE_REGIMES) & ~exclude.overlaps(moments, faults)]
     is_new = runs["timestamp"] >= since
     if not is_new.any():
         return "", ()
@@ -286,7 +287,7 @@ def _usual(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float | None,
 def _require_enough(space: Workspace, found: Preview, last: pd.Timestamp) -> None:
     least = {"train": MIN_TRAIN_ROWS, "calibrate": calibration.MIN_ROWS}
     for name, count in least.items():
-        own = found.windows[name][mask.LEARNT]
+        own = found.windows[name][exclude.LEARNT]
         if own >= count:
             continue
         lasts = last - found.since

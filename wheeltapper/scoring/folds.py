@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from wheeltapper.config import Plant
 from wheeltapper.errors import DataError
-from wheeltapper.features.mask import why_masked
 from wheeltapper.features.parts import PURGED
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.readings.exclude import why_masked
 from wheeltapper.scoring.preparation import MIN_TRAIN_ROWS, Preparation, guard, prepare
 from wheeltapper.tables import microseconds
 

@@ -17,9 +17,9 @@ from wheeltapper.config import Plant
 from wheeltapper.errors import DataError
 from wheeltapper.features.conditioning import look_back
 from wheeltapper.features.impute import MIN_SHARE, Imputer, with_values
-from wheeltapper.features.mask import NOT_JUDGED, WAYS_OUT, leads, overlaps, why_masked
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.readings.exclude import NOT_JUDGED, WAYS_OUT, leads, overlaps, why_masked
 
 MIN_TRAIN_ROWS = 50
 """Fewer normal windows than this teach nothing about normal running."""
@@ -68,7 +68,7 @@ def prepare(
     faults : DataFrame
         Known faults: they are never learnt as normal.
     flags : DataFrame, optional
-        Spans in which a sensor does not measure, from `wheeltapper.features.mask.telling`: nor are they.
+        Spans in which a sensor does not measure, from `wheeltapper.readings.exclude.telling`: nor are they.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def _relevant(
     """
     if plant.select is None:
         return None, ""
-    from wheeltapper.features.selection import relevant  # only here, as tsfresh opens slowly
+    from wheeltapper.features.relevance import relevant  # only here, as tsfresh opens slowly
 
     known = features[(part == "train") & features["usable"]]
     in_fault = overlaps(known, faults)

@@ -14,7 +14,7 @@ import pandas as pd
 from wheeltapper import tables
 from wheeltapper.config import Plant
 from wheeltapper.decisions.feedback import Decision, new_normals
-from wheeltapper.features.mask import BEFORE, NOT_JUDGED
+from wheeltapper.readings.exclude import BEFORE, NOT_JUDGED
 from wheeltapper.scoring.candidate import guard, spacing
 
 EVER_BEFORE = pd.Timestamp("1700-01-01", tz="UTC").as_unit("us")

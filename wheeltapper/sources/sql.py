@@ -17,7 +17,7 @@ from wheeltapper.sources import Batch
 from wheeltapper.sources._cells import constant
 from wheeltapper.sources._database import Database, database
 from wheeltapper.sources._flagged import FlaggedRuns
-from wheeltapper.sources._selection import Bounds, Selection, Side, as_array
+from wheeltapper.sources._queries import Bounds, Selection, Side, as_array
 from wheeltapper.sources._shape import Piece, ShapedSource, in_batches
 from wheeltapper.sources._span import Span
 from wheeltapper.sources._typed import as_text, as_times

@@ -9,8 +9,8 @@ import pytest
 
 from wheeltapper import config
 from wheeltapper.assets.boiler import ASSET_TYPE
-from wheeltapper.features import cleaning
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.readings import clean
 from wheeltapper.simulation.fleet import Span, Wishes, simulate
 from wheeltapper.sources.simulator import Simulator
 
@@ -98,10 +98,10 @@ def test_003_04_outliers_are_flagged_and_never_removed() -> None:
         (batch,) = Simulator(
             start="2026-01-05", duration="30d", anomaly_rate=rate, kinds=["overheating"] if rate else None
         ).read(plant)
-        parsed = cleaning.parse(batch, plant)
+        parsed = clean.parse(batch, plant)
         assert len(parsed.rows) == len(batch.rows)
         np.testing.assert_array_equal(parsed.rows["temperature"], batch.rows["temperature"])
-        outliers.append(cleaning.profile(parsed.rows, plant)["sensors"]["temperature"]["outliers"])
+        outliers.append(clean.profile(parsed.rows, plant)["sensors"]["temperature"]["outliers"])
     assert outliers[1] > outliers[0] + 200
 
 

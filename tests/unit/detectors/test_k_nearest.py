@@ -6,7 +6,7 @@ import pytest
 
 from wheeltapper.detectors import build
 from wheeltapper.detectors._neighbours import nearest
-from wheeltapper.detectors._selection import places_of_smallest
+from wheeltapper.detectors._smallest import places_of_smallest
 
 
 def along_a_line(n_rows: int = 11) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pytest
 
 from wheeltapper import config
 from wheeltapper.errors import DataError
-from wheeltapper.features import cleaning
+from wheeltapper.readings import clean
 from wheeltapper.sources import Batch
 
 PLANT = config.parse(
@@ -43,7 +43,7 @@ def batch(times, pressure, current=None, asset="a", **more):
 def parsed(*args, **kwargs):
     """Parse, and check what must hold always."""
     came = batch(*args, **kwargs)
-    result = cleaning.parse(came, PLANT)
+    result = clean.parse(came, PLANT)
     assert len(result.rows) + len(result.rejected) == len(came.rows)
     assert sorted([*result.rows["row"], *result.rejected["row"]]) == list(range(len(came.rows)))
     return result
@@ -128,7 +128,7 @@ def test_naive_timestamps_are_put_aside():
     """Timestamps that pandas read without a zone mean nothing certain."""
     came = Batch("x", pd.DataFrame({"asset_id": ["a"], "timestamp": pd.to_datetime(["2026-01-05"])}))
     came = Batch("x", came.rows.assign(pressure=1.0, current=1.0))
-    assert "names no time zone" in cleaning.parse(came, PLANT).rejected["reason"][0]
+    assert "names no time zone" in clean.parse(came, PLANT).rejected["reason"][0]
 
 
 def test_offsets_are_turned_into_utc():
@@ -167,8 +167,8 @@ def test_a_row_put_aside_for_another_reason_does_not_move_the_clock():
 
 def test_order_goes_on_from_earlier_batches():
     """What an earlier batch of the delivery ended with counts; older and equal timestamps are put aside."""
-    first = cleaning.parse(batch([0, 5], [1, 2]), PLANT)
-    second = cleaning.parse(batch([4, 5, 6], [1, 2, 3]), PLANT, first.latest)
+    first = clean.parse(batch([0, 5], [1, 2]), PLANT)
+    second = clean.parse(batch([4, 5, 6], [1, 2, 3]), PLANT, first.latest)
     assert [promise for promise, _ in reasons(second).values()] == ["in_order", "key_unique"]
     assert second.rows["row"].tolist() == [2]
 
@@ -177,7 +177,7 @@ def test_order_goes_on_from_earlier_batches():
 def test_as_few_rows_as_possible_are_out_of_order(seed):
     """The kept rows are the longest increasing run: compared with trying every subset."""
     values = np.random.default_rng(seed).permutation(9).astype("int64")
-    kept = cleaning.longest_increasing(values)
+    kept = clean.longest_increasing(values)
     assert np.all(np.diff(values[kept]) > 0)
     subsets = (values[[bool(mask >> i & 1) for i in range(9)]] for mask in range(2**9))
     assert kept.sum() == max(len(subset) for subset in subsets if np.all(np.diff(subset) > 0))
@@ -215,7 +215,7 @@ def test_content_is_the_row_as_it_came():
     result = parsed([0, "never"], ["1", " abc "])
     content = json.loads(result.rejected["content"][0])
     assert content == {"asset_id": "a", "timestamp": "never", "pressure": " abc ", "current": 1.0}
-    assert list(result.rejected.columns) == list(cleaning.REJECTED)
+    assert list(result.rejected.columns) == list(clean.REJECTED)
 
 
 def test_nothing_in_nothing_out():
@@ -228,15 +228,15 @@ def test_a_missing_column_is_the_sources_fault():
     """A sensor's column must be there, even if empty."""
     came = Batch("x.csv", batch([0], [1]).rows.drop(columns="current"))
     with pytest.raises(DataError, match=r"x\.csv came without column \['current'\]"):
-        cleaning.parse(came, PLANT)
+        clean.parse(came, PLANT)
 
 
 def test_set_aside_moves_rows_with_their_content():
     """Rows that break a promise later join those put aside, and none is lost."""
     came = batch([0, "never", 2], [1, 2, 99])
-    result = cleaning.parse(came, PLANT)
+    result = clean.parse(came, PLANT)
     found = pd.DataFrame({"row": [2], "expectation": ["pressure_within_limits"], "reason": ["too high"]})
-    moved = cleaning.set_aside(result, came, found)
+    moved = clean.set_aside(result, came, found)
     assert moved.rows["row"].tolist() == [0]
     assert moved.rejected["row"].tolist() == [1, 2]
     assert json.loads(moved.rejected["content"][1])["pressure"] == 99
@@ -245,7 +245,7 @@ def test_set_aside_moves_rows_with_their_content():
 def test_profile_counts_by_hand():
     """Step, gap, missing values, spread and outliers of ten readings, one a minute with a pause of nine."""
     result = parsed([*range(9), 17, 17], [1.0, 2, 1, 2, 1, 2, 1, None, 2, 50, 1])
-    about = cleaning.profile(result.rows, PLANT, result.rejected)
+    about = clean.profile(result.rows, PLANT, result.rejected)
     assert about["rows"] == 10
     assert about["assets"] == ["a"]
     assert about["step_seconds"] == 60

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from wheeltapper.errors import ConfigError
-from wheeltapper.features import flags
+from wheeltapper.readings.health import unusual
 
-KINDS = [flags.iqr, flags.hampel]
+KINDS = [unusual.iqr, unusual.hampel]
 
 
 def steps(count: int) -> np.ndarray:
@@ -21,17 +21,17 @@ def steps(count: int) -> np.ndarray:
 def test_003_04_iqr_flags_a_value_beyond_the_fences() -> None:
     """Quartiles 2 and 4 put the fences at -1 and 7: 7 is usual, 7.1 is not."""
     values = np.append(steps(60), [7.0])
-    assert not flags.iqr(values).any()
+    assert not unusual.iqr(values).any()
     values[-1] = 7.1
-    assert np.flatnonzero(flags.iqr(values)).tolist() == [60]
+    assert np.flatnonzero(unusual.iqr(values)).tolist() == [60]
 
 
 def test_003_04_hampel_flags_a_value_far_from_the_median() -> None:
     """Median 3 and median deviation 1 allow 3 ± 3 · 1.4826, up to 7.4478."""
     values = np.append(steps(60), [7.44])
-    assert not flags.hampel(values).any()
+    assert not unusual.hampel(values).any()
     values[-1] = 7.45
-    assert np.flatnonzero(flags.hampel(values)).tolist() == [60]
+    assert np.flatnonzero(unusual.hampel(values)).tolist() == [60]
 
 
 def test_003_04_iqr_flags_look_at_no_label_and_delete_nothing() -> None:
@@ -80,7 +80,7 @@ def test_003_04_changing_the_future_changes_no_flag_of_the_past(flag: object) ->
 
 def test_the_order_of_the_values_before_is_numpys() -> None:
     """Quartiles, median and median deviation are those that numpy finds in the sixty values before."""
-    from wheeltapper.features._trailing import trailing_order
+    from wheeltapper.readings.health.trailing import trailing_order
 
     values = np.round(np.random.default_rng(4).normal(size=200), 1)  # rounded, so that values repeat
     found = trailing_order(values, 60, 30)
@@ -95,4 +95,4 @@ def test_the_order_of_the_values_before_is_numpys() -> None:
 def test_too_short_a_past_is_refused() -> None:
     """Fewer than thirty values tell no range."""
     with pytest.raises(ConfigError, match="at least 30 values before them, got rows=10"):
-        flags.iqr(steps(60), rows=10)
+        unusual.iqr(steps(60), rows=10)

@@ -10,8 +10,8 @@ import pytest
 
 from wheeltapper import tables
 from wheeltapper.config import AssetType, Sensor
-from wheeltapper.features import health
-from wheeltapper.features.flagging import flag_readings, worst_first
+from wheeltapper.readings.health import broken
+from wheeltapper.readings.health.flagging import flag_readings, worst_first
 
 BAR = Sensor(unit="bar", low=0, high=10)
 
@@ -21,7 +21,7 @@ def noise(count: int, seed: int = 1) -> np.ndarray:
     return 5 + np.random.default_rng(seed).normal(scale=0.5, size=count)
 
 
-def spans(runs: health.Runs) -> list[tuple[int, int, int]]:
+def spans(runs: broken.Runs) -> list[tuple[int, int, int]]:
     """Return first, known and last place of each run."""
     return [(int(a), int(b), int(c)) for a, b, c in zip(runs.start, runs.known, runs.end, strict=True)]
 
@@ -30,25 +30,25 @@ def test_a_sensor_that_stands_still_is_stuck() -> None:
     """Twenty equal readings may be chance, the twenty-first tells; the span begins with the first of them."""
     values = noise(700)
     values[600:620] = values[600]
-    assert spans(health.flat(values)) == []
+    assert spans(broken.flat(values)) == []
     values[600:640] = values[600]
-    assert spans(health.flat(values)) == [(600, 620, 639)]
+    assert spans(broken.flat(values)) == [(600, 620, 639)]
 
 
 def test_a_sensor_that_often_stands_still_is_not_stuck() -> None:
     """Where every value comes thirty times, eighty times is nothing to speak of; two hundred times is."""
     values = np.repeat(noise(50), 30)
     values[1200:1280] = values[1200]
-    assert spans(health.flat(values)) == []
+    assert spans(broken.flat(values)) == []
     values[1200:1400] = values[1200]
-    assert [(start, end) for start, _, end in spans(health.flat(values))] == [(1200, 1399)]
+    assert [(start, end) for start, _, end in spans(broken.flat(values))] == [(1200, 1399)]
 
 
 def test_without_a_past_nothing_is_stuck() -> None:
     """Fewer than five hundred readings tell no habit."""
     values = noise(600)
     values[400:500] = values[400]
-    assert spans(health.flat(values)) == []
+    assert spans(broken.flat(values)) == []
 
 
 def test_a_sensor_that_sits_at_its_end_is_clipped_and_not_stuck() -> None:
@@ -56,32 +56,32 @@ def test_a_sensor_that_sits_at_its_end_is_clipped_and_not_stuck() -> None:
     for end in (10.0, 9.5, 0.0):
         values = noise(700)
         values[600:640] = end
-        assert spans(health.clipped(values, 0, 10)) == [(600, 620, 639)]
-        assert spans(health.flat(values, 0, 10)) == []
+        assert spans(broken.clipped(values, 0, 10)) == [(600, 620, 639)]
+        assert spans(broken.flat(values, 0, 10)) == []
 
 
 def test_a_sensor_that_falls_silent_while_others_speak() -> None:
     """Ten missing values are passed over, the eleventh tells."""
     values = noise(700)
     values[600:610] = np.nan
-    assert spans(health.dropout(values)) == []
+    assert spans(broken.dropout(values)) == []
     values[600:650] = np.nan
-    assert spans(health.dropout(values)) == [(600, 610, 649)]
+    assert spans(broken.dropout(values)) == [(600, 610, 649)]
 
 
 def test_a_sensor_that_is_read_less_often_is_not_silent() -> None:
     """A sensor that speaks every twentieth time has not fallen silent between; one that never spoke is not there."""
     values = np.full(2000, np.nan)
-    assert spans(health.dropout(values)) == []
+    assert spans(broken.dropout(values)) == []
     values[::20] = 5.0
-    assert spans(health.dropout(values)) == []
+    assert spans(broken.dropout(values)) == []
 
 
 def test_another_unit_is_a_jump_in_scale() -> None:
     """Bar become millibar for a while: a thousand times as large, and so is the noise."""
     values = noise(1500)
     values[1000:1200] *= 1000
-    (span,) = spans(health.jump_in_scale(values))
+    (span,) = spans(broken.jump_in_scale(values))
     assert span == (1000, 1049, 1199)  # known with the first block that is all on the new scale
 
 
@@ -89,24 +89,24 @@ def test_a_machine_that_is_switched_off_is_no_jump_in_scale() -> None:
     """The level falls to nothing, but noise stays what it is."""
     values = noise(1500)
     values[1000:1200] = np.random.default_rng(2).normal(scale=0.02, size=200)
-    assert spans(health.jump_in_scale(values)) == []
+    assert spans(broken.jump_in_scale(values)) == []
 
 
 def test_the_new_scale_is_the_usual_one_after_a_while() -> None:
     """A source that was changed for good is not on another scale for ever: after as long as before, it is the rule."""
     values = noise(3000)
     values[900:] *= 1000
-    ((start, _, end),) = spans(health.jump_in_scale(values))
+    ((start, _, end),) = spans(broken.jump_in_scale(values))
     assert start == 900
-    assert 1799 <= end < 1799 + health.BLOCK
+    assert 1799 <= end < 1799 + broken.BLOCK
 
 
 def test_a_counter_that_falls_was_reset() -> None:
     """Only where it shows less than before, with a gap or without."""
-    assert spans(health.counter_reset(np.array([1.0, 2.0, np.nan, 0.0, 1.0, 1.0]))) == [(3, 3, 3)]
+    assert spans(broken.counter_reset(np.array([1.0, 2.0, np.nan, 0.0, 1.0, 1.0]))) == [(3, 3, 3)]
 
 
-@pytest.mark.parametrize("find", [health.flat, health.clipped, health.dropout, health.jump_in_scale])
+@pytest.mark.parametrize("find", [broken.flat, broken.clipped, broken.dropout, broken.jump_in_scale])
 def test_changing_the_future_changes_nothing_that_was_known(find: Any) -> None:
     """What is known at a reading is known from any series that goes on otherwise; only a last run may grow."""
     values = noise(6000, seed=5)
@@ -219,6 +219,6 @@ def test_the_longest_comes_first() -> None:
 
 def test_a_sensor_that_mostly_shows_nothing_has_no_scale() -> None:
     """Some work, a long time of nothing, then a burst: there is no level to be ten times as large as."""
-    work = 1.0 + (np.arange(health.BLOCK) % 3) / 10
-    values = np.concatenate([np.tile(work, 10), np.zeros(60 * health.BLOCK), 50 * work])
-    assert len(health.jump_in_scale(values).start) == 0
+    work = 1.0 + (np.arange(broken.BLOCK) % 3) / 10
+    values = np.concatenate([np.tile(work, 10), np.zeros(60 * broken.BLOCK), 50 * work])
+    assert len(broken.jump_in_scale(values).start) == 0

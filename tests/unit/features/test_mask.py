@@ -7,7 +7,7 @@ from datetime import timedelta
 import pandas as pd
 
 from wheeltapper import tables
-from wheeltapper.features.mask import IN_LEAD, overlaps, telling, why_masked
+from wheeltapper.readings.exclude import IN_LEAD, overlaps, telling, why_masked
 
 NONE = tables.FAULTS.empty()
 

@@ -13,7 +13,7 @@ import pytest
 from wheeltapper import config
 from wheeltapper.config import AssetType, Plant
 from wheeltapper.errors import ConfigError
-from wheeltapper.features import cleaning
+from wheeltapper.readings import clean
 from wheeltapper.sources import Batch
 
 PAGE = """
@@ -45,7 +45,7 @@ def batch(**columns: list[Any]) -> Batch:
 
 def test_002_06_fahrenheit_become_degrees() -> None:
     """212 °F are 100 °C, 32 °F are none, -40 are the same; a missing value stays missing, and its row stays."""
-    parsed = cleaning.parse(batch(temperature=["212", "32", "-40", ""]), plant("{units: {temperature: °F}}"))
+    parsed = clean.parse(batch(temperature=["212", "32", "-40", ""]), plant("{units: {temperature: °F}}"))
     assert parsed.rows["temperature"].to_numpy() == pytest.approx([100.0, 0.0, -40.0, np.nan], nan_ok=True, abs=1e-9)
     assert parsed.rows["current"].tolist() == [50.0] * 4
 
@@ -55,12 +55,12 @@ def test_002_06_quarantine_keeps_the_unit_that_came() -> None:
     own = plant("{units: {temperature: °F}}")
     came = batch(temperature=[212.0, 77.0])
     came.rows.loc[0, "asset_id"] = ""
-    parsed = cleaning.parse(came, own)
+    parsed = clean.parse(came, own)
     assert json.loads(parsed.rejected.loc[0, "content"])["temperature"] == 212.0
-    kept = cleaning.as_it_came(parsed.rows, own)
+    kept = clean.as_it_came(parsed.rows, own)
     assert kept["temperature"].tolist() == [77.0]
     assert [name for name in kept if "came" in str(name)] == []
-    assert "came:temperature" not in cleaning.without_what_came(parsed.rows)
+    assert "came:temperature" not in clean.without_what_came(parsed.rows)
 
 
 @pytest.mark.parametrize(
@@ -83,21 +83,21 @@ RULES = "{regimes: [{regime: off, sensor: current, below: 5}, {regime: high_load
 
 def test_002_06_a_row_without_a_regime_gets_it_from_the_first_rule_that_fits() -> None:
     """Below 5 A is off, above 80 A high load, and exactly 5 A, or no value at all, is normal."""
-    parsed = cleaning.parse(batch(current=[0.0, 5.0, 50.0, 81.0, np.nan]), plant(RULES))
+    parsed = clean.parse(batch(current=[0.0, 5.0, 50.0, 81.0, np.nan]), plant(RULES))
     assert parsed.rows["regime"].tolist() == ["off", "normal", "normal", "high_load", "normal"]
 
 
 def test_002_06_what_the_source_says_about_the_regime_stands() -> None:
     """Only an empty cell is filled in; a named state stays, and an unknown one is put aside as ever."""
     came = batch(current=[0.0, 0.0, 0.0], regime=["startup", "", "sleeping"])
-    parsed = cleaning.parse(came, plant(RULES))
+    parsed = clean.parse(came, plant(RULES))
     assert parsed.rows["regime"].tolist() == ["startup", "off"]
     assert parsed.rejected["expectation"].tolist() == ["regime_known"]
 
 
 def test_without_rules_a_missing_regime_is_put_aside_as_ever() -> None:
     """Rules are asked for, never assumed."""
-    parsed = cleaning.parse(batch(current=[0.0], regime=[""]), plant())
+    parsed = clean.parse(batch(current=[0.0], regime=[""]), plant())
     assert parsed.rejected["reason"].str.startswith("regime is missing").all()
 
 
@@ -107,14 +107,14 @@ def test_the_first_of_two_rules_that_fit_wins_and_two_bounds_mean_between() -> N
         "{regimes: [{regime: startup, sensor: current, above: 10, below: 20}, "
         "{regime: maintenance, sensor: current, below: 30}]}"
     )
-    parsed = cleaning.parse(batch(current=[10.0, 15.0, 20.0, 40.0]), plant(rules))
+    parsed = clean.parse(batch(current=[10.0, 15.0, 20.0, 40.0]), plant(rules))
     assert parsed.rows["regime"].tolist() == ["maintenance", "startup", "maintenance", "normal"]
 
 
 def test_a_rule_is_in_the_unit_of_the_asset_type() -> None:
     """3000 mA are 3 A: below 5 A."""
     rules = RULES.replace("{regimes", "{units: {current: mA}, regimes")
-    assert cleaning.parse(batch(current=[3000.0]), plant(rules)).rows["regime"].tolist() == ["off"]
+    assert clean.parse(batch(current=[3000.0]), plant(rules)).rows["regime"].tolist() == ["off"]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_rules_that_leave_a_single_value_do_fire() -> None:
         f"{{regime: {regime}, sensor: current, {bound}}}"
         for regime, bound in (("off", "below: 5"), ("high_load", "above: 5"), ("startup", "below: 9"))
     )
-    parsed = cleaning.parse(batch(current=[4.0, 5.0, 6.0]), plant(f"{{regimes: [{rules}]}}"))
+    parsed = clean.parse(batch(current=[4.0, 5.0, 6.0]), plant(f"{{regimes: [{rules}]}}"))
     assert parsed.rows["regime"].tolist() == ["off", "startup", "high_load"]
 
 
@@ -161,7 +161,7 @@ TYPES = "categories: {product: [L, M, H]}"
 
 def test_003_06_a_category_becomes_one_sensor_of_0_and_1_for_each_value() -> None:
     """L, M and H are three sensors; blanks do not count."""
-    parsed = cleaning.parse(batch(product=["L", " H ", "M"]), plant(types=TYPES))
+    parsed = clean.parse(batch(product=["L", " H ", "M"]), plant(types=TYPES))
     hot = parsed.rows[["product_is_L", "product_is_M", "product_is_H"]]
     assert hot.to_numpy().tolist() == [[1, 0, 0], [0, 0, 1], [0, 1, 0]]
     assert (hot.dtypes == "float64").all()
@@ -170,7 +170,7 @@ def test_003_06_a_category_becomes_one_sensor_of_0_and_1_for_each_value() -> Non
 
 def test_003_06_an_unknown_or_missing_category_is_all_zeros_and_noted() -> None:
     """The row stays, and so do the windows round it: no value is missing."""
-    parsed = cleaning.parse(batch(product=["X", None, "l", "X"]), plant(types=TYPES))
+    parsed = clean.parse(batch(product=["X", None, "l", "X"]), plant(types=TYPES))
     assert len(parsed.rejected) == 0
     assert (parsed.rows[["product_is_L", "product_is_M", "product_is_H"]].to_numpy() == 0).all()
     assert dict(parsed.notes) == {
@@ -183,20 +183,20 @@ def test_003_06_an_unknown_or_missing_category_is_all_zeros_and_noted() -> None:
 def test_003_06_quarantine_keeps_the_word_that_came() -> None:
     """A row that a later check finds fault with is put aside with its product, not with three numbers."""
     own = plant(types=TYPES)
-    kept = cleaning.as_it_came(cleaning.parse(batch(product=["X"]), own).rows, own)
+    kept = clean.as_it_came(clean.parse(batch(product=["X"]), own).rows, own)
     assert kept["product"].tolist() == ["X"]
     assert not any("_is_" in str(name) for name in kept)
 
 
 def test_a_row_with_a_category_and_no_measured_value_is_no_reading() -> None:
     """A name alone measures nothing."""
-    parsed = cleaning.parse(batch(product=["L"], temperature=[np.nan], current=[np.nan]), plant(types=TYPES))
+    parsed = clean.parse(batch(product=["L"], temperature=[np.nan], current=[np.nan]), plant(types=TYPES))
     assert parsed.rejected["expectation"].tolist() == ["some_value"]
 
 
 def test_003_06_numbers_may_be_categories() -> None:
     """1 and 2 of a column with a gap come as 1.0 and 2.0 and mean the same."""
-    parsed = cleaning.parse(batch(line=[1.0, np.nan, 2.0]), plant(types="categories: {line: [1, 2]}"))
+    parsed = clean.parse(batch(line=[1.0, np.nan, 2.0]), plant(types="categories: {line: [1, 2]}"))
     assert parsed.rows["line_is_1"].tolist() == [1, 0, 0]
     assert parsed.rows["line_is_2"].tolist() == [0, 0, 1]
 

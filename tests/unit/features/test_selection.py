@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from wheeltapper.errors import ConfigError, DataError
-from wheeltapper.features.selection import relevant
+from wheeltapper.features.relevance import relevant
 
 N = 120
 TARGET = pd.Series(np.arange(N) % 3 == 0)

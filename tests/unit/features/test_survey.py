@@ -11,8 +11,8 @@ import pytest
 from wheeltapper import config
 from wheeltapper.config import Plant
 from wheeltapper.errors import SourceError
-from wheeltapper.features import tallies
-from wheeltapper.features.survey import survey
+from wheeltapper.readings.survey import counting
+from wheeltapper.readings.survey.survey import survey
 
 SENSORS = "flow: {unit: 1, low: 0, high: 100}, temp: {unit: 1}"
 
@@ -81,7 +81,7 @@ def test_very_many_readings_are_told_from_every_second(tmp_path: Path, monkeypat
     """Counts, limits and span stay exact; means come from the sample, and the survey says so."""
     write(tmp_path, list(range(200)))
     exact = survey(plant(tmp_path))
-    monkeypatch.setattr(tallies, "MOST_VALUES", 600)
+    monkeypatch.setattr(counting, "MOST_VALUES", 600)
     found = survey(plant(tmp_path, ", chunk_rows: 30"))
     assert (exact["every"], found["every"]) == (1, 2)
     for key in ("rows", "first", "last", "step_seconds", "gap_count", "by_asset"):
@@ -92,9 +92,9 @@ def test_very_many_readings_are_told_from_every_second(tmp_path: Path, monkeypat
 
 def test_pauses_that_are_all_different_do_not_fill_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a jittering clock three digits are kept, and the usual step is the middle one."""
-    monkeypatch.setattr(tallies, "_MOST_PAUSES", 50)
+    monkeypatch.setattr(counting, "_MOST_PAUSES", 50)
     seconds = pd.Series([10 + 0.001 * at for at in range(400)]).cumsum()
-    tally = tallies.AssetTally()
+    tally = counting.AssetTally()
     for start in range(0, 400, 40):
         part = pd.Timestamp("2026-01-05T00:00Z") + pd.to_timedelta(seconds[start : start + 40], unit="s")
         tally.add(pd.Series(part))

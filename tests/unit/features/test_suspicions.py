@@ -8,7 +8,8 @@ import pytest
 
 from wheeltapper import config
 from wheeltapper.config import Sensor
-from wheeltapper.features import cleaning, suspicions
+from wheeltapper.readings import clean
+from wheeltapper.readings.survey import suspicions
 from wheeltapper.sources import Batch
 
 N = 120
@@ -82,7 +83,7 @@ def readings(times):
     )
     plant = config.parse(text, name="tiny", folder=Path(), where="tiny.yaml")
     rows = pd.DataFrame({"asset_id": "a", "timestamp": times, "x": 1.0})
-    parsed = cleaning.parse(Batch("here", rows), plant)
+    parsed = clean.parse(Batch("here", rows), plant)
     return parsed.rows, parsed.rejected
 
 
@@ -153,7 +154,7 @@ def test_all_is_looked_at():
     rows = pd.DataFrame(
         {"asset_id": "a", "timestamp": times, "t": swing(140, 190), "e": np.arange(N) * 1.0, "fine": swing(0, 5)}
     )
-    rejected = pd.DataFrame({name: pd.Series(dtype="str") for name in cleaning.REJECTED})
+    rejected = pd.DataFrame({name: pd.Series(dtype="str") for name in clean.REJECTED})
     found = suspicions.suspect(rows, plant, rejected, backward_share=0.5)
     assert [(one.kind, one.where) for one in found] == [("unit", "t"), ("counter", "e"), ("order", "timestamp")]
     aware = config.parse(text.replace("kWh", "kWh, counter: true"), name="tiny", folder=Path(), where="tiny.yaml")

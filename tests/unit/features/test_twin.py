@@ -15,9 +15,9 @@ from wheeltapper.assets import Drivers
 from wheeltapper.assets.pump import ASSET_TYPE as PUMP
 from wheeltapper.assets.pump import PHYSICS
 from wheeltapper.config import AssetType
-from wheeltapper.features import cleaning
 from wheeltapper.features.plan import FeaturePlan, build_set
 from wheeltapper.features.sets import Stretch
+from wheeltapper.readings import clean
 from wheeltapper.scoring.explanation import sensors_of
 
 PRESSURE = "pressure__twin__flow_rate"
@@ -83,7 +83,7 @@ seed: 11
 """
     plant = config.parse(text, name="station", folder=Path(), where="station.yaml")
     batches = list(sources.build(plant.source).read(plant))
-    rows = FeaturePlan.of(plant).compute(pd.concat([cleaning.parse(one, plant).rows for one in batches]))
+    rows = FeaturePlan.of(plant).compute(pd.concat([clean.parse(one, plant).rows for one in batches]))
     rows = rows[rows["usable"] & (rows["regime"] != "transition")].assign(kind="")
     for fault in pd.concat([one.faults for one in batches]).itertuples():
         mine = (rows["asset_id"] == fault.asset_id) & (rows["window_end"] <= fault.end)

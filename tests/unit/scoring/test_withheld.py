@@ -11,8 +11,9 @@ import pytest
 from wheeltapper import config, tables
 from wheeltapper.config import Plant
 from wheeltapper.decisions.feedback import Decision
-from wheeltapper.features import mask, parts
-from wheeltapper.features.mask import BEFORE, LEARNT, NOT_JUDGED
+from wheeltapper.features import parts
+from wheeltapper.readings import exclude
+from wheeltapper.readings.exclude import BEFORE, LEARNT, NOT_JUDGED
 from wheeltapper.scoring import withheld
 
 START = pd.Timestamp("2026-01-05", tz="UTC").as_unit("us")
@@ -125,10 +126,10 @@ def test_withheld_windows_are_not_usable_and_are_counted(plant: Plant) -> None:
     rows["window_start"] = rows["window_end"] - pd.Timedelta("2min")
     span = {"asset_id": "a", "reason": NOT_JUDGED, "start": at(4), "end": at(5), "detail": "x"}
     reason = pd.Series([""] * 5 + ["inside a fault"] + [""] * 4)
-    kept = mask.withhold(rows, rows, reason, tables.WITHHELD.check(pd.DataFrame([span])))
+    kept = exclude.withhold(rows, rows, reason, tables.WITHHELD.check(pd.DataFrame([span])))
     assert [place for place, why in enumerate(kept["why_not"]) if why] == [4, 6, 7]
     assert list(kept["usable"]) == [not why for why in kept["why_not"]]
-    counts = mask.tally(kept["why_not"].mask(reason != "", reason), pd.Series(["train"] * 8 + ["test"] * 2))
+    counts = exclude.tally(kept["why_not"].mask(reason != "", reason), pd.Series(["train"] * 8 + ["test"] * 2))
     assert counts == {"train": {LEARNT: 4, NOT_JUDGED: 3, "inside a fault": 1}, "calibrate": {LEARNT: 0}}
 
 

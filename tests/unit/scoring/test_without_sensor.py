@@ -11,9 +11,9 @@ import pytest
 from wheeltapper import plugins
 from wheeltapper.detectors import build
 from wheeltapper.detectors._sequences import SequenceDetector
-from wheeltapper.features.mask import overlaps, why_masked
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.readings.exclude import overlaps, why_masked
 from wheeltapper.scoring import explanation
 from wheeltapper.scoring.candidate import guard
 

@@ -24,7 +24,7 @@ class Tsfresh(FeatureSet):
 
     Short windows have no value for many of them (an autocorrelation of lag 9 in a window of 5), and neither has a
     constant for its skewness: then it is NaN. Hundreds of features find something in any noise: keep those that say
-    something about the target (`wheeltapper.features.selection`), or few to begin with.
+    something about the target (`wheeltapper.features.relevance`), or few to begin with.
     """
 
     always_has_value: ClassVar[bool] = False

@@ -10,15 +10,15 @@ import pandas as pd
 
 from wheeltapper.config import Plant
 from wheeltapper.errors import DataError
-from wheeltapper.features import columns
-from wheeltapper.features.categories import one_hot
-from wheeltapper.features.columns import MISSING_WORDS, is_possible
-from wheeltapper.features.findings import Found
-from wheeltapper.features.order import check_order, longest_increasing
-from wheeltapper.features.profile import profile
-from wheeltapper.features.regimes import infer_regimes
-from wheeltapper.features.settling import iso, settle, write_content
-from wheeltapper.features.units import convert
+from wheeltapper.readings import columns
+from wheeltapper.readings.categories import one_hot
+from wheeltapper.readings.columns import MISSING_WORDS, is_possible
+from wheeltapper.readings.findings import Found
+from wheeltapper.readings.order import check_order, longest_increasing
+from wheeltapper.readings.plain_values import iso, settle, write_content
+from wheeltapper.readings.profile import profile
+from wheeltapper.readings.regimes import infer_regimes
+from wheeltapper.readings.units import convert
 from wheeltapper.sources import Batch
 
 __all__ = [

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from wheeltapper import tables
 from wheeltapper.config import IDLE_REGIMES, AssetType, Sensor
-from wheeltapper.features import flags, health
-from wheeltapper.features.order import in_words
-from wheeltapper.features.runs import Places, Runs, cut_runs
+from wheeltapper.readings.health import broken, unusual
+from wheeltapper.readings.health.runs import Places, Runs, cut_runs
+from wheeltapper.readings.order import in_words
 
 Floats = NDArray[np.float64]
 
@@ -75,26 +75,26 @@ def flag_readings(readings: pd.DataFrame, asset_type: AssetType, kinds: Collecti
 def worst_first(flags: pd.DataFrame) -> pd.DataFrame:
     """Sort flags by how long they last, the longest first; equal ones by asset, sensor and start."""
     lasted = flags["end"] - flags["start"]
-    order = flags.assign(_lasted=-lasted.dt.total_seconds()).sort_values(["_lasted", "asset_id", "sensor", "start"])
-    return flags.loc[order.index]
+    order = unusual.assign(_lasted=-lasted.dt.total_seconds()).sort_values(["_lasted", "asset_id", "sensor", "start"])
+    return unusual.loc[order.index]
 
 
 def _flag(series: _Series, kinds: Collection[str]) -> Iterator[pd.DataFrame]:
     """Yield what is odd about one sensor, kind by kind."""
     values, sensor = series.values, series.sensor
-    yield _rows(series, "dropout", health.dropout(values), _for_how_long)
-    stuck, clipped = health.unchanged(values, sensor.low, sensor.high)
+    yield _rows(series, "dropout", broken.dropout(values), _for_how_long)
+    stuck, clipped = broken.unchanged(values, sensor.low, sensor.high)
     yield _rows(series, "flat", stuck, _unchanged)
     # A counter is at its highest value whenever it stands still.
     yield _rows(series, "flat" if sensor.counter else "clipped", clipped, _unchanged)
     if sensor.counter:
-        yield _rows(series, "counter_reset", health.counter_reset(values), _fallen)
+        yield _rows(series, "counter_reset", broken.counter_reset(values), _fallen)
     else:
-        yield _rows(series, "jump_in_scale", health.jump_in_scale(values), _jumped)
+        yield _rows(series, "jump_in_scale", broken.jump_in_scale(values), _jumped)
     looked_at = _counted_in_an_hour(series) if sensor.counter else values
     unit = sensor.unit_of_features
-    for kind, (low, high) in (flags.bounds(looked_at, kinds) if kinds else {}).items():
-        outside = flags.outside(looked_at, low, high)
+    for kind, (low, high) in (unusual.bounds(looked_at, kinds) if kinds else {}).items():
+        outside = unusual.outside(looked_at, low, high)
         start, end = cut_runs(np.diff(outside, prepend=False))
         odd = outside[start] if len(outside) else outside
         runs = Runs(start[odd], start[odd], end[odd])
@@ -143,7 +143,7 @@ def _unchanged(series: _Series, start: int, end: int) -> str:
 
 
 def _jumped(series: _Series, start: int, end: int) -> str:
-    before = float(np.nanmedian(np.abs(series.values[max(0, start - health.BLOCK * health.MANY_BLOCKS) : start])))
+    before = float(np.nanmedian(np.abs(series.values[max(0, start - broken.BLOCK * broken.MANY_BLOCKS) : start])))
     here = float(np.nanmedian(np.abs(series.values[start : end + 1])))
     times = f"{here / before:.3g} times as large" if here >= before else f"{before / here:.3g} times as small"
     return f"from about {before:.4g} to {here:.4g} {series.sensor.unit}, {times}, as if its unit had changed"

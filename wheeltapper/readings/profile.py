@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from wheeltapper.config import Plant
-from wheeltapper.features.settling import iso
+from wheeltapper.readings.plain_values import iso
 
 
 def profile(rows: pd.DataFrame, plant: Plant, rejected: pd.DataFrame | None = None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wheeltapper.features.settling import iso
+from wheeltapper.readings.plain_values import iso
 
 MOST_VALUES = 10_000_000
 """Values that a sample keeps: 80 MB."""

@@ -1,7 +1,7 @@
 """Sensor health: sensors that are stuck, silent, at the end of their range, or suddenly on another scale.
 
 Each sensor of each asset is compared with its own past alone. No label is looked at, and what is said of a reading
-rests on it and on earlier ones; see `wheeltapper.features.runs` for the start of a run. A sensor that has always been
+rests on it and on earlier ones; see `runs` for the start of a run. A sensor that has always been
 like that is never found: nobody knows how it would be otherwise.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from wheeltapper.features.runs import Runs, cut_runs, too_long
+from wheeltapper.readings.health.runs import Runs, cut_runs, too_long
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -18,9 +18,10 @@ import pandas as pd
 from wheeltapper import sources, tables
 from wheeltapper.config import Plant
 from wheeltapper.errors import ConfigError, DataError, SourceError
-from wheeltapper.features import cleaning, suspicions
-from wheeltapper.features.settling import iso
-from wheeltapper.features.tallies import AssetTally, Sample, SensorTally
+from wheeltapper.readings import clean
+from wheeltapper.readings.plain_values import iso
+from wheeltapper.readings.survey import suspicions
+from wheeltapper.readings.survey.counting import AssetTally, Sample, SensorTally
 from wheeltapper.sources import Batch, Suggestion
 
 _MOST_REJECTED = 100_000
@@ -65,7 +66,7 @@ def _read(plant: Plant) -> dict[str, Any]:
     origin, latest = "", dict[str, pd.Timestamp]()
     for batch in source.read(plant):
         # One file may come in several batches; its order is checked through all of them.
-        parsed = cleaning.parse(batch, plant, latest if batch.origin == origin else None)
+        parsed = clean.parse(batch, plant, latest if batch.origin == origin else None)
         origin, latest = batch.origin, parsed.latest
         notes.add(batch, parsed)
     if notes.rows + sum(notes.rejected.values()) == 0:
@@ -94,7 +95,7 @@ def _try(plant: Plant, found: Suggestion) -> tuple[str, float]:
         if batch is None or not len(batch.rows):
             return "with these options nothing comes", 0.0
         head = Batch(batch.origin, batch.rows.head(_TRIED).reset_index(drop=True))
-        parsed = cleaning.parse(head, plant)
+        parsed = clean.parse(head, plant)
     except (ConfigError, SourceError, DataError) as error:
         return f"tried on {found.origin}, they still end with: {error}", 0.0
     share = len(parsed.rows) / len(head.rows)
@@ -121,7 +122,7 @@ class _Notes:
     minutes: Any = field(default_factory=lambda: np.array([], dtype="int64"))
     sample: Sample = field(default_factory=Sample)
 
-    def add(self, batch: Batch, parsed: cleaning.Parsed) -> None:
+    def add(self, batch: Batch, parsed: clean.Parsed) -> None:
         """Take in one batch."""
         rows = parsed.rows
         self.rows += len(rows)

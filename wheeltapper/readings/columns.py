@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from wheeltapper.features.findings import Found, short
-from wheeltapper.features.settling import iso
+from wheeltapper.readings.findings import Found, short
+from wheeltapper.readings.plain_values import iso
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -107,7 +107,7 @@ def _order(values: Floats, rows: int) -> Floats:
     """Return quartiles and median deviation of the known values before each, of shape (4, n); see `trailing_order`."""
     if rows < LEAST:
         raise ConfigError(f"unusual values are told from at least {LEAST} values before them, got rows={rows}.")
-    from wheeltapper.features._trailing import trailing_order
+    from wheeltapper.readings.health.trailing import trailing_order
 
     known = ~np.isnan(values)
     found = np.full((4, len(values)), np.nan)

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.config import category_sensor
-from wheeltapper.features.columns import MISSING_WORDS, text
-from wheeltapper.features.findings import short
+from wheeltapper.readings.columns import MISSING_WORDS, text
+from wheeltapper.readings.findings import short
 
 Floats = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.errors import DataError
-from wheeltapper.features.flagging import STUCK
+from wheeltapper.readings.health.flagging import STUCK
 from wheeltapper.tables import microseconds
 
 MOST = 0.5

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper.features.findings import Flags, Found
-from wheeltapper.features.settling import iso
+from wheeltapper.readings.findings import Flags, Found
+from wheeltapper.readings.plain_values import iso
 
 
 def check_order(rows: pd.DataFrame, latest: dict[str, pd.Timestamp], found: Found) -> None:

@@ -1,0 +1,1 @@
+"""Sensors that do not measure, and values that are unusual."""

@@ -1,0 +1,1 @@
+"""What `wheeltapper check` says of a source before anything is written."""
