@@ -35,7 +35,7 @@ import pandas as pd  # noqa: E402
 from tasks._ablation import read_all  # noqa: E402
 from wheeltapper import config  # noqa: E402
 from wheeltapper.config import Plant, PlugIn  # noqa: E402
-from wheeltapper.evaluation.watch import WEEK_HOURS, watched_rows  # noqa: E402
+from wheeltapper.evaluation.exposure import WEEK_HOURS, watched_rows  # noqa: E402
 from wheeltapper.features import parts  # noqa: E402
 from wheeltapper.features.plan import FeaturePlan  # noqa: E402
 from wheeltapper.readings.exclude import why_masked  # noqa: E402

@@ -16,16 +16,17 @@ from tasks._training import TrainingTable
 from wheeltapper import tables
 from wheeltapper.config import Alarms
 from wheeltapper.errors import DataError
-from wheeltapper.evaluation import episodes, gates, hearing, learning, selftest
-from wheeltapper.evaluation.episodes import CLEAN, Rehearsal
+from wheeltapper.evaluation import gates
 from wheeltapper.evaluation.gates import Gate
-from wheeltapper.evaluation.injections import Usual
 from wheeltapper.evaluation.ranking import chance_above
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.exclude import why_masked
 from wheeltapper.scoring import alarms
 from wheeltapper.scoring.bundle import POOLED, Bundle
 from wheeltapper.scoring.candidate import guard
+from wheeltapper.selftest import episodes, obvious, relations, sensitivity
+from wheeltapper.selftest.episodes import CLEAN, Rehearsal
+from wheeltapper.selftest.injections import Usual
 from wheeltapper.store import Ref
 from wheeltapper.workspace import Workspace
 
@@ -82,7 +83,7 @@ def examine(bundle: Bundle, twins: Twins, rule: Alarms, max_gap: timedelta) -> d
     Returns
     -------
     dict
-        ``gates``: each as JSON. ``table``: a line for each sensor and kind, see `hearing.table`. ``skipped``: what
+        ``gates``: each as JSON. ``table``: a line for each sensor and kind, see `sensitivity.table`. ``skipped``: what
         could not be tested and why. ``rung_for``: sensor → share of episodes in which its most audible fault opens an
         alarm. ``stands_out``: sensor → how surely that fault scores above clean running. ``heard``: episode → share of
         its moderate faults that stand out. ``mean``: the mean of these, which ranks candidates where no faults are
@@ -100,7 +101,7 @@ def examine(bundle: Bundle, twins: Twins, rule: Alarms, max_gap: timedelta) -> d
         ),
         gates.rings_for_each_sensor(heard["rung_for"]),
         gates.finds_small_faults(heard["table"]),
-        learning.has_learnt(_relations(bundle, twins.clean)),
+        relations.has_learnt(_relations(bundle, twins.clean)),
     )
     # Where nothing could be rehearsed, how well the obvious step is told apart has to do.
     fallback = chance_above(clean["score"].to_numpy(), stepped["score"].to_numpy())
@@ -111,11 +112,12 @@ def examine(bundle: Bundle, twins: Twins, rule: Alarms, max_gap: timedelta) -> d
 def figure(bundle: Bundle, twins: Twins, rule: Alarms) -> float:
     """Return the ``mean`` of `examine` alone, unrounded: what tells apart many bundles on the same twins."""
     clean = _scored(bundle, twins.clean)
-    usual = hearing.usual_peaks(clean.reset_index(), hearing.windows_in_episode(twins.rehearsal), rule.open_after)
+    lasting = sensitivity.windows_in_episode(twins.rehearsal)
+    usual = sensitivity.usual_peaks(clean.reset_index(), lasting, rule.open_after)
     if len(twins.rehearsal.rows) and len(usual):
         scored = bundle.score(twins.rehearsal.rows)["score"].to_numpy()
-        heard = hearing.figure(
-            twins.rehearsal, hearing.lasting_peaks(twins.rehearsal, scored, rule.open_after)[0], usual
+        heard = sensitivity.figure(
+            twins.rehearsal, sensitivity.lasting_peaks(twins.rehearsal, scored, rule.open_after)[0], usual
         )
         if heard is not None:
             return heard
@@ -138,23 +140,23 @@ def _listen(
     bundle: Bundle, rehearsal: Rehearsal, clean: pd.DataFrame, rule: Alarms, max_gap: timedelta
 ) -> dict[str, Any]:
     """Score every rehearsed fault, and say which of them the bundle hears."""
-    skipped = hearing.skipped(rehearsal)
-    usual = hearing.usual_peaks(clean.reset_index(), hearing.windows_in_episode(rehearsal), rule.open_after)
+    skipped = sensitivity.skipped(rehearsal)
+    usual = sensitivity.usual_peaks(clean.reset_index(), sensitivity.windows_in_episode(rehearsal), rule.open_after)
     if not len(rehearsal.rows) or not len(usual):
         return {"table": [], "skipped": skipped, "rung_for": {}, "stands_out": {}, "heard": {}}
     scored = bundle.score(rehearsal.rows)
     found = _found(rehearsal, scored, rule, max_gap)
-    faulty, quiet = hearing.lasting_peaks(rehearsal, scored["score"].to_numpy(), rule.open_after)
+    faulty, quiet = sensitivity.lasting_peaks(rehearsal, scored["score"].to_numpy(), rule.open_after)
     watched = {column.split("__")[0] for column in bundle.plan.columns}
     by_sensor = {
-        "rung_for": hearing.rung_for(rehearsal, found),
-        "stands_out": hearing.standing_out(rehearsal, faulty, quiet, usual),
+        "rung_for": sensitivity.rung_for(rehearsal, found),
+        "stands_out": sensitivity.standing_out(rehearsal, faulty, quiet, usual),
     }
     idle = [sensor for sensor in by_sensor["rung_for"] if sensor not in watched]
     return {
-        "table": hearing.table(rehearsal, found),
+        "table": sensitivity.table(rehearsal, found),
         "skipped": [*skipped, *({"sensor": one, "kind": "", "reason": "no feature of it is used"} for one in idle)],
-        "heard": _by_episode(rehearsal, hearing.heard_by_episode(rehearsal, faulty, usual)),
+        "heard": _by_episode(rehearsal, sensitivity.heard_by_episode(rehearsal, faulty, usual)),
         **{
             name: {sensor: round(share, 4) for sensor, share in shares.items() if sensor in watched}
             for name, shares in by_sensor.items()
@@ -345,8 +347,8 @@ def twins_of(
         usual = _at_least(usual, wide)
     deviations = {name: one.deviation for name, one in usual.items()}
     clean = _only(normal, plan.compute(since))
-    obvious = selftest.inject_obvious(since, deviations, _limits(plan), counters=counters)[selftest.ALL]
-    difference = _difference(clean, _only(normal, plan.compute(obvious)))
+    stepped = obvious.inject_obvious(since, deviations, _limits(plan), counters=counters)[obvious.ALL]
+    difference = _difference(clean, _only(normal, plan.compute(stepped)))
     rehearsal = episodes.rehearse(plan, readings, normal, usual, open_after=rule.open_after)
     return Twins(clean, difference, rehearsal)
 
@@ -373,7 +375,7 @@ def _both(clean: pd.DataFrame, stepped: pd.DataFrame) -> tuple[pd.DataFrame, pd.
     return clean.loc[common], stepped.loc[common]
 
 
-def _relations(bundle: Bundle, rows: pd.DataFrame) -> learning.Relations | None:
+def _relations(bundle: Bundle, rows: pd.DataFrame) -> relations.Relations | None:
     """Measure what the bundle knows of how features move together; None where its detector claims nothing."""
     own = bundle.own_rows(rows)
     own = own[own["usable"]]
@@ -381,7 +383,7 @@ def _relations(bundle: Bundle, rows: pd.DataFrame) -> learning.Relations | None:
     if not detector.learns_relations or detector.in_units:
         return None
     assets = own["asset_id"].to_numpy()
-    return learning.relations(lambda z: bundle.scores_of(z, assets), bundle.inputs(own), assets)
+    return relations.relations(lambda z: bundle.scores_of(z, assets), bundle.inputs(own), assets)
 
 
 def _scored(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
@@ -416,5 +418,5 @@ def _at_least(usual: dict[str, Usual], wide: pd.DataFrame) -> dict[str, Usual]:
     }
 
 
-def _limits(plan: FeaturePlan) -> dict[str, selftest.Limits]:
+def _limits(plan: FeaturePlan) -> dict[str, obvious.Limits]:
     return {name: (sensor.low, sensor.high) for name, sensor in plan.asset_type.sensors.items()}

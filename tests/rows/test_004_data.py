@@ -15,11 +15,11 @@ from wheeltapper import detectors, tables
 from wheeltapper.config import Plant
 from wheeltapper.evaluation.gates import is_not_inverted
 from wheeltapper.evaluation.judgement import NO_FAULTS, judge
-from wheeltapper.evaluation.selftest import ALL, inject_obvious
 from wheeltapper.features import parts
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import alarms
 from wheeltapper.scoring.candidate import baselines_of, fit_candidate, spacing
+from wheeltapper.selftest.obvious import ALL, inject_obvious
 
 STATED = {"temperature": (35, 4), "humidity": (45, 6), "sound": (60, 5)}
 """Sensor → mean and deviation of normal running, as the asset type's page says."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from wheeltapper.config import Costs
 from wheeltapper.evaluation.events import Events
-from wheeltapper.evaluation.watch import Flags, Floats
+from wheeltapper.evaluation.exposure import Flags, Floats
 
 
 class CostBreakdown(BaseModel):

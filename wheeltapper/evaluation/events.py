@@ -36,7 +36,7 @@ import numpy as np
 import pandas as pd
 
 from wheeltapper.errors import DataError
-from wheeltapper.evaluation.watch import HOUR, Flags, Integers, is_covered, is_in_fault, own_places, require
+from wheeltapper.evaluation.exposure import HOUR, Flags, Integers, is_covered, is_in_fault, own_places, require
 from wheeltapper.tables import microseconds
 
 _MICROSECOND = timedelta(microseconds=1)

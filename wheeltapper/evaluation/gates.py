@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict
 
 from wheeltapper.errors import DataError
-from wheeltapper.evaluation.hearing import POWER
 from wheeltapper.evaluation.judgement import NO_FAULTS, Judgement
 from wheeltapper.evaluation.pairs import SURE_SHARE, is_surely_cheaper, is_worth_telling
 from wheeltapper.evaluation.ranking import chance_above
+from wheeltapper.selftest.sensitivity import POWER
 
 BEATS_CHAMPION = "beats_champion"
 SURELY_BEATS_CHAMPION = "surely_beats_champion"

@@ -14,13 +14,13 @@ from wheeltapper.config import Costs
 from wheeltapper.errors import DataError
 from wheeltapper.evaluation.costs import CostBreakdown, availability, break_down, missed_costs, price_events
 from wheeltapper.evaluation.events import Events, match
+from wheeltapper.evaluation.exposure import HOUR, WEEK_HOURS, Flags, is_in_fault, watched_rows
 from wheeltapper.evaluation.intervals import median_interval, rate_interval, share_interval, total_interval
 from wheeltapper.evaluation.lead import ends_in_failure, lead_figures, lead_notes
 from wheeltapper.evaluation.naming import Naming, compare
 from wheeltapper.evaluation.ranges import judge_ranges
 from wheeltapper.evaluation.ranking import Ranking, rank_windows
-from wheeltapper.evaluation.tallies import false_alarms_by, window_shares
-from wheeltapper.evaluation.watch import HOUR, WEEK_HOURS, Flags, is_in_fault, watched_rows
+from wheeltapper.evaluation.window_shares import false_alarms_by, window_shares
 
 NO_FAULTS = "cannot be judged: no faults known"
 _MINUTES = 60

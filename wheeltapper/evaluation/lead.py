@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from wheeltapper.evaluation.exposure import Flags
 from wheeltapper.evaluation.intervals import median_interval, share_interval
-from wheeltapper.evaluation.watch import Flags
 
 _MINUTES = 60
 

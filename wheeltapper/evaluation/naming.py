@@ -14,8 +14,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from wheeltapper.evaluation.events import Events
+from wheeltapper.evaluation.exposure import require
 from wheeltapper.evaluation.intervals import share_interval
-from wheeltapper.evaluation.watch import require
 from wheeltapper.tables import microseconds
 
 MISSED, UNKNOWN = "missed", "unknown"

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from wheeltapper.evaluation.watch import Flags, Floats, Integers, own_places
+from wheeltapper.evaluation.exposure import Flags, Floats, Integers, own_places
 
 Bias = Literal["flat", "front", "middle", "back"]
 

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from wheeltapper.evaluation.exposure import Flags, Floats, own_places
 from wheeltapper.evaluation.intervals import mean_interval
 from wheeltapper.evaluation.vus import random_volume, volume
-from wheeltapper.evaluation.watch import Flags, Floats, own_places
 
 _RANDOM_SCORES = 20
 """Random scores behind the random value, over all assets together: enough for the two digits that are printed."""

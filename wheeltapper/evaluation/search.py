@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from wheeltapper import tables
 from wheeltapper.errors import DataError
 from wheeltapper.evaluation.events import match
+from wheeltapper.evaluation.exposure import is_in_fault, watched_rows
 from wheeltapper.evaluation.ranking import mean_vus_pr, rank_windows
-from wheeltapper.evaluation.watch import is_in_fault, watched_rows
 
 Options = TypeVar("Options")
 JudgedBy = Literal["vus_pr", "hearing"]

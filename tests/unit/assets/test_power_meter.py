@@ -9,8 +9,8 @@ import pytest
 
 from wheeltapper import config
 from wheeltapper.assets.power_meter import ASSET_TYPE, METERS, as_published
-from wheeltapper.evaluation import selftest
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.selftest import obvious
 from wheeltapper.simulation.fleet import Span, Wishes, simulate
 from wheeltapper.sources.simulator import Simulator
 
@@ -147,7 +147,7 @@ def test_the_sun_shines_by_day() -> None:
 def test_the_self_test_steps_what_a_counter_counts() -> None:
     """An obvious fault makes it count faster: 8 scales of 2 kW are 16 kWh more after an hour."""
     readings = _readings([0, 30, 60], [100.0, 101.0, 102.0])
-    stepped = selftest.inject_obvious(readings, {"energy": 2.0}, counters=["energy"])["energy"]["energy"]
+    stepped = obvious.inject_obvious(readings, {"energy": 2.0}, counters=["energy"])["energy"]["energy"]
     assert stepped.tolist() == [100, 109, 118]
 
 

@@ -6,7 +6,7 @@ import pytest
 from wheeltapper.config import Costs, KindCosts
 from wheeltapper.evaluation.costs import availability, break_down, price_events
 from wheeltapper.evaluation.events import match
-from wheeltapper.evaluation.watch import is_in_fault, watched_rows
+from wheeltapper.evaluation.exposure import is_in_fault, watched_rows
 
 MINUTE = timedelta(minutes=1)
 COSTS = Costs(missed_fault=1000, found_fault=200, false_alarm=50, delay_hour=60, alarm_hour=120)

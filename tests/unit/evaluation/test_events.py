@@ -5,7 +5,7 @@ import pytest
 
 from wheeltapper.errors import DataError
 from wheeltapper.evaluation.events import match
-from wheeltapper.evaluation.watch import watched_rows
+from wheeltapper.evaluation.exposure import watched_rows
 
 MINUTE = timedelta(minutes=1)
 

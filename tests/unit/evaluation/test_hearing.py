@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from wheeltapper.config import AssetType, Sensor
-from wheeltapper.evaluation import hearing
-from wheeltapper.evaluation.episodes import CLEAN, Rehearsal, Slot, choose_slots
-from wheeltapper.evaluation.injections import STEP, Injection, Usual
+from wheeltapper.selftest import sensitivity
+from wheeltapper.selftest.episodes import CLEAN, Rehearsal, Slot, choose_slots
+from wheeltapper.selftest.injections import STEP, Injection, Usual
 
 MINUTE = 60_000_000
 START = pd.Timestamp("2026-03-02", tz="UTC")
@@ -74,7 +74,7 @@ def test_a_peak_must_last(rehearsal: Rehearsal) -> None:
     """Of 1 9 4 only 4 lasts for two windows; of three equal values, that value does."""
     score = np.ones(len(rehearsal.rows))
     score[1], score[2] = 9, 4
-    faulty, clean = hearing.lasting_peaks(rehearsal, score, hold=2)
+    faulty, clean = sensitivity.lasting_peaks(rehearsal, score, hold=2)
     assert clean.tolist() == [4, 1]
     assert faulty.tolist() == [[1, 1]] * 5
 
@@ -82,30 +82,30 @@ def test_a_peak_must_last(rehearsal: Rehearsal) -> None:
 def test_the_smallest_size_that_is_found_is_said_in_its_unit(rehearsal: Rehearsal) -> None:
     """A drift of 1 °C is found in one of two episodes, one of 2 °C in both; of the load nothing is."""
     found = np.array([[True, False], [True, True], [True, True], [False, False], [False, False]])
-    heat, load = hearing.table(rehearsal, found)
+    heat, load = sensitivity.table(rehearsal, found)
     assert (heat["smallest"], [one["power"] for one in heat["sizes"]]) == ("2 °C", [0.5, 1.0])
     assert (load["sensor"], load["smallest"]) == ("load", None)
-    assert hearing.rung_for(rehearsal, found) == {"heat": 1.0, "load": 0.0}
+    assert sensitivity.rung_for(rehearsal, found) == {"heat": 1.0, "load": 0.0}
 
 
 def test_an_ignored_sensor_never_stands_out(rehearsal: Rehearsal) -> None:
     """Its faults score as the same episodes do without them, however high those are among the others."""
     faulty = np.array([[5.0, 5.0], [9.0, 9.0], [9.0, 9.0], [5.0, 5.0], [5.0, 5.0]])
-    stands_out = hearing.standing_out(rehearsal, faulty, np.array([5.0, 5.0]), usual=np.array([1.0, 2.0, 3.0]))
+    stands_out = sensitivity.standing_out(rehearsal, faulty, np.array([5.0, 5.0]), usual=np.array([1.0, 2.0, 3.0]))
     assert stands_out == {"heat": 1.0, "load": 0.5}
 
 
 def test_the_figure_weighs_sensors_alike(rehearsal: Rehearsal) -> None:
     """Heat: one drift of two stands out; load: none. The step does not count: nobody could overlook it."""
     faulty = np.array([[1.0, 1.0], [9.0, 9.0], [9.0, 9.0], [1.0, 1.0], [9.0, 9.0]])
-    assert hearing.figure(rehearsal, faulty, np.array([1.0, 2.0, 3.0])) == pytest.approx(0.25)
-    assert hearing.figure(rehearsal, faulty, np.array([])) is None
+    assert sensitivity.figure(rehearsal, faulty, np.array([1.0, 2.0, 3.0])) == pytest.approx(0.25)
+    assert sensitivity.figure(rehearsal, faulty, np.array([])) is None
 
 
 def test_the_figure_is_the_mean_of_the_episodes(rehearsal: Rehearsal) -> None:
     """The first episode hears one of two drifts of the heat and the load; the second both drifts and no load."""
     faulty = np.array([[1.0, 9.0], [9.0, 9.0], [9.0, 9.0], [9.0, 1.0], [9.0, 9.0]])
-    heard = hearing.heard_by_episode(rehearsal, faulty, np.array([1.0, 2.0, 3.0]))
+    heard = sensitivity.heard_by_episode(rehearsal, faulty, np.array([1.0, 2.0, 3.0]))
     assert heard is not None
     assert heard.tolist() == [0.75, 0.5]
-    assert hearing.figure(rehearsal, faulty, np.array([1.0, 2.0, 3.0])) == pytest.approx(0.625)
+    assert sensitivity.figure(rehearsal, faulty, np.array([1.0, 2.0, 3.0])) == pytest.approx(0.625)

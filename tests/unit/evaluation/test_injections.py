@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from wheeltapper.config import AssetType, Sensor
-from wheeltapper.evaluation.injections import SIZES, STEP, Injection, Place, Usual, in_units, plan_injections, shown
+from wheeltapper.selftest.injections import SIZES, STEP, Injection, Place, Usual, in_units, plan_injections, shown
 
 CALM = [5.0, 5.0, 5.0, 5.0, 5.0]
 BAR = Sensor(unit="bar", low=0, high=12)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from wheeltapper.detectors import build
-from wheeltapper.evaluation.learning import MARGIN, WORTH, Relations, has_learnt, relations
+from wheeltapper.selftest.relations import MARGIN, WORTH, Relations, has_learnt, relations
 
 
 def together(seed: int, n_rows: int = 600) -> pd.DataFrame:

@@ -5,8 +5,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from wheeltapper.evaluation.exposure import watched_rows
 from wheeltapper.evaluation.ranges import Ranges, judge_ranges, rewards
-from wheeltapper.evaluation.watch import watched_rows
 from wheeltapper.tables import microseconds
 
 MINUTE = timedelta(minutes=1)

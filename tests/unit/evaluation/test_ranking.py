@@ -3,8 +3,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from wheeltapper.evaluation.exposure import watched_rows
 from wheeltapper.evaluation.ranking import average_precision, chance_above, rank_windows, roc_auc
-from wheeltapper.evaluation.watch import watched_rows
 
 MINUTE = timedelta(minutes=1)
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from wheeltapper.errors import DataError
-from wheeltapper.evaluation.selftest import inject_obvious
+from wheeltapper.selftest.obvious import inject_obvious
 
 
 def readings(**sensors):

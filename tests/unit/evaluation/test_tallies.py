@@ -1,6 +1,6 @@
 import pytest
 
-from wheeltapper.evaluation.tallies import window_shares
+from wheeltapper.evaluation.window_shares import window_shares
 
 
 def test_001_23_windows_are_counted_as_shares():

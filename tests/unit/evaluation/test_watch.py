@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from wheeltapper.errors import DataError
-from wheeltapper.evaluation.watch import is_covered, watched_rows
+from wheeltapper.evaluation.exposure import is_covered, watched_rows
 
 MINUTE = timedelta(minutes=1)
 

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from tests.unit.scoring.conftest import Mill, mill
-from wheeltapper.evaluation import selftest
 from wheeltapper.features.conditioning import Track
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.scoring.candidate import guard, spacing
+from wheeltapper.selftest import obvious
 from wheeltapper.tables import microseconds
 
 HOW = "{resample: 2min, fill: {heat: 6min}, smooth: {load: {by: median, rows: 3}}}"
@@ -65,8 +65,8 @@ def test_the_self_test_s_step_goes_through_the_conditioning(clean_mill: Mill, cl
     morning = clean_mill.readings[clean_mill.readings["timestamp"] < pd.Timestamp("2026-01-05 01:30", tz="UTC")]
     deviations = {name: float(morning[name].std()) for name in clean.plan.sensors}
     limits = {name: (sensor.low, sensor.high) for name, sensor in clean.asset_type.sensors.items()}
-    twins = selftest.inject_obvious(morning, deviations, limits)
-    assert (scores_of(clean, twins[selftest.ALL]) > scores_of(clean, morning)).all()
+    twins = obvious.inject_obvious(morning, deviations, limits)
+    assert (scores_of(clean, twins[obvious.ALL]) > scores_of(clean, morning)).all()
 
 
 def test_a_median_lets_no_single_reading_through(clean_mill: Mill, clean: Bundle, bundle: Bundle) -> None:

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper.evaluation.episodes import Rehearsal
-from wheeltapper.evaluation.injections import FEW_SIZES, KINDS, LAGS, SIZES, STEP, Injection, in_units
+from wheeltapper.selftest.episodes import Rehearsal
+from wheeltapper.selftest.injections import FEW_SIZES, KINDS, LAGS, SIZES, STEP, Injection, in_units
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

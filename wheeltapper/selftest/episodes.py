@@ -16,7 +16,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.config import AssetType
-from wheeltapper.evaluation.injections import (
+from wheeltapper.features.conditioning import Track
+from wheeltapper.features.plan import FeaturePlan, WindowRows
+from wheeltapper.features.windows import ticks
+from wheeltapper.selftest.injections import (
     FEW_SIZES,
     LAGS,
     SIZES,
@@ -27,10 +30,7 @@ from wheeltapper.evaluation.injections import (
     Usual,
     plan_injections,
 )
-from wheeltapper.evaluation.injections import shown as show_fault
-from wheeltapper.features.conditioning import Track
-from wheeltapper.features.plan import FeaturePlan, WindowRows
-from wheeltapper.features.windows import ticks
+from wheeltapper.selftest.injections import shown as show_fault
 from wheeltapper.tables import microseconds
 
 Places = NDArray[np.int64]
