@@ -36,11 +36,11 @@ from tasks._ablation import read_all  # noqa: E402
 from wheeltapper import config  # noqa: E402
 from wheeltapper.config import Plant, PlugIn  # noqa: E402
 from wheeltapper.evaluation.exposure import WEEK_HOURS, watched_rows  # noqa: E402
-from wheeltapper.features import parts  # noqa: E402
 from wheeltapper.features.plan import FeaturePlan  # noqa: E402
 from wheeltapper.readings.exclude import why_masked  # noqa: E402
 from wheeltapper.scoring import alarms  # noqa: E402
-from wheeltapper.scoring.candidate import calibrated, fit_candidate, guard, spacing  # noqa: E402
+from wheeltapper.training import parts  # noqa: E402
+from wheeltapper.training.candidate import calibrated, fit_candidate, guard, spacing  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "budget.json"
 TYPES, DETECTORS, BUDGETS = ("pump", "motor"), ("mahalanobis", "isolation_forest"), (0.5, 1.0, 2.0)

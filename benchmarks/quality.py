@@ -42,12 +42,12 @@ from wheeltapper.errors import DataError, WheeltapperError  # noqa: E402
 from wheeltapper.evaluation import gates, leaderboard  # noqa: E402
 from wheeltapper.evaluation.judgement import Judgement, judge  # noqa: E402
 from wheeltapper.evaluation.ranking import rank_windows  # noqa: E402
-from wheeltapper.features import parts  # noqa: E402
 from wheeltapper.features.plan import FeaturePlan  # noqa: E402
 from wheeltapper.readings.exclude import overlaps, why_masked  # noqa: E402
 from wheeltapper.scoring import alarms  # noqa: E402
 from wheeltapper.scoring.bundle import Bundle  # noqa: E402
-from wheeltapper.scoring.candidate import baselines_of, fit_candidate, guard, spacing  # noqa: E402
+from wheeltapper.training import parts  # noqa: E402
+from wheeltapper.training.candidate import baselines_of, fit_candidate, guard, spacing  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "quality.json"
 LOOKS = {"test": ("test",), "after_calibration": ("validate", "test")}

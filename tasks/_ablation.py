@@ -12,12 +12,12 @@ from wheeltapper import sources, tables
 from wheeltapper.config import Plant, PlugIn, Windows, format_duration
 from wheeltapper.errors import ConfigError
 from wheeltapper.evaluation.judgement import Judgement, judge
-from wheeltapper.features import parts
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import clean
 from wheeltapper.scoring import alarms
-from wheeltapper.scoring.candidate import baselines_of, fit_candidate, guard, spacing
-from wheeltapper.scoring.preparation import Preparation, prepare
+from wheeltapper.training import parts
+from wheeltapper.training.candidate import baselines_of, fit_candidate, guard, spacing
+from wheeltapper.training.preparation import Preparation, prepare
 from wheeltapper.workspace import labels
 
 STUDIES = {

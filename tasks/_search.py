@@ -15,13 +15,13 @@ from tasks._training import TrainingTable
 from wheeltapper import faultpoints
 from wheeltapper.config import Plant, PlugIn, Search
 from wheeltapper.errors import DataError
-from wheeltapper.evaluation import search as searching
-from wheeltapper.evaluation.search import NAMES, STOPPED, Block, JudgedBy, Trial
 from wheeltapper.features.plan import FeaturePlan
-from wheeltapper.scoring import trials
-from wheeltapper.scoring.candidate import fit_candidate, spacing
-from wheeltapper.scoring.folds import Fold, cut_folds
 from wheeltapper.store import Ref
+from wheeltapper.training import search as searching
+from wheeltapper.training import search_options
+from wheeltapper.training.candidate import fit_candidate, spacing
+from wheeltapper.training.folds import Fold, cut_folds
+from wheeltapper.training.search import NAMES, STOPPED, Block, JudgedBy, Trial
 from wheeltapper.workspace import Workspace, brief
 
 _log = logging.getLogger("wheeltapper.train")
@@ -59,19 +59,19 @@ def search(
     Returns
     -------
     dict or None
-        See `wheeltapper.evaluation.search.told`; ``chosen`` are the options to train with.
+        See `wheeltapper.training.search.told`; ``chosen`` are the options to train with.
     """
     settings = space.plant.search
     if settings is None or wanted.name not in settings.over:
         return None
-    wished = trials.of(space.plant, wanted)
+    wished = search_options.of(space.plant, wanted)
     begun = time.monotonic()
     ground = _ground(space, settings, Ref.from_dict(training["refs"]["readings"]), table)
     prepared = time.monotonic() - begun
 
     def attempt(number: int, options: PlugIn, left: float) -> Trial:
         clock = Clock(left, prepared if number == 1 else 0.0)
-        key = f"{training['key']}:{label}:{trials.key(options)}"
+        key = f"{training['key']}:{label}:{search_options.key(options)}"
         tried = _attempt(space, ground, table, options, run_id, key, clock)
         place = f"{label}: trial {number} of {len(wished)}, {brief(options.options) or 'defaults'}"
         if tried.refused:

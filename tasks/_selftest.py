@@ -23,11 +23,11 @@ from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.exclude import why_masked
 from wheeltapper.scoring import alarms
 from wheeltapper.scoring.bundle import POOLED, Bundle
-from wheeltapper.scoring.candidate import guard
 from wheeltapper.selftest import episodes, obvious, relations, sensitivity
 from wheeltapper.selftest.episodes import CLEAN, Rehearsal
 from wheeltapper.selftest.injections import Usual
 from wheeltapper.store import Ref
+from wheeltapper.training.candidate import guard
 from wheeltapper.workspace import Workspace
 
 Floats = NDArray[np.float64]

@@ -12,12 +12,11 @@ import pandas as pd
 
 from wheeltapper import tables
 from wheeltapper.decisions.feedback import first_heard_of, in_force, order_of_champions, settle_faults
-from wheeltapper.features import parts
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import exclude
-from wheeltapper.scoring import withheld
-from wheeltapper.scoring.preparation import MIN_TRAIN_ROWS, Preparation, guard, prepare
 from wheeltapper.store import Ref
+from wheeltapper.training import parts, withheld
+from wheeltapper.training.preparation import MIN_TRAIN_ROWS, Preparation, guard, prepare
 from wheeltapper.workspace import Workspace
 
 LEARNT_FROM = {

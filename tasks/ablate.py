@@ -19,7 +19,7 @@ from tasks._ablation import SEEDS, STUDIES, Variant, contenders, trial, trial_of
 from wheeltapper import config, detectors
 from wheeltapper.config import PlugIn, Settings
 from wheeltapper.errors import ConfigError
-from wheeltapper.scoring.candidate import baselines_of
+from wheeltapper.training.candidate import baselines_of
 
 _log = logging.getLogger("wheeltapper.ablate")
 

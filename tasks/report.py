@@ -18,12 +18,12 @@ from tasks.judge import live_bundle
 from tasks.train import REQUIREMENTS
 from wheeltapper import sources, tables
 from wheeltapper.decisions import ledger
-from wheeltapper.features import parts
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.reporting.report import ReportData, write
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring.bundle import Bundle
-from wheeltapper.scoring.withheld import normal_from
+from wheeltapper.training import parts
+from wheeltapper.training.withheld import normal_from
 from wheeltapper.workspace import OBJECTIVE, Workspace
 
 

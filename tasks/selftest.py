@@ -15,7 +15,7 @@ from wheeltapper.errors import DataError, NoChampionError
 from wheeltapper.readings import exclude
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring.bundle import Bundle
-from wheeltapper.scoring.candidate import guard
+from wheeltapper.training.candidate import guard
 from wheeltapper.workspace import Workspace
 
 _log = logging.getLogger("wheeltapper.selftest")

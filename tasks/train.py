@@ -27,8 +27,8 @@ from wheeltapper.reporting import figures, timeline
 from wheeltapper.reporting.curves import window_curves
 from wheeltapper.scoring import alarms, diagnosis
 from wheeltapper.scoring.bundle import Bundle
-from wheeltapper.scoring.candidate import baselines_of, fit_candidate, guard, spacing
 from wheeltapper.store import Ref
+from wheeltapper.training.candidate import baselines_of, fit_candidate, guard, spacing
 from wheeltapper.workspace import Workspace, labels
 
 _log = logging.getLogger("wheeltapper.train")

@@ -21,7 +21,7 @@ from wheeltapper import config, detectors
 from wheeltapper.errors import ConfigError
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.survey.survey import survey
-from wheeltapper.scoring import trials
+from wheeltapper.training import search_options
 
 README = ROOT / "README.md"
 EXTENDING = ROOT / "docs" / "extending.md"
@@ -81,7 +81,7 @@ def test_every_yaml_block_is_a_plant(path: Path) -> None:
     for block in blocks(path, "yaml"):
         whole = block if "source:" in block else whole + block
         plant = config.parse(whole, name="example", folder=ROOT, where=path.name)
-        assert all(len(trials.of(plant, one)) > 1 for one in plant.candidates if plant.search is not None)
+        assert all(len(search_options.of(plant, one)) > 1 for one in plant.candidates if plant.search is not None)
 
 
 def test_yaml_in_a_sentence_is_yaml() -> None:

@@ -15,11 +15,11 @@ from tasks._selftest import Twins
 from wheeltapper import config, detectors, sources
 from wheeltapper.config import Plant, PlugIn
 from wheeltapper.detectors import Detector
-from wheeltapper.features import parts
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.exclude import why_masked
 from wheeltapper.scoring.bundle import POOLED, Bundle
-from wheeltapper.scoring.candidate import calibrated, fit_candidate, guard
+from wheeltapper.training import parts
+from wheeltapper.training.candidate import calibrated, fit_candidate, guard
 
 PLANT = """
 asset_type: pump

@@ -15,9 +15,9 @@ import pytest
 
 from wheeltapper import config, datasets, sources
 from wheeltapper.config import Plant
-from wheeltapper.features import parts
 from wheeltapper.readings import clean
 from wheeltapper.sources import Batch
+from wheeltapper.training import parts
 
 
 def plant_of(name: str) -> Plant:

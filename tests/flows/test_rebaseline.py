@@ -27,7 +27,7 @@ from wheeltapper.readings.exclude import BEFORE, LEARNT, NOT_JUDGED
 from wheeltapper.readings.health.flagging import flag_readings
 from wheeltapper.scoring import alarms
 from wheeltapper.scoring.bundle import Bundle, fingerprint
-from wheeltapper.scoring.candidate import fit_candidate
+from wheeltapper.training.candidate import fit_candidate
 from wheeltapper.workspace import OBJECTIVE, Workspace
 
 START = pd.Timestamp("2026-01-05", tz="UTC").as_unit("us")

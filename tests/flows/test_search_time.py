@@ -13,7 +13,7 @@ from tasks import _search
 from tests.unit.scoring.conftest import PLANT
 from wheeltapper import config
 from wheeltapper.config import PlugIn, Search
-from wheeltapper.evaluation.search import Block
+from wheeltapper.training.search import Block
 
 FOLD = 10.0
 """Seconds that a fold takes on the clock of these tests."""

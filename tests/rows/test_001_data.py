@@ -20,7 +20,7 @@ from wheeltapper.evaluation.judgement import judge
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import clean
-from wheeltapper.scoring.candidate import baselines_of
+from wheeltapper.training.candidate import baselines_of
 
 MONDAY = "2024-01-01"
 MINUTE = timedelta(minutes=1)

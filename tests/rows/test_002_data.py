@@ -14,12 +14,12 @@ from wheeltapper import tables
 from wheeltapper.assets.power_meter import METERS, as_published
 from wheeltapper.config import Plant
 from wheeltapper.evaluation.intervals import rate_interval
-from wheeltapper.features import parts
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import exclude
 from wheeltapper.readings.health.flagging import flag_readings
 from wheeltapper.scoring import alarms
-from wheeltapper.scoring.candidate import fit_candidate
+from wheeltapper.training import parts
+from wheeltapper.training.candidate import fit_candidate
 
 PREFIX = "DE_KN_industrial3_"
 MACHINES = [f"machine_{number}" for number in range(1, 6)]

@@ -11,11 +11,11 @@ import pytest
 from tests.rows.reading import Came, is_in_fault, plant_of, read
 from wheeltapper import config
 from wheeltapper.config import Plant
-from wheeltapper.features import parts
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import clean
 from wheeltapper.readings.health.flagging import flag_readings
-from wheeltapper.scoring.candidate import baselines_of, fit_candidate
+from wheeltapper.training import parts
+from wheeltapper.training.candidate import baselines_of, fit_candidate
 
 BOILERS = {"Boiler A": 233, "Boiler B": 220, "Boiler C": 284, "Boiler D": 263}
 """Boiler → its readings."""

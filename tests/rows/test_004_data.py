@@ -15,11 +15,11 @@ from wheeltapper import detectors, tables
 from wheeltapper.config import Plant
 from wheeltapper.evaluation.gates import is_not_inverted
 from wheeltapper.evaluation.judgement import NO_FAULTS, judge
-from wheeltapper.features import parts
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import alarms
-from wheeltapper.scoring.candidate import baselines_of, fit_candidate, spacing
 from wheeltapper.selftest.obvious import ALL, inject_obvious
+from wheeltapper.training import parts
+from wheeltapper.training.candidate import baselines_of, fit_candidate, spacing
 
 STATED = {"temperature": (35, 4), "humidity": (45, 6), "sound": (60, 5)}
 """Sensor → mean and deviation of normal running, as the asset type's page says."""

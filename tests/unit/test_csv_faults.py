@@ -10,8 +10,8 @@ import pytest
 
 from wheeltapper import config
 from wheeltapper.errors import ConfigError, SourceError
-from wheeltapper.features import parts
 from wheeltapper.sources import Batch, build
+from wheeltapper.training import parts
 
 PLANT = """\
 asset_type: {step: 1min, sensors: {flow: {unit: 1}}}

@@ -72,7 +72,7 @@ def confirm(
     undo: UndoOption = False,
 ) -> None:
     """Say that an alarm is a fault: models are judged by it, and none ever learns from it."""
-    from wheeltapper.scoring import by_hand
+    from wheeltapper.training import by_hand
 
     space = open_plant(plant)
     who: _Who = {"actor": getpass.getuser(), "now": datetime.now(UTC)}
@@ -88,7 +88,7 @@ def confirm(
 @app.command()
 def dismiss(plant: PlantArgument, alarm: AlarmArgument, reason: ReasonOption = "", undo: UndoOption = False) -> None:
     """Say that an alarm is no fault: its windows may be learnt from again."""
-    from wheeltapper.scoring import by_hand
+    from wheeltapper.training import by_hand
 
     space = open_plant(plant)
     who: _Who = {"actor": getpass.getuser(), "now": datetime.now(UTC)}
@@ -121,7 +121,7 @@ def rebaseline(
     import pandas as pd
 
     from wheeltapper.cli.printing import show_new_normal
-    from wheeltapper.scoring import by_hand
+    from wheeltapper.training import by_hand
 
     space = open_plant(plant)
     who: _Who = {"actor": getpass.getuser(), "now": datetime.now(UTC)}

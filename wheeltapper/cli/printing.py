@@ -19,7 +19,7 @@ from wheeltapper.sources._files import natural
 from wheeltapper.workspace import Workspace
 
 if TYPE_CHECKING:
-    from wheeltapper.scoring.by_hand import Preview
+    from wheeltapper.training.by_hand import Preview
 
 _MARKS = {True: "[green]✓[/]", False: "[yellow]✗[/]", None: "–"}
 _GOOD = {"promote": "green", "challenge": "green", "keep": "green", "refuse": "yellow"}

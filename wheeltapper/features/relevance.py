@@ -40,7 +40,7 @@ def relevant(
     fdr_level : float
         Share of the kept features that may be there by chance, between 0 and 1.
     part : Series of str, aligned with ``rows``
-        What `wheeltapper.features.parts.assign` says of each row; only ``train`` is looked at.
+        What `wheeltapper.training.parts.assign` says of each row; only ``train`` is looked at.
 
     Returns
     -------

@@ -12,12 +12,12 @@ import pandas as pd
 
 from wheeltapper import tables
 from wheeltapper.config import PartsByAssets, Plant
-from wheeltapper.features import parts
 from wheeltapper.reporting import canvas, catalogue, figures, health, searches, selftest, sheet, summary, words
 from wheeltapper.reporting.curves import Curves
 from wheeltapper.reporting.drawing import Drawing
 from wheeltapper.reporting.drawings import draw
 from wheeltapper.reporting.timeline import ranked_sensors
+from wheeltapper.training import parts
 
 FILE = "report.html"
 MOST_ALARMS = 200

@@ -25,7 +25,7 @@ from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring.calibration import Calibration
 from wheeltapper.scoring.effect import is_far
-from wheeltapper.scoring.preparation import filled
+from wheeltapper.training.preparation import filled
 
 Floats = NDArray[np.float64]
 

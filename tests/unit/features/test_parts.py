@@ -13,7 +13,7 @@ import pytest
 from wheeltapper import config
 from wheeltapper.config import Plant
 from wheeltapper.errors import DataError
-from wheeltapper.features import parts
+from wheeltapper.training import parts
 
 PLANT = """
 asset_type: {step: 1min, sensors: {load: {unit: A}}}

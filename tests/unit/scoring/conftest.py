@@ -12,10 +12,10 @@ import pytest
 
 from wheeltapper import config, tables
 from wheeltapper.config import Plant, PlugIn
-from wheeltapper.features import parts
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring.bundle import Bundle
-from wheeltapper.scoring.candidate import fit_candidate
+from wheeltapper.training import parts
+from wheeltapper.training.candidate import fit_candidate
 
 MINUTES = 1500
 START = pd.Timestamp("2026-01-05", tz="UTC")

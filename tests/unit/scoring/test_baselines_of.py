@@ -6,7 +6,7 @@ from typing import Any
 
 from wheeltapper.config import PlugIn
 from wheeltapper.config.plant import Selection
-from wheeltapper.scoring.candidate import baselines_of
+from wheeltapper.training.candidate import baselines_of
 
 
 def named(plant: Any) -> set[str]:

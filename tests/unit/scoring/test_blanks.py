@@ -14,9 +14,10 @@ from wheeltapper.config.plant import Selection
 from wheeltapper.errors import BundleError, DataError
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import bundle as bundles
-from wheeltapper.scoring import explanation, preparation
+from wheeltapper.scoring import explanation
 from wheeltapper.scoring.bundle import Bundle, fingerprint
-from wheeltapper.scoring.preparation import filled, prepare
+from wheeltapper.training import preparation
+from wheeltapper.training.preparation import filled, prepare
 
 SETS = "[latest, {tsfresh: {settings: efficient, calculators: [skewness, autocorrelation, variance]}}]"
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from wheeltapper import config
-from wheeltapper.scoring.by_hand import Level, _levels
 from wheeltapper.tables import FAULTS
+from wheeltapper.training.by_hand import Level, _levels
 
 PLANT = config.parse(
     "asset_type: {step: 1h, sensors: {heat: {unit: °C}}}\nsource: {csv_folder: {path: x, time_column: t}}",

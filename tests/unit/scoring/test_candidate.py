@@ -12,7 +12,7 @@ from wheeltapper import tables
 from wheeltapper.errors import ConfigError, DataError
 from wheeltapper.scoring import alarms
 from wheeltapper.scoring.bundle import POOLED, fingerprint
-from wheeltapper.scoring.candidate import calibrated, guard, spacing
+from wheeltapper.training.candidate import calibrated, guard, spacing
 
 
 def spoilt(features: pd.DataFrame, where: Any) -> pd.DataFrame:

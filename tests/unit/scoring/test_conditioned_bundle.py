@@ -13,9 +13,9 @@ from tests.unit.scoring.conftest import Mill, mill
 from wheeltapper.features.conditioning import Track
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring.bundle import Bundle
-from wheeltapper.scoring.candidate import guard, spacing
 from wheeltapper.selftest import obvious
 from wheeltapper.tables import microseconds
+from wheeltapper.training.candidate import guard, spacing
 
 HOW = "{resample: 2min, fill: {heat: 6min}, smooth: {load: {by: median, rows: 3}}}"
 

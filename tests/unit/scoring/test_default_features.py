@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from wheeltapper import config, tables
-from wheeltapper.features import parts
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring.bundle import Bundle
-from wheeltapper.scoring.candidate import fit_candidate
 from wheeltapper.scoring.explanation import explain, feature_shares
+from wheeltapper.training import parts
+from wheeltapper.training.candidate import fit_candidate
 
 PLANT = config.parse(
     """

@@ -12,8 +12,8 @@ import pytest
 from tests.unit.scoring.test_candidate import spoilt
 from wheeltapper import tables
 from wheeltapper.errors import DataError
-from wheeltapper.features import parts
-from wheeltapper.scoring.folds import NO_BLOCK, Fold, block_of, cut_folds
+from wheeltapper.training import parts
+from wheeltapper.training.folds import NO_BLOCK, Fold, block_of, cut_folds
 
 START = pd.Timestamp("2026-01-05", tz="UTC")
 LATER = START + pd.Timedelta("1D")

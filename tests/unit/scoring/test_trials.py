@@ -10,7 +10,7 @@ import pytest
 from wheeltapper import config
 from wheeltapper.config import Plant, PlugIn
 from wheeltapper.errors import ConfigError
-from wheeltapper.scoring import trials
+from wheeltapper.training import search_options
 
 PLANT = """
 asset_type: {step: 1min, sensors: {load: {unit: A, low: 0, high: 80}}}
@@ -27,7 +27,7 @@ def plant(search: str, seed: int = 42) -> Plant:
 def tried(search: str, seed: int = 42) -> list[dict[str, Any]]:
     """Return the options of the first candidate's trials."""
     one = plant(search, seed)
-    return [trial.options for trial in trials.of(one, one.candidates[0])]
+    return [trial.options for trial in search_options.of(one, one.candidates[0])]
 
 
 def test_the_options_as_written_come_first() -> None:
@@ -85,7 +85,7 @@ def test_a_random_search_of_a_small_space_tries_all_of_it() -> None:
 def test_other_candidates_stay_as_they_are() -> None:
     """A candidate that the search does not name has one trial: itself. So has every one without a search."""
     one = plant("{over: {isolation_forest: {n_estimators: [20]}}}")
-    assert trials.of(one, one.candidates[1]) == (PlugIn(name="lof"),)
+    assert search_options.of(one, one.candidates[1]) == (PlugIn(name="lof"),)
     assert tried("") == [{"max_samples": 64}]
 
 

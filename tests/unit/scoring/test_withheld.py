@@ -11,10 +11,9 @@ import pytest
 from wheeltapper import config, tables
 from wheeltapper.config import Plant
 from wheeltapper.decisions.feedback import Decision
-from wheeltapper.features import parts
 from wheeltapper.readings import exclude
 from wheeltapper.readings.exclude import BEFORE, LEARNT, NOT_JUDGED
-from wheeltapper.scoring import withheld
+from wheeltapper.training import parts, withheld
 
 START = pd.Timestamp("2026-01-05", tz="UTC").as_unit("us")
 PLANT = """

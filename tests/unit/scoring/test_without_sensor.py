@@ -15,7 +15,7 @@ from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.exclude import overlaps, why_masked
 from wheeltapper.scoring import explanation
-from wheeltapper.scoring.candidate import guard
+from wheeltapper.training.candidate import guard
 
 CALENDAR = ("calendar__hour_sin", "calendar__hour_cos", "calendar__weekday_sin", "calendar__weekday_cos")
 SEEING = {name: kind for name in plugins.names("detectors") if not (kind := type(build(name))).needs}

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from wheeltapper.config import Plant
 from wheeltapper.errors import DataError
-from wheeltapper.features.parts import PURGED
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.exclude import why_masked
-from wheeltapper.scoring.preparation import MIN_TRAIN_ROWS, Preparation, guard, prepare
 from wheeltapper.tables import microseconds
+from wheeltapper.training.parts import PURGED
+from wheeltapper.training.preparation import MIN_TRAIN_ROWS, Preparation, guard, prepare
 
 NO_BLOCK = -1
 """Stands for a window that reaches from one block into the next."""
@@ -62,9 +62,9 @@ def cut_folds(
     part : Series of str, aligned with ``features``
         Only ``train`` is looked at.
     cuts : DataFrame indexed by asset_id
-        From `wheeltapper.features.parts.cuts`: assets whose train part ends at the same instant share their blocks.
+        From `wheeltapper.training.parts.cuts`: assets whose train part ends at the same instant share their blocks.
     faults, flags : DataFrame
-        As for `wheeltapper.scoring.preparation.prepare`.
+        As for `wheeltapper.training.preparation.prepare`.
     count : int
         Number of folds; there are two blocks more.
 

@@ -64,7 +64,7 @@ def prepare(
     features : DataFrame
         Rows of the features table, sorted by asset and time.
     part : Series of str, aligned with ``features``
-        The part of each row, from `wheeltapper.features.parts.assign`.
+        The part of each row, from `wheeltapper.training.parts.assign`.
     faults : DataFrame
         Known faults: they are never learnt as normal.
     flags : DataFrame, optional

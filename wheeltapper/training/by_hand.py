@@ -14,11 +14,11 @@ from wheeltapper.config import IDLE_REGIMES, Plant
 from wheeltapper.decisions import feedback, ledger
 from wheeltapper.decisions.feedback import Decision
 from wheeltapper.errors import ConfigError, DataError
-from wheeltapper.features import parts
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import exclude
-from wheeltapper.scoring import calibration, withheld
-from wheeltapper.scoring.preparation import MIN_TRAIN_ROWS, guard
+from wheeltapper.scoring import calibration
+from wheeltapper.training import parts, withheld
+from wheeltapper.training.preparation import MIN_TRAIN_ROWS, guard
 from wheeltapper.workspace import OBJECTIVE, Workspace
 
 KIND = "confirmed"

@@ -15,7 +15,7 @@ from wheeltapper import tables
 from wheeltapper.config import Plant
 from wheeltapper.decisions.feedback import Decision, new_normals
 from wheeltapper.readings.exclude import BEFORE, NOT_JUDGED
-from wheeltapper.scoring.candidate import guard, spacing
+from wheeltapper.training.candidate import guard, spacing
 
 EVER_BEFORE = pd.Timestamp("1700-01-01", tz="UTC").as_unit("us")
 """Before any reading."""

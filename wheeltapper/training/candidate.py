@@ -15,7 +15,7 @@ from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import calibration
 from wheeltapper.scoring.bundle import POOLED, Bundle, inputs
 from wheeltapper.scoring.effect import is_far
-from wheeltapper.scoring.preparation import MIN_TRAIN_ROWS, Preparation, guard, prepare
+from wheeltapper.training.preparation import MIN_TRAIN_ROWS, Preparation, guard, prepare
 
 __all__ = ["Preparation", "baselines_of", "calibrated", "fit_candidate", "guard", "prepare", "spacing"]
 
@@ -60,7 +60,7 @@ def fit_candidate(
     features : DataFrame
         Rows of the features table, sorted by asset and time.
     part : Series of str, aligned with ``features``
-        The part of each row, from `wheeltapper.features.parts.assign`.
+        The part of each row, from `wheeltapper.training.parts.assign`.
     faults : DataFrame
         Known faults: they are never learnt as normal.
     flags : DataFrame, optional
