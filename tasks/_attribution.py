@@ -10,8 +10,8 @@ import pandas as pd
 
 from tasks.judge import stored_rows
 from wheeltapper import tables
-from wheeltapper.reporting.attribution import STEPS
-from wheeltapper.reporting.timeline import view
+from wheeltapper.reporting.figures.attribution import STEPS
+from wheeltapper.reporting.figures.timeline import view
 from wheeltapper.scoring import explanation
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.workspace import Workspace

@@ -17,7 +17,7 @@ from wheeltapper import faultpoints, tables
 from wheeltapper.errors import DataError, NoChampionError
 from wheeltapper.features.normalise import UNSEEN
 from wheeltapper.readings import exclude
-from wheeltapper.reporting import words
+from wheeltapper.reporting.text import words
 from wheeltapper.scoring import alarms, diagnosis, explanation
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring.bundle import Bundle

@@ -23,8 +23,8 @@ from wheeltapper.evaluation.judgement import Judgement, judge
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.exclude import overlaps
 from wheeltapper.registry import Dataset
-from wheeltapper.reporting import figures, timeline
-from wheeltapper.reporting.curves import window_curves
+from wheeltapper.reporting.figures import comparison, timeline
+from wheeltapper.reporting.figures.curves import window_curves
 from wheeltapper.scoring import alarms, diagnosis
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.store import Ref
@@ -239,12 +239,12 @@ def _write_down(
     judgement = result["judgement"]
     pictures = {"scores.png": timeline.score_grid_figure(scores, table.faults, _alarms(space, scores), _assets(scores))}
     if judgement["confusion"] is not None:
-        pictures["confusion.png"] = figures.confusion_figure(judgement["confusion"])
+        pictures["confusion.png"] = comparison.confusion_figure(judgement["confusion"])
     if judgement["naming"] is not None:
-        pictures["kinds.png"] = figures.naming_figure(judgement["naming"])
+        pictures["kinds.png"] = comparison.naming_figure(judgement["naming"])
     if result["curves"]:
-        pictures["roc.png"] = figures.roc_figure({result["label"]: result["curves"]["roc"]})
-        pictures["precision_recall.png"] = figures.pr_figure(
+        pictures["roc.png"] = comparison.roc_figure({result["label"]: result["curves"]["roc"]})
+        pictures["precision_recall.png"] = comparison.pr_figure(
             {result["label"]: result["curves"]["pr"]}, judgement["base_rate"]
         )
     space.registry.log(

@@ -217,7 +217,7 @@ def _show_gates(out: Console, asked: list[dict[str, Any]]) -> None:
 
 def show_selftest(out: Console, found: dict[str, Any]) -> None:
     """Show the smallest fault of each sensor and kind that a bundle finds, and its gates."""
-    from wheeltapper.reporting.selftest import grid
+    from wheeltapper.reporting.text.selftest import grid
 
     shown = grid(found)
     out.print(

@@ -12,11 +12,13 @@ import pandas as pd
 
 from wheeltapper import tables
 from wheeltapper.config import PartsByAssets, Plant
-from wheeltapper.reporting import canvas, catalogue, figures, health, searches, selftest, sheet, summary, words
-from wheeltapper.reporting.curves import Curves
-from wheeltapper.reporting.drawing import Drawing
-from wheeltapper.reporting.drawings import draw
-from wheeltapper.reporting.timeline import ranked_sensors
+from wheeltapper.reporting import catalogue
+from wheeltapper.reporting.figures import canvas, comparison
+from wheeltapper.reporting.figures.curves import Curves
+from wheeltapper.reporting.figures.drawing import Drawing
+from wheeltapper.reporting.figures.drawings import draw
+from wheeltapper.reporting.figures.timeline import ranked_sensors
+from wheeltapper.reporting.text import searches, selftest, sensor_health, sheet, summary, words
 from wheeltapper.training import parts
 
 FILE = "report.html"
@@ -117,8 +119,8 @@ def write(data: ReportData, folder: Path) -> Path:
     drawings = draw(data)
     page = _fill(data, drawings)
     figures = folder / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
-    for old in figures.glob("*.png"):
+    comparison.mkdir(parents=True, exist_ok=True)
+    for old in comparison.glob("*.png"):
         old.unlink()
     for drawing in drawings:
         (figures / f"{drawing.name}.png").write_bytes(canvas.to_png(drawing.figure))
@@ -138,7 +140,7 @@ def _fill(data: ReportData, drawings: Sequence[Drawing]) -> str:
         house.filters[name] = getattr(words, name)
     house.globals.update(between=words.between, is_known=words.is_known, is_address=words.is_address)
     house.globals.update(things=words.things, notes_of=summary.notes)
-    house.globals.update(naming_sentences=summary.naming_sentences, columns_of=figures.columns_of)
+    house.globals.update(naming_sentences=summary.naming_sentences, columns_of=comparison.columns_of)
     style = Markup((_HERE / "report.css").read_text(encoding="utf-8"))  # ours, not data
     return house.get_template("report.html.j2").render(style=style, **_content(data, drawings))
 
@@ -184,8 +186,8 @@ def _content(data: ReportData, drawings: Sequence[Drawing]) -> dict[str, Any]:
         "machines": summary.machines(data.scores, data.faults, data.alarms, assets),
         "maturity_sentence": summary.maturity_sentence(data.maturity),
         "sensors": summary.sensors(data.readings, data.plant.asset_type.sensors),
-        "health": health.health_rows(data.flags),
-        "health_sentences": health.health_sentences(data.flags),
+        "health": sensor_health.health_rows(data.flags),
+        "health_sentences": sensor_health.health_sentences(data.flags),
         "alarms": _alarms(data),
         "most_alarms": MOST_ALARMS,
         "figures": _figures(drawings),

@@ -6,7 +6,7 @@ from matplotlib.dates import num2date
 from tests.unit.reporting.conftest import faults_of, minute, readings_of, scores_of
 from wheeltapper import tables
 from wheeltapper.errors import DataError
-from wheeltapper.reporting.anomalies import MARKS, anomalies_figure, marked
+from wheeltapper.reporting.figures.anomalies import MARKS, anomalies_figure, marked
 
 
 def test_a_dot_stands_at_its_reading(plant):

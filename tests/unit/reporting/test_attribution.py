@@ -10,7 +10,7 @@ from tests.unit.reporting.conftest import alarm_of, minute
 from tests.unit.reporting.test_figures import texts
 from wheeltapper import tables
 from wheeltapper.errors import DataError
-from wheeltapper.reporting import attribution
+from wheeltapper.reporting.figures import attribution
 
 MOVED = pd.DataFrame({"flow": [0.0, 0.1, 0.0], "pressure": [0.2, 3.0, 1.0]}, index=[minute(0), minute(1), minute(3)])
 

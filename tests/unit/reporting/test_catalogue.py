@@ -8,7 +8,7 @@ import pytest
 
 from wheeltapper.reporting import catalogue
 from wheeltapper.reporting.catalogue import CATALOGUE
-from wheeltapper.reporting.drawings import draw
+from wheeltapper.reporting.figures.drawings import draw
 from wheeltapper.reporting.report import ReportData, render, write
 
 

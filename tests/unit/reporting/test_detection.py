@@ -7,7 +7,7 @@ import pytest
 from tests.unit.reporting.conftest import faults_of, judgement, outcome
 from tests.unit.reporting.test_figures import texts
 from wheeltapper.errors import DataError
-from wheeltapper.reporting import detection
+from wheeltapper.reporting.figures import detection
 
 FAULTS = faults_of(("p", 0, 30, "wear"), ("p", 60, 80, "leak"), ("q", 0, 10, "wear"))
 OUTCOMES = [outcome("p", "wear", 0, 12.0), outcome("q", "wear", 0, None), outcome("p", "leak", 60, 4.0)]

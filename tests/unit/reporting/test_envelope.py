@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from wheeltapper.reporting.envelope import envelope
+from wheeltapper.reporting.figures.envelope import envelope
 
 
 def test_no_spike_is_lost():

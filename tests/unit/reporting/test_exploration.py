@@ -8,7 +8,7 @@ from tests.unit.reporting.conftest import minute, readings_of
 from tests.unit.reporting.test_figures import texts
 from wheeltapper import tables
 from wheeltapper.errors import DataError
-from wheeltapper.reporting import exploration
+from wheeltapper.reporting.figures import exploration
 
 
 def test_bars_are_the_counts_of_the_table():

@@ -10,9 +10,9 @@ from matplotlib.dates import num2date
 from tests.unit.reporting.conftest import UNJUDGED, alarm_of, faults_of, judgement, minute, readings_of, scores_of
 from wheeltapper import tables
 from wheeltapper.errors import DataError
-from wheeltapper.reporting import canvas, figures, timeline
-from wheeltapper.reporting.curves import window_curves
-from wheeltapper.reporting.profiles import inside, sensor_profiles_figure
+from wheeltapper.reporting.figures import canvas, comparison, timeline
+from wheeltapper.reporting.figures.curves import window_curves
+from wheeltapper.reporting.figures.profiles import inside, sensor_profiles_figure
 
 NO_FAULTS, NO_ALARMS = tables.FAULTS.empty(), tables.ALARMS.empty()
 
@@ -24,13 +24,13 @@ def texts(figure):
 
 def test_a_confusion_matrix_shows_its_four_numbers():
     """Each count stands in the figure, with its share of the row."""
-    shown = texts(figures.confusion_figure({"lof": {"tp": 30, "fp": 20, "fn": 10, "tn": 980}}))
+    shown = texts(comparison.confusion_figure({"lof": {"tp": 30, "fp": 20, "fn": 10, "tn": 980}}))
     assert {"30", "20", "10", "980", "75\u00a0%", "25\u00a0%", "lof"} <= set(shown)
 
 
 def test_a_single_confusion_needs_no_name():
     """For MLflow, one set of counts is enough."""
-    assert "7" in texts(figures.confusion_figure({"tp": 7, "fp": 0, "fn": 0, "tn": 0}))
+    assert "7" in texts(comparison.confusion_figure({"tp": 7, "fp": 0, "fn": 0, "tn": 0}))
 
 
 NAMING = {"kinds": {"cavitation": {"cavitation": 17, "stuck": 3}, "drift": {"unknown": 4, "missed": 5}}}
@@ -38,8 +38,8 @@ NAMING = {"kinds": {"cavitation": {"cavitation": 17, "stuck": 3}, "drift": {"unk
 
 def test_a_matrix_of_kinds_shows_what_was_said():
     """Each count stands in the figure; what was said and never true, unknown and missed follow the true kinds."""
-    assert figures.columns_of(NAMING["kinds"]) == ["cavitation", "drift", "stuck", "unknown", "missed"]
-    shown = texts(figures.naming_figure(NAMING))
+    assert comparison.columns_of(NAMING["kinds"]) == ["cavitation", "drift", "stuck", "unknown", "missed"]
+    shown = texts(comparison.naming_figure(NAMING))
     assert {"17", "3", "4", "5", "cavitation", "stuck", "unknown", "missed"} <= set(shown)
     assert "0" not in shown
 
@@ -47,11 +47,11 @@ def test_a_matrix_of_kinds_shows_what_was_said():
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda: figures.confusion_figure({}),
-        lambda: figures.naming_figure({"kinds": {}}),
-        lambda: figures.roc_figure({}),
-        lambda: figures.pr_figure({}, 0.1),
-        lambda: figures.comparison_figure([]),
+        lambda: comparison.confusion_figure({}),
+        lambda: comparison.naming_figure({"kinds": {}}),
+        lambda: comparison.roc_figure({}),
+        lambda: comparison.pr_figure({}, 0.1),
+        lambda: comparison.comparison_figure([]),
         lambda: timeline.score_figure(tables.SCORES.empty(), NO_FAULTS, NO_ALARMS, "p"),
     ],
 )
@@ -64,12 +64,12 @@ def test_an_empty_figure_is_refused(draw):
 def test_an_unjudged_candidate_is_said_in_words():
     """Where one candidate has no figure, the words stand in its place."""
     board = [judgement("lof"), judgement("always_normal", vus_pr=None)]
-    assert "not judged" in texts(figures.comparison_figure(board, budget=1.0))
+    assert "not judged" in texts(comparison.comparison_figure(board, budget=1.0))
 
 
 def test_a_measure_that_nobody_has_is_left_out():
     """Without known faults only false alarms are compared."""
-    figure = figures.comparison_figure([judgement("lof", **UNJUDGED)])
+    figure = comparison.comparison_figure([judgement("lof", **UNJUDGED)])
     assert sum(axes.get_visible() for axes in figure.axes) == 1
 
 

@@ -12,8 +12,10 @@ from tests.unit.reporting.conftest import UNJUDGED, alarm_of, faults_of, judgeme
 from wheeltapper import tables
 from wheeltapper.config import PartsByAssets
 from wheeltapper.evaluation.leaderboard import BY_NAME, BY_SELF_TEST
-from wheeltapper.reporting import drawings, report, words
+from wheeltapper.reporting import report
+from wheeltapper.reporting.figures import drawings
 from wheeltapper.reporting.report import ReportData, render, write
+from wheeltapper.reporting.text import words
 
 EVIL = "<script>alert('x')</script>\"><img src=x onerror=alert(1)> $x$ ../../etc"
 

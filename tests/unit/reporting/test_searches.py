@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from wheeltapper.reporting.report import ReportData, render
-from wheeltapper.reporting.searches import table
+from wheeltapper.reporting.text.searches import table
 
 
 def one(options: dict[str, int], *figures: float | None, chosen: bool = False, first: bool = False) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from wheeltapper.reporting.report import ReportData, render
-from wheeltapper.reporting.selftest import grid
+from wheeltapper.reporting.text.selftest import grid
 
 
 def line(sensor: str, kind: str, smallest: str | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from tests.unit.reporting.conftest import faults_of, scores_of
 from tests.unit.reporting.test_figures import texts
 from wheeltapper import tables
 from wheeltapper.errors import DataError
-from wheeltapper.reporting import severity
+from wheeltapper.reporting.figures import severity
 
 SCORES = scores_of("p", [0.1, 0.2, 3.0, 4.0, 1.5])
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from tests.unit.reporting.conftest import UNJUDGED, judgement
 from wheeltapper.evaluation.costs import CostBreakdown
 from wheeltapper.evaluation.judgement import Confusion, Judgement
-from wheeltapper.reporting import sheet
 from wheeltapper.reporting.report import ReportData, render
+from wheeltapper.reporting.text import sheet
 
 LINES = [line for lines in sheet.SHEET.values() for line in lines]
 INSIDE: dict[str, type[BaseModel]] = {"cost": CostBreakdown, "confusion": Confusion}

@@ -9,7 +9,7 @@ from tests.unit.reporting.conftest import alarm_of, minute, readings_of, scores_
 from tests.unit.reporting.test_figures import texts
 from wheeltapper import tables
 from wheeltapper.errors import DataError
-from wheeltapper.reporting.state import MOST, dashboard_figure, states
+from wheeltapper.reporting.figures.state import MOST, dashboard_figure, states
 
 LATE = timedelta(minutes=5)
 

@@ -5,7 +5,7 @@ import pytest
 
 from tests.unit.reporting.conftest import UNJUDGED, alarm_of, faults_of, judgement, scores_of
 from wheeltapper import tables
-from wheeltapper.reporting import summary
+from wheeltapper.reporting.text import summary
 
 
 def test_baselines_stand_on_top():

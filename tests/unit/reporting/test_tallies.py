@@ -8,7 +8,7 @@ import pytest
 from tests.unit.reporting.conftest import alarm_of, faults_of
 from wheeltapper import tables
 from wheeltapper.errors import DataError
-from wheeltapper.reporting import tallies
+from wheeltapper.reporting.figures import alarm_counts
 
 NO_FAULTS = tables.FAULTS.empty()
 ALARMS = pd.concat(
@@ -23,20 +23,20 @@ ALARMS = pd.concat(
 
 def test_the_first_ranked_sensor_leads():
     """One alarm is led by pressure, one by flow; the third names none."""
-    assert tallies.leaders(ALARMS) == ["pressure", "flow", tallies.UNSAID]
+    assert alarm_counts.leaders(ALARMS) == ["pressure", "flow", alarm_counts.UNSAID]
 
 
 def test_every_alarm_is_counted_once():
     """Rows add up to the alarms of each machine."""
-    counts = tallies.alarm_counts(ALARMS)
-    assert counts.loc["p"].to_dict() == {"pressure": 1, "flow": 1, tallies.UNSAID: 0}
+    counts = alarm_counts.alarm_counts(ALARMS)
+    assert counts.loc["p"].to_dict() == {"pressure": 1, "flow": 1, alarm_counts.UNSAID: 0}
     assert counts.sum(axis=1).to_dict() == ALARMS["asset_id"].value_counts().to_dict()
-    assert tallies.alarm_counts(ALARMS.iloc[:0]).empty
+    assert alarm_counts.alarm_counts(ALARMS.iloc[:0]).empty
 
 
 def test_bars_split_by_known_faults_and_add_up():
     """Of p's two alarms one opens inside a fault: bars of 1 and 1, together 2; q's one is outside."""
-    figure = tallies.alarm_bars_figure(ALARMS, faults_of(("p", 80, 100, "wear")))
+    figure = alarm_counts.alarm_bars_figure(ALARMS, faults_of(("p", 80, 100, "wear")))
     right, wrong = figure.axes[0].containers
     assert [bar.get_width() for bar in right] == [1, 0]
     assert [bar.get_width() for bar in wrong] == [1, 1]
@@ -46,7 +46,7 @@ def test_bars_split_by_known_faults_and_add_up():
 def test_many_machines_are_added_up():
     """Of 30 machines, 25 have a bar and the rest one more; no alarm is lost."""
     many = pd.concat([alarm_of(f"p{number}", 0, 0, f"a{number}") for number in range(30)])
-    figure = tallies.alarm_bars_figure(many, NO_FAULTS)
+    figure = alarm_counts.alarm_bars_figure(many, NO_FAULTS)
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names[-1] == "5 others"
     assert sum(bar.get_width() for bar in figure.axes[0].containers[0]) == 30
@@ -54,11 +54,11 @@ def test_many_machines_are_added_up():
 
 def test_an_alarm_stands_at_its_hour():
     """10:00 and 11:30 UTC on the axis of hours."""
-    axes = tallies.alarms_over_day_figure(ALARMS, NO_FAULTS).axes[0]
+    axes = alarm_counts.alarms_over_day_figure(ALARMS, NO_FAULTS).axes[0]
     assert sorted(axes.lines[0].get_ydata()) == pytest.approx([10.0, 10 + 5 / 60, 11.5])
 
 
-@pytest.mark.parametrize("draw", [tallies.alarm_bars_figure, tallies.alarms_over_day_figure])
+@pytest.mark.parametrize("draw", [alarm_counts.alarm_bars_figure, alarm_counts.alarms_over_day_figure])
 def test_no_alarm_is_refused(draw):
     """Nothing to count is said in words."""
     with pytest.raises(DataError, match="at least one alarm"):

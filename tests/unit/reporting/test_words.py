@@ -2,7 +2,7 @@
 
 import pytest
 
-from wheeltapper.reporting import words
+from wheeltapper.reporting.text import words
 
 
 @pytest.mark.parametrize(

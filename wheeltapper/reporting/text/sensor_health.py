@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from wheeltapper.readings.health.flagging import HEALTH, WORDS, worst_first
-from wheeltapper.reporting import words
+from wheeltapper.reporting.text import words
 
 MOST = 20
 """Spans that the report lists, longest first."""

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from wheeltapper.evaluation.leaderboard import BY_NAME, BY_SELF_TEST
-from wheeltapper.reporting import words
+from wheeltapper.reporting.text import words
 from wheeltapper.scoring.calibration import TRUSTED_FROM
 from wheeltapper.tables import microseconds
 

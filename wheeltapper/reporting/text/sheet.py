@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from wheeltapper.reporting import words
+from wheeltapper.reporting.text import words
 
 Row = Mapping[str, Any]
 Kind = Literal["count", "share", "ratio", "number", "rate", "minutes", "hours", "weeks", "money"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wheeltapper.reporting import words
+from wheeltapper.reporting.text import words
 from wheeltapper.workspace import brief
 
 NONE = "–"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from wheeltapper.reporting import words
+from wheeltapper.reporting.text import words
 
 NONE = "–"
 UNTESTED = ""

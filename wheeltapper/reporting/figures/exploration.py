@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from wheeltapper.config import AssetType
-from wheeltapper.reporting import canvas, words
-from wheeltapper.reporting.timeline import shortened, time_axis
+from wheeltapper.reporting.figures import canvas
+from wheeltapper.reporting.figures.timeline import shortened, time_axis
+from wheeltapper.reporting.text import words
 from wheeltapper.tables import microseconds
 
 if TYPE_CHECKING:

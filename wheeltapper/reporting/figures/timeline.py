@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from wheeltapper.config import AssetType
 from wheeltapper.errors import DataError
-from wheeltapper.reporting import canvas
-from wheeltapper.reporting.envelope import envelope
-from wheeltapper.reporting.health import flagged_values
-from wheeltapper.reporting.profiles import inside
+from wheeltapper.reporting.figures import canvas
+from wheeltapper.reporting.figures.envelope import envelope
+from wheeltapper.reporting.figures.profiles import inside
+from wheeltapper.reporting.text.sensor_health import flagged_values
 from wheeltapper.tables import microseconds
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from wheeltapper.reporting import words
-from wheeltapper.reporting.anomalies import SENSORS, anomalies_figure
-from wheeltapper.reporting.attribution import multi_sensor_figure
-from wheeltapper.reporting.drawing import Drawing
-from wheeltapper.reporting.exploration import PANELS, data_exploration_figure, sensor_boxes_figure
-from wheeltapper.reporting.profiles import sensor_profiles_figure
-from wheeltapper.reporting.state import MOST, dashboard_figure, states
-from wheeltapper.reporting.tallies import UNSAID, alarm_bars_figure, alarms_over_day_figure, leaders
+from wheeltapper.reporting.figures.alarm_counts import UNSAID, alarm_bars_figure, alarms_over_day_figure, leaders
+from wheeltapper.reporting.figures.anomalies import SENSORS, anomalies_figure
+from wheeltapper.reporting.figures.attribution import multi_sensor_figure
+from wheeltapper.reporting.figures.drawing import Drawing
+from wheeltapper.reporting.figures.exploration import PANELS, data_exploration_figure, sensor_boxes_figure
+from wheeltapper.reporting.figures.profiles import sensor_profiles_figure
+from wheeltapper.reporting.figures.state import MOST, dashboard_figure, states
+from wheeltapper.reporting.text import words
 
 if TYPE_CHECKING:
     from wheeltapper.reporting.report import ReportData

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from wheeltapper.reporting import words
-from wheeltapper.reporting.drawing import Drawing
-from wheeltapper.reporting.overview import alarms_together, machines_now, what_came
-from wheeltapper.reporting.quality import comparisons, what_moved
-from wheeltapper.reporting.summary import watched
-from wheeltapper.reporting.timeline import Span, alarm_figure, part_spans, score_figure, score_grid_figure, view
+from wheeltapper.reporting.figures.drawing import Drawing
+from wheeltapper.reporting.figures.overview import alarms_together, machines_now, what_came
+from wheeltapper.reporting.figures.quality import comparisons, what_moved
+from wheeltapper.reporting.figures.timeline import Span, alarm_figure, part_spans, score_figure, score_grid_figure, view
+from wheeltapper.reporting.text import words
+from wheeltapper.reporting.text.summary import watched
 
 if TYPE_CHECKING:
     from wheeltapper.reporting.report import ReportData

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from wheeltapper.config import AssetType
-from wheeltapper.reporting import canvas
-from wheeltapper.reporting.envelope import envelope
-from wheeltapper.reporting.timeline import axis_label, shade, time_axis
+from wheeltapper.reporting.figures import canvas
+from wheeltapper.reporting.figures.envelope import envelope
+from wheeltapper.reporting.figures.timeline import axis_label, shade, time_axis
 from wheeltapper.tables import microseconds
 
 if TYPE_CHECKING:

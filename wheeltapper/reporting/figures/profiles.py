@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wheeltapper.config import AssetType, Sensor
 from wheeltapper.errors import DataError
-from wheeltapper.reporting import canvas
+from wheeltapper.reporting.figures import canvas
 from wheeltapper.tables import microseconds
 
 if TYPE_CHECKING:

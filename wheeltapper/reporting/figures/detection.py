@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from wheeltapper.reporting import canvas, words
-from wheeltapper.reporting.timeline import shortened
+from wheeltapper.reporting.figures import canvas
+from wheeltapper.reporting.figures.timeline import shortened
+from wheeltapper.reporting.text import words
 from wheeltapper.tables import microseconds
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from wheeltapper.reporting import canvas, words
-from wheeltapper.reporting.tallies import alarm_counts
-from wheeltapper.reporting.timeline import CEILING, shortened
+from wheeltapper.reporting.figures import canvas
+from wheeltapper.reporting.figures.alarm_counts import alarm_counts
+from wheeltapper.reporting.figures.timeline import CEILING, shortened
+from wheeltapper.reporting.text import words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

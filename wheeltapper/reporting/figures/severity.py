@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper.reporting import canvas, words
-from wheeltapper.reporting.profiles import inside
-from wheeltapper.reporting.timeline import CEILING
+from wheeltapper.reporting.figures import canvas
+from wheeltapper.reporting.figures.profiles import inside
+from wheeltapper.reporting.figures.timeline import CEILING
+from wheeltapper.reporting.text import words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

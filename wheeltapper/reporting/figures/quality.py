@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from wheeltapper.reporting import figures, summary, words
-from wheeltapper.reporting.attribution import TOP, importance_figure, sensor_weights
-from wheeltapper.reporting.detection import MOST, delay_figure, fates, kinds_figure
-from wheeltapper.reporting.drawing import Drawing
-from wheeltapper.reporting.severity import by_truth, detector_evaluation_figure
+from wheeltapper.reporting.figures import comparison
+from wheeltapper.reporting.figures.attribution import TOP, importance_figure, sensor_weights
+from wheeltapper.reporting.figures.detection import MOST, delay_figure, fates, kinds_figure
+from wheeltapper.reporting.figures.drawing import Drawing
+from wheeltapper.reporting.figures.severity import by_truth, detector_evaluation_figure
+from wheeltapper.reporting.text import summary, words
 
 if TYPE_CHECKING:
     from wheeltapper.reporting.report import ReportData
@@ -20,14 +21,14 @@ def comparisons(data: ReportData) -> Iterator[Drawing]:
     parts = summary.by_part(data.leaderboard)
     part = next(iter(parts), None)
     board = parts.get(part, []) if part else []
-    if any(row.get(name) is not None for row in board for name in figures.MEASURES):
+    if any(row.get(name) is not None for row in board for name in comparison.MEASURES):
         yield Drawing(
             "model_comparison",
             "comparison",
             f"Every candidate on the {part} part",
             f"{words.things(len(board), 'candidate')} compared by faults found, false alarms, cost and VUS-PR; "
             "the table of the leaderboard holds the same figures.",
-            figures.comparison_figure(board, data.plant.alarm_budget),
+            comparison.comparison_figure(board, data.plant.alarm_budget),
         )
     counts = {str(row["candidate"]): row["confusion"] for row in board if row.get("confusion") is not None}
     if counts:
@@ -37,7 +38,7 @@ def comparisons(data: ReportData) -> Iterator[Drawing]:
             f"Windows called right and wrong ({part} part)",
             "Confusion matrices, rows: normal and in fault, columns: quiet and anomalous. "
             + "; ".join(f"{name}: {_told(count)}" for name, count in counts.items()),
-            figures.confusion_figure(counts),
+            comparison.confusion_figure(counts),
         )
     yield from _detections(data)
     yield from _severities(data)
@@ -47,7 +48,7 @@ def comparisons(data: ReportData) -> Iterator[Drawing]:
             "curves",
             "ROC curves",
             f"ROC curves of {words.listing(list(data.roc))}.",
-            figures.roc_figure(data.roc, data.about),
+            comparison.roc_figure(data.roc, data.about),
         )
     if data.pr:
         rates = [row["base_rate"] for row in board if row.get("base_rate") is not None]
@@ -56,7 +57,7 @@ def comparisons(data: ReportData) -> Iterator[Drawing]:
             "curves",
             "Precision-recall curves",
             f"Precision-recall curves of {words.listing(list(data.pr))}.",
-            figures.pr_figure(data.pr, rates[0] if rates else None, data.about),
+            comparison.pr_figure(data.pr, rates[0] if rates else None, data.about),
         )
 
 
@@ -86,7 +87,7 @@ def _detections(data: ReportData) -> Iterator[Drawing]:
             "naming",
             f"What the first alarm in each fault said it was: {where}",
             "Matrix of true kinds (rows) and said kinds (columns); the table above it holds the same counts.",
-            figures.naming_figure(naming),
+            comparison.naming_figure(naming),
         )
     if row.get("outcomes"):
         fate = fates(row["outcomes"], data.faults)

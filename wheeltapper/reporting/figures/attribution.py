@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper.reporting import canvas, words
-from wheeltapper.reporting.timeline import ranked_sensors, shortened, time_axis
+from wheeltapper.reporting.figures import canvas
+from wheeltapper.reporting.figures.timeline import ranked_sensors, shortened, time_axis
+from wheeltapper.reporting.text import words
 from wheeltapper.tables import microseconds
 
 if TYPE_CHECKING:
