@@ -39,7 +39,8 @@ from tasks._ablation import read_all  # noqa: E402
 from wheeltapper import config  # noqa: E402
 from wheeltapper.config import Plant, PlugIn, Windows  # noqa: E402
 from wheeltapper.errors import DataError, WheeltapperError  # noqa: E402
-from wheeltapper.evaluation import gates, leaderboard  # noqa: E402
+from wheeltapper.evaluation import leaderboard  # noqa: E402
+from wheeltapper.evaluation.baseline_gate import beats_baselines  # noqa: E402
 from wheeltapper.evaluation.judgement import Judgement, judge  # noqa: E402
 from wheeltapper.evaluation.ranking import rank_windows  # noqa: E402
 from wheeltapper.features.plan import FeaturePlan  # noqa: E402
@@ -189,7 +190,7 @@ def measure(plant: Plant) -> dict[str, Any]:
     validated = {name: judged(table, name, "validate", own["validate"]) for name, own in scores.items()}
     has_faults = any(one.cost_per_asset_week is not None for one in validated.values())
     board = leaderboard.rank(validated.values(), baselines, None if has_faults else _self_tests(table, bundles))
-    asked = {one.candidate: gates.beats_baselines(one, board.baselines, board.self_test) for one in board.candidates}
+    asked = {one.candidate: beats_baselines(one, board.baselines, board.self_test) for one in board.candidates}
     fit = [one for one in board.candidates if asked[one.candidate].passed is not False]
     champion = (fit or board.candidates)[0].candidate
     tested = judged(table, champion, "test", scores[champion]["test"])

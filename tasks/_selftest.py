@@ -16,14 +16,13 @@ from tasks._training import TrainingTable
 from wheeltapper import tables
 from wheeltapper.config import Alarms
 from wheeltapper.errors import DataError
-from wheeltapper.evaluation import gates
 from wheeltapper.evaluation.gates import Gate
 from wheeltapper.evaluation.ranking import chance_above
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.exclude import why_masked
 from wheeltapper.scoring import alarms
 from wheeltapper.scoring.bundle import POOLED, Bundle
-from wheeltapper.selftest import episodes, obvious, relations, sensitivity
+from wheeltapper.selftest import episodes, gates, obvious, relations, sensitivity
 from wheeltapper.selftest.episodes import CLEAN, Rehearsal
 from wheeltapper.selftest.injections import Usual
 from wheeltapper.store import Ref

@@ -14,7 +14,7 @@ from tasks.judge import live_bundle
 from tasks.train import judge_scores, summary
 from wheeltapper import tables
 from wheeltapper.decisions import feedback
-from wheeltapper.evaluation import gates
+from wheeltapper.evaluation.budget_gate import keeps_budget
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.workspace import Workspace
 
@@ -44,7 +44,7 @@ def evaluate_champion(plant: str, now: datetime) -> dict[str, Any]:
         judgement = judge_scores(space, "champion", "live", scores, space.store.read(tables.FAULTS))
         promise = champion.calibration.promise
         promised = promise.stated() if promise else None
-        budget = gates.keeps_budget(judgement, space.plant.alarm_budget, promised=promised)
+        budget = keeps_budget(judgement, space.plant.alarm_budget, promised=promised)
         if budget.passed is False:
             reasons.append(f"the alarm budget is not kept: {budget.reason}")
         _log.info("since training: %s", summary(judgement))

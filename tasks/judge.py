@@ -22,6 +22,8 @@ from wheeltapper.decisions import feedback, ledger
 from wheeltapper.decisions.promotion import follow_ledger
 from wheeltapper.errors import RegistryError
 from wheeltapper.evaluation import duel, duplicate_target, gates, label_rule, leaderboard
+from wheeltapper.evaluation.baseline_gate import beats_baselines
+from wheeltapper.evaluation.budget_gate import keeps_budget
 from wheeltapper.evaluation.gates import Gate
 from wheeltapper.evaluation.judgement import Judgement
 from wheeltapper.evaluation.leaderboard import Leaderboard
@@ -126,8 +128,8 @@ def _gates(
 ) -> list[Gate]:
     asked = [
         *_selftest.gates_of(result["self_test"]),
-        gates.beats_baselines(judgement, board.baselines, board.self_test),
-        gates.keeps_budget(judgement, space.plant.alarm_budget, promised=_promised(result)),
+        beats_baselines(judgement, board.baselines, board.self_test),
+        keeps_budget(judgement, space.plant.alarm_budget, promised=_promised(result)),
     ]
     if rival is not None:
         heard = (result["self_test"].get("heard", {}), rival.heard)  # one trained by an earlier version has none

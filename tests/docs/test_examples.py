@@ -104,7 +104,8 @@ def test_the_worked_example_of_judging() -> None:
 
 def test_the_gates_are_all_explained() -> None:
     """Every gate of the code stands in the table of docs/judging.md."""
-    pages = sorted((ROOT / "wheeltapper" / "evaluation").glob("*.py"))
+    rooms = [ROOT / "wheeltapper" / room for room in ("evaluation", "selftest")]
+    pages = sorted(page for room in rooms for page in room.glob("*.py"))
     defined = [one for page in pages for one in ast.parse(page.read_text(encoding="utf-8")).body]
     functions = [one for one in defined if isinstance(one, ast.FunctionDef) and not one.name.startswith("_")]
     asked = [one.name for one in functions if isinstance(one.returns, ast.Name) and one.returns.id == "Gate"]
@@ -148,7 +149,7 @@ def test_each_kind_of_plug_in_has_an_example() -> None:
         "wheeltapper/sources",
     ]
     assert not [path for path in _new_files() if (ROOT / path).exists()], "an example hides a file of the house"
-    assert set(SLOW_TO_FIT) <= set(detectors._folder.names("detectors"))
+    assert set(SLOW_TO_FIT) <= set(detectors.plugins.names("detectors"))
 
 
 def test_the_examples_pass_their_contract_tests(extended: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.train import judge_scores
-from tests.unit.scoring.conftest import mill
+from tests.unit.mill import mill
 from wheeltapper.evaluation import leaderboard
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tasks import _search
-from tests.unit.scoring.conftest import PLANT
+from tests.unit.mill import PLANT
 from wheeltapper import config
 from wheeltapper.config import PlugIn, Search
 from wheeltapper.training.search import Block

@@ -13,10 +13,10 @@ import pytest
 from tests.rows.reading import Came, is_in_fault, plant_of, read
 from wheeltapper import detectors, tables
 from wheeltapper.config import Plant
-from wheeltapper.evaluation.gates import is_not_inverted
 from wheeltapper.evaluation.judgement import NO_FAULTS, judge
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import alarms
+from wheeltapper.selftest.gates import is_not_inverted
 from wheeltapper.selftest.obvious import ALL, inject_obvious
 from wheeltapper.training import parts
 from wheeltapper.training.candidate import baselines_of, fit_candidate, spacing

@@ -167,7 +167,7 @@ def check_plug_ins(plant: Plant, where: str) -> None:
     for wanted in plant.candidates:
         attempt("candidates", lambda wanted=wanted: detectors.build(wanted.name, wanted.options))  # type: ignore[misc]
     if not mistakes and plant.search is not None:
-        trials = plugins.door("scoring.trials")
+        trials = plugins.door("training.search_options")
         for wanted in plant.candidates:
             attempt("search.over", lambda wanted=wanted: trials.of(plant, wanted))  # type: ignore[misc]
     if mistakes:

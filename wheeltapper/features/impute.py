@@ -132,3 +132,32 @@ def _features(rows: pd.DataFrame) -> list[str]:
 def _finite(values: pd.Series) -> Floats:
     numbers: Floats = values.to_numpy(dtype=np.float64)
     return numbers[np.isfinite(numbers)]
+
+
+def filled(imputer: Imputer | None, rows: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Return rows whose features all have a value: what has none gets what training has seen.
+
+    The one place where that is done, for fitting, scoring, explanation and self-test alike.
+
+    Parameters
+    ----------
+    imputer : Imputer or None
+        Knows the features that may lack a value; None if all always have one, and the rows come back as they are.
+    rows : DataFrame
+        Usable rows of the features table, with any further columns.
+    columns : tuple of str
+        The features that are wanted.
+
+    Returns
+    -------
+    DataFrame with the index of ``rows``
+        Columns of the table itself and, in order, the features; no others where something may have been filled.
+    """
+    if imputer is None:
+        return rows
+    blank = list(imputer.median)
+    known = set(blank)
+    fixed = [name for name in tables.FEATURES.names() if name in rows]
+    sure = [name for name in columns if name not in known]
+    made = pd.concat([rows[[*fixed, *sure]], imputer.transform(rows[blank])], axis=1)
+    return made if [*sure, *blank] == list(columns) else made[[*fixed, *columns]]

@@ -119,8 +119,8 @@ def write(data: ReportData, folder: Path) -> Path:
     drawings = draw(data)
     page = _fill(data, drawings)
     figures = folder / "figures"
-    comparison.mkdir(parents=True, exist_ok=True)
-    for old in comparison.glob("*.png"):
+    figures.mkdir(parents=True, exist_ok=True)
+    for old in figures.glob("*.png"):
         old.unlink()
     for drawing in drawings:
         (figures / f"{drawing.name}.png").write_bytes(canvas.to_png(drawing.figure))

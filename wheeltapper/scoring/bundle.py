@@ -20,12 +20,11 @@ from wheeltapper import detectors, manifest
 from wheeltapper.config import AssetType
 from wheeltapper.detectors import Detector
 from wheeltapper.errors import BundleError
-from wheeltapper.features.impute import Imputer
+from wheeltapper.features.impute import Imputer, filled
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring.calibration import Calibration
 from wheeltapper.scoring.effect import is_far
-from wheeltapper.training.preparation import filled
 
 Floats = NDArray[np.float64]
 

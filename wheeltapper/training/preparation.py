@@ -16,7 +16,7 @@ from wheeltapper import tables
 from wheeltapper.config import Plant
 from wheeltapper.errors import DataError
 from wheeltapper.features.conditioning import look_back
-from wheeltapper.features.impute import MIN_SHARE, Imputer, with_values
+from wheeltapper.features.impute import MIN_SHARE, Imputer, filled, with_values
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.exclude import NOT_JUDGED, WAYS_OUT, leads, overlaps, why_masked
@@ -88,35 +88,6 @@ def prepare(
     train = filled(imputer, train, own.columns)
     normaliser = RegimeNormaliser(method=plant.normalise).fit(train, unscaled=own.of_no_sensor)
     return Preparation(own, plan.hash, imputer, normaliser, train, calibrate, said)
-
-
-def filled(imputer: Imputer | None, rows: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Return rows whose features all have a value: what has none gets what training has seen.
-
-    The one place where that is done, for fitting, scoring, explanation and self-test alike.
-
-    Parameters
-    ----------
-    imputer : Imputer or None
-        Knows the features that may lack a value; None if all always have one, and the rows come back as they are.
-    rows : DataFrame
-        Usable rows of the features table, with any further columns.
-    columns : tuple of str
-        The features that are wanted.
-
-    Returns
-    -------
-    DataFrame with the index of ``rows``
-        Columns of the table itself and, in order, the features; no others where something may have been filled.
-    """
-    if imputer is None:
-        return rows
-    blank = list(imputer.median)
-    known = set(blank)
-    fixed = [name for name in tables.FEATURES.names() if name in rows]
-    sure = [name for name in columns if name not in known]
-    made = pd.concat([rows[[*fixed, *sure]], imputer.transform(rows[blank])], axis=1)
-    return made if [*sure, *blank] == list(columns) else made[[*fixed, *columns]]
 
 
 def _require_normal_rows(plant: Plant, part: pd.Series, reason: pd.Series) -> None:

@@ -2,16 +2,14 @@ import numpy as np
 import pytest
 
 from wheeltapper.errors import DataError
-from wheeltapper.evaluation.gates import (
-    Gate,
-    beats_baselines,
-    choose,
-    decide,
+from wheeltapper.evaluation.baseline_gate import beats_baselines
+from wheeltapper.evaluation.budget_gate import keeps_budget
+from wheeltapper.evaluation.gates import Gate, choose, decide
+from wheeltapper.selftest.gates import (
     finds_small_faults,
     is_not_blind,
     is_not_inverted,
     is_not_random,
-    keeps_budget,
     rings_for_each_sensor,
     threshold_is_reachable,
 )

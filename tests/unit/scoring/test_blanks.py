@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.unit.scoring.conftest import Mill, mill
+from tests.unit.mill import Mill, mill
 from wheeltapper.config.plant import Selection
 from wheeltapper.errors import BundleError, DataError
+from wheeltapper.features.impute import filled
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring import explanation
 from wheeltapper.scoring.bundle import Bundle, fingerprint
 from wheeltapper.training import preparation
-from wheeltapper.training.preparation import filled, prepare
+from wheeltapper.training.preparation import prepare
 
 SETS = "[latest, {tsfresh: {settings: efficient, calculators: [skewness, autocorrelation, variance]}}]"
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.unit.scoring.conftest import Mill, mill
+from tests.unit.mill import Mill, mill
 from wheeltapper.features.conditioning import Track
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring.bundle import Bundle

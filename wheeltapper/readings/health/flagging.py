@@ -75,8 +75,8 @@ def flag_readings(readings: pd.DataFrame, asset_type: AssetType, kinds: Collecti
 def worst_first(flags: pd.DataFrame) -> pd.DataFrame:
     """Sort flags by how long they last, the longest first; equal ones by asset, sensor and start."""
     lasted = flags["end"] - flags["start"]
-    order = unusual.assign(_lasted=-lasted.dt.total_seconds()).sort_values(["_lasted", "asset_id", "sensor", "start"])
-    return unusual.loc[order.index]
+    order = flags.assign(_lasted=-lasted.dt.total_seconds()).sort_values(["_lasted", "asset_id", "sensor", "start"])
+    return flags.loc[order.index]
 
 
 def _flag(series: _Series, kinds: Collection[str]) -> Iterator[pd.DataFrame]:

@@ -16,7 +16,7 @@ FOUR = "from _shared import twice\n{}\n@compiled\ndef four(x):\n    return twice
 
 def run(folder: Path) -> str:
     """Run the program below in a process of its own and return what it prints."""
-    root = Path(compiled.__file__).parents[3]
+    root = Path(compiled.__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(folder)])}
     command = [sys.executable, "-W", "error", str(folder / "four.py")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

@@ -347,7 +347,7 @@ def test_options_that_contradict_each_other_are_refused(options):
         CsvFolder(path="data", **options)
 
 
-DATA = Path(os.environ.get("WHEELTAPPER_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
+DATA = Path(os.environ.get("WHEELTAPPER_DATA") or Path(__file__).parents[3].parent / "shared" / "data")
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="no real data: set WHEELTAPPER_DATA")

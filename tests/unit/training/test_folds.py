@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.unit.scoring.test_candidate import spoilt
+from tests.unit.training.test_candidate import spoilt
 from wheeltapper import tables
 from wheeltapper.errors import DataError
 from wheeltapper.training import parts

@@ -333,7 +333,7 @@ def test_digest_of_this_release(plant: Store) -> None:
 
 WRITER = f"""
 import sys
-sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[2])]!r}
+sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[3])]!r}
 from contextlib import nullcontext
 from test_store import write_batches
 from wheeltapper import store

@@ -25,7 +25,7 @@ from wheeltapper.registry import Dataset, Registry
 from wheeltapper.registry.database import _revision
 
 PLANT, OBJECTIVE = "pump_station", "detect"
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="session")

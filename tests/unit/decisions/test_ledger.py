@@ -147,7 +147,7 @@ def test_bad_particulars_are_refused(plant: Store) -> None:
 
 DECIDER = f"""
 import sys
-sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[2])]!r}
+sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[3])]!r}
 from test_ledger import decide
 from wheeltapper.store import Store
 plant = Store(sys.argv[1], "mill")
