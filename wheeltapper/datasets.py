@@ -16,9 +16,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from wheeltapper import plugins
 from wheeltapper.config import Model, Settings, conf_folder, data_folders, describe
 from wheeltapper.errors import ConfigError, DataError, WheeltapperError
+from wheeltapper.spelling import near_miss
 
 REGISTRY = "registry.toml"
 RECORDED = "checksums.json"
@@ -134,7 +134,7 @@ def named(name: str, known: dict[str, DataSet]) -> DataSet:
     for own, dataset in known.items():
         if name in (own, dataset.plant):
             return dataset
-    raise ConfigError(f"no data set named '{name}'; known: {', '.join(known)}.{plugins.near_miss(name, list(known))}")
+    raise ConfigError(f"no data set named '{name}'; known: {', '.join(known)}.{near_miss(name, list(known))}")
 
 
 def where(dataset: DataSet) -> Path | None:

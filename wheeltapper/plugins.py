@@ -5,22 +5,16 @@ Listing a folder imports nothing; loading imports the one file asked for.
 
 import importlib
 import inspect
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
 from wheeltapper.errors import ConfigError
+from wheeltapper.spelling import near_miss
 
 _ROOT = Path(__file__).parent
 
 T = TypeVar("T")
-
-
-def near_miss(word: str, known: list[str]) -> str:
-    """Return `` Did you mean 'x'?`` for the closest known word, or an empty text."""
-    close = get_close_matches(word, known, n=1)
-    return f" Did you mean '{close[0]}'?" if close else ""
 
 
 def names(folder: str) -> list[str]:

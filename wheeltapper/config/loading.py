@@ -16,6 +16,7 @@ from wheeltapper.config.plant import Plant
 from wheeltapper.config.settings import conf_folder
 from wheeltapper.config.values import NAME
 from wheeltapper.errors import ConfigError, SourceError
+from wheeltapper.spelling import near_miss
 
 
 def plant_files() -> dict[str, Path]:
@@ -33,9 +34,7 @@ def _named(plant: str) -> Path:
     alike = [path for path in known.values() if path.stem == plant]
     if len(alike) == 1:
         return alike[0]
-    raise ConfigError(
-        f"no plant named '{plant}'; {conf_folder()}/ has {list(known)}.{plugins.near_miss(plant, list(known))}"
-    )
+    raise ConfigError(f"no plant named '{plant}'; {conf_folder()}/ has {list(known)}.{near_miss(plant, list(known))}")
 
 
 def load(plant: str) -> Plant:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from wheeltapper import plugins
 from wheeltapper.errors import ConfigError, NotFittedError
+from wheeltapper.spelling import near_miss
 
 Floats = NDArray[np.float64]
 
@@ -123,7 +124,7 @@ def build(name: str, options: dict[str, Any] | None = None, *, seed: int = 0) ->
         if option not in known:
             raise ConfigError(
                 f"detector {name} has no option '{option}' (it has: {', '.join(known) or 'none'})."
-                f"{plugins.near_miss(option, known)}"
+                f"{near_miss(option, known)}"
             )
     try:
         detector = kind(**options)
@@ -141,7 +142,7 @@ def _resolved(name: str, kind: type[Detector], options: dict[str, Any]) -> dict[
     if wanted not in known:
         raise ConfigError(
             f"detector {name} has no preset {wanted!r} (it has: {', '.join(known) or 'none'})."
-            f"{plugins.near_miss(str(wanted), known)}"
+            f"{near_miss(str(wanted), known)}"
         )
     return kind.presets[wanted] | {option: value for option, value in options.items() if option != "preset"}
 

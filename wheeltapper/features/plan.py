@@ -26,6 +26,7 @@ from wheeltapper.errors import ConfigError, DataError
 from wheeltapper.features import windows as cutting
 from wheeltapper.features.conditioning import Conditioned, Track, condition, look_back
 from wheeltapper.features.sets import FeatureSet, Floats, Places, Reach, Stretch
+from wheeltapper.spelling import near_miss
 
 Micros = NDArray[np.int64]
 Texts = NDArray[Any]
@@ -134,7 +135,7 @@ class FeaturePlan(Model):
             if column not in owners:
                 raise ConfigError(
                     f"no feature named '{column}'; the plan's sets give {list(owners)}."
-                    f"{plugins.near_miss(column, list(owners))}"
+                    f"{near_miss(column, list(owners))}"
                 )
         if len(set(self.columns)) < len(self.columns):
             raise ConfigError(f"every feature may be named once; got {list(self.columns)}")
@@ -314,7 +315,7 @@ class FeaturePlan(Model):
             if column not in self.columns:
                 raise ConfigError(
                     f"the plan has no feature '{column}' to keep; it has {list(self.columns)}."
-                    f"{plugins.near_miss(column, list(self.columns))}"
+                    f"{near_miss(column, list(self.columns))}"
                 )
         if not wanted:
             raise ConfigError("a plan must keep at least one feature; got none to keep.")

@@ -17,8 +17,8 @@ import numpy as np
 from wheeltapper.assets import Floats
 from wheeltapper.config import AssetType, FaultKind, Sensor
 from wheeltapper.errors import SourceError
-from wheeltapper.plugins import near_miss
 from wheeltapper.simulation.faults import Fault, Flags
+from wheeltapper.spelling import near_miss
 
 DRIFT = 6.0
 """Deviations that a fully developed drift lies away: three is what people call unusual, so half of it is hidden."""
