@@ -9,9 +9,9 @@ import pytest
 
 from wheeltapper import plugins
 from wheeltapper.assets import Physics
-from wheeltapper.config import IDLE_REGIMES, AssetType, FaultKind
+from wheeltapper.config import IDLE_REGIMES, AssetType, FaultKind, sensor_faults
 from wheeltapper.errors import SourceError
-from wheeltapper.simulation import lookalikes, sensor_faults
+from wheeltapper.simulation import lookalikes
 from wheeltapper.simulation.fleet import Span, Wishes, simulate
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)

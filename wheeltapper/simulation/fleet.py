@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from wheeltapper import plugins, tables
 from wheeltapper.assets import Drivers, Floats, Physics
 from wheeltapper.config import IDLE_REGIMES, AssetType
+from wheeltapper.config.sensor_faults import is_sensor_kind
 from wheeltapper.errors import ConfigError, SourceError
 from wheeltapper.simulation import faults, lookalikes, regimes, sensor_faults, signals
 
@@ -131,8 +132,8 @@ def simulate(
     drivers = _drive(physics, span, seed, number)
     drivers = _with_lookalikes(drivers, physics, span, wishes.lookalike_rate, seed, number)
     planned = _plan(asset_type, physics, drivers, span, wishes, seed, number)
-    of_sensors = [fault for fault in planned if sensor_faults.is_sensor_kind(fault.kind, asset_type)]
-    of_machine = [fault for fault in planned if not sensor_faults.is_sensor_kind(fault.kind, asset_type)]
+    of_sensors = [fault for fault in planned if is_sensor_kind(fault.kind, asset_type)]
+    of_machine = [fault for fault in planned if not is_sensor_kind(fault.kind, asset_type)]
     drivers = _with_repairs(drivers, of_machine, physics, span)
 
     values = _run(asset_type, physics, drivers, seed, number)

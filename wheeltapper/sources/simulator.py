@@ -9,9 +9,9 @@ from typing import Self
 from pydantic import Field, TypeAdapter, model_validator
 
 from wheeltapper.config import AssetType, Duration, Instant, Plant, format_duration
+from wheeltapper.config.sensor_faults import describe
 from wheeltapper.errors import SourceError
 from wheeltapper.simulation.fleet import Span, Wishes, physics_of, simulate
-from wheeltapper.simulation.sensor_faults import describe
 from wheeltapper.sources import Batch, Source
 
 
