@@ -36,7 +36,7 @@ import pandas as pd  # noqa: E402
 from benchmarks._folder import in_folder  # noqa: E402
 from tasks import _selftest  # noqa: E402
 from tasks._ablation import read_all  # noqa: E402
-from wheeltapper import config  # noqa: E402
+from wheeltapper import config, plants  # noqa: E402
 from wheeltapper.config import Plant, PlugIn, Windows  # noqa: E402
 from wheeltapper.errors import DataError, WheeltapperError  # noqa: E402
 from wheeltapper.evaluation import leaderboard  # noqa: E402
@@ -317,7 +317,7 @@ def _plants(asked: argparse.Namespace) -> Iterator[Plant]:
         yield from in_folder(asked.folder)
     for name in asked.plants or ([] if asked.folder else config.plant_files()):
         try:
-            yield config.load(name)
+            yield plants.load(name)
         except WheeltapperError as error:
             print(f"{name}\n  not measured: {error}")
 

@@ -156,7 +156,7 @@ def read_all(plant: Plant) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows, faults = [], []
     latest: dict[str, Any] = {}
     origin = ""
-    for batch in sources.build(plant.source).read(plant):
+    for batch in sources.build(plant.source, plant.plug_ins).read(plant):
         parsed = clean.parse(batch, plant, latest if batch.origin == origin else None)
         origin, latest = batch.origin, parsed.latest
         rows.append(parsed.rows.drop(columns="row").assign(origin=batch.origin))

@@ -71,7 +71,7 @@ def search(
 
     def attempt(number: int, options: PlugIn, left: float) -> Trial:
         clock = Clock(left, prepared if number == 1 else 0.0)
-        key = f"{training['key']}:{label}:{search_options.key(options)}"
+        key = f"{training['key']}:{label}:{search_options.key(options, space.plant.plug_ins)}"
         tried = _attempt(space, ground, table, options, run_id, key, clock)
         place = f"{label}: trial {number} of {len(wished)}, {brief(options.options) or 'defaults'}"
         if tried.refused:

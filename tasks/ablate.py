@@ -16,9 +16,10 @@ from prefect import task
 
 from tasks import DEFAULTS
 from tasks._ablation import SEEDS, STUDIES, Variant, contenders, trial, trial_of_all, variants
-from wheeltapper import config, detectors
-from wheeltapper.config import PlugIn, Settings
+from wheeltapper import detectors, plants
+from wheeltapper.config import Plant, PlugIn, Settings
 from wheeltapper.errors import ConfigError
+from wheeltapper.training import check_plant
 from wheeltapper.training.candidate import baselines_of
 
 _log = logging.getLogger("wheeltapper.ablate")
@@ -27,13 +28,13 @@ _log = logging.getLogger("wheeltapper.ablate")
 @task(name="plan ablation", **DEFAULTS)
 def plan_ablation(plant: str, study: str, seeds: int, detector: str) -> list[dict[str, Any]]:
     """List the trials: every variant of every study asked for, with every seed."""
-    known = config.load(plant)
+    known = check_plant.load(plant)
     chosen = (
         [study] if study != "all" else [one for one in STUDIES if one != "sampling" or known.source.name == "simulator"]
     )
     if study == SEEDS and detector:
         raise ConfigError(f"the study {SEEDS} tries every baseline and candidate of the plant; leave --detector out.")
-    wanted = None if study == SEEDS else _wanted(known.candidates, detector).model_dump()
+    wanted = None if study == SEEDS else _wanted(known, detector).model_dump()
     return [
         {"study": one.study, "variant": one.name, "seed": known.seed + number, "detector": wanted}
         for name in chosen
@@ -45,7 +46,7 @@ def plan_ablation(plant: str, study: str, seeds: int, detector: str) -> list[dic
 @task(name="ablation trial", task_run_name="{one[study]}: {one[variant]}, seed {one[seed]}", **DEFAULTS)
 def run_trial(plant: str, one: dict[str, Any]) -> list[dict[str, Any]]:
     """Run one trial; with all baselines and candidates it is one trial of each."""
-    (variant,) = [known for known in variants(config.load(plant), one["study"]) if known.name == one["variant"]]
+    (variant,) = [known for known in variants(plants.load(plant), one["study"]) if known.name == one["variant"]]
     if one["study"] == SEEDS:
         return _tried_by_all(variant, one)
     found = trial(variant, PlugIn(**one["detector"]), one["seed"])
@@ -75,7 +76,7 @@ def _tried_by_all(variant: Variant, one: dict[str, Any]) -> list[dict[str, Any]]
 @task(name="sum up ablation", **DEFAULTS)
 def sum_up(plant: str, tried: list[list[dict[str, Any]]], now: datetime) -> dict[str, Any]:
     """Return mean and standard deviation over the seeds, and keep them with every trial in the reports."""
-    known = config.load(plant)
+    known = plants.load(plant)
     trials = [one for some in tried for one in some]
     names = [name for name in (*STUDIES, SEEDS) if any(one["study"] == name for one in trials)]
     found = {
@@ -132,12 +133,12 @@ def _spread(trials: list[dict[str, Any]]) -> dict[str, Any]:
     return spread | {"found": sum(one["found"] for one in trials), "faults": sum(one["faults"] for one in trials)}
 
 
-def _wanted(candidates: tuple[PlugIn, ...], name: str) -> PlugIn:
+def _wanted(plant: Plant, name: str) -> PlugIn:
     """Return the plant's candidate of this name, or any other detector with its own options; by default the first."""
     if not name:
-        return candidates[0]
-    for one in candidates:
+        return plant.candidates[0]
+    for one in plant.candidates:
         if one.name == name:
             return one
-    detectors.build(name)  # says the near miss, where there is none of this name
+    detectors.build(name, plug_ins=plant.plug_ins)  # says the near miss, where there is none of this name
     return PlugIn(name=name)

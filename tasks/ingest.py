@@ -187,7 +187,7 @@ def _spans(rows: pd.DataFrame) -> pd.DataFrame:
 def _deliveries(space: Workspace, start: datetime | None, end: datetime | None, memory: Memory) -> Iterator[Delivery]:
     """Read and clean batch by batch, gathered into deliveries."""
     delivery = Delivery()
-    source = sources.build(space.plant.source)
+    source = sources.build(space.plant.source, space.plant.plug_ins)
     origin, latest = "", dict[str, pd.Timestamp]()
     for batch in source.read(space.plant, start, end):
         _log.debug("reading %s", batch.origin)

@@ -28,7 +28,6 @@ from wheeltapper.evaluation.gates import Gate
 from wheeltapper.evaluation.judgement import Judgement
 from wheeltapper.evaluation.leaderboard import Leaderboard
 from wheeltapper.features.plan import FeaturePlan
-from wheeltapper.registry import Registry
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.scoring.calibration import TRUSTED_FROM
@@ -108,7 +107,7 @@ def _decide(space: Workspace, training: dict[str, Any], results: list[dict[str, 
         "ranked_by": board.ranked_by,
         "notes": [
             *board.notes,
-            *sources.build(space.plant.source).caveats(space.plant),
+            *sources.build(space.plant.source, space.plant.plug_ins).caveats(space.plant),
             *_maturity(by_label[chosen] if chosen else None),
         ],
         "learnt": table.learnt,
@@ -220,14 +219,15 @@ def _on_test_part(
     wanted = [*sorted(baselines), chosen]
     judged = []
     for label in wanted:
-        own = _read_bundle(space.registry, by_label[label])
+        own = _read_bundle(space, by_label[label])
         one = judge_scores(space, label, "test", own.score(rows), table.faults, own, rows, table.flags)
         judged.append(one.model_dump(mode="json"))
     return [one | {"is_baseline": one["candidate"] in baselines} for one in judged]
 
 
-def _read_bundle(registry: Registry, result: dict[str, Any]) -> Bundle:
-    return bundles.read(registry.bundle_folder(result["model_uri"]), expected=result["bundle"])
+def _read_bundle(space: Workspace, result: dict[str, Any]) -> Bundle:
+    folder = space.registry.bundle_folder(result["model_uri"])
+    return bundles.read(folder, expected=result["bundle"], plug_ins=space.plant.plug_ins)
 
 
 def live_bundle(space: Workspace) -> Bundle | None:
@@ -242,7 +242,8 @@ def live_bundle(space: Workspace) -> Bundle | None:
             f"live, but the registry at {space.registry.tracking_uri} does not have it. Restore MLflow's database and "
             "files, or delete WHEELTAPPER_HOME and start afresh."
         )
-    return bundles.read(space.registry.download(known[entry["bundle"]]), expected=entry["bundle"])
+    folder = space.registry.download(known[entry["bundle"]])
+    return bundles.read(folder, expected=entry["bundle"], plug_ins=space.plant.plug_ins)
 
 
 def _put_on_record(

@@ -53,7 +53,8 @@ def score_windows(plant: str) -> dict[str, Any]:
     scored, alarm_count = _score(space, champion, CHAMPION)
     rival = space.registry.challenger(space.plant.name, OBJECTIVE)
     if rival is not None:
-        _score(space, bundles.read(space.registry.download(rival), expected=rival.bundle), CHALLENGER)
+        folder = space.registry.download(rival)
+        _score(space, bundles.read(folder, expected=rival.bundle, plug_ins=space.plant.plug_ins), CHALLENGER)
     _log.info("%s windows scored by %s, %d alarms", f"{scored:,}", champion.detector_name, alarm_count)
     return {"scored": scored, "alarms": alarm_count, "bundle": bundles.fingerprint(champion)}
 

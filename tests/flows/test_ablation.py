@@ -10,7 +10,7 @@ import pytest
 
 from tasks import _ablation
 from tasks.ablate import plan_ablation
-from wheeltapper import config
+from wheeltapper import plants
 from wheeltapper.errors import ConfigError
 
 pytestmark = pytest.mark.slow  # real servers and processes
@@ -41,7 +41,7 @@ def test_001_32_and_33_are_measured_by_one_command(home: Any) -> None:
 
 def test_001_34_sampling_keeps_the_window_as_long(simulated: Any) -> None:
     """Windows of five minutes: 30 readings every 10 s, five every minute, and never fewer than two."""
-    plant = config.load(str(simulated))
+    plant = plants.load(str(simulated))
     found = {one.name: one.plant.windows.rows for one in _ablation.variants(plant, "sampling")}
     assert found == {"every 10s": 30, "every 30s": 10, "every 1min": 5, "every 2min": 2, "every 5min": 2}
 
@@ -49,7 +49,7 @@ def test_001_34_sampling_keeps_the_window_as_long(simulated: Any) -> None:
 def test_what_was_not_simulated_cannot_be_sampled_faster(line_yaml: Any) -> None:
     """The message says what to leave out."""
     with pytest.raises(ConfigError, match=r"is not simulated.*Leave sampling out"):
-        _ablation.variants(config.load(str(line_yaml)), "sampling")
+        _ablation.variants(plants.load(str(line_yaml)), "sampling")
 
 
 def test_seeds_tell_luck_from_merit_for_every_candidate(home: Any) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from tasks import featurize
 from tests.flows.conftest import Home, Nursery
-from wheeltapper import tables
+from wheeltapper import plants, tables
 
 pytestmark = pytest.mark.slow  # real servers and processes
 
@@ -63,11 +63,10 @@ def test_parts_make_the_same_table(
 
 def test_rows_of_many_features_are_cut_finer(filled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where only 500 rows of all features may be computed at once, each day is cut in three: the same table."""
-    from wheeltapper import config
     from wheeltapper.features.plan import FeaturePlan
 
     expected = filled.store.digest(tables.FEATURES)
-    columns = len(FeaturePlan.of(config.load(str(filled.plant))).columns)
+    columns = len(FeaturePlan.of(plants.load(str(filled.plant))).columns)
     monkeypatch.setattr(featurize, "PART_CELLS", 500 * columns)
     parts = parts_of(filled, 400_000, monkeypatch)
     assert len(parts) == 12

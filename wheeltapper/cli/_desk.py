@@ -15,7 +15,6 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from wheeltapper import config
 from wheeltapper.config import Settings
 from wheeltapper.errors import ConfigError
 from wheeltapper.station import servers
@@ -57,7 +56,9 @@ def run_flow(name: str, plant: str, *, on: Console = out, **options: str | bool 
     """Run one flow with progress on the terminal, against a Prefect server of its own or the one that is up."""
     wishes = {option: value for option, value in options.items() if value is not None and value is not False}
     given = {option: instant(str(value)) if option in ("start", "end") else value for option, value in wishes.items()}
-    known = config.load(plant)
+    from wheeltapper.training import check_plant
+
+    known = check_plant.load(plant)
     settings = Settings()
     with progress(f"{known.name}: {known.description}" if known.description else known.name, on) as steps:
         steps("waking up Prefect")
@@ -132,8 +133,10 @@ def progress(title: str, on: Console) -> Iterator[Callable[[str], None]]:
 
 
 def open_plant(plant: str) -> Workspace:
+    from wheeltapper.training import check_plant
     from wheeltapper.workspace import Workspace
 
+    check_plant.load(plant)
     return Workspace.open(plant)
 
 

@@ -19,7 +19,9 @@ from wheeltapper.errors import NoChampionError
 @app.command()
 def plants(as_json: JsonOption = False) -> None:
     """List the plants of conf/."""
-    found = {name: config.load(str(path)) for name, path in config.plant_files().items()}
+    from wheeltapper.training import check_plant
+
+    found = {name: check_plant.load(str(path)) for name, path in config.plant_files().items()}
     if as_json:
         print_json(
             [
@@ -39,17 +41,19 @@ def plants(as_json: JsonOption = False) -> None:
 @app.command()
 def check(plant: PlantArgument, as_json: JsonOption = False) -> None:
     """Read a plant's source and say what is in it, or which options would read it; nothing is written."""
+    from wheeltapper import plants
     from wheeltapper.cli.printing import show_check
     from wheeltapper.readings.survey.survey import survey
+    from wheeltapper.training import check_plant
 
-    found = survey(config.load_unchecked(plant))
+    found = survey(plants.load(plant))
     if as_json:
         print_json(found)
     else:
         show_check(out, found, shlex.quote(plant))
     if "problem" in found:
         raise typer.Exit(2)
-    config.load(plant)  # what is wrong elsewhere in the plant is told as well
+    check_plant.load(plant)  # what is wrong elsewhere in the plant is told as well
 
 
 @app.command()

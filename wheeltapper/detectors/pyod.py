@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from wheeltapper.detectors import Detector, Floats, require_fitted
 from wheeltapper.detectors._options import check_whole
-from wheeltapper.detectors._rows import Names, learn_rows, read_rows, thinned
+from wheeltapper.detectors.rows import Names, learn_rows, read_rows, thinned
 from wheeltapper.errors import ConfigError, DataError
 from wheeltapper.spelling import near_miss
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wheeltapper import config
+from wheeltapper import config, plants
 from wheeltapper.assets.boiler import ASSET_TYPE
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import clean
@@ -25,7 +25,7 @@ candidates: [lof]
 
 
 def _plant() -> config.Plant:
-    return config.parse(PLANT, name="tiny", folder=Path(), where="tiny.yaml")
+    return plants.parse(PLANT, name="tiny", folder=Path(), where="tiny.yaml")
 
 
 def _read(**options: object) -> tuple[pd.DataFrame, pd.DataFrame]:
