@@ -214,14 +214,14 @@ class Registry:
         if self._ask("get_run", run_id).info.status != status:
             self._ask("set_terminated", run_id, status=status)
 
-    def end_others(self, run_key: str) -> None:
-        """Mark as killed what killed trainings left running, but for the training that is taken up now.
+    def end_others(self, *run_keys: str) -> None:
+        """Mark as killed what killed trainings left running, but for the trainings that are taken up now.
 
         To be called by the only process that trains on this experiment.
         """
         for run in self._search_runs("attributes.status = 'RUNNING'"):
             key = run.data.tags.get(_KEY, "")
-            if key and key.partition(":")[0] != run_key:
+            if key and key.partition(":")[0] not in run_keys:
                 self.finish(run.info.run_id, "KILLED")
 
     def log(
