@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from wheeltapper import faultpoints, manifest
 from wheeltapper.errors import BundleError, RegistryError
+from wheeltapper.registry import moving
 from wheeltapper.registry.database import connect, local_path, patiently, quieten, quoted, sqlite_file
 from wheeltapper.registry.records import (
     BUNDLE,
@@ -118,6 +119,9 @@ class Registry:
                 quieten()
                 with self._alone():
                     client = connect(self.tracking_uri)
+                    database = sqlite_file(self.tracking_uri)
+                    if database is not None:
+                        moving.follow(database, self.artifacts)
                     self._opened = client, self._find_experiment(client)
             return self._opened
 

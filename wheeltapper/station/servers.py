@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -21,6 +22,8 @@ from wheeltapper.config import Settings
 from wheeltapper.errors import WheeltapperError
 from wheeltapper.station import processes
 from wheeltapper.station.prefect_api import PrefectApi
+
+_log = logging.getLogger("wheeltapper.prefect")
 
 _PATIENCE = 120.0
 """Seconds that a server may take to answer: Prefect needs about 10, on a busy machine 40."""
@@ -180,6 +183,7 @@ def prefect(settings: Settings, meanwhile: Callable[[], object]) -> Iterator[str
         meanwhile()
         yield known
         return
+    _log.info("starting a server for this run (10 to 20 s)")
     server = prefect_server(free_port())
     process = _start_for_one_run(server, settings)
     try:
