@@ -12,6 +12,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
 from wheeltapper.config import Settings
@@ -43,7 +44,7 @@ def test_a_server_ends_with_the_process_that_started_it_even_by_kill_9(tmp_path)
     """A program that started a server is killed: the server ends by itself."""
     program = f"""
 import time
-from wheeltapper import servers
+from wheeltapper.station import servers
 from wheeltapper.config import Settings
 settings = Settings(home={str(tmp_path)!r})
 process = servers.start(servers.report_server(settings, 0), settings, dies_with_us=True)
@@ -63,8 +64,10 @@ def _born(pid: int) -> str | None:
     return processes.born(pid)
 
 
-def test_a_process_is_told_from_a_later_one_of_the_same_number(stranger):
-    """When a process was born stays the same while it lives, and is None once it has ended."""
+@pytest.mark.parametrize("is_linux", [psutil.LINUX, False])
+def test_a_process_differs_from_a_later_one_of_the_same_number(stranger, monkeypatch, is_linux):
+    """When a process was started stays the same while it lives, and is None once it has ended."""
+    monkeypatch.setattr(psutil, "LINUX", is_linux)
     first = _born(stranger.pid)
     assert first is not None
     assert _born(stranger.pid) == first
@@ -100,6 +103,25 @@ def test_what_a_killed_process_has_started_is_ended_too(tmp_path):
         first.wait()
         processes.end_groups({first.pid: born})
         assert wait_until(lambda: _born(child) is None)
+
+
+def test_flow_runs_that_outlive_their_worker_are_found(tmp_path):
+    """A run of this home is found; one of another home and another program of this home are not."""
+
+    def run(home: Path, module: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", "import time; time.sleep(60)", "-m", module]
+        return subprocess.Popen(command, env={**os.environ, "WHEELTAPPER_HOME": str(home)}, start_new_session=True)
+
+    ours, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    started = [run(ours, "prefect.engine"), run(elsewhere, "prefect.engine"), run(ours, "http.server")]
+    try:
+        assert wait_until(lambda: processes.orphans(ours) == {started[0].pid: _born(started[0].pid)})
+        processes.end_groups(processes.orphans(ours))
+        assert [_born(process.pid) is None for process in started] == [True, False, False]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
 
 
 @pytest.mark.parametrize("name", ["prefect", "mlflow", "reports"])
