@@ -20,7 +20,7 @@ import pytest
 
 from wheeltapper.config import Settings
 from wheeltapper.station import lifecycle as stations
-from wheeltapper.station import processes, servers
+from wheeltapper.station import parts, processes, servers
 from wheeltapper.station.prefect_api import SILENCE, PrefectApi
 
 pytestmark = pytest.mark.slow
@@ -172,26 +172,26 @@ def test_a_silent_run_is_ended_and_a_living_one_is_not(station: Station) -> None
 
 def test_up_starts_again_only_what_was_killed(station: Station) -> None:
     """The worker is killed: `status` says so, `up` brings it back and leaves the others alone."""
-    before = servers.running(station.settings)
+    before = parts.running(station.settings)
     assert station.call("status").returncode == 0
-    os.kill(int(before["worker"]["pid"]), signal.SIGKILL)
-    assert wait_for(lambda: "worker" not in servers.running(station.settings), 20)
+    os.kill(before["worker"].pid, signal.SIGKILL)
+    assert wait_for(lambda: "worker" not in parts.running(station.settings), 20)
     said = station.call("status")
     assert said.returncode == 1
     assert "has ended" in said.stdout
     again = station.call("up")
     assert (again.returncode, again.stderr) == (0, ""), again.stdout
-    after = servers.running(station.settings)
-    assert {name: after[name]["pid"] for name in PORTS} == {name: before[name]["pid"] for name in PORTS}
-    assert after["worker"]["pid"] != before["worker"]["pid"]
+    after = parts.running(station.settings)
+    assert {name: after[name].pid for name in PORTS} == {name: before[name].pid for name in PORTS}
+    assert after["worker"].pid != before["worker"].pid
 
 
 def test_down_leaves_nothing_running(station: Station) -> None:
     """One server is killed first: what it had started is ended, too, and every port is free again."""
-    parts = servers.running(station.settings)
-    os.kill(int(parts["mlflow"]["pid"]), signal.SIGKILL)
+    running = parts.running(station.settings)
+    os.kill(running["mlflow"].pid, signal.SIGKILL)
     ended = station.call("down")
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
-    assert [processes.born(int(one["pid"])) for one in parts.values()] == [None] * 4
+    assert [processes.born(part.pid) for part in running.values()] == [None] * 4
     assert [servers.port_is_free(getattr(station.settings, f"{name}_port")) for name in PORTS] == [True] * 3
     assert station.call("status").stdout.startswith("nothing is running")

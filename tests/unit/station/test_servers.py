@@ -17,7 +17,7 @@ import pytest
 
 from wheeltapper.config import Settings
 from wheeltapper.errors import ConfigError, WheeltapperError
-from wheeltapper.station import lifecycle, processes, servers
+from wheeltapper.station import lifecycle, parts, processes, servers
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -81,7 +81,7 @@ def test_down_leaves_a_stranger_alone_who_got_the_number_of_a_server(tmp_path, s
     entry = {"pid": str(stranger.pid), "born": "before the restart", "url": "http://127.0.0.1:9"}
     (tmp_path / "servers.json").write_text(json.dumps({"reports": entry}))
     settings = Settings(home=tmp_path)
-    assert servers.running(settings) == {}
+    assert parts.running(settings) == {}
     assert [one.state for one in lifecycle.status(settings)] == ["ended"]
     lifecycle.down(settings)
     assert stranger.poll() is None
@@ -133,7 +133,7 @@ def test_a_port_in_use_is_refused_and_names_its_variable(tmp_path, name):
         ports = {f"{one}_port": servers.free_port() for one in ("prefect", "mlflow", "reports")}
         settings = Settings(home=tmp_path, **{**ports, f"{name}_port": other.getsockname()[1]})
         with pytest.raises(WheeltapperError, match=f"WHEELTAPPER_{name.upper()}_PORT"):
-            lifecycle.up(settings, deploy=False, now=NOW, tell=print)
+            lifecycle.up(settings, deploy=False, now=NOW, announce=print)
     assert lifecycle.status(settings) == []
 
 
@@ -142,7 +142,7 @@ def test_two_servers_with_one_port_are_refused(tmp_path):
     port = servers.free_port()
     settings = Settings(home=tmp_path, prefect_port=port, mlflow_port=port)
     with pytest.raises(ConfigError, match="must differ"):
-        lifecycle.up(settings, deploy=False, now=NOW, tell=print)
+        lifecycle.up(settings, deploy=False, now=NOW, announce=print)
 
 
 def test_a_configured_server_that_is_not_there_is_named_at_once(tmp_path, monkeypatch):
