@@ -12,7 +12,7 @@ from wheeltapper.store import digests, files, layout
 from wheeltapper.store.entries import State
 from wheeltapper.store.files import File
 from wheeltapper.store.log import Log
-from wheeltapper.store.select import Selection, select
+from wheeltapper.store.selection import Selection, select
 from wheeltapper.tables import Table
 
 
