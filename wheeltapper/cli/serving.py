@@ -25,7 +25,7 @@ def up(
     with progress("starting servers on this machine", out) as steps:
         steps("preparing MLflow's database")
         _open_registry(settings)
-        lifecycle.up(settings, deploy=deploy, now=datetime.now(UTC), tell=steps)
+        lifecycle.up(settings, deploy=deploy, now=datetime.now(UTC), announce=steps)
     _show_services(lifecycle.status(settings))
     out.print("[dim]They go on running. Stop them with: wheeltapper down[/]")
 

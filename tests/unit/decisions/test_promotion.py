@@ -216,7 +216,7 @@ def test_the_ledger_comes_first_and_the_next_step_finishes(desk: Desk, monkeypat
         raise InjectedFaultError("killed here")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Registry, "set_alias", cut_short)
+        patch.setattr(desk.space.registry, "set_alias", cut_short)
         with pytest.raises(InjectedFaultError):
             desk.promote(2)
     assert (desk.live(), desk.aliases()) == ("2", (1, 3))

@@ -1,4 +1,4 @@
-"""Which rows and columns a reader asked for, and which files can hold them."""
+"""The rows and columns that a reader requests, and the files that can hold them."""
 
 from __future__ import annotations
 
@@ -11,41 +11,42 @@ import pyarrow.compute as pc
 
 from wheeltapper.errors import StoreError
 from wheeltapper.plugins import near_miss
-from wheeltapper.store.content import Columns, arrow_schema, is_cut
 from wheeltapper.store.files import File
+from wheeltapper.store.layout import Columns, arrow_schema, is_cut
 from wheeltapper.tables import Table
 
 
 @dataclass(frozen=True)
 class Selection:
-    """A reader's wish, checked against the table that is there."""
+    """A reader's request, checked against the table."""
 
     table: Table
-    known: Columns
-    wanted: list[str]
+    available: Columns
+    names: list[str]
+    """The requested columns."""
     start: pd.Timestamp | None
     end: pd.Timestamp | None
     assets: list[str] | None
 
     @property
     def needed(self) -> Columns:
-        """The columns to read: those wanted, and those to sort and select by."""
-        names = {*self.wanted, *self.table.key}
+        """The columns to read: the requested ones, and those to sort and select by."""
+        names = {*self.names, *self.table.key}
         if self.start is not None or self.end is not None:
             names.add(str(self.table.time))
         if self.assets is not None:
             names.add("asset_id")
-        return tuple(column for column in self.known if column[0] in names)
+        return tuple(column for column in self.available if column[0] in names)
 
     def may_be_in(self, file: File) -> bool:
-        """Say whether a file can hold rows of the asked span."""
+        """Say whether a file can hold rows of the requested span."""
         if file.first is None or file.last is None:
             return True
         begins = self.start is None or file.last >= _microseconds(self.start)
         return begins and (self.end is None or file.first < _microseconds(self.end))
 
     def cut(self, rows: pa.Table) -> pa.Table:
-        """Keep the asked span and assets."""
+        """Keep the requested span and assets."""
         if self.start is not None:
             rows = rows.filter(pc.greater_equal(rows[self.table.time], self._instant(self.start)))
         if self.end is not None:
@@ -65,21 +66,21 @@ class Selection:
 
 def select(
     table: Table,
-    known: Columns,
+    available: Columns,
     *,
     columns: list[str] | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
     assets: list[str] | None = None,
 ) -> Selection:
-    """Check a reader's wish.
+    """Check a reader's request.
 
     Raises
     ------
     StoreError
         If the table has no such column, no time or no assets to select by, or an instant has no time zone.
     """
-    names = [name for name, _ in known]
+    names = [name for name, _ in available]
     for name in columns or []:
         if name not in names:
             raise StoreError(f"table {table.name} has no column '{name}' (it has: {names}).{near_miss(name, names)}")
@@ -88,7 +89,7 @@ def select(
     if assets is not None and "asset_id" not in names:
         raise StoreError(f"table {table.name} has no asset_id to select by; leave assets out.")
     return Selection(
-        table, known, names if columns is None else columns, _aware(start, "start"), _aware(end, "end"), assets
+        table, available, names if columns is None else columns, _aware(start, "start"), _aware(end, "end"), assets
     )
 
 
