@@ -16,7 +16,6 @@ from wheeltapper.readings.columns import MISSING_WORDS, is_possible
 from wheeltapper.readings.findings import Found
 from wheeltapper.readings.order import check_order, longest_increasing
 from wheeltapper.readings.plain_values import iso, settle, write_content
-from wheeltapper.readings.profile import profile
 from wheeltapper.readings.regimes import infer_regimes
 from wheeltapper.readings.units import convert
 from wheeltapper.sources import Batch
@@ -30,7 +29,6 @@ __all__ = [
     "is_possible",
     "longest_increasing",
     "parse",
-    "profile",
     "set_aside",
     "settle",
     "without_what_came",

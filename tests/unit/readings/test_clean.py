@@ -240,20 +240,3 @@ def test_set_aside_moves_rows_with_their_content():
     assert moved.rows["row"].tolist() == [0]
     assert moved.rejected["row"].tolist() == [1, 2]
     assert json.loads(moved.rejected["content"][1])["pressure"] == 99
-
-
-def test_profile_counts_by_hand():
-    """Step, gap, missing values, spread and outliers of ten readings, one a minute with a pause of nine."""
-    result = parsed([*range(9), 17, 17], [1.0, 2, 1, 2, 1, 2, 1, None, 2, 50, 1])
-    about = clean.profile(result.rows, PLANT, result.rejected)
-    assert about["rows"] == 10
-    assert about["assets"] == ["a"]
-    assert about["step_seconds"] == 60
-    assert about["gaps"] == [{"asset_id": "a", "until": "2026-01-05T12:17:00+00:00", "seconds": 540.0}]
-    assert about["duplicate_share"] == pytest.approx(1 / 11)
-    assert about["backward_share"] == 0
-    assert about["rejected"] == {"key_unique": 1}
-    pressure = about["sensors"]["pressure"]
-    assert (pressure["missing"], pressure["min"], pressure["max"], pressure["outliers"]) == (1, 1.0, 50.0, 1)
-    assert pressure["mean"] == pytest.approx(62 / 9)
-    json.dumps(about)
