@@ -77,8 +77,8 @@ class Door:
         """Ingest; return how many rows came, were kept and were put aside."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("WHEELTAPPER_HOME", str(self.folder / "home"))
-            counts: Any = ingest.ingest_readings.fn(str(self.plant), start, end, NOW)["counts"]
-        return dict(counts)
+            ingested = ingest.ingest_readings.fn(str(self.plant), start, end, NOW)
+        return {name: getattr(ingested, name) for name in ("rows", "kept", "quarantined")}
 
     @property
     def store(self) -> Store:
