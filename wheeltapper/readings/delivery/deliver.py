@@ -140,12 +140,12 @@ class _Run:
 
     def _split_by_promises(self, rows: pd.DataFrame, docs: Path) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...]]:
         if rows.empty:
-            return clean.without_what_came(rows), no_rejected(), ()
+            return clean.without_delivered(rows), no_rejected(), ()
         # Rows are numbered through the whole delivery here: their own numbers repeat from batch to batch.
-        numbered = clean.without_what_came(rows).assign(row=range(len(rows)))
+        numbered = clean.without_delivered(rows).assign(row=range(len(rows)))
         findings = self.check(numbered, self.space.plant, docs)
         readings, broken = split_rejected(rows, findings.rejected, self.space.plant)
-        return clean.without_what_came(readings), broken, findings.failures
+        return clean.without_delivered(readings), broken, findings.failures
 
     def _quarantine(self, rejected: pd.DataFrame, name: str) -> None:
         """Write the rejected rows that are not in quarantine yet."""

@@ -34,7 +34,7 @@ def split_rejected(rows: pd.DataFrame, rejected: pd.DataFrame, plant: Plant) -> 
         return rows, no_rejected()
     places = rejected["row"].to_numpy()
     broken = rows.iloc[places]
-    content = clean.as_it_came(broken.drop(columns=["row", "batch_id", "origin"]), plant)
+    content = clean.as_delivered(broken.drop(columns=["row", "batch_id", "origin"]), plant)
     quarantined = broken[["batch_id", "row", "origin", "asset_id"]].assign(
         timestamp=broken["timestamp"].astype(str),
         content=write_content(content).to_numpy(),
