@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from prefect import flow
 
@@ -14,6 +13,7 @@ from flows.ingest import ingest
 from flows.score import score
 from flows.train import train
 from tasks.report import write_report
+from wheeltapper.readings.delivery.deliver import Ingested
 from wheeltapper.scoring.batch import Scored
 from wheeltapper.training.choose import Verdict
 
@@ -22,7 +22,7 @@ from wheeltapper.training.choose import Verdict
 class PipelineRun:
     """What a run of the main job brought."""
 
-    ingest: dict[str, Any]
+    ingest: Ingested
     verdicts: tuple[Verdict, ...]
     """One for each objective, in the order of the plant's YAML."""
     score: Scored | None

@@ -46,15 +46,15 @@ def ingest(
     """Take readings in; what cannot be trusted goes to quarantine with its reason."""
     if new and start is not None:
         raise ConfigError("--new finds its own start: leave --start out, or --new.")
-    counts = run_flow("ingest", plant, start=start, end=end, new=new)["counts"]
-    out.print(f"{counts['rows']:,} rows came: {counts['kept']:,} kept, {counts['quarantined']:,} in quarantine.")
+    ingested = run_flow("ingest", plant, start=start, end=end, new=new)
+    out.print(f"{ingested.rows:,} rows came: {ingested.kept:,} kept, {ingested.quarantined:,} in quarantine.")
 
 
 @app.command()
 def featurize(plant: PlantArgument, start: StartOption = None, end: EndOption = None) -> None:
     """Turn stored readings into feature rows."""
-    found = run_flow("featurize", plant, start=start, end=end)
-    out.print(f"{found['windows']:,} windows with {found['columns']} features each.")
+    featurized = run_flow("featurize", plant, start=start, end=end)
+    out.print(f"{featurized.windows:,} windows with {featurized.columns} features each.")
 
 
 @app.command()
@@ -80,8 +80,8 @@ def score(plant: PlantArgument) -> None:
 @app.command()
 def watch(plant: PlantArgument) -> None:
     """Take in the readings that are new, score them and raise alarms: what a schedule does every hour."""
-    found = run_flow("watch", plant)
-    kept, scored = found["ingest"]["counts"]["kept"], found["score"]
+    watched = run_flow("watch", plant)
+    kept, scored = watched.ingest.kept, watched.score
     out.print(f"{kept:,} readings looked at, {scored.scored:,} windows scored, {scored.alarms} alarms.")
 
 

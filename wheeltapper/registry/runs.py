@@ -201,7 +201,7 @@ class Runs:
         return sorted(rows, key=lambda row: (str(row["name"]), str(row["run_id"])))
 
     def last_run(self, plant: str, objective: str = UNTAGGED) -> dict[str, Any] | None:
-        """Return a plant's latest finished training of an objective, as a row of `candidates`; None if there is none."""
+        """Return the latest finished training of an objective, as a row of `candidates`; None if there is none."""
         experiment = self._client.call("get_experiment_by_name", plant)
         if experiment is None or experiment.lifecycle_stage != "active":
             return None

@@ -6,11 +6,7 @@ They are other programs in processes of their own, on loopback only; nothing of 
 from __future__ import annotations
 
 import contextlib
-<<<<<<< HEAD
-import json
 import logging
-=======
->>>>>>> wt-a
 import os
 import socket
 import subprocess
@@ -25,15 +21,10 @@ from wheeltapper.station import processes
 from wheeltapper.station.parts import log_file, running
 from wheeltapper.station.prefect_api import PrefectApi
 
-<<<<<<< HEAD
 _log = logging.getLogger("wheeltapper.prefect")
 
-_PATIENCE = 120.0
-"""Seconds that a server may take to answer: Prefect needs about 10, on a busy machine 40."""
-=======
 _START_SECONDS = 120.0
 """How long a server may take to answer: Prefect needs about 10 s, on a busy machine 40 s."""
->>>>>>> wt-a
 
 QUIET = {
     # No telemetry.
