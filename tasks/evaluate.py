@@ -10,12 +10,12 @@ import pandas as pd
 from prefect import task
 
 from tasks import DEFAULTS
-from tasks.judge import live_bundle
 from tasks.train import judge_scores, summary
 from wheeltapper import tables
 from wheeltapper.decisions import feedback
 from wheeltapper.evaluation.budget_gate import keeps_budget
 from wheeltapper.scoring import bundle as bundles
+from wheeltapper.scoring.live_model import live_bundle
 from wheeltapper.workspace import Workspace
 
 _log = logging.getLogger("wheeltapper.evaluate")

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import pandas as pd
 from prefect import task
 from prefect.artifacts import create_table_artifact
 
@@ -20,18 +19,17 @@ from tasks.train import judge_scores
 from wheeltapper import faultpoints, sources, tables
 from wheeltapper.decisions import feedback, ledger
 from wheeltapper.decisions.promotion import follow_ledger
-from wheeltapper.errors import RegistryError
 from wheeltapper.evaluation import duel, duplicate_target, gates, label_rule, leaderboard
 from wheeltapper.evaluation.baseline_gate import beats_baselines
 from wheeltapper.evaluation.budget_gate import keeps_budget
 from wheeltapper.evaluation.gates import Gate
 from wheeltapper.evaluation.judgement import Judgement
 from wheeltapper.evaluation.leaderboard import Leaderboard
-from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.registry import Registry
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.scoring.calibration import TRUSTED_FROM
+from wheeltapper.scoring.live_model import live_bundle, stored_rows
 from wheeltapper.store import Ref
 from wheeltapper.workspace import OBJECTIVE, Workspace
 
@@ -197,19 +195,6 @@ def _judge_bundle(space: Workspace, bundle: Bundle, training: dict[str, Any], ta
     return judge_scores(space, "champion", "validate", bundle.score(rows), table.faults, bundle, rows, table.flags)
 
 
-def stored_rows(space: Workspace, bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame | None:
-    """Return from stored feature rows those of the bundle's plan; None where the plant's plan has moved on.
-
-    A bundle computes no more than it uses; the table holds all that the plant asks for. Where the bundle's plan is part
-    of the plant's, its columns are taken as they stand.
-    """
-    followed = set(rows["plan"].unique())
-    if followed <= {bundle.plan.hash}:
-        return rows
-    whole = FeaturePlan.of(space.plant)
-    return bundle.plan.select(rows) if followed == {whole.hash} and bundle.plan.is_part_of(whole) else None
-
-
 def _on_test_part(
     space: Workspace, by_label: dict[str, Any], baselines: set[str], chosen: str | None, table: TrainingTable
 ) -> list[dict[str, Any]]:
@@ -228,21 +213,6 @@ def _on_test_part(
 
 def _read_bundle(registry: Registry, result: dict[str, Any]) -> Bundle:
     return bundles.read(registry.bundle_folder(result["model_uri"]), expected=result["bundle"])
-
-
-def live_bundle(space: Workspace) -> Bundle | None:
-    """Read the bundle that the ledger says is live, verified; None if nothing is."""
-    entry = ledger.live(space.store, OBJECTIVE)
-    if entry is None:
-        return None
-    known = {version.bundle: version for version in space.registry.versions(space.plant.name, OBJECTIVE)}
-    if entry["bundle"] not in known:
-        raise RegistryError(
-            f"the ledger of {space.plant.name} says that bundle {entry['bundle'][:12]} (version {entry['version']}) is "
-            f"live, but the registry at {space.registry.tracking_uri} does not have it. Restore MLflow's database and "
-            "files, or delete WHEELTAPPER_HOME and start afresh."
-        )
-    return bundles.read(space.registry.download(known[entry["bundle"]]), expected=entry["bundle"])
 
 
 def _put_on_record(

@@ -14,14 +14,13 @@ from prefect.artifacts import create_markdown_artifact
 
 from tasks import DEFAULTS
 from tasks._attribution import attribution
-from tasks.judge import live_bundle
-from tasks.train import REQUIREMENTS
 from wheeltapper import sources, tables
 from wheeltapper.decisions import ledger
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.reporting.report import ReportData, write
 from wheeltapper.scoring import bundle as bundles
-from wheeltapper.scoring.bundle import Bundle
+from wheeltapper.scoring.bundle import REQUIREMENTS, Bundle
+from wheeltapper.scoring.live_model import live_bundle
 from wheeltapper.training import parts
 from wheeltapper.training.withheld import normal_from
 from wheeltapper.workspace import OBJECTIVE, Workspace

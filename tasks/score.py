@@ -12,7 +12,6 @@ from prefect import task
 
 from expectations import scores as promises
 from tasks import DEFAULTS
-from tasks.judge import live_bundle, stored_rows
 from wheeltapper import faultpoints, tables
 from wheeltapper.errors import DataError, NoChampionError
 from wheeltapper.features.normalise import UNSEEN
@@ -23,6 +22,7 @@ from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.scoring.calibration import Calibration
 from wheeltapper.scoring.diagnosis import Diagnosis
+from wheeltapper.scoring.live_model import live_bundle, stored_rows
 from wheeltapper.scoring.tiers import tier_of
 from wheeltapper.workspace import OBJECTIVE, Workspace
 

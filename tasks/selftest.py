@@ -9,12 +9,12 @@ import pandas as pd
 from prefect import task
 
 from tasks import DEFAULTS, _selftest
-from tasks.judge import live_bundle
 from wheeltapper import tables
 from wheeltapper.errors import DataError, NoChampionError
 from wheeltapper.readings import exclude
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring.bundle import Bundle
+from wheeltapper.scoring.live_model import live_bundle
 from wheeltapper.training.candidate import guard
 from wheeltapper.workspace import Workspace
 

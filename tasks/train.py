@@ -26,15 +26,12 @@ from wheeltapper.registry import Dataset
 from wheeltapper.reporting.figures import comparison, timeline
 from wheeltapper.reporting.figures.curves import window_curves
 from wheeltapper.scoring import alarms, diagnosis
-from wheeltapper.scoring.bundle import Bundle
+from wheeltapper.scoring.bundle import Bundle, requirements
 from wheeltapper.store import Ref
 from wheeltapper.training.candidate import baselines_of, fit_candidate, guard, spacing
 from wheeltapper.workspace import Workspace, labels
 
 _log = logging.getLogger("wheeltapper.train")
-
-REQUIREMENTS = ("numpy", "pandas", "scipy", "scikit-learn", "numba")
-"""Packages that any bundle is scored with; its feature sets may need more, see `requirements`."""
 
 
 @task(name="open training run", **DEFAULTS)
@@ -201,11 +198,6 @@ def _provenance(space: Workspace, training: dict[str, Any], table: TrainingTable
         "packages": {name: version(name) for name in ("wheeltapper", *requirements(FeaturePlan.of(space.plant)))},
         "python": platform.python_version(),
     }
-
-
-def requirements(plan: FeaturePlan) -> tuple[str, ...]:
-    """Return the packages that a bundle with this plan is scored with."""
-    return tuple(dict.fromkeys((*REQUIREMENTS, *plan.needs)))
 
 
 def _example(table: TrainingTable, bundle: Bundle) -> pd.DataFrame:

@@ -30,6 +30,8 @@ Floats = NDArray[np.float64]
 
 POOLED = "*"
 """The unit that scores every asset which has no model of its own."""
+REQUIREMENTS = ("numpy", "pandas", "scipy", "scikit-learn", "numba")
+"""Packages that any bundle is scored with; its feature sets may need more, see `requirements`."""
 FORMAT = 2
 """2 has an imputer and the hash of the plan that its own was shrunk from; a bundle that needs neither is written as 1,
 byte for byte as it was."""
@@ -223,3 +225,8 @@ def fingerprint(bundle: Bundle) -> str:
     A bundle that was read keeps the name it was read under: a later version of this code may write it differently.
     """
     return bundle.read_as or manifest.fingerprint(bundle.files())
+
+
+def requirements(plan: FeaturePlan) -> tuple[str, ...]:
+    """Return the packages that a bundle with this plan is scored with."""
+    return tuple(dict.fromkeys((*REQUIREMENTS, *plan.needs)))
