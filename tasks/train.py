@@ -19,12 +19,12 @@ from tasks._training import LEARNT_FROM, TrainingTable, prepared, training_table
 from wheeltapper import faultpoints, tables
 from wheeltapper.config import PlugIn
 from wheeltapper.errors import StoreError
+from wheeltapper.evaluation.curves import window_curves
 from wheeltapper.evaluation.judgement import Judgement, judge
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.exclude import overlaps
 from wheeltapper.registry import Dataset
 from wheeltapper.reporting.figures import comparison, timeline
-from wheeltapper.reporting.figures.curves import window_curves
 from wheeltapper.scoring import alarms, diagnosis
 from wheeltapper.scoring.bundle import Bundle, requirements
 from wheeltapper.store import Ref

@@ -14,9 +14,9 @@ import pandas as pd
 from wheeltapper import sources, tables
 from wheeltapper.config import Plant
 from wheeltapper.decisions import ledger
+from wheeltapper.evaluation.curves import Curves
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.reporting.attribution_of_alarms import attribution
-from wheeltapper.reporting.figures.curves import Curves
 from wheeltapper.scoring.bundle import REQUIREMENTS, Bundle, fingerprint
 from wheeltapper.scoring.live_model import live_bundle
 from wheeltapper.training import parts
