@@ -30,6 +30,8 @@ Floats = NDArray[np.float64]
 
 POOLED = "*"
 """The unit that scores every asset which has no model of its own."""
+REQUIREMENTS = ("numpy", "pandas", "scipy", "scikit-learn", "numba")
+"""Packages that any bundle is scored with; its feature sets may need more, see `requirements`."""
 FORMAT = 2
 """2 has an imputer and the hash of the plan that its own was shrunk from; a bundle that needs neither is written as 1,
 byte for byte as it was."""

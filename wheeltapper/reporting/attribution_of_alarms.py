@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from wheeltapper import tables
-from wheeltapper.reporting.figures.attribution import STEPS
-from wheeltapper.reporting.figures.timeline import view
+from wheeltapper.reporting.alarm_rows import span_around, strongest_first
 from wheeltapper.scoring import explanation
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.scoring.live_model import stored_rows
@@ -18,6 +17,8 @@ from wheeltapper.workspace import Workspace
 
 STRIPS = 3
 """Alarms that are asked about window by window; this many strips can be taken in at once."""
+STEPS = 200
+"""Windows of one alarm that a figure can show side by side."""
 WEIGHED = 12
 """Alarms that features are weighed by."""
 _AT_PEAK = 8
@@ -40,10 +41,9 @@ def attribution(space: Workspace, bundle: Bundle | None, scores: pd.DataFrame, a
     """
     if bundle is None:
         return Attribution({}, {})
-    strongest = alarms.sort_values(["peak_severity", "opened_at", "alarm_id"], ascending=[False, True, True])
     moved: dict[str, pd.DataFrame] = {}
     weighed: list[pd.Series] = []
-    for place, (alarm, rows) in enumerate(_rows(space, bundle, strongest.head(WEIGHED))):
+    for place, (alarm, rows) in enumerate(_rows(space, bundle, strongest_first(alarms).head(WEIGHED))):
         if place < STRIPS:
             moved[str(alarm["alarm_id"])] = _window_by_window(bundle, rows)
         at_peak = rows[rows["window_end"].isin(_peak(scores, alarm))]
@@ -59,7 +59,7 @@ def attribution(space: Workspace, bundle: Bundle | None, scores: pd.DataFrame, a
 def _rows(space: Workspace, bundle: Bundle, alarms: pd.DataFrame) -> Iterator[tuple[pd.Series, pd.DataFrame]]:
     """Read the usable feature rows round each alarm."""
     for _, alarm in alarms.iterrows():
-        begin, end = view(alarm, space.plant.asset_type.step)
+        begin, end = span_around(alarm, space.plant.asset_type.step)
         near = space.store.read(tables.FEATURES, start=begin, end=end, assets=[alarm["asset_id"]])
         rows = stored_rows(space, bundle, near)
         if rows is None:

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tasks import report
 from wheeltapper import tables
-from wheeltapper.reporting.report import ReportData
+from wheeltapper.reporting import data
+from wheeltapper.reporting.data import ReportData, gather
 from wheeltapper.scoring.calibration import ANY, Calibration
 from wheeltapper.scoring.promise import Promise
 from wheeltapper.workspace import Workspace
@@ -43,7 +43,7 @@ def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 
 def gathered(space: Workspace, judged: dict[str, Any]) -> ReportData:
-    return report._gather(space, judged, datetime(2026, 2, 4, tzinfo=UTC))
+    return gather(space, judged, datetime(2026, 2, 4, tzinfo=UTC))
 
 
 def test_the_report_is_told_what_ranked_the_candidates(space: Workspace, judged: dict[str, Any]) -> None:
@@ -57,8 +57,8 @@ def test_a_machine_that_was_never_calibrated_has_a_maturity_too() -> None:
     known = Calibration({}, {}, {ANY: 1.0}, weeks={"old": 9.0}, promise=Promise(1.0, 1.0, 0.1, 1.0, 9.0))
     champion: Any = SimpleNamespace(calibration=known)
     readings = pd.DataFrame({"asset_id": ["old", "new", "new"]})
-    assert report._maturity(champion, readings) == {"new": "learning", "old": "trusted"}
-    assert report._maturity(None, readings) == {}
+    assert data._maturity(champion, readings) == {"new": "learning", "old": "trusted"}
+    assert data._maturity(None, readings) == {}
 
 
 def test_the_report_is_told_what_the_leaderboard_leaves_out(space: Workspace, judged: dict[str, Any]) -> None:
