@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wheeltapper import plugins
 from wheeltapper.assets import Physics
-from wheeltapper.config import IDLE_REGIMES, AssetType, FaultKind
+from wheeltapper.config import IDLE_REGIMES, AssetType, FaultKind, sensor_faults
 from wheeltapper.errors import SourceError
-from wheeltapper.simulation import lookalikes, sensor_faults
+from wheeltapper.plugins import ASSET_TYPES, INSTALLED
+from wheeltapper.simulation import lookalikes
 from wheeltapper.simulation.fleet import Span, Wishes, simulate
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
-TYPES = plugins.names("assets")
-MODULES = {name: plugins.load_module("assets", name) for name in TYPES}
+TYPES = INSTALLED.names(ASSET_TYPES)
+MODULES = {name: INSTALLED.module(ASSET_TYPES, name) for name in TYPES}
 SIMULATED = [name for name, module in MODULES.items() if hasattr(module, "PHYSICS")]
 PLANNED = [name for name in SIMULATED if MODULES[name].PHYSICS.label is None]
 LABELLED = [name for name in SIMULATED if name not in PLANNED]

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wheeltapper import plugins
 from wheeltapper.detectors import Detector, baselines, build
 from wheeltapper.detectors._sequences import SequenceDetector
 from wheeltapper.errors import ConfigError, DataError, NotFittedError
+from wheeltapper.plugins import DETECTORS, INSTALLED
 
-EVERY = {name: type(build(name)) for name in plugins.names("detectors")}
+EVERY = {name: type(build(name)) for name in INSTALLED.names(DETECTORS)}
 NEEDY = [name for name, kind in EVERY.items() if kind.needs]  # the rows below do not have what they need
 DETECTORS = [name for name in EVERY if name not in NEEDY]
 SEQUENCE = {name for name in DETECTORS if issubclass(EVERY[name], SequenceDetector)}  # look at nothing else in a row

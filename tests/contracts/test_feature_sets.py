@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 
-from wheeltapper import plugins
 from wheeltapper.config import AssetType
 from wheeltapper.features.plan import FeaturePlan, build_set
 from wheeltapper.features.sets import Stretch
+from wheeltapper.plugins import FEATURE_SETS, INSTALLED
 
 ROWS = 4
-SETS = plugins.names("features/sets")
+SETS = INSTALLED.names(FEATURE_SETS)
 PUMP = AssetType.model_validate(
     {
         "name": "pump",

@@ -18,12 +18,13 @@ from types import ModuleType
 import pandas as pd
 import pytest
 
-from wheeltapper import config, plugins, sources, tables
+from wheeltapper import plants, sources, tables
 from wheeltapper.config import Plant, PlugIn
 from wheeltapper.errors import ConfigError, SourceError
+from wheeltapper.plugins import INSTALLED, SOURCES
 from wheeltapper.sources import Batch
 
-SOURCES = plugins.names("sources")
+EVERY = INSTALLED.names(SOURCES)
 CASES = Path(__file__).parent / "source_cases"
 
 
@@ -39,7 +40,7 @@ def _case(name: str) -> ModuleType:
 
 
 def _plant(write: Callable[[Path], str], folder: Path) -> Plant:
-    return config.parse(write(folder), name="tiny", folder=folder, where="tiny.yaml")
+    return plants.parse(write(folder), name="tiny", folder=folder, where="tiny.yaml")
 
 
 def _read(plant: Plant, **span: object) -> list[Batch]:
@@ -54,29 +55,29 @@ def _rows(batches: list[Batch]) -> pd.DataFrame:
 
 BROKEN = [
     pytest.param(name, what, id=f"{name}: {what}")
-    for name in SOURCES
+    for name in EVERY
     if (CASES / f"{name}.py").is_file()
     for what in _case(name).BROKEN
 ]
 
 
-@pytest.fixture(params=SOURCES)
+@pytest.fixture(params=EVERY)
 def plant(request: pytest.FixtureRequest, tmp_path: Path) -> Plant:
     plant = _plant(_case(request.param).write_plant, tmp_path)
     assert plant.source.name == request.param
     return plant
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_option_is_described(name: str) -> None:
     """Each option says in words what it is for, and the class says what it reads."""
-    kind = plugins.load_class("sources", name, sources.Source)
+    kind = sources.load(name)
     assert kind.__doc__
     for option, field in kind.model_fields.items():
         assert field.description, option
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", EVERY)
 def test_an_unknown_option_is_refused(name: str) -> None:
     """A misspelt option is a mistake in the plant's file, and the message names it."""
     with pytest.raises(ConfigError, match="no_such_option"):
@@ -166,7 +167,7 @@ def test_what_cannot_be_read_is_a_source_error(name: str, what: str, tmp_path: P
     assert len(str(refused.value)) > 20
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", EVERY)
 def test_a_case_says_what_can_go_wrong(name: str) -> None:
     """Every source has at least one way to fail that is tried."""
     assert _case(name).BROKEN

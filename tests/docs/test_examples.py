@@ -17,11 +17,12 @@ import pytest
 import yaml
 
 from tests.docs.reading import DOCUMENTS, ROOT, blocks, prose
-from wheeltapper import config, detectors
+from wheeltapper import plants
 from wheeltapper.errors import ConfigError
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.plugins import DETECTORS, INSTALLED
 from wheeltapper.readings.survey.survey import survey
-from wheeltapper.training import search_options
+from wheeltapper.training import check_plant, search_options
 
 README = ROOT / "README.md"
 EXTENDING = ROOT / "docs" / "extending.md"
@@ -44,14 +45,14 @@ def compressors(tmp_path: Path) -> Path:
 
 def test_the_readme_s_plant_loads(compressors: Path) -> None:
     """Its YAML is understood to the last key, and all its plug-ins are built."""
-    plant = config.load(str(compressors))
+    plant = check_plant.load(str(compressors))
     assert list(plant.asset_type.sensors) == ["pressure", "current", "oil_temperature"]
     assert FeaturePlan.of(plant).columns
 
 
 def test_the_readme_s_plant_reads_the_readme_s_rows(compressors: Path) -> None:
     """`wheeltapper check`: two assets, all six rows kept, and Berlin's 06:00 in March is 05:00 UTC."""
-    found = survey(config.load(str(compressors)))
+    found = survey(plants.load(str(compressors)))
     assert sorted(found["assets"]) == ["compressor_1", "compressor_2"]
     assert found["rows"] == 6
     assert not found["reasons"]
@@ -71,7 +72,7 @@ def test_a_typing_mistake_is_told_with_its_near_miss(compressors: Path) -> None:
     """What the README says of a wrong word."""
     compressors.write_text(compressors.read_text(encoding="utf-8").replace("alarm_budget", "alarm_budjet"), "utf-8")
     with pytest.raises(ConfigError, match="Did you mean 'alarm_budget'"):
-        config.load(str(compressors))
+        check_plant.load(str(compressors))
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
@@ -80,7 +81,7 @@ def test_every_yaml_block_is_a_plant(path: Path) -> None:
     whole = ""
     for block in blocks(path, "yaml"):
         whole = block if "source:" in block else whole + block
-        plant = config.parse(whole, name="example", folder=ROOT, where=path.name)
+        plant = plants.parse(whole, name="example", folder=ROOT, where=path.name)
         assert all(len(search_options.of(plant, one)) > 1 for one in plant.candidates if plant.search is not None)
 
 
@@ -149,7 +150,7 @@ def test_each_kind_of_plug_in_has_an_example() -> None:
         "wheeltapper/sources",
     ]
     assert not [path for path in _new_files() if (ROOT / path).exists()], "an example hides a file of the house"
-    assert set(SLOW_TO_FIT) <= set(detectors.plugins.names("detectors"))
+    assert set(SLOW_TO_FIT) <= set(INSTALLED.names(DETECTORS))
 
 
 def test_the_examples_pass_their_contract_tests(extended: Path) -> None:

@@ -11,6 +11,7 @@ from expectations import readings as promises
 from wheeltapper import config, sources
 from wheeltapper.config import Plant
 from wheeltapper.readings import clean
+from wheeltapper.training import check_plant
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Came:
 def plant_of(text: str, folder: Path = Path()) -> Plant:
     """Make a plant as the command line does, plug-ins checked."""
     plant = config.parse(text, name="tiny", folder=folder, where="tiny.yaml")
-    config.check_plug_ins(plant, where="tiny.yaml")
+    check_plant.check_plug_ins(plant, where="tiny.yaml")
     return plant
 
 

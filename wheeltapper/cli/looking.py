@@ -20,7 +20,9 @@ from wheeltapper.errors import NoChampionError
 @app.command()
 def plants(as_json: JsonOption = False) -> None:
     """List the plants in conf/."""
-    loaded = {name: config.load(str(path)) for name, path in config.plant_files().items()}
+    from wheeltapper.training import check_plant
+
+    loaded = {name: check_plant.load(str(path)) for name, path in config.plant_files().items()}
     if as_json:
         print_json(
             [
@@ -40,17 +42,19 @@ def plants(as_json: JsonOption = False) -> None:
 @app.command()
 def check(plant: PlantArgument, as_json: JsonOption = False) -> None:
     """Read a plant's source and describe its content, or suggest options to read it; nothing is written."""
+    from wheeltapper import plants
     from wheeltapper.cli.printing.check import show_check
     from wheeltapper.readings.survey.survey import survey
+    from wheeltapper.training import check_plant
 
-    result = survey(config.load_unchecked(plant))
+    result = survey(plants.load(plant))
     if as_json:
         print_json(result)
     else:
         show_check(out, result, shlex.quote(plant))
     if "problem" in result:
         raise typer.Exit(2)
-    config.load(plant)  # mistakes elsewhere in the plant are reported as well
+    check_plant.load(plant)  # mistakes elsewhere in the plant are reported as well
 
 
 @app.command()

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from wheeltapper.detectors import Floats
 from wheeltapper.detectors._options import check_whole
-from wheeltapper.detectors._rows import thinned
 from wheeltapper.detectors._sequences import SequenceDetector
 from wheeltapper.detectors._tensorflow import ONE_AT_A_TIME, open_tensorflow
+from wheeltapper.detectors.rows import thinned
 
 _LEARNING_RATE = 5e-3  # chosen: settles within 40 rounds on sequences of 16 readings, where 0.001 needed over a hundred
 _STEPS_AT_ONCE = 16  # batches between two looks of Keras at its callbacks: a third of the time, the same numbers

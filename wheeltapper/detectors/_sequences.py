@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
 from wheeltapper.errors import DataError
 
 LEAST_STEPS = 4

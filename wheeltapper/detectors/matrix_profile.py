@@ -6,8 +6,8 @@ import numpy as np
 
 from wheeltapper.detectors import Floats
 from wheeltapper.detectors._options import check_whole
-from wheeltapper.detectors._rows import thinned
 from wheeltapper.detectors._sequences import SequenceDetector
+from wheeltapper.detectors.rows import thinned
 
 _FLAT = 0.1  # share of a sensor's usual swing below which a sub-sequence has less and less of a shape
 _LEAST_SWING = 0.01  # usual deviations: rows are normalised, and below a hundredth there is no shape but rounding

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from wheeltapper.detectors import Floats
-from wheeltapper.detectors._rows import Names, learn_rows, read_rows
 from wheeltapper.detectors._squares import SumOfSquares
+from wheeltapper.detectors.rows import Names, learn_rows, read_rows
 from wheeltapper.errors import DataError
 
 _LEAST_SPREAD = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about

@@ -154,7 +154,7 @@ def _in_full(judged: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _with_caveats(rows: list[dict[str, Any]], space: Workspace) -> list[dict[str, Any]]:
     """Add what the source makes up or assumes to the remarks on every row."""
-    said = sources.build(space.plant.source).caveats(space.plant)
+    said = sources.build(space.plant.source, space.plant.plug_ins).caveats(space.plant)
     return [row | {"notes": [*row.get("notes", ()), *said]} for row in rows]
 
 

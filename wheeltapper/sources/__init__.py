@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from wheeltapper import plugins, tables
+from wheeltapper import tables
 from wheeltapper.config import Model, Plant, PlugIn, describe
 from wheeltapper.errors import ConfigError
+from wheeltapper.plugins import INSTALLED, SOURCES, PlugIns
 
 
 @dataclass(frozen=True)
@@ -101,11 +102,10 @@ def suggest(plant: Plant) -> Suggestion | None:
     ConfigError
         If there is no such source.
     """
-    kind = plugins.load_class("sources", plant.source.name, Source)  # type: ignore[type-abstract]
-    return kind.suggest(plant, plant.source.options)
+    return load(plant.source.name, plant.plug_ins).suggest(plant, plant.source.options)
 
 
-def build(wanted: PlugIn) -> Source:
+def build(source: PlugIn, plug_ins: PlugIns = INSTALLED) -> Source:
     """Make a plant's source.
 
     Raises
@@ -113,8 +113,19 @@ def build(wanted: PlugIn) -> Source:
     ConfigError
         If there is no such source, or its options are not as it wants them.
     """
-    kind = plugins.load_class("sources", wanted.name, Source)  # type: ignore[type-abstract]
+    kind = load(source.name, plug_ins)
     try:
-        return kind(**wanted.options)
+        return kind(**source.options)
     except ValidationError as error:
-        raise ConfigError(describe(error, f"source {wanted.name}", kind)) from error
+        raise ConfigError(describe(error, f"source {source.name}", kind)) from error
+
+
+def load(name: str, plug_ins: PlugIns = INSTALLED) -> type[Source]:
+    """Return the class of a source by its file's name.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such source.
+    """
+    return plug_ins.load(SOURCES, name, Source)  # type: ignore[type-abstract]

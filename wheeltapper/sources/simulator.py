@@ -9,9 +9,9 @@ from typing import Self
 from pydantic import Field, TypeAdapter, model_validator
 
 from wheeltapper.config import AssetType, Duration, Instant, Plant, format_duration
+from wheeltapper.config.sensor_faults import describe
 from wheeltapper.errors import SourceError
 from wheeltapper.simulation.fleet import Span, Wishes, physics_of, simulate
-from wheeltapper.simulation.sensor_faults import describe
 from wheeltapper.sources import Batch, Source
 
 
@@ -54,7 +54,7 @@ class Simulator(Source):
     def check(self, plant: Plant) -> None:
         """Refuse fault kinds that the asset type does not have, and types without physics; see `Source.check`."""
         self._kinds(plant.asset_type)
-        physics = physics_of(plant.asset_type)
+        physics = physics_of(plant.asset_type, plant.plug_ins)
         if physics.label is not None and self.anomaly_rate > 0:
             raise SourceError(
                 f"anomaly_rate is {self.anomaly_rate:g}, but the faults of {plant.asset_type.name} are a rule about "
@@ -90,9 +90,12 @@ class Simulator(Source):
             jitter=self.jitter,
             turns=self.assets if self.one_at_a_time else 0,
         )
+        physics = physics_of(plant.asset_type, plant.plug_ins)
         begin, stop = self._cut(span, start, end)
         for number in range(1, self.assets + 1):
-            readings, faults = simulate(plant.asset_type, span, seed=plant.seed, number=number, wishes=wishes)
+            readings, faults = simulate(
+                plant.asset_type, span, seed=plant.seed, number=number, wishes=wishes, physics=physics
+            )
             inside = (readings["timestamp"] >= begin) & (readings["timestamp"] < stop)
             if not inside.any():
                 continue  # every reading of this machine fell into a gap

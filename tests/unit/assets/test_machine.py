@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wheeltapper import config
+from wheeltapper import config, plants
 from wheeltapper.assets import machine
 from wheeltapper.assets import machine_as_published as published
 from wheeltapper.errors import ConfigError
 from wheeltapper.simulation.fleet import Span, Wishes, simulate
 from wheeltapper.sources.simulator import Simulator
+from wheeltapper.training import check_plant
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 PLANT = """
@@ -25,7 +26,7 @@ candidates: [lof]
 
 
 def _plant(more: str = "") -> config.Plant:
-    return config.parse(PLANT.format(more=more), name="tiny", folder=Path(), where="tiny.yaml")
+    return plants.parse(PLANT.format(more=more), name="tiny", folder=Path(), where="tiny.yaml")
 
 
 @cache
@@ -124,7 +125,7 @@ def test_000_21_nothing_can_be_foretold_as_published() -> None:
 def test_faults_that_are_a_rule_cannot_be_ordered() -> None:
     """Asking the negative control for faults is refused when the plant is read."""
     with pytest.raises(ConfigError, match="cannot be ordered"):
-        config.check_plug_ins(_plant(", anomaly_rate: 0.1"), where="tiny.yaml")
+        check_plant.check_plug_ins(_plant(", anomaly_rate: 0.1"), where="tiny.yaml")
 
 
 @cache
