@@ -59,7 +59,8 @@ DETECTORS = Kind("detectors", "detector", "wheeltapper.detectors", shared=("rows
 FEATURE_SETS = Kind("feature_sets", "feature set", "wheeltapper.features.sets")
 SOURCES = Kind("sources", "source", "wheeltapper.sources")
 ASSET_TYPES = Kind("asset_types", "asset type", "wheeltapper.assets")
-KINDS = (DETECTORS, FEATURE_SETS, SOURCES, ASSET_TYPES)
+OBJECTIVES = Kind("objectives", "objective", "wheeltapper.objectives")
+KINDS = (DETECTORS, FEATURE_SETS, SOURCES, ASSET_TYPES, OBJECTIVES)
 
 
 @dataclass(frozen=True)

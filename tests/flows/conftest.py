@@ -136,7 +136,7 @@ class Home:
         from wheeltapper.workspace import OBJECTIVE
 
         registry, name = self.registry, self.plant.stem
-        runs = registry._search_runs("")  # every one, to see those that nobody should have left
+        runs = registry.runs.matching()  # every one, to see those that nobody should have left
         live = {alias: registry.at(name, OBJECTIVE, alias) for alias in ("champion", "challenger")}
         return {
             "runs": sorted((run.data.tags["wheeltapper.run"], run.info.status) for run in runs),

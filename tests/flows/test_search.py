@@ -38,9 +38,9 @@ def searched(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> tupl
 def trials(home: Home) -> list[dict[str, Any]]:
     """Return the runs below the forest's run, with the time at which each was last touched."""
     registry = home.registry
-    (parent,) = registry._search_runs("tags.`wheeltapper.role` = 'parent'")
+    (parent,) = registry.runs.matching("tags.`wheeltapper.role` = 'parent'")
     (forest,) = [one for one in registry.candidates(parent.info.run_id) if one["name"] == "isolation_forest"]
-    return [one | {"end": registry._ask("get_run", one["run_id"]).info.end_time} for one in below(home, forest)]
+    return [one | {"end": registry.client.call("get_run", one["run_id"]).info.end_time} for one in below(home, forest)]
 
 
 def below(home: Home, candidate: dict[str, Any]) -> list[dict[str, Any]]:

@@ -272,6 +272,6 @@ def test_the_commands_list_and_fetch(publisher: Publisher, tmp_path: Path, monke
     assert "not here" in run("list")
     came = run("fetch", "pumps")
     assert sha256(PUMP) in came
-    assert "Nobody knew the checksum of 1 of these 1 files" in came
+    assert "No checksum was published for 1 of these 1 files" in came
     (listed,) = json.loads(run("list", "--json"))
     assert Path(listed["here"]) == tmp_path / "home" / "data" / "Pumps"

@@ -1,4 +1,4 @@
-"""Commands that look, and change nothing."""
+"""Commands that show something and change nothing."""
 
 from __future__ import annotations
 
@@ -11,55 +11,57 @@ from rich.markup import escape
 from rich.table import Table
 
 from wheeltapper import config
-from wheeltapper.cli._desk import JsonOption, PlantArgument, app, datasets_app, open_plant, out, print_json, store_app
+from wheeltapper.cli.application import app, datasets_app, open_plant, out, print_json, store_app
+from wheeltapper.cli.options import JsonOption, PlantArgument
 from wheeltapper.config import Settings
 from wheeltapper.errors import NoChampionError
 
 
 @app.command()
 def plants(as_json: JsonOption = False) -> None:
-    """List the plants of conf/."""
+    """List the plants in conf/."""
     from wheeltapper.training import check_plant
 
-    found = {name: check_plant.load(str(path)) for name, path in config.plant_files().items()}
+    loaded = {name: check_plant.load(str(path)) for name, path in config.plant_files().items()}
     if as_json:
         print_json(
             [
                 {"name": name, "description": plant.description, "asset_type": plant.asset_type.name}
-                for name, plant in found.items()
+                for name, plant in loaded.items()
             ]
         )
         return
     table = Table(box=None, pad_edge=False)
     for header in ("plant", "asset type", "sensors", "description"):
         table.add_column(header)
-    for name, plant in found.items():
+    for name, plant in loaded.items():
         table.add_row(name, plant.asset_type.name, str(len(plant.asset_type.sensors)), escape(plant.description))
     out.print(table)
 
 
 @app.command()
 def check(plant: PlantArgument, as_json: JsonOption = False) -> None:
-    """Read a plant's source and say what is in it, or which options would read it; nothing is written."""
+    """Read a plant's source and describe its content, or suggest options to read it; nothing is written."""
     from wheeltapper import plants
-    from wheeltapper.cli.printing import show_check
+    from wheeltapper.cli.printing.check import show_check
     from wheeltapper.readings.survey.survey import survey
     from wheeltapper.training import check_plant
 
-    found = survey(plants.load(plant))
+    result = survey(plants.load(plant))
     if as_json:
-        print_json(found)
+        print_json(result)
     else:
-        show_check(out, found, shlex.quote(plant))
-    if "problem" in found:
+        show_check(out, result, shlex.quote(plant))
+    if "problem" in result:
         raise typer.Exit(2)
-    check_plant.load(plant)  # what is wrong elsewhere in the plant is told as well
+    check_plant.load(plant)  # mistakes elsewhere in the plant are reported as well
 
 
 @app.command()
 def leaderboard(plant: PlantArgument, as_json: JsonOption = False) -> None:
-    """Show what the last training tried, baselines on top."""
-    from wheeltapper.cli.printing import show_leaderboard, show_verdict
+    """Show every candidate of the last training, baselines on top, and the verdict."""
+    from wheeltapper.cli.printing.leaderboard import show_leaderboard
+    from wheeltapper.cli.printing.verdict import show_verdict
 
     judged = _last_judged(plant)
     if as_json:
@@ -76,7 +78,7 @@ def leaderboard(plant: PlantArgument, as_json: JsonOption = False) -> None:
 
 @app.command()
 def report(plant: PlantArgument, as_json: JsonOption = False) -> None:
-    """Say where the report of a plant is."""
+    """Print the path of a plant's report."""
     space = open_plant(plant)
     path = space.reports / "report.html"
     if not path.is_file():
@@ -89,8 +91,8 @@ def report(plant: PlantArgument, as_json: JsonOption = False) -> None:
 
 @app.command()
 def ledger(plant: PlantArgument, as_json: JsonOption = False) -> None:
-    """Show every decision with its reasons; says where the chain of hashes is broken."""
-    from wheeltapper.cli.printing import show_ledger
+    """Show every decision with its reasons, and check the chain of hashes (exit code 1: it is broken)."""
+    from wheeltapper.cli.printing.ledger import show_ledger
     from wheeltapper.decisions import ledger as book
 
     space = open_plant(plant)
@@ -106,9 +108,9 @@ def ledger(plant: PlantArgument, as_json: JsonOption = False) -> None:
 
 @app.command()
 def alarms(plant: PlantArgument, as_json: JsonOption = False) -> None:
-    """Show the alarms of the live model, newest first, each explained, and what a person has said about it."""
+    """Show the alarms of the live model, newest first, each with an explanation and a person's judgement."""
     from wheeltapper import tables
-    from wheeltapper.cli.printing import show_alarms
+    from wheeltapper.cli.printing.alarms import show_alarms
     from wheeltapper.decisions import feedback
     from wheeltapper.decisions import ledger as book
     from wheeltapper.workspace import OBJECTIVE
@@ -120,8 +122,8 @@ def alarms(plant: PlantArgument, as_json: JsonOption = False) -> None:
         raise NoChampionError(f"{plant} has no live model yet. Run: wheeltapper run {space.to_type}")
     rows = store.read(tables.ALARMS).sort_values("opened_at", ascending=False)
     rows = rows[rows["bundle"] == live["bundle"]]
-    said = {one.alarm: one.word for one in feedback.in_force(store) if one.alarm}
-    rows = rows.assign(judged=[said.get(name, "") for name in rows["alarm_id"]])
+    judgements = {decision.alarm: decision.word for decision in feedback.in_force(store) if decision.alarm}
+    rows = rows.assign(judged=[judgements.get(name, "") for name in rows["alarm_id"]])
     if as_json:
         print_json(json.loads(rows.to_json(orient="records", date_format="iso")))
     else:
@@ -130,26 +132,26 @@ def alarms(plant: PlantArgument, as_json: JsonOption = False) -> None:
 
 @store_app.command("verify")
 def store_verify(as_json: JsonOption = False) -> None:
-    """Check every file of every table (log, size, SHA-256, page checksums, row counts) and of every model version."""
+    """Check every file of every table and model version: sizes, checksums, row counts (exit code 1: damage)."""
     from dataclasses import asdict
 
     from wheeltapper.store import verify_all
 
     settings = Settings()
-    damage = [{name: str(value) for name, value in asdict(one).items()} for one in verify_all(settings.store)]
+    damage = [{name: str(value) for name, value in asdict(file).items()} for file in verify_all(settings.store)]
     damage += _damaged_bundles(settings)
     if as_json:
         print_json(damage)
     else:
-        for one in damage:
-            out.print(f"[red]{escape(one['path'])}[/]: {escape(one['what'])}")
-        out.print("every file is as it was written" if not damage else f"{len(damage)} files are damaged")
+        for file in damage:
+            out.print(f"[red]{escape(file['path'])}[/]: {escape(file['what'])}")
+        out.print("every file is unchanged" if not damage else f"{len(damage)} files are damaged")
     if damage:
         raise typer.Exit(1)
 
 
 def _damaged_bundles(settings: Settings) -> list[dict[str, str]]:
-    """List the registered bundles of all plants that are not as they were written."""
+    """List the registered bundles of all plants whose files have changed since they were written."""
     from wheeltapper import manifest
     from wheeltapper.errors import BundleError
     from wheeltapper.registry import Registry
@@ -169,47 +171,35 @@ def _damaged_bundles(settings: Settings) -> list[dict[str, str]]:
     return damage
 
 
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name that `datasets list` shows.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name from `datasets list`.")]
 
 
 @datasets_app.command("list")
 def datasets_list(as_json: JsonOption = False) -> None:
-    """List public data sets: what they are, under which licence, and whether they are here."""
+    """List public data sets: their content, their licence, and whether they are on this machine."""
     from wheeltapper import datasets
+    from wheeltapper.cli.printing.datasets import show_datasets
 
-    known = datasets.registry()
-    here = {name: datasets.where(one) for name, one in known.items()}
+    sets = datasets.registry()
+    folders = {name: datasets.where(dataset) for name, dataset in sets.items()}
     if as_json:
-        print_json([{"name": name, **one.model_dump(mode="json"), "here": here[name]} for name, one in known.items()])
-        return
-    table = Table(box=None, pad_edge=False)
-    for header in ("name", "plant", "licence", "data", "what it is"):
-        table.add_column(header)
-    for name, one in known.items():
-        state = "here" if here[name] else "by hand" if one.by_hand else "not here"
-        table.add_row(name, one.plant, one.licence, state, escape(one.title))
-    out.print(table)
-    out.print("[dim]Get one: wheeltapper datasets fetch NAME[/]")
+        print_json(
+            [{"name": name, **dataset.model_dump(mode="json"), "here": folders[name]} for name, dataset in sets.items()]
+        )
+    else:
+        show_datasets(out, sets, folders)
 
 
 @datasets_app.command("fetch")
 def datasets_fetch(name: NameArgument) -> None:
-    """Download a public data set; the checksum of every file is checked, or shown and recorded."""
+    """Download a public data set; the checksum of every file is compared, or recorded if none is published."""
     from wheeltapper import datasets
+    from wheeltapper.cli.printing.datasets import show_fetched
 
     dataset = datasets.named(name, datasets.registry())
-    with out.status("looking at what is here") as status:
+    with out.status("checking which files are on this machine") as status:
         files = datasets.fetch(dataset, datasets.target(), status.update)
-    for one in files:
-        out.print(f"{one.sha256}  {escape(one.name)}  [dim]{one.state}[/]")
-    new = sum(one.state == "seen for the first time" for one in files)
-    if new:
-        record = datasets.target() / dataset.folder / datasets.RECORDED
-        out.print(
-            f"Nobody knew the checksum of {new} of these {len(files)} files. They are recorded now in "
-            f"{escape(str(record))}; compare them with somebody else's if you can."
-        )
-    out.print(f"Licence {escape(dataset.licence)}; see {escape(dataset.page)}. Next: wheeltapper run {dataset.plant}")
+    show_fetched(out, dataset, files, datasets.target())
 
 
 def _last_judged(plant: str) -> dict[str, Any]:

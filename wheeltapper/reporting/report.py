@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from wheeltapper import tables
-from wheeltapper.config import PartsByAssets, Plant
+from wheeltapper.config import PartsByAssets
 from wheeltapper.reporting import catalogue
+from wheeltapper.reporting.alarm_rows import ranked_sensors, strongest_first
+from wheeltapper.reporting.data import ReportData
 from wheeltapper.reporting.figures import canvas, comparison
-from wheeltapper.reporting.figures.curves import Curves
 from wheeltapper.reporting.figures.drawing import Drawing
 from wheeltapper.reporting.figures.drawings import draw
-from wheeltapper.reporting.figures.timeline import ranked_sensors
 from wheeltapper.reporting.text import searches, selftest, sensor_health, sheet, summary, words
 from wheeltapper.training import parts
 
@@ -27,75 +22,6 @@ MOST_ALARMS = 200
 _REM_PER_INCH = 7.0
 """How wide a figure may become on the page, so that letters in a narrow one are no larger than in a wide one."""
 _HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReportData:
-    """Everything that a report is made of. What is absent is left empty and said in words."""
-
-    plant: Plant
-    generated_at: datetime
-    """When this report was asked for; passed in, never read from a clock."""
-    title: str = ""
-    """By default the plant's name."""
-    objective: str = "detect"
-
-    leaderboard: Sequence[Mapping[str, Any]] = ()
-    """One `evaluation.judgement.Judgement` a candidate and part, as JSON, with ``is_baseline`` added."""
-    ranked_by: str = ""
-    """What put the candidates in their order, as `evaluation.leaderboard` says it; empty if nobody said."""
-    champion: str | None = None
-    """The candidate whose scores and alarms are shown; None if there is none."""
-    chosen: str | None = None
-    """The candidate that the verdict is about, where it is not the champion: one that challenges it, or was refused."""
-    verdict: str | None = None
-    """promote, keep, challenge, refuse, retrain or roll back; None if nothing was decided."""
-    reasons: Sequence[str] = ()
-    gates: Sequence[Mapping[str, Any]] = ()
-    """Each {name, passed (True, False, or None for not judged), figure, limit, reason}."""
-
-    self_test: Mapping[str, Any] | None = None
-    """Self-test of the candidate that was chosen, as JSON; None if there was none."""
-
-    maturity: Mapping[str, str] = field(default_factory=dict)
-    """Asset → how far its threshold is its own, as the champion's calibration says it; empty without a champion."""
-
-    readings: pd.DataFrame = field(default_factory=tables.READINGS.empty)
-    scores: pd.DataFrame = field(default_factory=tables.SCORES.empty)
-    """The champion's only."""
-    alarms: pd.DataFrame = field(default_factory=tables.ALARMS.empty)
-    faults: pd.DataFrame = field(default_factory=tables.FAULTS.empty)
-    flags: pd.DataFrame = field(default_factory=tables.FLAGS.empty)
-    """Sensors that do not measure, and unusual values."""
-    parts: pd.DataFrame | None = None
-    """Where each asset's data is cut, as `features.parts.cuts` returns it."""
-
-    roc: Curves = field(default_factory=dict)
-    pr: Curves = field(default_factory=dict)
-    """Candidate → curve on the part that candidates are compared on; see `curves.window_curves`."""
-
-    moved: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    """Alarm → the part of each window's severity that each sensor accounts for, by the windows' ends."""
-    weights: Mapping[str, float] = field(default_factory=dict)
-    """Feature → share of the alarms' severity that it accounts for; empty where the detector cannot say."""
-
-    searches: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Candidate → what its search tried and chose, see `evaluation.search.told`; only those that were searched."""
-    learnt: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """Part → reason → windows: what was learnt from, and why the rest was not; see `features.mask.tally`."""
-    rows_kept: int | None = None
-    quarantine: Mapping[str, int] | None = None
-    """Reason → rows put aside; empty if none were, None if nobody counted."""
-    features: Sequence[str] = ()
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    """Plant hash, table versions, run key, bundle hash, package versions: names → values or further names → values."""
-    links: Mapping[str, str] = field(default_factory=dict)
-    """Name → address relative to the report, or the command that opens it."""
-
-    @property
-    def about(self) -> str | None:
-        """The model that the verdict and its figures are about."""
-        return self.champion if self.verdict == "keep" else self.chosen or self.champion
 
 
 def render(data: ReportData) -> str:
@@ -209,8 +135,8 @@ def _figures(drawings: Sequence[Drawing]) -> dict[str, list[dict[str, str]]]:
 
 def _alarms(data: ReportData) -> list[dict[str, Any]]:
     """List the strongest alarms, with their sensors read from JSON."""
-    strongest = data.alarms.sort_values(["peak_severity", "opened_at", "alarm_id"], ascending=[False, True, True])
-    rows = [{str(key): value for key, value in one.items()} for one in strongest.head(MOST_ALARMS).to_dict("records")]
+    strongest = strongest_first(data.alarms).head(MOST_ALARMS)
+    rows = [{str(key): value for key, value in row.items()} for row in strongest.to_dict("records")]
     for one in rows:
         one["ranked"] = ranked_sensors(one)
         one["minutes"] = (one["last_at"] - one["opened_at"]).total_seconds() / 60

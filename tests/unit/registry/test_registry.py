@@ -22,7 +22,7 @@ import yaml
 from wheeltapper import faultpoints, manifest
 from wheeltapper.errors import BundleError, RegistryError
 from wheeltapper.registry import Dataset, Registry
-from wheeltapper.registry.database import _revision
+from wheeltapper.registry.database import schema_revision
 
 PLANT, OBJECTIVE = "pump_station", "detect"
 ROOT = Path(__file__).parents[3]
@@ -97,7 +97,7 @@ def test_an_interrupted_run_is_reopened_and_a_finished_one_is_not(registry: Regi
     registry.finish(run, "FAILED")
     assert registry.parent_run("key", "training") == run
     registry.candidate_run(run, "lof", "lof")
-    assert registry._ask("get_run", run).info.status == "RUNNING"
+    assert registry.client.call("get_run", run).info.status == "RUNNING"
     registry.finish(run)
     assert registry.parent_run("key", "training") == run
     assert registry.finished(run)
@@ -107,9 +107,9 @@ def test_finishing_twice_keeps_the_first_end(registry: Registry) -> None:
     """Doing it again must not make the run look longer than it was."""
     run = registry.parent_run("key", "training")
     registry.finish(run)
-    end = registry._ask("get_run", run).info.end_time
+    end = registry.client.call("get_run", run).info.end_time
     registry.finish(run)
-    assert registry._ask("get_run", run).info.end_time == end
+    assert registry.client.call("get_run", run).info.end_time == end
 
 
 def test_everything_logged_is_there(registry: Registry, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_everything_logged_is_there(registry: Registry, tmp_path: Path) -> None:
     assert sorted(path.name for path in (files / "figures").iterdir()) == ["roc.png", "severity.png"]
     assert json.loads((files / "gates.json").read_text()) == {"beats_baselines": True}
     assert (files / "why.txt").read_text() == "calm"
-    (shown,) = registry._ask("get_run", run).inputs.dataset_inputs
+    (shown,) = registry.client.call("get_run", run).inputs.dataset_inputs
     assert (shown.dataset.name, shown.dataset.digest) == ("readings", "d" * 36)
     assert json.loads(shown.dataset.source) == {"uri": "delta table readings@v3"}
     assert shown.tags[0].value == "train"
@@ -160,16 +160,16 @@ def test_logging_again_changes_nothing_and_a_new_figure_wins(registry: Registry)
     run = registry.parent_run("key", "training")
     for _ in range(2):
         registry.log(run, metrics={"cost": 12.0, "delay": float("nan")})
-    assert len(registry._ask("get_metric_history", run, "cost")) == 1
+    assert len(registry.client.call("get_metric_history", run, "cost")) == 1
     registry.log(run, metrics={"cost": 3.0})
-    assert registry._ask("get_run", run).data.metrics["cost"] == 3.0
+    assert registry.client.call("get_run", run).data.metrics["cost"] == 3.0
 
 
 def test_more_than_mlflow_takes_at_a_time(registry: Registry) -> None:
     """Two hundred and fifty settings and figures arrive, although MLflow takes a hundred at a time."""
     run = registry.parent_run("key", "training")
     registry.log(run, params={f"p{i}": i for i in range(250)}, metrics={f"m{i}": i for i in range(250)})
-    data = registry._ask("get_run", run).data
+    data = registry.client.call("get_run", run).data
     assert len(data.params) == len(data.metrics) == 250
 
 
@@ -232,7 +232,7 @@ def test_a_busy_database_is_waited_for(registry: Registry, tmp_path: Path) -> No
         registry.log(run, metrics={"score": 1.0})
     finally:
         other.close()
-    assert registry._ask("get_run", run).data.metrics == {"score": 1.0}
+    assert registry.client.call("get_run", run).data.metrics == {"score": 1.0}
 
 
 def test_the_last_finished_training_is_found(registry: Registry) -> None:
@@ -250,18 +250,6 @@ def test_the_last_finished_training_is_found(registry: Registry) -> None:
     found = registry.last_run(PLANT)
     assert found is not None
     assert found["run_id"] == second
-
-
-def test_pages_of_the_ui(registry: Registry) -> None:
-    """The addresses that were opened in a browser: a run, and a training's candidates in their order."""
-    server = "http://127.0.0.1:5000/"
-    model_view = "workflowType=machine_learning"
-    assert registry.page(server, "abc") == f"http://127.0.0.1:5000/#/experiments/2/runs/abc?{model_view}"
-    assert registry.leaderboard_page(server, "abc", "vus_pr") == (
-        f"http://127.0.0.1:5000/#/experiments/2/runs?{model_view}"
-        "&searchFilter=tags.%60mlflow.parentRunId%60%20%3D%20%27abc%27"
-        "&orderByKey=metrics.%60vus_pr%60&orderByAsc=false"
-    )
 
 
 # -- bundles
@@ -299,7 +287,7 @@ def test_a_bundle_is_logged_once(registry: Registry, tmp_path: Path) -> None:
     model = registry.log_bundle(run, write_bundle(tmp_path)[0], ["a"], ["numpy"])
     assert registry.log_bundle(run, write_bundle(tmp_path)[0], ["a"], ["numpy"]) == model
     assert registry.log_bundle(run, write_bundle(tmp_path, 2)[0], ["a"], ["numpy"]) != model
-    assert len(registry._ask("get_run", run).outputs.model_outputs) == 2
+    assert len(registry.client.call("get_run", run).outputs.model_outputs) == 2
 
 
 @pytest.mark.parametrize("model_first", [True, False])
@@ -311,10 +299,10 @@ def test_figures_and_settings_are_shown_at_the_model(registry: Registry, tmp_pat
             model = registry.log_bundle(run, write_bundle(tmp_path)[0], ["a"], ["numpy"])
         else:
             registry.log(run, params={"trees": 200}, metrics={"vus_pr": 0.25, "delay": float("nan")})
-    shown = registry._ask("get_logged_model", model.removeprefix("models:/"))
+    shown = registry.client.call("get_logged_model", model.removeprefix("models:/"))
     assert [(one.key, one.value) for one in shown.metrics] == [("vus_pr", 0.25)]
     assert shown.params == {"trees": "200"}
-    assert len(registry._ask("get_metric_history", run, "vus_pr")) == 1
+    assert len(registry.client.call("get_metric_history", run, "vus_pr")) == 1
 
 
 def test_a_damaged_bundle_is_not_logged(registry: Registry, tmp_path: Path) -> None:
@@ -324,7 +312,7 @@ def test_a_damaged_bundle_is_not_logged(registry: Registry, tmp_path: Path) -> N
     (folder / "bundle.json").write_bytes(b"[]")
     with pytest.raises(BundleError, match=r"bundle\.json was changed"):
         registry.log_bundle(run, folder, ["a"], ["numpy"])
-    assert registry._ask("get_run", run).outputs.model_outputs == []
+    assert registry.client.call("get_run", run).outputs.model_outputs == []
 
 
 def test_an_interrupted_upload_is_completed(
@@ -404,14 +392,14 @@ def test_a_bundle_is_registered_once(registry: Registry, tmp_path: Path) -> None
     assert [register(registry, tmp_path, number) for number in (1, 2, 1)] == [1, 2, 1]
     assert [one.version for one in registry.versions(PLANT, OBJECTIVE)] == [2, 1]
     assert registry.versions(PLANT, "failure_type") == []
-    shown = [one.tags["mlflow.modelVersions"] for one in registry._ask("search_logged_models", ["2"])]
+    shown = [one.tags["mlflow.modelVersions"] for one in registry.client.call("search_logged_models", ["2"])]
     assert sorted(json.loads(text)[0]["version"] for text in shown) == [1, 2]
 
 
 def test_a_version_of_someone_else_is_refused(registry: Registry, tmp_path: Path) -> None:
     """A version that was registered by hand has no bundle hash, so nothing about it can be checked."""
     register(registry, tmp_path, 1)
-    registry._ask("create_model_version", f"{PLANT}.{OBJECTIVE}", (tmp_path / "elsewhere").as_uri())
+    registry.client.call("create_model_version", f"{PLANT}.{OBJECTIVE}", (tmp_path / "elsewhere").as_uri())
     with pytest.raises(RegistryError, match=r"version 2 of pump_station\.detect was not registered by Wheeltapper"):
         registry.versions(PLANT, OBJECTIVE)
 
@@ -531,7 +519,7 @@ def test_a_deleted_experiment_is_not_silently_replaced(
 ) -> None:
     """The message says how to bring it back."""
     registry.prepare()
-    registry._ask("delete_experiment", registry._open()[1])
+    registry.client.call("delete_experiment", registry.client.experiment_id)
     with pytest.raises(RegistryError, match="mlflow experiments restore --experiment-id 2"):
         open_registry().prepare()
 
@@ -559,7 +547,7 @@ def test_an_older_database_is_migrated_after_a_copy(tmp_path: Path) -> None:
         command.upgrade(config, older)
     engine.dispose()
     Registry(f"sqlite:///{database}", tmp_path / "files", PLANT).prepare()
-    assert [_revision(tmp_path / name) for name in ("mlflow.db", f"mlflow.db.{older}")] == [
+    assert [schema_revision(tmp_path / name) for name in ("mlflow.db", f"mlflow.db.{older}")] == [
         utils._get_latest_schema_revision(),
         older,
     ]
@@ -574,7 +562,7 @@ def test_a_newer_database_is_refused(empty_database: Path, tmp_path: Path) -> No
         connection.commit()
     with pytest.raises(RegistryError, match="was made by a newer MLflow"):
         Registry(f"sqlite:///{database}", tmp_path / "files", PLANT).prepare()
-    assert _revision(database) == "f00df00df00d"
+    assert schema_revision(database) == "f00df00df00d"
 
 
 _RACER = """
@@ -609,7 +597,7 @@ def test_processes_race_to_a_fresh_database_in_silence(tmp_path: Path) -> None:
     assert [(racer.returncode, said[1]) for racer, said in zip(racers, ends, strict=True)] == [(0, "")] * 3
     (run,) = {said[0].strip() for said in ends}
     registry = Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "mlartifacts", PLANT)
-    assert sorted(registry._ask("get_run", run).data.metrics) == ["racer_0", "racer_1", "racer_2"]
+    assert sorted(registry.client.call("get_run", run).data.metrics) == ["racer_0", "racer_1", "racer_2"]
 
 
 def test_importing_the_door_does_not_import_mlflow() -> None:

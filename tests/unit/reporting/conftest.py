@@ -10,7 +10,7 @@ import pytest
 
 from wheeltapper import config, tables
 from wheeltapper.config import Plant
-from wheeltapper.reporting.report import ReportData
+from wheeltapper.reporting.data import ReportData
 
 START = pd.Timestamp("2026-02-03 10:00", tz="UTC")
 

@@ -8,8 +8,9 @@ import pytest
 
 from wheeltapper.reporting import catalogue
 from wheeltapper.reporting.catalogue import CATALOGUE
+from wheeltapper.reporting.data import ReportData
 from wheeltapper.reporting.figures.drawings import draw
-from wheeltapper.reporting.report import ReportData, render, write
+from wheeltapper.reporting.report import render, write
 
 
 class Images(HTMLParser):

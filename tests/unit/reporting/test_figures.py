@@ -10,8 +10,10 @@ from matplotlib.dates import num2date
 from tests.unit.reporting.conftest import UNJUDGED, alarm_of, faults_of, judgement, minute, readings_of, scores_of
 from wheeltapper import tables
 from wheeltapper.errors import DataError
+from wheeltapper.evaluation.curves import window_curves
+from wheeltapper.reporting.alarm_rows import ranked_sensors
 from wheeltapper.reporting.figures import canvas, comparison, timeline
-from wheeltapper.reporting.figures.curves import window_curves
+from wheeltapper.reporting.figures.alarm import alarm_figure
 from wheeltapper.reporting.figures.profiles import inside, sensor_profiles_figure
 
 NO_FAULTS, NO_ALARMS = tables.FAULTS.empty(), tables.ALARMS.empty()
@@ -116,7 +118,7 @@ def test_two_assets_in_one_timeline_are_refused():
 def test_an_alarm_shows_its_own_sensor_and_what_is_usual():
     """The ranked sensor is drawn with its unit; the other is not."""
     readings = readings_of("p", [8.0] * 10 + [5.0] * 5)
-    figure = timeline.alarm_figure(readings, alarm_of("p", 11, 14).iloc[0], _type(), NO_FAULTS)
+    figure = alarm_figure(readings, alarm_of("p", 11, 14).iloc[0], _type(), NO_FAULTS)
     assert [axes.get_ylabel() for axes in figure.axes] == ["pressure\n(bar)"]
     assert figure.axes[0].lines[0].get_ydata().tolist() == [8.0] * 10 + [5.0] * 5
 
@@ -124,7 +126,7 @@ def test_an_alarm_shows_its_own_sensor_and_what_is_usual():
 def test_an_alarm_without_readings_is_refused():
     """The message names the asset and the stretch that is missing."""
     with pytest.raises(DataError, match="q has no readings from"):
-        timeline.alarm_figure(readings_of("p", [1.0, 2.0]), alarm_of("q", 0, 1).iloc[0], _type())
+        alarm_figure(readings_of("p", [1.0, 2.0]), alarm_of("q", 0, 1).iloc[0], _type())
 
 
 def test_an_alarms_sensors_must_be_a_list():
@@ -132,7 +134,7 @@ def test_an_alarms_sensors_must_be_a_list():
     alarm = alarm_of("p", 0, 1).iloc[0].copy()
     alarm["sensors"] = json.dumps([{"name": "pressure"}])
     with pytest.raises(DataError, match="alarm a1"):
-        timeline.ranked_sensors(alarm)
+        ranked_sensors(alarm)
 
 
 def test_the_parts_of_an_asset_without_a_test_part():

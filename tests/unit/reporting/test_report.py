@@ -13,8 +13,9 @@ from wheeltapper import tables
 from wheeltapper.config import PartsByAssets
 from wheeltapper.evaluation.leaderboard import BY_NAME, BY_SELF_TEST
 from wheeltapper.reporting import report
+from wheeltapper.reporting.data import ReportData
 from wheeltapper.reporting.figures import drawings
-from wheeltapper.reporting.report import ReportData, render, write
+from wheeltapper.reporting.report import render, write
 from wheeltapper.reporting.text import words
 
 EVIL = "<script>alert('x')</script>\"><img src=x onerror=alert(1)> $x$ ../../etc"

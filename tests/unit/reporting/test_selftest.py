@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from wheeltapper.reporting.report import ReportData, render
+from wheeltapper.reporting.data import ReportData
+from wheeltapper.reporting.report import render
 from wheeltapper.reporting.text.selftest import grid
 
 

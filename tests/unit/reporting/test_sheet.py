@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from tests.unit.reporting.conftest import UNJUDGED, judgement
 from wheeltapper.evaluation.costs import CostBreakdown
 from wheeltapper.evaluation.judgement import Confusion, Judgement
-from wheeltapper.reporting.report import ReportData, render
+from wheeltapper.reporting.data import ReportData
+from wheeltapper.reporting.report import render
 from wheeltapper.reporting.text import sheet
 
 LINES = [line for lines in sheet.SHEET.values() for line in lines]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -12,11 +13,12 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
 from wheeltapper.config import Settings
 from wheeltapper.errors import ConfigError, WheeltapperError
-from wheeltapper.station import lifecycle, processes, servers
+from wheeltapper.station import lifecycle, parts, processes, servers
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -43,8 +45,12 @@ def test_a_server_ends_with_the_process_that_started_it_even_by_kill_9(tmp_path)
     """A program that started a server is killed: the server ends by itself."""
     program = f"""
 import time
-from wheeltapper import servers
+<<<<<<< HEAD
+=======
+from wheeltapper.station import servers
+>>>>>>> wt-a
 from wheeltapper.config import Settings
+from wheeltapper.station import servers
 settings = Settings(home={str(tmp_path)!r})
 process = servers.start(servers.report_server(settings, 0), settings, dies_with_us=True)
 print(process.pid, flush=True)
@@ -63,8 +69,10 @@ def _born(pid: int) -> str | None:
     return processes.born(pid)
 
 
-def test_a_process_is_told_from_a_later_one_of_the_same_number(stranger):
-    """When a process was born stays the same while it lives, and is None once it has ended."""
+@pytest.mark.parametrize("is_linux", [psutil.LINUX, False])
+def test_a_process_differs_from_a_later_one_of_the_same_number(stranger, monkeypatch, is_linux):
+    """When a process was started stays the same while it lives, and is None once it has ended."""
+    monkeypatch.setattr(psutil, "LINUX", is_linux)
     first = _born(stranger.pid)
     assert first is not None
     assert _born(stranger.pid) == first
@@ -78,7 +86,7 @@ def test_down_leaves_a_stranger_alone_who_got_the_number_of_a_server(tmp_path, s
     entry = {"pid": str(stranger.pid), "born": "before the restart", "url": "http://127.0.0.1:9"}
     (tmp_path / "servers.json").write_text(json.dumps({"reports": entry}))
     settings = Settings(home=tmp_path)
-    assert servers.running(settings) == {}
+    assert parts.running(settings) == {}
     assert [one.state for one in lifecycle.status(settings)] == ["ended"]
     lifecycle.down(settings)
     assert stranger.poll() is None
@@ -102,6 +110,25 @@ def test_what_a_killed_process_has_started_is_ended_too(tmp_path):
         assert wait_until(lambda: _born(child) is None)
 
 
+def test_flow_runs_that_outlive_their_worker_are_found(tmp_path):
+    """A run of this home is found; one of another home and another program of this home are not."""
+
+    def run(home: Path, module: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", "import time; time.sleep(60)", "-m", module]
+        return subprocess.Popen(command, env={**os.environ, "WHEELTAPPER_HOME": str(home)}, start_new_session=True)
+
+    ours, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    started = [run(ours, "prefect.engine"), run(elsewhere, "prefect.engine"), run(ours, "http.server")]
+    try:
+        assert wait_until(lambda: processes.orphans(ours) == {started[0].pid: _born(started[0].pid)})
+        processes.end_groups(processes.orphans(ours))
+        assert [_born(process.pid) is None for process in started] == [True, False, False]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
 @pytest.mark.parametrize("name", ["prefect", "mlflow", "reports"])
 def test_a_port_in_use_is_refused_and_names_its_variable(tmp_path, name):
     """Somebody listens on the port: nothing is left running, and the message says which variable moves it."""
@@ -111,7 +138,7 @@ def test_a_port_in_use_is_refused_and_names_its_variable(tmp_path, name):
         ports = {f"{one}_port": servers.free_port() for one in ("prefect", "mlflow", "reports")}
         settings = Settings(home=tmp_path, **{**ports, f"{name}_port": other.getsockname()[1]})
         with pytest.raises(WheeltapperError, match=f"WHEELTAPPER_{name.upper()}_PORT"):
-            lifecycle.up(settings, deploy=False, now=NOW, tell=print)
+            lifecycle.up(settings, deploy=False, now=NOW, announce=print)
     assert lifecycle.status(settings) == []
 
 
@@ -120,7 +147,7 @@ def test_two_servers_with_one_port_are_refused(tmp_path):
     port = servers.free_port()
     settings = Settings(home=tmp_path, prefect_port=port, mlflow_port=port)
     with pytest.raises(ConfigError, match="must differ"):
-        lifecycle.up(settings, deploy=False, now=NOW, tell=print)
+        lifecycle.up(settings, deploy=False, now=NOW, announce=print)
 
 
 def test_a_configured_server_that_is_not_there_is_named_at_once(tmp_path, monkeypatch):
@@ -129,6 +156,21 @@ def test_a_configured_server_that_is_not_there_is_named_at_once(tmp_path, monkey
     message = "no Prefect server answers at PREFECT_API_URL"
     with pytest.raises(WheeltapperError, match=message), servers.prefect(Settings(home=tmp_path), lambda: None):
         pytest.fail("there is no server")
+
+
+def test_a_server_of_its_own_is_announced_before_it_is_waited_for(tmp_path, monkeypatch, caplog):
+    """A line says at once what the first seconds of a run are for, in a log as on a terminal."""
+
+    def start(*_, **__):
+        raise WheeltapperError("not started in this test")
+
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr(processes, "start", start)
+    caplog.set_level(logging.INFO, "wheeltapper")
+    with pytest.raises(WheeltapperError), servers.prefect(Settings(home=tmp_path), lambda: None):
+        pytest.fail("there is no server")
+    assert [(record.name, record.levelname) for record in caplog.records] == [("wheeltapper.prefect", "INFO")]
+    assert "starting" in caplog.text
 
 
 def test_every_server_listens_on_this_machine_only(tmp_path):

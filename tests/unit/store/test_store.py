@@ -15,7 +15,8 @@ import pytest
 
 from wheeltapper import faultpoints
 from wheeltapper.errors import ConfigError, DataError, StoreError
-from wheeltapper.store import KeyExistsError, Ref, Store, store, verify_all
+from wheeltapper.store import KeyExistsError, Ref, Staged, Store, locking, planning, verify_all, writing
+from wheeltapper.store.log import Log
 from wheeltapper.tables import Column, Table
 
 LEVELS = Table(
@@ -130,7 +131,7 @@ def test_late_rows_and_many_batches(plant: Store) -> None:
     for minute in order:
         plant.upsert(LEVELS, levels(("a", f"2026-01-05T10:{minute:02}:00Z", minute)), txn=f"m{minute}")
     assert plant.read(LEVELS)["level"].tolist() == list(range(40))
-    assert len(plant._log(LEVELS).state().files) <= store.MOST_FILES
+    assert len(Log(plant.folder / LEVELS.name).state().files) <= planning.MOST_FILES
 
 
 def test_a_txn_counts_once(plant: Store) -> None:
@@ -336,13 +337,13 @@ import sys
 sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[3])]!r}
 from contextlib import nullcontext
 from test_store import write_batches
-from wheeltapper import store
+from wheeltapper.store import Store, writing
 if sys.argv[3] == "no-lock":
-    store.Store._lock = lambda *_: nullcontext()
-    store.ATTEMPTS = 200
+    writing.locked = lambda folder: nullcontext()
+    writing.ATTEMPTS = 200
 print("ready", flush=True)
 sys.stdin.readline()
-write_batches(store.Store(sys.argv[1], "mill"), sys.argv[2], say=lambda batch: print(batch, flush=True))
+write_batches(Store(sys.argv[1], "mill"), sys.argv[2], say=lambda batch: print(batch, flush=True))
 sys.stdin.readline()
 """
 
@@ -438,18 +439,18 @@ def test_two_racing_processes(tmp_path: Path, mode: str) -> None:
 def test_a_racer_that_never_pauses(plant: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A writer that loses every race gives up with a message and has changed nothing of its own."""
     rival = Store(plant.folder.parent, "mill")
-    monkeypatch.setattr(Store, "_lock", lambda *_: nullcontext())
-    monkeypatch.setattr(store, "ATTEMPTS", 3)
+    monkeypatch.setattr(writing, "locked", lambda folder: nullcontext())
+    monkeypatch.setattr(writing, "ATTEMPTS", 3)
     count = iter(range(100))
-    commit = store.commit
+    commit = writing.commit
 
     def beaten(*args: object) -> object:
         with monkeypatch.context() as pause:
-            pause.setattr(store, "commit", commit)
+            pause.setattr(writing, "commit", commit)
             rival.upsert(NOTES, notes(n1=float(next(count))), txn=f"rival {next(count)}")
         return commit(*args)
 
-    monkeypatch.setattr(store, "commit", beaten)
+    monkeypatch.setattr(writing, "commit", beaten)
     with pytest.raises(StoreError, match="3 times in a row"):
         plant.upsert(NOTES, notes(n0=1), txn="mine")
     assert plant.read(NOTES)["number"].tolist() == [1]
@@ -460,8 +461,8 @@ def test_a_racer_that_never_pauses(plant: Store, monkeypatch: pytest.MonkeyPatch
 
 def test_a_writer_waits_for_the_lock(plant: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits too long is told which table and which lock."""
-    monkeypatch.setattr(store, "LOCK_SECONDS", 0.01)
-    with plant._lock("notes"), pytest.raises(StoreError, match=r"notes.*\.lock"):
+    monkeypatch.setattr(locking, "LOCK_SECONDS", 0.01)
+    with locking.locked(plant.folder / "notes"), pytest.raises(StoreError, match=r"notes.*\.lock"):
         Store(plant.folder.parent, "mill").upsert(NOTES, notes(n0=1), txn="1")
 
 
@@ -544,7 +545,7 @@ def test_staged_rows_count_only_once_they_replace(plant: Store) -> None:
     plant.upsert(LEVELS, levels(("old", MONDAY, 9)), txn="1")
     parts = [plant.stage(LEVELS, levels(("a", MONDAY, 1))), plant.stage(LEVELS, levels(("b", MONDAY, 2)))]
     assert facts(plant.read(LEVELS)) == [("old", MONDAY, 9)]
-    parts = [store.Staged.from_dict(json.loads(json.dumps(part.as_dict()))) for part in parts]
+    parts = [Staged.from_dict(json.loads(json.dumps(part.as_dict()))) for part in parts]
     ref = plant.replace(LEVELS, parts, txn="2", made_from={"notes": 7})
     assert ref.version == 1
     assert facts(plant.read(LEVELS)) == [("a", MONDAY, 1), ("b", MONDAY, 2)]

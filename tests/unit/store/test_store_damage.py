@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from wheeltapper.errors import StoreError
-from wheeltapper.store import Store, commit, files, store, verify_all
+from wheeltapper.store import Store, commit, files, verify_all, writing
+from wheeltapper.store.log import Log
 from wheeltapper.tables import Column, Table
 
 NOISE = Table(
@@ -46,7 +47,7 @@ def fresh(plant: Store) -> Store:
 
 
 def live_files(plant: Store) -> list[Path]:
-    return [plant.folder / "noise" / path for path in sorted(plant._log(NOISE).state().files)]
+    return [plant.folder / "noise" / path for path in sorted(Log(plant.folder / "noise").state().files)]
 
 
 def entry(plant: Store, version: int) -> Path:
@@ -334,13 +335,13 @@ def test_a_full_disk_while_writing_data(plant: Store) -> None:
 def test_a_full_disk_while_committing(plant: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """No space for the log entry: a clean error, the old version stays, and it works once there is space."""
     before = plant.ref(NOISE)
-    commit = store.commit
+    commit = writing.commit
 
     def cramped(*args: Any) -> Any:
         with little_space(300):
             return commit(*args)
 
-    monkeypatch.setattr(store, "commit", cramped)
+    monkeypatch.setattr(writing, "commit", cramped)
     with pytest.raises(StoreError, match="Delta refused version 3"):
         plant.upsert(NOISE, noise(7), txn="4")
     monkeypatch.undo()
@@ -353,7 +354,7 @@ def test_a_full_disk_while_committing(plant: Store, monkeypatch: pytest.MonkeyPa
 
 def test_row_counts_are_checked(plant: Store) -> None:
     """Verify compares rows with the log even where bytes and SHA-256 agree."""
-    file = next(iter(plant._log(NOISE).state().files.values()))
+    file = next(iter(Log(plant.folder / "noise").state().files.values()))
     wrong = files.File(**{**file.as_dict(), "rows": file.rows + 1})
     assert "rows" in str(files.damage(plant.folder / "noise", wrong))
     assert files.damage(plant.folder / "noise", file) is None

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from wheeltapper.reporting.alarm_rows import ranked_sensors
 from wheeltapper.reporting.figures import canvas
+from wheeltapper.reporting.figures.axes import shortened, time_axis
 from wheeltapper.reporting.figures.profiles import inside
-from wheeltapper.reporting.figures.timeline import ranked_sensors, shortened, time_axis
 from wheeltapper.reporting.text import words
 from wheeltapper.tables import microseconds
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from wheeltapper.config import AssetType
 from wheeltapper.reporting.figures import canvas
+from wheeltapper.reporting.figures.axes import axis_label, shade, time_axis
 from wheeltapper.reporting.figures.envelope import envelope
-from wheeltapper.reporting.figures.timeline import axis_label, shade, time_axis
 from wheeltapper.tables import microseconds
 
 if TYPE_CHECKING:

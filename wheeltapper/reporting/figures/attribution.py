@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from wheeltapper.reporting.alarm_rows import ranked_sensors
+from wheeltapper.reporting.attribution_of_alarms import STEPS
 from wheeltapper.reporting.figures import canvas
-from wheeltapper.reporting.figures.timeline import ranked_sensors, shortened, time_axis
+from wheeltapper.reporting.figures.axes import shortened, time_axis
 from wheeltapper.reporting.text import words
 from wheeltapper.tables import microseconds
 
@@ -23,8 +25,6 @@ TOP = 15
 """Features that are drawn, the weightiest first."""
 SENSORS = 12
 """Sensors of one alarm that are drawn."""
-STEPS = 200
-"""Steps of time in one strip."""
 _DAY = 86_400e6
 
 

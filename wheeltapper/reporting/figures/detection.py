@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from wheeltapper.reporting.figures import canvas
-from wheeltapper.reporting.figures.timeline import shortened
+from wheeltapper.reporting.figures.axes import shortened
 from wheeltapper.reporting.text import words
 from wheeltapper.tables import microseconds
 

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from wheeltapper.reporting.alarm_rows import Span, span_around, strongest_first
+from wheeltapper.reporting.figures.alarm import alarm_figure
 from wheeltapper.reporting.figures.drawing import Drawing
 from wheeltapper.reporting.figures.overview import alarms_together, machines_now, what_came
 from wheeltapper.reporting.figures.quality import comparisons, what_moved
-from wheeltapper.reporting.figures.timeline import Span, alarm_figure, part_spans, score_figure, score_grid_figure, view
+from wheeltapper.reporting.figures.timeline import part_spans, score_figure, score_grid_figure
 from wheeltapper.reporting.text import words
 from wheeltapper.reporting.text.summary import watched
 
 if TYPE_CHECKING:
-    from wheeltapper.reporting.report import ReportData
+    from wheeltapper.reporting.data import ReportData
 
 EACH = 24
 """Up to so many assets, each gets a timeline of its own; above, all share a grid and the telling ones stand out."""
@@ -83,10 +85,9 @@ def _spans(data: ReportData, asset: str, scores: pd.DataFrame) -> dict[str, Span
 
 def _alarms(data: ReportData) -> Iterator[Drawing]:
     """Draw the sensors round the strongest alarms whose readings are at hand."""
-    strongest = data.alarms.sort_values(["peak_severity", "opened_at", "alarm_id"], ascending=[False, True, True])
-    for _, alarm in strongest.head(TELLING).iterrows():
+    for _, alarm in strongest_first(data.alarms).head(TELLING).iterrows():
         own = data.readings[data.readings["asset_id"] == alarm["asset_id"]]
-        begin, end = view(alarm, data.plant.asset_type.step)
+        begin, end = span_around(alarm, data.plant.asset_type.step)
         if not own["timestamp"].between(begin, end).any():
             continue
         yield Drawing(

@@ -11,7 +11,7 @@ import pandas as pd
 
 from wheeltapper.config import AssetType
 from wheeltapper.reporting.figures import canvas
-from wheeltapper.reporting.figures.timeline import shortened, time_axis
+from wheeltapper.reporting.figures.axes import shortened, time_axis
 from wheeltapper.reporting.text import words
 from wheeltapper.tables import microseconds
 

@@ -16,7 +16,7 @@ from wheeltapper.reporting.figures.state import MOST, dashboard_figure, states
 from wheeltapper.reporting.text import words
 
 if TYPE_CHECKING:
-    from wheeltapper.reporting.report import ReportData
+    from wheeltapper.reporting.data import ReportData
 
 
 def machines_now(data: ReportData) -> Iterator[Drawing]:

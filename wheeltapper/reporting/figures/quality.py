@@ -13,7 +13,7 @@ from wheeltapper.reporting.figures.severity import by_truth, detector_evaluation
 from wheeltapper.reporting.text import summary, words
 
 if TYPE_CHECKING:
-    from wheeltapper.reporting.report import ReportData
+    from wheeltapper.reporting.data import ReportData
 
 
 def comparisons(data: ReportData) -> Iterator[Drawing]:

@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.reporting.figures import canvas
+from wheeltapper.reporting.figures.axes import CEILING
 from wheeltapper.reporting.figures.profiles import inside
-from wheeltapper.reporting.figures.timeline import CEILING
 from wheeltapper.reporting.text import words
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from wheeltapper.reporting.figures import canvas
 from wheeltapper.reporting.figures.alarm_counts import alarm_counts
-from wheeltapper.reporting.figures.timeline import CEILING, shortened
+from wheeltapper.reporting.figures.axes import CEILING, shortened
 from wheeltapper.reporting.text import words
 
 if TYPE_CHECKING:
