@@ -8,10 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from expectations import readings as promises
-from wheeltapper import plants, sources
+from wheeltapper import check_plant, plants, sources
 from wheeltapper.config import Plant
 from wheeltapper.readings import clean
-from wheeltapper.training import check_plant
 
 
 @dataclass(frozen=True)
