@@ -11,7 +11,7 @@ from wheeltapper import config, plants
 from wheeltapper.assets.boiler import ASSET_TYPE
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import clean
-from wheeltapper.simulation.fleet import Span, Wishes, simulate
+from wheeltapper.simulation.fleet import Disturbances, Span, simulate
 from wheeltapper.sources.simulator import Simulator
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
@@ -57,7 +57,7 @@ def test_003_01_normal_temperatures_are_the_references() -> None:
 def test_003_01_overheating_reaches_the_references_temperatures() -> None:
     """At its peak, overheating of more than half severity lies above 40 °C and never above 94 °C."""
     span = Span(MONDAY, timedelta(days=60), timedelta(minutes=5))
-    rows, faults = simulate(ASSET_TYPE, span, seed=3, number=1, wishes=Wishes(0.1, ("overheating",)))
+    rows, faults = simulate(ASSET_TYPE, span, seed=3, number=1, disturbances=Disturbances(0.1, ("overheating",)))
     assert len(faults) > 5
     for fault in faults[faults["severity"] > 0.6].itertuples():
         late = rows.loc[rows["timestamp"].between(fault.end - timedelta(minutes=30), fault.end), "temperature"]
