@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+READY_DEV := .venv/ready-dev
 
 .PHONY: run test long quick check format docs constraints clean help
 .DEFAULT_GOAL := help
@@ -9,44 +10,56 @@ READY := .venv/ready
 help: ## say what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(READY): pyproject.toml constraints.txt
+define create-venv
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); sys.exit(0 if ok else "Wheeltapper needs Python 3.11, 3.12 or 3.13; this is " + sys.version.split()[0] + ". Say which to use: make PYTHON=python3.11 ...")'
 	@echo "Setting up .venv (a few minutes, once) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+endef
+INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --constraint constraints.txt
+
+# What the product needs; the tools of its developers come with the first target that uses them.
+$(READY): pyproject.toml constraints.txt
+	$(create-venv)
+	@$(INSTALL) --editable .
 	@touch $(READY)
+
+$(READY_DEV): pyproject.toml constraints.txt
+	$(create-venv)
+	@$(INSTALL) --editable '.[dev]'
+	@touch $(READY) $(READY_DEV)
 
 run: $(READY) ## the main job on the built-in pump station
 	@$(BIN)/wheeltapper run pump_station
 
 # One file's tests stay in one process (they share what they start), and the longest folders begin.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --no-loadscope-reorder
-test: $(READY) ## the tests, without those that take half a minute or more each
+test: $(READY_DEV) ## the tests, without those that take half a minute or more each
 	@$(PYTEST) --dist loadfile -m 'not long' tests/flows tests/contracts tests/unit tests/rows tests/docs
 
-long: $(READY) ## the tests that take longer: kills by the dozen, a month of retrains, large tables
+long: $(READY_DEV) ## the tests that take longer: kills by the dozen, a month of retrains, large tables
 	@$(PYTEST) --dist load -m long tests/flows
 
-quick: $(READY) ## the tests that take less than ten seconds each
+quick: $(READY_DEV) ## the tests that take less than ten seconds each
 	@$(BIN)/python -m pytest -m 'not slow and not long'
 
-check: $(READY) ## style, types, direction of imports, generated documents
+check: $(READY_DEV) ## style, types, direction of imports, generated documents
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python docs/generate.py --check
 
-format: $(READY) ## put the code in order
+format: $(READY_DEV) ## put the code in order
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(READY) ## write the generated parts of README and docs again
+docs: $(READY_DEV) ## write the generated parts of README and docs again
 	@$(BIN)/python docs/generate.py
 
+# On the oldest Python, as the newest versions for it have wheels for the others, too: make constraints PYTHON=python3.11
 constraints: ## resolve every version again (names and versions only)
 	@$(PYTHON) -m venv .venv-resolve
-	@.venv-resolve/bin/python -m pip install --quiet --disable-pip-version-check '.[dev]'
+	@.venv-resolve/bin/python -m pip install --quiet --disable-pip-version-check '.[dev,benchmarks]'
 	@.venv-resolve/bin/python -m pip freeze --exclude wheeltapper | grep -E '^[A-Za-z0-9_.-]+==' > constraints.txt
 	@rm -rf .venv-resolve
 

@@ -18,12 +18,17 @@ the clock's time and the core's. Kernels are compiled before the clock starts; w
 and then once in every process, stands beside the figures. tsfresh is measured three ways: its ``extract_features`` on
 a frame that is rolled already, the loop that it runs for each window inside, and nothing but its functions called one
 after the other on ready arrays, which is as fast as it could ever be.
+
+``minimal`` and ``efficient`` need tsflex, which nothing else here uses (Python 3.11 or 3.12; it has no wheel for 3.13):
+
+    .venv/bin/python -m pip install --constraint constraints.txt --editable '.[benchmarks]'
 """
 
 # ruff: noqa: PLC0415 - each worker imports what it measures, and nothing else takes part in its memory
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import resource
@@ -455,6 +460,11 @@ def main() -> None:
     unknown = sorted(set(asked.parts) - set(WORKERS))
     if unknown:
         parser.error(f"no part named {unknown}; there are {list(WORKERS)}")
+    if {"minimal", "efficient"} & set(asked.parts) and importlib.util.find_spec("tsflex") is None:
+        parser.error(
+            "minimal and efficient compare with tsflex, which is not installed. Install it with: "
+            "python -m pip install --constraint constraints.txt --editable '.[benchmarks]'"
+        )
 
     def keep(name: str, content: dict[str, Any]) -> None:
         if not asked.dry:

@@ -6,7 +6,7 @@ was printed goes to ``benchmarks/results/run.json``, from which the README and t
 
     python benchmarks/run.py                  every plant below whose data is there
     python benchmarks/run.py pump_station     only this one; the others keep their figures
-    python benchmarks/run.py --setup          also install everything into a fresh environment, and measure that
+    python benchmarks/run.py --setup          also install the product into a fresh environment, and measure that
 """
 
 from __future__ import annotations
@@ -165,10 +165,10 @@ def has_data(plant: str) -> bool:
 
 
 def set_up() -> dict[str, Any]:
-    """Install everything into a fresh virtual environment, as `make run` does the first time, and measure it."""
+    """Install the product into a fresh virtual environment, as `make run` does the first time, and measure it."""
     with tempfile.TemporaryDirectory(prefix="wheeltapper-benchmark-") as folder:
         python = str(Path(folder) / "venv" / "bin" / "python")
-        options = ["--quiet", "--disable-pip-version-check", "--constraint", "constraints.txt", "--editable", ".[dev]"]
+        options = ["--quiet", "--disable-pip-version-check", "--constraint", "constraints.txt", "--editable", "."]
         began = time.monotonic()
         subprocess.run([sys.executable, "-m", "venv", str(Path(folder) / "venv")], check=True)
         subprocess.run([python, "-m", "pip", "install", *options], cwd=ROOT, check=True)

@@ -116,7 +116,7 @@ def _changes(own: _Own, assets: int) -> Floats:
     return _share(changed, np.bincount(steps.asset, minlength=assets))
 
 
-def _share(part: Floats, whole: Counts) -> Floats:
+def _share(part: Floats | Counts, whole: Counts) -> Floats:
     return np.where(whole >= FEW, part / np.maximum(whole, 1), np.nan)
 
 

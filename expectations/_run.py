@@ -19,6 +19,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from expectations._pages import Line, write_pages
+from wheeltapper.checks import Findings
 
 Severity = Literal["critical", "warning", "info"]
 
@@ -67,22 +68,6 @@ class Promise:
         """List the columns that it is about."""
         named = [self.arguments[key] for key in ("column", "column_A", "column_B") if key in self.arguments]
         return named + list(self.arguments.get("column_list", []))
-
-
-@dataclass(frozen=True)
-class Findings:
-    """Which promises a table broke."""
-
-    ok: bool
-    """Whether every critical promise was kept; if not, the batch must not go on."""
-    failures: tuple[str, ...]
-    """The critical promises that were broken, in words."""
-    rejected: pd.DataFrame
-    """Rows to put aside, one line each: row, expectation (the first broken promise), reason (all of them)."""
-    notes: tuple[str, ...]
-    """What is worth knowing, in words."""
-    docs: Path | None = None
-    """Start page of the Data Docs, if they were asked for."""
 
 
 def exists(column: str, means: str) -> Promise:

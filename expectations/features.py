@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from expectations._run import Findings, Promise, exists, has_rows, is_float, is_given, is_time, run, some
+from expectations._run import Promise, exists, has_rows, is_float, is_given, is_time, run, some
+from wheeltapper.checks import Findings
 from wheeltapper.config import IDLE_REGIMES, Plant
 from wheeltapper.features.impute import MIN_SHARE
 from wheeltapper.features.plan import FeaturePlan

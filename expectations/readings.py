@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from expectations import _habits
-from expectations._run import Findings, Promise, exists, has_rows, is_float, is_given, is_time, run, some
+from expectations._run import Promise, exists, has_rows, is_float, is_given, is_time, run, some
+from wheeltapper.checks import Findings
 from wheeltapper.config import AssetType, Plant, Sensor, format_duration
 
 FEW_VALUES = 0.95

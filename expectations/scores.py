@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from expectations._run import Findings, Promise, exists, has_rows, is_float, is_given, is_time, run, some
+from expectations._run import Promise, exists, has_rows, is_float, is_given, is_time, run, some
+from wheeltapper.checks import Findings
 from wheeltapper.features.windows import TRANSITION
 
 ROLES = ("champion", "challenger")

@@ -23,6 +23,6 @@ def alone(flow: Callable[Concatenate[str, Rest], Result]) -> Callable[Concatenat
             return flow(plant, *args, **options)
 
     # Prefect makes a form of the parameters and would look for the names of their types in this file.
-    waiting.__signature__ = inspect.signature(flow, eval_str=True)
+    waiting.__signature__ = inspect.signature(flow, eval_str=True)  # type: ignore[attr-defined]
     waiting.__doc__ = described(flow)
     return cast(Callable[Concatenate[str, Rest], Result], waiting)

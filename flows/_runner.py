@@ -28,6 +28,6 @@ def runner() -> TaskRunner[Any]:
             "WHEELTAPPER_RUNNER is dask, but WHEELTAPPER_DASK names no scheduler; set it to its address, such as "
             "tcp://10.0.0.5:8786."
         )
-    from prefect_dask import DaskTaskRunner
+    from prefect_dask.task_runners import DaskTaskRunner
 
     return DaskTaskRunner(address=settings.dask)

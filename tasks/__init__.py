@@ -7,8 +7,7 @@ off: exactly-once comes from the store and the registry, which know what they al
 from typing import Any
 
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import TaskRun
-from prefect.states import State
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task, exponential_backoff
 
 from wheeltapper.errors import WheeltapperError

@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tasks.judge import stored_rows
 from wheeltapper import tables
 from wheeltapper.reporting.figures.attribution import STEPS
 from wheeltapper.reporting.figures.timeline import view
 from wheeltapper.scoring import explanation
 from wheeltapper.scoring.bundle import Bundle
+from wheeltapper.scoring.live_model import stored_rows
 from wheeltapper.workspace import Workspace
 
 STRIPS = 3

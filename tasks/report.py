@@ -14,14 +14,13 @@ from prefect.artifacts import create_markdown_artifact
 
 from tasks import DEFAULTS
 from tasks._attribution import attribution
-from tasks.judge import live_bundle
-from tasks.train import REQUIREMENTS
-from wheeltapper import sources, tables
+from wheeltapper import objectives, sources, tables
 from wheeltapper.decisions import ledger
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.reporting.report import ReportData, write
 from wheeltapper.scoring import bundle as bundles
-from wheeltapper.scoring.bundle import Bundle
+from wheeltapper.scoring.bundle import REQUIREMENTS, Bundle
+from wheeltapper.scoring.live_model import live_bundle
 from wheeltapper.training import parts
 from wheeltapper.training.withheld import normal_from
 from wheeltapper.workspace import OBJECTIVE, Workspace
@@ -117,7 +116,7 @@ def _maturity(champion: Bundle | None, *frames: pd.DataFrame) -> dict[str, str]:
 def _provenance(space: Workspace, judged: dict[str, Any], bundle: str) -> dict[str, Any]:
     entry = ledger.live(space.store, OBJECTIVE)
     return {
-        "plant settings": space.decides_by,
+        "plant settings": objectives.named(space.plant, OBJECTIVE).settings(space.plant),
         "training run": judged["run"],
         "MLflow run": judged["run_id"],
         "live bundle": bundle or "none",

@@ -16,7 +16,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from wheeltapper import __version__, config
+from wheeltapper import config
 from wheeltapper.config import Plant, PlugIn, Settings
 from wheeltapper.errors import ConfigError, WheeltapperError
 from wheeltapper.registry import Registry
@@ -125,15 +125,6 @@ class Workspace:
     def clear_bundles(self) -> None:
         """Delete bundles that have arrived in the registry, and what killed runs left of others."""
         shutil.rmtree(self.bundles, ignore_errors=True)
-
-    @property
-    def decides_by(self) -> str:
-        """Hash of all settings that training and its verdict depend on (the data itself is not among them)."""
-        content = self.plant.model_dump(mode="json", exclude={"description", "source", "name"})
-        if self.plant.search is None:
-            del content["search"]  # a plant that searches nothing is named as it was before there was a search
-        text = json.dumps([content, __version__], sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def accepts_by(self) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.docs.reading import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-REQUIRED = [Requirement(one) for one in (*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"])]
+EXTRAS = PROJECT["optional-dependencies"]
+REQUIRED = [Requirement(line) for part in (PROJECT["dependencies"], *EXTRAS.values()) for line in part]
 
 
 def _pinned() -> dict[str, str]:
@@ -44,3 +47,22 @@ def test_the_python_versions_are_those_of_the_project() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "Python 3.11, 3.12 or 3.13" in text
     assert PROJECT["requires-python"] == ">=3.11,<3.14"
+
+
+def _installed_by(target: str) -> list[str]:
+    """Return what a make target installs into a new .venv."""
+    planned = subprocess.run(
+        ["make", "--dry-run", "--always-make", target], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    return re.findall(r"--editable '?([^'\s]+)", planned)
+
+
+def test_make_run_installs_the_product_only() -> None:
+    """Who wants to see it run does not wait for the tools of its developers."""
+    assert _installed_by("run") == ["."]
+
+
+@pytest.mark.parametrize("target", ["test", "long", "quick", "check", "format", "docs"])
+def test_a_developers_target_installs_the_tools_at_once(target: str) -> None:
+    """Product and tools come in one installation; a benchmark's peers never come with them."""
+    assert _installed_by(target) == [".[dev]"]

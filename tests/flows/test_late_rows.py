@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.score import _rescored
 from wheeltapper import config, sources, tables
+from wheeltapper.scoring.batch import rescored
 from wheeltapper.store import Store
 
 STEP = pd.Timedelta("2min")
@@ -107,7 +107,7 @@ def test_a_score_that_is_only_rounded_otherwise_has_not_changed(tmp_path: Path) 
     before = now.assign(score=score * [1 + 1e-15, 1 + 1e-8, 1, 1, 1 + 1e-6, 1]).drop(index=3)
     store = Store(tmp_path, "mill")
     store.upsert(tables.SCORES, before, txn="before")
-    (told,) = _rescored(SimpleNamespace(store=store), now, "b")  # type: ignore[arg-type]
+    (told,) = rescored(SimpleNamespace(store=store), now, "b")  # type: ignore[arg-type]
     assert told.startswith("2 windows of a time that was scored before are new or have changed: 2 of a between ")
     assert ends[3].isoformat() in told and ends[4].isoformat() in told
-    assert _rescored(SimpleNamespace(store=store), before, "b") == []  # type: ignore[arg-type]
+    assert rescored(SimpleNamespace(store=store), before, "b") == []  # type: ignore[arg-type]

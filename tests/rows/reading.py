@@ -39,7 +39,7 @@ def read(plant: Plant, *, check: bool = True) -> Came:
     for batch in sources.build(plant.source).read(plant):
         parsed = clean.parse(batch, plant)
         assert len(parsed.rows) + len(parsed.rejected) == len(batch.rows), "a row was lost"
-        kept.append(clean.without_what_came(parsed.rows).assign(origin=batch.origin))
+        kept.append(clean.without_delivered(parsed.rows).assign(origin=batch.origin))
         rejected.append(parsed.rejected[["asset_id", "timestamp", "expectation", "reason"]])
         faults.append(batch.faults)
     rows = pd.concat(kept).sort_values(["asset_id", "timestamp"], kind="stable", ignore_index=True)

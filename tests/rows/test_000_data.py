@@ -16,7 +16,7 @@ from wheeltapper import config, datasets, detectors
 from wheeltapper.assets import machine_as_published as published
 from wheeltapper.features.impute import Imputer
 from wheeltapper.features.plan import FeaturePlan
-from wheeltapper.readings import clean
+from wheeltapper.readings.survey.survey import survey
 
 COLUMNS = (
     *("timestamp", "machine_id", "temperature", "vibration", "humidity", "pressure", "energy_consumption"),
@@ -230,7 +230,7 @@ def test_000_27_the_quality_check_counts_what_the_references_counts(tmp_path: Pa
     (tmp_path / "extract.csv").write_text(SHUFFLED)
     plant = plant_of(EXTRACT, tmp_path)
     came = read(plant)
-    described = clean.profile(came.rows, plant, came.rejected)
+    described = survey(plant)
     assert len(came.rows) + len(came.rejected) == 7
     assert sorted(came.rejected["expectation"]) == ["key_unique", "some_value"]
     assert described["rows"] == 5

@@ -12,8 +12,8 @@ from tests.rows.reading import Came, is_in_fault, plant_of, read
 from wheeltapper import config
 from wheeltapper.config import Plant
 from wheeltapper.features.plan import FeaturePlan
-from wheeltapper.readings import clean
 from wheeltapper.readings.health.flagging import flag_readings
+from wheeltapper.readings.survey.survey import survey
 from wheeltapper.training import parts
 from wheeltapper.training.candidate import baselines_of, fit_candidate
 
@@ -107,7 +107,7 @@ def test_003_03_missing_values_and_repeated_rows_are_counted_and_kept_apart(tmp_
     assert came.rejected["expectation"].value_counts().to_dict() == {"some_value": 5, "key_unique": 3}
     assert came.rejected["reason"].str.len().gt(10).all()
     assert len(came.rows) == 995
-    described = clean.profile(came.rows, plant, came.rejected)
+    described = survey(plant)
     assert described["rejected"] == {"some_value": 5, "key_unique": 3}
     assert described["duplicate_share"] == pytest.approx(3 / 1003)
     assert described["sensors"]["temperature"]["missing"] == 0

@@ -19,7 +19,7 @@ from wheeltapper.scoring import alarms
 from wheeltapper.selftest.gates import is_not_inverted
 from wheeltapper.selftest.obvious import ALL, inject_obvious
 from wheeltapper.training import parts
-from wheeltapper.training.candidate import baselines_of, fit_candidate, spacing
+from wheeltapper.training.candidate import baselines_of, fit_candidate
 
 STATED = {"temperature": (35, 4), "humidity": (45, 6), "sound": (60, 5)}
 """Sensor → mean and deviation of normal running, as the asset type's page says."""
@@ -152,7 +152,7 @@ def _judged(plant: Plant, came: Came, faults: pd.DataFrame) -> tuple[object, pd.
         alarms.fold(scored, plant.alarms, plant.max_gap),
         faults,
         plant.costs,
-        spacing=spacing(plant),
+        spacing=plant.window_spacing,
         max_gap=plant.max_gap,
         tolerance=timedelta(0),
         vus_window=6,

@@ -53,7 +53,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 ObjectiveArgument = Annotated[str, typer.Argument(metavar="[OBJECTIVE]", help="The question: so far only 'detect'.")]
 
 
-def run_flow(name: str, plant: str, *, on: Console = out, **options: str | bool | int | None) -> dict[str, Any]:
+def run_flow(name: str, plant: str, *, on: Console = out, **options: str | bool | int | None) -> Any:
     """Run one flow with progress on the terminal, against a Prefect server of its own or the one that is up."""
     wishes = {option: value for option, value in options.items() if value is not None and value is not False}
     given = {option: instant(str(value)) if option in ("start", "end") else value for option, value in wishes.items()}
@@ -63,7 +63,7 @@ def run_flow(name: str, plant: str, *, on: Console = out, **options: str | bool 
         steps("waking up Prefect")
         with servers.prefect(settings, meanwhile=lambda: _import_flow(name)):
             try:
-                result: dict[str, Any] = _import_flow(name)(plant, **given)
+                result = _import_flow(name)(plant, **given)
             finally:
                 from flows._goodbye import send_the_rest
 

@@ -72,15 +72,15 @@ def confirm(
     undo: UndoOption = False,
 ) -> None:
     """Say that an alarm is a fault: models are judged by it, and none ever learns from it."""
-    from wheeltapper.training import by_hand
+    from wheeltapper.decisions import feedback
 
     space = open_plant(plant)
     who: _Who = {"actor": getpass.getuser(), "now": datetime.now(UTC)}
     with space.alone():
         if undo:
-            entry = by_hand.take_back_alarm(space, alarm, "confirm", **who)
+            entry = feedback.take_back_alarm(space, alarm, "confirm", **who)
         else:
-            entry = by_hand.confirm(space, alarm, kind or by_hand.KIND, reason=reason, **who)
+            entry = feedback.confirm(space, alarm, kind or feedback.KIND, reason=reason, **who)
     said = "it is no confirmed fault any more" if undo else "it is a fault, and never learnt from"
     out.print(f"{said} (ledger entry {entry['sequence']}). Next: wheeltapper train {escape(space.to_type)}")
 
@@ -88,15 +88,15 @@ def confirm(
 @app.command()
 def dismiss(plant: PlantArgument, alarm: AlarmArgument, reason: ReasonOption = "", undo: UndoOption = False) -> None:
     """Say that an alarm is no fault: its windows may be learnt from again."""
-    from wheeltapper.training import by_hand
+    from wheeltapper.decisions import feedback
 
     space = open_plant(plant)
     who: _Who = {"actor": getpass.getuser(), "now": datetime.now(UTC)}
     with space.alone():
         if undo:
-            entry = by_hand.take_back_alarm(space, alarm, "dismiss", **who)
+            entry = feedback.take_back_alarm(space, alarm, "dismiss", **who)
         else:
-            entry = by_hand.dismiss(space, alarm, reason=reason, **who)
+            entry = feedback.dismiss(space, alarm, reason=reason, **who)
     said = "nobody has judged it any more" if undo else "it is no fault, and may be learnt from"
     out.print(f"{said} (ledger entry {entry['sequence']}). Next: wheeltapper train {escape(space.to_type)}")
 
@@ -121,7 +121,7 @@ def rebaseline(
     import pandas as pd
 
     from wheeltapper.cli.printing import show_new_normal
-    from wheeltapper.training import by_hand
+    from wheeltapper.training import rebaseline
 
     space = open_plant(plant)
     who: _Who = {"actor": getpass.getuser(), "now": datetime.now(UTC)}
@@ -129,7 +129,7 @@ def rebaseline(
         if since is not None or yes:
             raise ConfigError("--undo takes the latest new normal back: leave --from and --yes out, or --undo.")
         with space.alone():
-            undone = by_hand.take_back_normal(space, asset, **who)["sequence"]
+            undone = rebaseline.take_back_normal(space, asset, **who)["sequence"]
         done = f"the whole past of {escape(asset)} counts again (ledger entry {undone})."
         out.print(f"{done} Next: wheeltapper train {escape(space.to_type)}")
         return
@@ -137,8 +137,8 @@ def rebaseline(
         raise ConfigError("from when on is it normal? Name the instant: --from 2026-01-31T06:00Z")
     sensors = tuple(sensor or ())
     with space.alone():
-        found = by_hand.preview(space, asset, pd.Timestamp(instant(since)), sensors)
-        entry = by_hand.rebaseline(space, found, sensors, reason=reason, **who) if yes else None
+        found = rebaseline.preview(space, asset, pd.Timestamp(instant(since)), sensors)
+        entry = rebaseline.rebaseline(space, found, sensors, reason=reason, **who) if yes else None
     number = entry["sequence"] if entry else None
     if as_json:
         print_json(found.as_dict() | {"ledger": number})

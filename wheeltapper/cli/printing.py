@@ -19,19 +19,20 @@ from wheeltapper.sources._files import natural
 from wheeltapper.workspace import Workspace
 
 if TYPE_CHECKING:
-    from wheeltapper.training.by_hand import Preview
+    from wheeltapper.training.rebaseline import Preview
 
 _MARKS = {True: "[green]✓[/]", False: "[yellow]✗[/]", None: "–"}
 _GOOD = {"promote": "green", "challenge": "green", "keep": "green", "refuse": "yellow"}
 
 
-def show_run(out: Console, space: Workspace, found: dict[str, Any], plant: str) -> None:
+def show_run(out: Console, space: Workspace, found: Any, plant: str) -> None:
     """Show how a run of the main job ended; ``plant`` is what the user called it."""
-    show_leaderboard(out, found["train"])
-    show_verdict(out, found["train"])
-    if found["score"] is not None:
-        _show_strongest_alarm(out, space, found["score"]["bundle"], plant)
-    out.print(f"[bold]Report[/]   {escape(found['report'])}")
+    for verdict in found.verdicts:
+        show_leaderboard(out, verdict.as_dict())
+        show_verdict(out, verdict.as_dict())
+    if found.score is not None:
+        _show_strongest_alarm(out, space, found.score.bundle, plant)
+    out.print(f"[bold]Report[/]   {escape(found.report)}")
     settings = space.settings
     out.print(
         "[bold]Look[/]     wheeltapper up    then Prefect "

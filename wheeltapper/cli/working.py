@@ -30,7 +30,7 @@ def run(plant: PlantArgument, start: StartOption = None, end: EndOption = None) 
 
     found = run_flow("pipeline", plant, start=start, end=end)
     show_run(out, open_plant(plant), found, shlex.quote(plant))
-    if not found["train"]["has_champion"]:
+    if not found.verdicts[0].has_champion:
         raise typer.Exit(1)
 
 
@@ -46,15 +46,15 @@ def ingest(
     """Take readings in; what cannot be trusted goes to quarantine with its reason."""
     if new and start is not None:
         raise ConfigError("--new finds its own start: leave --start out, or --new.")
-    counts = run_flow("ingest", plant, start=start, end=end, new=new)["counts"]
-    out.print(f"{counts['rows']:,} rows came: {counts['kept']:,} kept, {counts['quarantined']:,} in quarantine.")
+    ingested = run_flow("ingest", plant, start=start, end=end, new=new)
+    out.print(f"{ingested.rows:,} rows came: {ingested.kept:,} kept, {ingested.quarantined:,} in quarantine.")
 
 
 @app.command()
 def featurize(plant: PlantArgument, start: StartOption = None, end: EndOption = None) -> None:
     """Turn stored readings into feature rows."""
-    found = run_flow("featurize", plant, start=start, end=end)
-    out.print(f"{found['windows']:,} windows with {found['columns']} features each.")
+    featurized = run_flow("featurize", plant, start=start, end=end)
+    out.print(f"{featurized.windows:,} windows with {featurized.columns} features each.")
 
 
 @app.command()
@@ -62,10 +62,11 @@ def train(plant: PlantArgument) -> None:
     """Train every candidate, judge them, and promote the best if it earns it."""
     from wheeltapper.cli.printing import show_leaderboard, show_verdict
 
-    judged = run_flow("train", plant)
-    show_leaderboard(out, judged)
-    show_verdict(out, judged)
-    if judged["verdict"] == "refuse":
+    verdicts = run_flow("train", plant)
+    for verdict in verdicts:
+        show_leaderboard(out, verdict.as_dict())
+        show_verdict(out, verdict.as_dict())
+    if any(verdict.judged.verdict == "refuse" for verdict in verdicts):
         raise typer.Exit(1)
 
 
@@ -73,23 +74,23 @@ def train(plant: PlantArgument) -> None:
 def score(plant: PlantArgument) -> None:
     """Score the newest windows with the champion and raise alarms."""
     found = run_flow("score", plant)
-    out.print(f"{found['scored']:,} windows scored, {found['alarms']} alarms.")
+    out.print(f"{found.scored:,} windows scored, {found.alarms} alarms.")
 
 
 @app.command()
 def watch(plant: PlantArgument) -> None:
     """Take in the readings that are new, score them and raise alarms: what a schedule does every hour."""
-    found = run_flow("watch", plant)
-    kept, scored = found["ingest"]["counts"]["kept"], found["score"]
-    out.print(f"{kept:,} readings looked at, {scored['scored']:,} windows scored, {scored['alarms']} alarms.")
+    watched = run_flow("watch", plant)
+    kept, scored = watched.ingest.kept, watched.score
+    out.print(f"{kept:,} readings looked at, {scored.scored:,} windows scored, {scored.alarms} alarms.")
 
 
 @app.command()
 def evaluate(plant: PlantArgument) -> None:
     """Ask whether the champion still does what it was promoted for (exit code 1: it should be trained again)."""
     found = run_flow("evaluate", plant)
-    out.print(f"[bold]{found['verdict']}[/]: {escape('; '.join(found['reasons']))}")
-    if found["verdict"] != "keep":
+    out.print(f"[bold]{found.verdict}[/]: {escape('; '.join(found.reasons))}")
+    if found.verdict != "keep":
         raise typer.Exit(1)
 
 
@@ -100,10 +101,10 @@ def selftest(plant: PlantArgument, as_json: JsonOption = False) -> None:
 
     found = run_flow("selftest", plant, on=err if as_json else out)
     if as_json:
-        print_json(found)
+        print_json(found.as_dict())
     else:
-        show_selftest(out, found)
-    if not found["passed"]:
+        show_selftest(out, found.as_dict())
+    if not found.passed:
         raise typer.Exit(1)
 
 
@@ -113,12 +114,12 @@ def retrain(plant: PlantArgument) -> None:
     from wheeltapper.cli.printing import show_leaderboard, show_verdict
 
     found = run_flow("retrain", plant)
-    out.print(f"[bold]{found['evaluate']['verdict']}[/]: {escape('; '.join(found['evaluate']['reasons']))}")
-    if found["train"] is not None:
-        show_leaderboard(out, found["train"])
-        show_verdict(out, found["train"])
-        if found["train"]["verdict"] == "refuse":
-            raise typer.Exit(1)
+    out.print(f"[bold]{found.evaluation.verdict}[/]: {escape('; '.join(found.evaluation.reasons))}")
+    for verdict in found.verdicts:
+        show_leaderboard(out, verdict.as_dict())
+        show_verdict(out, verdict.as_dict())
+    if any(verdict.judged.verdict == "refuse" for verdict in found.verdicts):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -154,6 +154,9 @@ class Plant(Model):
     models: Literal["per_asset", "pooled"] = Field(
         "pooled", description="one model for each asset, or one for the asset type (scaled per asset either way)"
     )
+    objectives: tuple[PlugIn, ...] = Field(
+        (PlugIn(name="detect"),), min_length=1, description="questions that are asked of the machines, with options"
+    )
     candidates: tuple[PlugIn, ...] = Field(
         CANDIDATES, min_length=1, description="detectors to try; baselines always join in"
     )
@@ -233,6 +236,14 @@ class Plant(Model):
         return self
 
     @model_validator(mode="after")
+    def _asks_each_once(self) -> Self:
+        names = [objective.name for objective in self.objectives]
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                raise ValueError(f"objectives name {name} twice; name it once")
+        return self
+
+    @model_validator(mode="after")
     def _searches_what_it_tries(self) -> Self:
         require_candidates(self.search, [candidate.name for candidate in self.candidates])
         return self
@@ -252,6 +263,20 @@ class Plant(Model):
     def max_gap(self) -> timedelta:
         """The longest pause inside a window."""
         return 3 * self.step if self.windows.max_gap is None else self.windows.max_gap
+
+    @property
+    def window_spacing(self) -> timedelta:
+        """Usual time between the ends of two windows."""
+        return self.windows.every * self.step
+
+    @property
+    def window_reach(self) -> timedelta:
+        """How far back the values of a window reach: its own length and that of its smoothing.
+
+        A band of this width around a fault is kept out of learning.
+        """
+        smoothed = max((smooth.rows - 1 for smooth in self.cleaning.smooth.values()), default=0)
+        return self.windows.lasting(self.step) + smoothed * self.step
 
     @property
     def period(self) -> Literal["day", "month"]:

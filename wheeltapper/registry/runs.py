@@ -20,6 +20,9 @@ from wheeltapper.registry.records import Dataset, as_row, as_text, changed_metri
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
+UNTAGGED = "detect"
+"""The objective of runs without a tag: they come from versions that knew one objective only."""
+
 
 class Runs:
     """The runs of one experiment."""
@@ -86,14 +89,14 @@ class Runs:
         if self._client.call("get_run", run_id).info.status != status:
             self._client.call("set_terminated", run_id, status=status)
 
-    def end_others(self, run_key: str) -> None:
-        """Mark as killed the runs that killed trainings left running, except those of the training with this key.
+    def end_others(self, *run_keys: str) -> None:
+        """Mark as killed the runs that killed trainings left running, except those of the trainings with these keys.
 
         Only the process that trains on this experiment may call it.
         """
         for run in self.matching("attributes.status = 'RUNNING'"):
             key = run.data.tags.get(RUN_KEY, "")
-            if key and key.partition(":")[0] != run_key:
+            if key and key.partition(":")[0] not in run_keys:
                 self.finish(run.info.run_id, "KILLED")
 
     # -- recording -------------------------------------------------------------------------------------------------
@@ -197,14 +200,16 @@ class Runs:
         rows = [as_row(run) for run in self.matching(tagged({PARENT: parent_run}))]
         return sorted(rows, key=lambda row: (str(row["name"]), str(row["run_id"])))
 
-    def last_run(self, plant: str) -> dict[str, Any] | None:
-        """Return a plant's latest finished training, as a row of `candidates`; None if there is none."""
+    def last_run(self, plant: str, objective: str = UNTAGGED) -> dict[str, Any] | None:
+        """Return the latest finished training of an objective, as a row of `candidates`; None if there is none."""
         experiment = self._client.call("get_experiment_by_name", plant)
         if experiment is None or experiment.lifecycle_stage != "active":
             return None
         condition = f"{tagged({ROLE: 'parent'})} and attributes.status = 'FINISHED'"
-        latest = self.matching(condition, experiment_id=experiment.experiment_id, limit=1)
-        return as_row(latest[0]) if latest else None
+        for run in self.matching(condition, experiment_id=experiment.experiment_id):
+            if run.data.tags.get("objective", UNTAGGED) == objective:
+                return as_row(run)
+        return None
 
     def matching(self, condition: str = "", *, experiment_id: str | None = None, limit: int | None = None) -> list[Any]:
         """Return MLflow's runs that fulfil a condition (all runs without one), the newest first."""

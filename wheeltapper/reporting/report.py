@@ -12,9 +12,9 @@ import pandas as pd
 
 from wheeltapper import tables
 from wheeltapper.config import PartsByAssets, Plant
+from wheeltapper.evaluation.curves import Curves
 from wheeltapper.reporting import catalogue
 from wheeltapper.reporting.figures import canvas, comparison
-from wheeltapper.reporting.figures.curves import Curves
 from wheeltapper.reporting.figures.drawing import Drawing
 from wheeltapper.reporting.figures.drawings import draw
 from wheeltapper.reporting.figures.timeline import ranked_sensors

@@ -35,6 +35,9 @@ FORMAT = 2
 byte for byte as it was."""
 AT_ONCE = 40_000_000
 """Values that are scored at a time: detectors make copies, and a wide table has many."""
+REQUIREMENTS = ("numpy", "pandas", "scipy", "scikit-learn", "numba")
+"""Packages that any bundle is scored with; its feature sets may need more, see `requirements`."""
+EXAMPLE_ROWS = 3
 _DESCRIPTION, _ARRAYS = "bundle.json", "arrays.npz"
 
 
@@ -57,6 +60,21 @@ class Bundle:
     """Hash of the feature plan that ``plan`` was shrunk from: rows of it hold all that is needed."""
     read_as: str = ""
     """The hash that its files had when it was read; empty for one that was just made."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Features that it needs."""
+        return self.plan.columns
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Packages that it scores with."""
+        return requirements(self.plan)
+
+    def example(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the first usable feature rows, complete, as an example of what it is given."""
+        first = rows.iloc[np.flatnonzero(rows["usable"])[:EXAMPLE_ROWS]]
+        return self.complete(first)[list(self.plan.columns)].reset_index(drop=True)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -170,6 +188,11 @@ class Bundle:
             arrays |= {f"detector/{unit}/{name}": value for name, value in one.state.items()}
         text = json.dumps(description, sort_keys=True, indent=1, ensure_ascii=False)
         return {_DESCRIPTION: text.encode(), _ARRAYS: manifest.pack(arrays)}
+
+
+def requirements(plan: FeaturePlan) -> tuple[str, ...]:
+    """Return the packages that a bundle with this plan is scored with."""
+    return tuple(dict.fromkeys((*REQUIREMENTS, *plan.needs)))
 
 
 def inputs(detector: Detector, normaliser: RegimeNormaliser, rows: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ They are other programs in processes of their own, on loopback only; nothing of 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 import subprocess
@@ -19,6 +20,8 @@ from wheeltapper.errors import WheeltapperError
 from wheeltapper.station import processes
 from wheeltapper.station.parts import log_file, running
 from wheeltapper.station.prefect_api import PrefectApi
+
+_log = logging.getLogger("wheeltapper.prefect")
 
 _START_SECONDS = 120.0
 """How long a server may take to answer: Prefect needs about 10 s, on a busy machine 40 s."""
@@ -173,6 +176,7 @@ def prefect(settings: Settings, meanwhile: Callable[[], object]) -> Iterator[str
         meanwhile()
         yield existing
         return
+    _log.info("starting a server for this run (10 to 20 s)")
     server = prefect_server(free_port())
     process = _start_for_one_run(server, settings)
     try:

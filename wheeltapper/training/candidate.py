@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pandas as pd
@@ -15,14 +14,7 @@ from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import calibration
 from wheeltapper.scoring.bundle import POOLED, Bundle, inputs
 from wheeltapper.scoring.effect import is_far
-from wheeltapper.training.preparation import MIN_TRAIN_ROWS, Preparation, guard, prepare
-
-__all__ = ["Preparation", "baselines_of", "calibrated", "fit_candidate", "guard", "prepare", "spacing"]
-
-
-def spacing(plant: Plant) -> timedelta:
-    """Return the usual time between two windows."""
-    return plant.windows.every * plant.step
+from wheeltapper.training.preparation import MIN_TRAIN_ROWS, Preparation, prepare
 
 
 def baselines_of(plant: Plant) -> tuple[PlugIn, ...]:
@@ -98,7 +90,7 @@ def calibrated(bundle: Bundle, plant: Plant, rows: pd.DataFrame) -> Bundle:
             rows,
             bundle.raw_scores(rows),
             budget=plant.alarm_budget,
-            spacing=spacing(plant),
+            spacing=plant.window_spacing,
             max_gap=plant.max_gap,
             rule=plant.alarms,
             is_far=is_far(bundle.asset_type, bundle.normaliser, rows),

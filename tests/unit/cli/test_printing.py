@@ -14,7 +14,7 @@ from wheeltapper.cli import looking
 from wheeltapper.cli.printing import cheaper_baseline, show_new_normal, show_verdict
 from wheeltapper.errors import NoChampionError
 from wheeltapper.readings.exclude import LEARNT, NOT_JUDGED
-from wheeltapper.training.by_hand import Preview
+from wheeltapper.training.rebaseline import Preview
 
 
 def row(name: str, cost: float | None, is_baseline: bool = True) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 from wheeltapper import config
 from wheeltapper.errors import DataError
 from wheeltapper.readings import clean
+from wheeltapper.readings.order import longest_increasing
 from wheeltapper.sources import Batch
 
 PLANT = config.parse(
@@ -177,7 +178,7 @@ def test_order_goes_on_from_earlier_batches():
 def test_as_few_rows_as_possible_are_out_of_order(seed):
     """The kept rows are the longest increasing run: compared with trying every subset."""
     values = np.random.default_rng(seed).permutation(9).astype("int64")
-    kept = clean.longest_increasing(values)
+    kept = longest_increasing(values)
     assert np.all(np.diff(values[kept]) > 0)
     subsets = (values[[bool(mask >> i & 1) for i in range(9)]] for mask in range(2**9))
     assert kept.sum() == max(len(subset) for subset in subsets if np.all(np.diff(subset) > 0))
@@ -227,33 +228,5 @@ def test_nothing_in_nothing_out():
 def test_a_missing_column_is_the_sources_fault():
     """A sensor's column must be there, even if empty."""
     came = Batch("x.csv", batch([0], [1]).rows.drop(columns="current"))
-    with pytest.raises(DataError, match=r"x\.csv came without column \['current'\]"):
+    with pytest.raises(DataError, match=r"x\.csv lacks column \['current'\]"):
         clean.parse(came, PLANT)
-
-
-def test_set_aside_moves_rows_with_their_content():
-    """Rows that break a promise later join those put aside, and none is lost."""
-    came = batch([0, "never", 2], [1, 2, 99])
-    result = clean.parse(came, PLANT)
-    found = pd.DataFrame({"row": [2], "expectation": ["pressure_within_limits"], "reason": ["too high"]})
-    moved = clean.set_aside(result, came, found)
-    assert moved.rows["row"].tolist() == [0]
-    assert moved.rejected["row"].tolist() == [1, 2]
-    assert json.loads(moved.rejected["content"][1])["pressure"] == 99
-
-
-def test_profile_counts_by_hand():
-    """Step, gap, missing values, spread and outliers of ten readings, one a minute with a pause of nine."""
-    result = parsed([*range(9), 17, 17], [1.0, 2, 1, 2, 1, 2, 1, None, 2, 50, 1])
-    about = clean.profile(result.rows, PLANT, result.rejected)
-    assert about["rows"] == 10
-    assert about["assets"] == ["a"]
-    assert about["step_seconds"] == 60
-    assert about["gaps"] == [{"asset_id": "a", "until": "2026-01-05T12:17:00+00:00", "seconds": 540.0}]
-    assert about["duplicate_share"] == pytest.approx(1 / 11)
-    assert about["backward_share"] == 0
-    assert about["rejected"] == {"key_unique": 1}
-    pressure = about["sensors"]["pressure"]
-    assert (pressure["missing"], pressure["min"], pressure["max"], pressure["outliers"]) == (1, 1.0, 50.0, 1)
-    assert pressure["mean"] == pytest.approx(62 / 9)
-    json.dumps(about)

@@ -57,10 +57,10 @@ def test_002_06_quarantine_keeps_the_unit_that_came() -> None:
     came.rows.loc[0, "asset_id"] = ""
     parsed = clean.parse(came, own)
     assert json.loads(parsed.rejected.loc[0, "content"])["temperature"] == 212.0
-    kept = clean.as_it_came(parsed.rows, own)
+    kept = clean.as_delivered(parsed.rows, own)
     assert kept["temperature"].tolist() == [77.0]
     assert [name for name in kept if "came" in str(name)] == []
-    assert "came:temperature" not in clean.without_what_came(parsed.rows)
+    assert "delivered:temperature" not in clean.without_delivered(parsed.rows)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_003_06_an_unknown_or_missing_category_is_all_zeros_and_noted() -> None:
 def test_003_06_quarantine_keeps_the_word_that_came() -> None:
     """A row that a later check finds fault with is put aside with its product, not with three numbers."""
     own = plant(types=TYPES)
-    kept = clean.as_it_came(clean.parse(batch(product=["X"]), own).rows, own)
+    kept = clean.as_delivered(clean.parse(batch(product=["X"]), own).rows, own)
     assert kept["product"].tolist() == ["X"]
     assert not any("_is_" in str(name) for name in kept)
 

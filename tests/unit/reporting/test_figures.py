@@ -10,8 +10,8 @@ from matplotlib.dates import num2date
 from tests.unit.reporting.conftest import UNJUDGED, alarm_of, faults_of, judgement, minute, readings_of, scores_of
 from wheeltapper import tables
 from wheeltapper.errors import DataError
+from wheeltapper.evaluation.curves import window_curves
 from wheeltapper.reporting.figures import canvas, comparison, timeline
-from wheeltapper.reporting.figures.curves import window_curves
 from wheeltapper.reporting.figures.profiles import inside, sensor_profiles_figure
 
 NO_FAULTS, NO_ALARMS = tables.FAULTS.empty(), tables.ALARMS.empty()

@@ -15,7 +15,6 @@ from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.exclude import overlaps, why_masked
 from wheeltapper.scoring import explanation
-from wheeltapper.training.candidate import guard
 
 CALENDAR = ("calendar__hour_sin", "calendar__hour_cos", "calendar__weekday_sin", "calendar__weekday_cos")
 SEEING = {name: kind for name in plugins.names("detectors") if not (kind := type(build(name))).needs}
@@ -91,7 +90,7 @@ def test_a_look_back_reaches_into_the_fault(the_mill: Any, clock_mill: Any) -> N
     assert not overlaps(rows[after], clock_mill.faults).any()  # the fault was over at 13:50
     assert overlaps(plan.reaching(rows[after]), clock_mill.faults).all()
     assert (
-        why_masked(plan.reaching(rows[after]), clock_mill.faults, guard(clock_mill.plant)) == "inside a fault"
+        why_masked(plan.reaching(rows[after]), clock_mill.faults, clock_mill.plant.window_reach) == "inside a fault"
     ).all()
     same = FeaturePlan.of(the_mill.plant).reaching(the_mill.features)
     pd.testing.assert_frame_equal(same, the_mill.features)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -44,8 +45,12 @@ def test_a_server_ends_with_the_process_that_started_it_even_by_kill_9(tmp_path)
     """A program that started a server is killed: the server ends by itself."""
     program = f"""
 import time
+<<<<<<< HEAD
+=======
 from wheeltapper.station import servers
+>>>>>>> wt-a
 from wheeltapper.config import Settings
+from wheeltapper.station import servers
 settings = Settings(home={str(tmp_path)!r})
 process = servers.start(servers.report_server(settings, 0), settings, dies_with_us=True)
 print(process.pid, flush=True)
@@ -151,6 +156,21 @@ def test_a_configured_server_that_is_not_there_is_named_at_once(tmp_path, monkey
     message = "no Prefect server answers at PREFECT_API_URL"
     with pytest.raises(WheeltapperError, match=message), servers.prefect(Settings(home=tmp_path), lambda: None):
         pytest.fail("there is no server")
+
+
+def test_a_server_of_its_own_is_announced_before_it_is_waited_for(tmp_path, monkeypatch, caplog):
+    """A line says at once what the first seconds of a run are for, in a log as on a terminal."""
+
+    def start(*_, **__):
+        raise WheeltapperError("not started in this test")
+
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr(processes, "start", start)
+    caplog.set_level(logging.INFO, "wheeltapper")
+    with pytest.raises(WheeltapperError), servers.prefect(Settings(home=tmp_path), lambda: None):
+        pytest.fail("there is no server")
+    assert [(record.name, record.levelname) for record in caplog.records] == [("wheeltapper.prefect", "INFO")]
+    assert "starting" in caplog.text
 
 
 def test_every_server_listens_on_this_machine_only(tmp_path):

@@ -11,8 +11,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from wheeltapper.evaluation.curves import Curves
 from wheeltapper.reporting.figures import canvas
-from wheeltapper.reporting.figures.curves import Curves
 from wheeltapper.reporting.text import words
 
 if TYPE_CHECKING:

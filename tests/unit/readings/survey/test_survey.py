@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,30 @@ def test_missing_values_and_values_outside_limits_are_counted(tmp_path: Path) ->
     write(tmp_path, [0, 1, 2, 3], ["1", "", "500", "2"])
     flow = survey(plant(tmp_path))["sensors"]["flow"]
     assert (flow["missing"], flow["outside"], flow["min"], flow["max"]) == (1, 1, 1.0, 500.0)
+
+
+def test_every_figure_of_a_small_file_is_counted_by_hand(tmp_path: Path) -> None:
+    """Ten readings, one a minute with a pause of nine, one of them twice: spread, outliers and shares of all rows."""
+    write(tmp_path, [*range(9), 17, 17], [1, 2, 1, 2, 1, 2, 1, "", 2, 50, 1])
+    found = survey(plant(tmp_path))
+    assert (found["rows"], found["rejected"]) == (10, {"key_unique": 1})
+    assert found["duplicate_share"] == pytest.approx(1 / 11)
+    assert found["backward_share"] == 0
+    assert found["gaps"] == [{"asset_id": "readings", "until": "2026-01-05T00:17:00+00:00", "seconds": 540.0}]
+    flow = found["sensors"]["flow"]
+    assert (flow["unit"], flow["missing"], flow["min"], flow["max"], flow["outliers"]) == ("1", 1, 1.0, 50.0, 1)
+    assert flow["mean"] == pytest.approx(62 / 9)
+    assert flow["std"] == pytest.approx(pd.Series([1, 2, 1, 2, 1, 2, 1, 2, 50]).std())
+    json.dumps(found)
+
+
+@pytest.mark.parametrize(("value", "outliers"), [("7", 0), ("7.01", 1), ("-1", 0), ("-1.01", 1)])
+def test_an_outlier_lies_more_than_one_and_a_half_interquartile_ranges_out(
+    tmp_path: Path, value: str, outliers: int
+) -> None:
+    """Quartiles of 2 and 4: from -1 to 7 is usual."""
+    write(tmp_path, list(range(101)), [*([1, 2, 3, 4, 5] * 20), value])
+    assert survey(plant(tmp_path))["sensors"]["flow"]["outliers"] == outliers
 
 
 def test_a_step_back_is_counted_also_where_what_follows_is_only_repeated(tmp_path: Path) -> None:

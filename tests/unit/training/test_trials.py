@@ -13,7 +13,7 @@ from wheeltapper import tables
 from wheeltapper.errors import DataError
 from wheeltapper.evaluation.exposure import watched_rows
 from wheeltapper.evaluation.ranking import mean_vus_pr, rank_windows
-from wheeltapper.training.search import Block, Trial, attempt_in_time, best, guessing, judge_in_time, ranks, told
+from wheeltapper.training.trials import Block, Trial, attempt_in_time, best, guessing, judge_in_time, ranks, told
 
 MINUTE = timedelta(minutes=1)
 WATCH = {"spacing": MINUTE, "max_gap": 3 * MINUTE}

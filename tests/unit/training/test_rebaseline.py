@@ -10,7 +10,7 @@ import pytest
 
 from wheeltapper import config
 from wheeltapper.tables import FAULTS
-from wheeltapper.training.by_hand import Level, _levels
+from wheeltapper.training.rebaseline import Level, _levels
 
 PLANT = config.parse(
     "asset_type: {step: 1h, sensors: {heat: {unit: °C}}}\nsource: {csv_folder: {path: x, time_column: t}}",

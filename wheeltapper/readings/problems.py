@@ -1,4 +1,4 @@
-"""What is wrong with which row: collected check by check, with a sentence only where there is something to say."""
+"""Problems of rows: collected check by check; a sentence is written only for the rows that have a problem."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ _QUOTED = 120
 """Letters of a value that a sentence quotes."""
 
 
-class Found:
-    """Collects what is wrong with which row: vectorised checks say where, and only there is a sentence written."""
+class RowProblems:
+    """Collects the problems of rows: vectorised checks mark the rows, and only for those a reason is written."""
 
     def __init__(self, length: int) -> None:
         self.bad: Flags = np.zeros(length, dtype=bool)
+        """Which rows have a problem."""
         self._parts: list[pd.DataFrame] = []
 
-    def add(self, where: Flags, expectation: str, say: Callable[[NDArray[np.int64]], Iterable[str]]) -> None:
-        """Note the rows in ``where``; ``say`` turns their places into reasons."""
+    def add(self, where: Flags, expectation: str, describe: Callable[[NDArray[np.int64]], Iterable[str]]) -> None:
+        """Note the rows in ``where``; ``describe`` turns their places into reasons."""
         places = np.flatnonzero(where)
         if len(places):
             self.bad |= where
-            reasons = list(say(places))
+            reasons = list(describe(places))
             self._parts.append(pd.DataFrame({"row": places, "expectation": expectation, "reason": reasons}))
 
     def table(self) -> pd.DataFrame:
-        """Return one line a row: its first broken promise, and all reasons joined."""
+        """Return one line for each row with a problem: the first promise that it broke, and all reasons joined."""
         if not self._parts:
             return pd.DataFrame({"row": pd.Series(dtype="int64"), "expectation": "", "reason": ""}).head(0)
         parts = pd.concat(self._parts, ignore_index=True)

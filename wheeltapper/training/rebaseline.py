@@ -1,4 +1,4 @@
-"""A person's word on alarms and on what is normal: looked at first, then written into the ledger; all can be undone."""
+"""A new normal of a machine: what accepting it would change, and the decision, which can be taken back."""
 
 from __future__ import annotations
 
@@ -18,11 +18,9 @@ from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import exclude
 from wheeltapper.scoring import calibration
 from wheeltapper.training import parts, withheld
-from wheeltapper.training.preparation import MIN_TRAIN_ROWS, guard
+from wheeltapper.training.preparation import MIN_TRAIN_ROWS
 from wheeltapper.workspace import OBJECTIVE, Workspace
 
-KIND = "confirmed"
-"""Kind of a confirmed fault that nobody gave a name."""
 FAR = 3.0
 """Times that a level must move as far as it wanders anyway to be called moved."""
 AUDIBLE = 0.5
@@ -32,69 +30,6 @@ _BLOCKS = 4
 _IQR_OF_NORMAL = 1.349
 _FEW = 20
 """Readings below which a level is not told."""
-
-
-def confirm(space: Workspace, alarm: str, kind: str, *, reason: str, actor: str, now: datetime) -> dict[str, Any]:
-    """Say that an alarm is a fault: it becomes one, of origin person, and is never learnt from.
-
-    Returns
-    -------
-    dict
-        The ledger's entry.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such alarm, something else was said about it, or the asset type has no such fault.
-    """
-    known = space.plant.asset_type.faults
-    if kind != KIND and known and kind not in known:
-        raise ConfigError(
-            f"{space.plant.asset_type.name} has no fault '{kind}'; found {sorted(known)}."
-            f"{plugins.near_miss(kind, list(known))} Leave --kind out if it is none of these."
-        )
-    return _judge(space, alarm, "confirm", reason or "confirmed as a fault", actor, now, {"kind": kind})
-
-
-def dismiss(space: Workspace, alarm: str, *, reason: str, actor: str, now: datetime) -> dict[str, Any]:
-    """Say that an alarm is no fault: its windows may be learnt from again.
-
-    What is meant is the alarm as far as it has come: if it goes on, the rest is judged by nobody yet.
-    """
-    return _judge(space, alarm, "dismiss", reason or "dismissed: no fault", actor, now, {})
-
-
-def take_back_alarm(space: Workspace, alarm: str, word: str, *, actor: str, now: datetime) -> dict[str, Any]:
-    """Take back what was said about an alarm.
-
-    Raises
-    ------
-    ConfigError
-        If that was not said.
-    """
-    row = feedback.require_alarm(space.store.read(tables.ALARMS), alarm, space.to_type)
-    said = feedback.of_alarm(feedback.in_force(space.store), str(row["alarm_id"]))
-    if said is None or said.word != word:
-        done = f"it was said to be: {said.word}" if said else "nothing was said about it"
-        raise ConfigError(f"there is no '{word}' of alarm {row['alarm_id']} to take back; {done}.")
-    return feedback.take_back(space.store, said, actor=actor, now=now)
-
-
-def _judge(
-    space: Workspace, alarm: str, word: feedback.Word, reason: str, actor: str, now: datetime, more: dict[str, Any]
-) -> dict[str, Any]:
-    row = feedback.require_alarm(space.store.read(tables.ALARMS), alarm, space.to_type)
-    name = str(row["alarm_id"])
-    start, end = withheld.span(row, space.plant)
-    said = feedback.of_alarm(feedback.in_force(space.store), name)
-    if said is not None and (said.word != word or said.end == end):
-        raise ConfigError(
-            f"{said.actor} has said '{said.word}' to alarm {name} already (ledger entry {said.sequence}). "
-            f"Take it back first: wheeltapper {said.word} {space.to_type} {name} --undo"
-        )
-    about = {"asset": str(row["asset_id"]), "start": str(start), "end": str(end), "alarm": name, **more}
-    data = {"explanation": str(row["explanation"]), "peak_severity": float(row["peak_severity"])}
-    return feedback.write(space.store, word, about, actor=actor, now=now, reason=reason, data=data)
 
 
 @dataclass(frozen=True)
@@ -233,9 +168,9 @@ def _windows(
     cut = parts.cuts_since(readings, since, plant).to_frame(asset).T
     reaching = plan.reaching(rows)
     new = Decision(0, "rebaseline", "", "", asset, since, None)
-    known = exclude.why_masked(reaching, faults, guard(plant), lead=plant.lead)
+    known = exclude.why_masked(reaching, faults, plant.window_reach, lead=plant.lead)
     usable = exclude.withhold(rows, reaching, known, withheld.before(new))
-    reason = exclude.why_masked(plan.reaching(usable), faults, guard(plant), lead=plant.lead)
+    reason = exclude.why_masked(plan.reaching(usable), faults, plant.window_reach, lead=plant.lead)
     return exclude.tally(reason, parts.assign(rows, cut))
 
 
