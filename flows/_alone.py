@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from flows._input import described
-from wheeltapper.training import check_plant
+from wheeltapper import check_plant
 from wheeltapper.workspace import Workspace
 
 Rest = ParamSpec("Rest")

@@ -10,9 +10,9 @@ from typing import Any
 from prefect import task
 
 from tasks import DEFAULTS
-from wheeltapper import plants
+from wheeltapper import check_plant, plants
 from wheeltapper.config import Settings
-from wheeltapper.training import ablation, check_plant
+from wheeltapper.training import ablation
 from wheeltapper.training.ablation import Outcome, Trial
 
 _log = logging.getLogger("wheeltapper.ablate")

@@ -1,7 +1,7 @@
 """Plants by name: YAML files, read together with the asset types that plug-ins bring.
 
 `wheeltapper.config` knows no plug-in; here it meets the asset types. Whether the other plug-ins of a plant exist and
-take their options is asked where all of them are known: `wheeltapper.training.check_plant`.
+take their options is asked where all of them are known: `wheeltapper.check_plant`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Plug-ins: detectors, feature sets, sources and asset types, found by the name of their file.
+"""Plug-ins: detectors, feature sets, sources, asset types and objectives, found by the name of their file.
 
 A plug-in is one file, and its name in a plant's YAML is the file's name. Three places are searched; a name may stand in
 one of them only:

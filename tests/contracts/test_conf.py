@@ -7,10 +7,9 @@ from pathlib import Path
 import pint
 import pytest
 
-from wheeltapper import detectors, sources
+from wheeltapper import check_plant, detectors, sources
 from wheeltapper.errors import ConfigError
 from wheeltapper.features.plan import FeaturePlan
-from wheeltapper.training import check_plant
 
 CONF = Path(__file__).parents[2] / "conf"
 PLANTS = sorted(CONF.rglob("*.yaml"))

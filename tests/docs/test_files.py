@@ -12,7 +12,7 @@ from wheeltapper.plugins import INSTALLED, KINDS
 
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(#[^)\s]*)?\)")
 NAMED = re.compile(r"`((?:\./)?[\w.-]+(?:/[\w.-]+)*/(?:[\w-]+\.\w+)?|[\w-]+\.(?:py|md|toml|yaml|txt|svg))`")
-OF_THE_READER = ("my_plant/", ".venv/", ".wheeltapper/", "../shared/")
+OF_THE_READER = ("my_plant/", "my_plugins/", ".venv/", ".wheeltapper/", "../shared/")
 IN_THE_HOME = ("store/", "mlartifacts/", "prefect/", "reports/", "logs/")
 NOT_THERE = ("predictors/", "alerts/", "serving/")
 

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from wheeltapper import assets, config, detectors, plants, plugins, sources
+from wheeltapper import assets, check_plant, config, detectors, plants, plugins, sources
 from wheeltapper.detectors import Detector
 from wheeltapper.errors import ConfigError
 from wheeltapper.features.plan import FeaturePlan, build_set
 from wheeltapper.plugins import ASSET_TYPES, DETECTORS, FEATURE_SETS, INSTALLED, KINDS, SOURCES, Kind, PlugIns
-from wheeltapper.training import check_plant
 
 ROOT = Path(__file__).parents[2]
 
@@ -143,6 +142,15 @@ def test_one_name_in_two_places_is_refused(tmp_path: Path) -> None:
         PlugIns(tmp_path).names(DETECTORS)
     assert "two plug-ins are the detector 'lof': wheeltapper/detectors/lof.py and" in str(refusal.value)
     assert str(path) in str(refusal.value)
+
+
+def test_an_objective_that_does_not_exist_is_refused_with_the_others(plant_file: Path) -> None:
+    """The check before any work asks after objectives, too."""
+    plant_file.write_text(PLANT + "objectives: [detcet]\n", encoding="utf-8")
+    with pytest.raises(
+        ConfigError, match=r"fans\.yaml: objectives: no objective named 'detcet'.*Did you mean 'detect'"
+    ):
+        check_plant.load(str(plant_file))
 
 
 def test_a_missing_folder_is_refused(plant_file: Path) -> None:
@@ -278,9 +286,9 @@ def test_a_plant_is_parsed_without_any_plug_in() -> None:
 
 def test_loading_a_plant_stays_light() -> None:
     """The tools that take seconds to import are not touched by checking a plant's plug-ins."""
-    heavy = "tensorflow", "sklearn", "mlflow", "prefect", "great_expectations", "deltalake", "matplotlib", "tsfresh"
+    heavy = "tensorflow", "sklearn", "mlflow", "prefect", "great_expectations", "matplotlib", "tsfresh"
     code = (
-        "import sys; from wheeltapper.training import check_plant as c; c.load('pump_station'); c.load('skab');"
+        "import sys; from wheeltapper import check_plant as c; c.load('pump_station'); c.load('skab');"
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

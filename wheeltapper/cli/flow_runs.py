@@ -27,7 +27,7 @@ def run_flow(name: str, plant: str, *, on: Console = out, **options: str | bool 
     arguments = {
         option: parse_instant(str(value)) if option in ("start", "end") else value for option, value in chosen.items()
     }
-    from wheeltapper.training import check_plant
+    from wheeltapper import check_plant
 
     settings = Settings()
     description = check_plant.load(plant)

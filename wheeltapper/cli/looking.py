@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @app.command()
 def plants(as_json: JsonOption = False) -> None:
     """List the plants in conf/."""
-    from wheeltapper.training import check_plant
+    from wheeltapper import check_plant
 
     loaded = {name: check_plant.load(str(path)) for name, path in config.plant_files().items()}
     if as_json:
@@ -45,10 +45,9 @@ def plants(as_json: JsonOption = False) -> None:
 @app.command()
 def check(plant: PlantArgument, as_json: JsonOption = False) -> None:
     """Read a plant's source and describe its content, or suggest options to read it; nothing is written."""
-    from wheeltapper import plants
+    from wheeltapper import check_plant, plants
     from wheeltapper.cli.printing.check import show_check
     from wheeltapper.readings.survey.survey import survey
-    from wheeltapper.training import check_plant
 
     result = survey(plants.load(plant))
     if as_json:

@@ -155,7 +155,7 @@ class Plant(Model):
     plugins: Path | None = Field(
         None,
         exclude=True,
-        description="folder of plug-ins of your own, in sub-folders detectors, feature_sets, sources and asset_types",
+        description="folder of plug-ins of your own, with sub-folders such as detectors and feature_sets",
     )
     asset_type: AssetType
     source: PlugIn

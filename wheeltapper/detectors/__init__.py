@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,21 @@ class Detector(ABC):
     """Options under a name, such as those of a published system: ``lof: {preset: reference_001}``."""
     own_threshold: float | None = None
     """A fixed threshold for detectors whose score is already a decision; all others get one from the alarm budget."""
+    notices: ClassVar[Literal["every sensor", "some sensors", "nothing"]] = "every sensor"
+    """Whose outliers raise the score: every sensor's; only some (it looks at one sensor, at change, or at shape); or
+    nobody's, because it does not look at the rows."""
+    reads_sequences: ClassVar[bool] = False
+    """Looks at nothing but the columns of the feature set ``sequence``."""
+    slow_to_fit: ClassVar[bool] = False
+    """Takes seconds to be fitted, also with `example_options`; contract tests fit it less often."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Packages that scoring takes beside Wheeltapper's own, by the names that pip knows them by."""
+    example_options: ClassVar[dict[str, Any]] = {}
+    """Options for an example on a few hundred rows without units, where the defaults do not suit it or take long."""
+    hasty_options: ClassVar[dict[str, Any]] = {}
+    """Options that fit as fast as can be, however poor the result; only asked of those that are slow to fit."""
+    other_values: ClassVar[dict[str, Any]] = {}
+    """Option → another value that it takes, where none can be made from the default: texts, lists and None."""
     is_composite: ClassVar[bool] = False
     """Is made of other detectors that its options name; its constructor takes ``plug_ins``, where they are found."""
     seed: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,9 @@ class RedrawingDetector(SequenceDetector):
 
     learns_relations = True
 
+    slow_to_fit: ClassVar[bool] = True
+    example_options: ClassVar[dict[str, Any]] = {"epochs": 8}
+    hasty_options: ClassVar[dict[str, Any]] = {"epochs": 1}
     low_: Floats
     high_: Floats
     shapes_: NDArray[np.int64]

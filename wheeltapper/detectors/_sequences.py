@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,7 @@ class SequenceDetector(Detector):
     A kind of it says how to `_learn` from sequences, and what each reading adds to the score, its `_parts`.
     """
 
+    reads_sequences: ClassVar[bool] = True
     columns_: Names
     places_: Places
 

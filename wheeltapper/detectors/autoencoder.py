@@ -56,6 +56,9 @@ class Autoencoder(Detector):
 
     learns_relations = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {"reference_001": {"epochs": 50, "batch_size": 64}}
+    slow_to_fit: ClassVar[bool] = True
+    example_options: ClassVar[dict[str, Any]] = {"epochs": 15, "batch_size": 64}
+    hasty_options: ClassVar[dict[str, Any]] = {"epochs": 1}
     columns_: Names
     low_: Floats
     high_: Floats

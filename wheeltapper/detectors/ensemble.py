@@ -55,6 +55,10 @@ class Ensemble(Detector):
             "weights": [1, 1, 1],
         }
     }
+    other_values: ClassVar[dict[str, Any]] = {
+        "members": ["ecod", "pca_residual", {"k_nearest": {"k": 3}}],
+        "weights": [1, 2, 0.5],
+    }
     is_composite: ClassVar[bool] = True
     columns_: Names
     weights_: Floats

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,7 @@ class LastValue(Detector):
     """
 
     is_baseline: ClassVar[bool] = True
+    notices: ClassVar[Literal["every sensor", "some sensors", "nothing"]] = "some sensors"
     columns_: Names
     used_: Floats
     before_: NDArray[np.int64]

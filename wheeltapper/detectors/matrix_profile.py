@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
 import numpy as np
 
 from wheeltapper.detectors import Floats
@@ -47,6 +49,7 @@ class MatrixProfile(SequenceDetector):
            (2024), doi:10.1007/s10618-024-01005-2
     """
 
+    notices: ClassVar[Literal["every sensor", "some sensors", "nothing"]] = "some sensors"
     swing_: Floats
     usual_: Floats
     kept_: Floats

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ class OneSensor(Detector):
     """
 
     is_baseline: ClassVar[bool] = True
+    notices: ClassVar[Literal["every sensor", "some sensors", "nothing"]] = "some sensors"
     columns_: Names
     watched_: Floats
     centre_: Floats

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -54,6 +54,8 @@ class Pyod(Detector):
     .. [1] Y. Zhao, Z. Nasrullah, Z. Li, "PyOD: A Python Toolbox for Scalable Outlier Detection", JMLR 20 (2019).
     """
 
+    packages: ClassVar[tuple[str, ...]] = ("pyod",)
+    other_values: ClassVar[dict[str, Any]] = {"detector": "HBOS", "parameters": {"contamination": 0.2}}
     columns_: Names
     kept_: Floats
     seed_: int

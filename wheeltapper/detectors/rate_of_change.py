@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,8 @@ class RateOfChange(SumOfSquares):
            derivatives).
     """
 
+    example_options: ClassVar[dict[str, Any]] = {"suffix": ""}
+    other_values: ClassVar[dict[str, Any]] = {"suffix": "__change"}
     columns_: Names
     weight_: Floats
     centre_: Floats

@@ -48,6 +48,7 @@ class Rules(Detector):
             ]
         }
     }
+    other_values: ClassVar[dict[str, Any]] = {"rules": [{"sensor": "flow", "above": 1.0}]}
     columns_: Names
     place_: NDArray[np.int64]
     limit_: Floats

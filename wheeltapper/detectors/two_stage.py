@@ -61,6 +61,7 @@ class TwoStage(Detector):
             "second": {"autoencoder": {"preset": "reference_001"}},
         }
     }
+    other_values: ClassVar[dict[str, Any]] = {"first": {"ecod": None}, "second": {"k_nearest": {"k": 3}}}
     is_composite: ClassVar[bool] = True
     columns_: Names
     lacks_: str = ""

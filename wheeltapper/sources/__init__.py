@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -49,8 +50,24 @@ class Suggestion:
     """What the options cannot say, such as a sensor whose column was not found."""
 
 
+@dataclass(frozen=True)
+class Example:
+    """Tiny data for the contract tests of a source."""
+
+    plant: Callable[[Path], str]
+    """Writes clean rows of two assets, one of them with a fault, below a folder; returns the YAML of a plant that reads
+    them."""
+    broken: Mapping[str, Callable[[Path], str]]
+    """What is wrong, in words → the same with this mistake: reading it must end in a `SourceError`. At least one."""
+
+
 class Source(Model, ABC):
     """One kind of source. Its fields are its options in the plant's YAML."""
+
+    @classmethod
+    def example(cls) -> Example | None:
+        """Return tiny data for contract tests; None where reading takes a server, which the tests then start."""
+        return None
 
     def check(self, plant: Plant) -> None:
         """Refuse options that do not go with the plant's asset type; reads nothing.

@@ -12,7 +12,7 @@ from wheeltapper.config import AssetType, Duration, Instant, Plant, format_durat
 from wheeltapper.config.sensor_faults import describe
 from wheeltapper.errors import SourceError
 from wheeltapper.simulation.fleet import Span, Wishes, physics_of, simulate
-from wheeltapper.sources import Batch, Source
+from wheeltapper.sources import Batch, Example, Source
 
 
 class Simulator(Source):
@@ -40,6 +40,13 @@ class Simulator(Source):
     gap: Duration | None = Field(None, description="how long they stay away on average; single readings by default")
     jitter: Duration = Field(timedelta(0), description="readings are stamped up to this much late; less than a step")
     one_at_a_time: bool = Field(False, description="at each instant one machine of the fleet is read, left to chance")
+
+    @classmethod
+    def example(cls) -> Example:
+        """Return tiny data for contract tests; see `Source.example`."""
+        from wheeltapper.sources._examples import SIMULATOR
+
+        return SIMULATOR
 
     @model_validator(mode="after")
     def _lasts(self) -> Self:

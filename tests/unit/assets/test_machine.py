@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wheeltapper import config, plants
+from wheeltapper import check_plant, config, plants
 from wheeltapper.assets import machine
 from wheeltapper.assets import machine_as_published as published
 from wheeltapper.errors import ConfigError
 from wheeltapper.simulation.fleet import Span, Wishes, simulate
 from wheeltapper.sources.simulator import Simulator
-from wheeltapper.training import check_plant
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 PLANT = """

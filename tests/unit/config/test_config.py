@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from wheeltapper import config, tables
+from wheeltapper import check_plant, config, tables
 from wheeltapper.config import Plant, PlugIn, machines
 from wheeltapper.errors import ConfigError
-from wheeltapper.training import check_plant
 
 MILL = """
 asset_type:

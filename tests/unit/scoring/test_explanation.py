@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from wheeltapper import plugins
 from wheeltapper.detectors import build
 from wheeltapper.detectors._sequences import SequenceDetector
 from wheeltapper.errors import DataError
 from wheeltapper.features.plan import FeaturePlan
-from wheeltapper.plugins import DETECTORS, INSTALLED
 from wheeltapper.scoring import explanation
 from wheeltapper.scoring.diagnosis import Diagnosis
 from wheeltapper.scoring.explanation import Finding, contributions, explain, sensors_of, sentence, shares
@@ -20,7 +20,7 @@ from wheeltapper.scoring.rarity import Rarity
 from wheeltapper.scoring.tail import Tail
 
 OPTIONS = {"autoencoder": {"epochs": 10}, "conv_autoencoder": {"epochs": 5}, "lstm_autoencoder": {"epochs": 5}}
-EVERY = {name: type(build(name)) for name in INSTALLED.names(DETECTORS)}
+EVERY = {name: type(build(name)) for name in plugins.INSTALLED.names(plugins.DETECTORS)}
 DETECTORS = [name for name, kind in EVERY.items() if not kind.needs and not name.startswith("always_")]
 """Those that look at rows at all, and find what they need in those of the mill."""
 PARTLY_BLIND = {"random_score", "one_sensor", "last_value", "rate_of_change", "matrix_profile", "rules"}

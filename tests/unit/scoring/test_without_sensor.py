@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from wheeltapper import plugins
 from wheeltapper.detectors import build
 from wheeltapper.detectors._sequences import SequenceDetector
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
-from wheeltapper.plugins import DETECTORS, INSTALLED
 from wheeltapper.readings.exclude import overlaps, why_masked
 from wheeltapper.scoring import explanation
 
 CALENDAR = ("calendar__hour_sin", "calendar__hour_cos", "calendar__weekday_sin", "calendar__weekday_cos")
-SEEING = {name: kind for name in INSTALLED.names(DETECTORS) if not (kind := type(build(name))).needs}
+SEEING = {name: kind for name in plugins.INSTALLED.names(plugins.DETECTORS) if not (kind := type(build(name))).needs}
 DETECTORS = [
     name
     for name, kind in SEEING.items()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from wheeltapper import config, detectors, plants, sources
+from wheeltapper import config, detectors, objectives, plants, sources
 from wheeltapper.config import Plant
 from wheeltapper.errors import ConfigError, SourceError
 from wheeltapper.features.plan import FeaturePlan, build_set
@@ -31,7 +31,7 @@ def load(plant: str) -> Plant:
 
 
 def check_plug_ins(plant: Plant, where: str) -> None:
-    """Refuse a source, feature set or detector that does not exist, or an option that it does not take.
+    """Refuse a source, feature set, detector or objective that does not exist, or an option that it does not take.
 
     Raises
     ------
@@ -57,6 +57,8 @@ def _mistakes(plant: Plant) -> list[str]:
     for candidate in plant.candidates:
         build = partial(detectors.build, candidate.name, candidate.options, plug_ins=plug_ins)
         mistakes += _refusals("candidates", build)
+    for objective in plant.objectives:
+        mistakes += _refusals("objectives", partial(objectives.build, objective, plug_ins))
     if not mistakes:
         for candidate in plant.candidates:
             mistakes += _refusals("search.over", partial(search_options.of, plant, candidate))
