@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.errors import DataError
-from wheeltapper.readings.health.flagging import STUCK
+from wheeltapper.readings.health.flagging import NOT_MEASURING
 from wheeltapper.tables import microseconds
 
 MOST = 0.5
@@ -92,7 +92,7 @@ def why_masked(
         reason = reason.mask((reason == "") & overlaps(rows, leads(faults, lead)), IN_LEAD)
     if flags is None:
         return reason
-    said = "sensor " + flags["sensor"] + " " + flags["kind"].map(STUCK)
+    said = "sensor " + flags["sensor"] + " " + flags["kind"].map(NOT_MEASURING)
     for why, spans in flags.groupby(said, sort=True):
         reason = reason.mask((reason == "") & _touches(rows, spans), str(why))
     return reason
@@ -212,14 +212,14 @@ def telling(rows: pd.DataFrame, part: pd.Series, flags: pd.DataFrame) -> Told:
             most = max(sorted(shares), key=shares.__getitem__)
             del touched[most]
             left_out |= ((spans["asset_id"] == asset) & (spans["sensor"] == most)).to_numpy()
-            kinds = " and ".join(STUCK[str(kind)] for kind in own.loc[own["sensor"] == most, "kind"].unique())
+            kinds = " and ".join(NOT_MEASURING[str(kind)] for kind in own.loc[own["sensor"] == most, "kind"].unique())
             notes.append(f"{asset} {most} is {kinds} in {shares[most]:.0%} of what would be learnt from: it is usual")
     return Told(spans[~left_out], tuple(notes))
 
 
 def _stuck(flags: pd.DataFrame) -> pd.DataFrame:
     """Return the flags that say that a sensor does not measure."""
-    return flags[flags["kind"].isin(STUCK)]
+    return flags[flags["kind"].isin(NOT_MEASURING)]
 
 
 def _share(touched: NDArray[np.bool_]) -> float:
