@@ -105,7 +105,7 @@ def _read(space: Workspace, version: dict[str, int]) -> TrainingTable:
     plan, band, lead = FeaturePlan.of(space.plant), guard(space.plant), space.plant.lead
     reaching = plan.reaching(rows)
     usable = exclude.withhold(rows, reaching, exclude.why_masked(reaching, known, band, lead=lead), kept_back)
-    told = exclude.telling(usable, part, space.store.read(tables.FLAGS, version=version["flags"]))
+    told = exclude.informative_flags(usable, part, space.store.read(tables.FLAGS, version=version["flags"]))
     reason = exclude.why_masked(plan.reaching(usable), known, band, told.flags, lead=lead)
     remarks = exclude.require_not_starved(rows, part, reason, MIN_TRAIN_ROWS)
     for note in [*remarks[:3], *told.notes[:3]]:

@@ -61,7 +61,7 @@ def _newest_normal(space: Workspace, champion: Bundle) -> pd.DataFrame:
             f"{champion.plan.hash}. Train again: wheeltapper retrain {space.to_type}"
         )
     every_row = pd.Series("train", index=rows.index)
-    flags = exclude.telling(rows, every_row, space.store.read(tables.FLAGS)).flags
+    flags = exclude.informative_flags(rows, every_row, space.store.read(tables.FLAGS)).flags
     alarms = space.store.read(tables.ALARMS)
     ringing = alarms[alarms["state"] == "open"]
     is_ringing = exclude.overlaps(rows, ringing.assign(start=ringing["opened_at"], end=ringing["last_at"]))

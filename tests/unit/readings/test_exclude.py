@@ -7,7 +7,7 @@ from datetime import timedelta
 import pandas as pd
 
 from wheeltapper import tables
-from wheeltapper.readings.exclude import IN_LEAD, overlaps, telling, why_masked
+from wheeltapper.readings.exclude import IN_LEAD, informative_flags, overlaps, why_masked
 
 NONE = tables.FAULTS.empty()
 
@@ -118,7 +118,7 @@ def test_003_04_unusual_values_and_counter_resets_mask_nothing() -> None:
     """A flagged value is learnt from like any other."""
     rows = windows(10, 20)
     found = flags((9, 10, "a", "iqr"), (9, 10, "a", "hampel"), (19, 20, "b", "counter_reset"))
-    told = telling(rows, pd.Series("train", index=rows.index), found)
+    told = informative_flags(rows, pd.Series("train", index=rows.index), found)
     assert told.flags.empty
     assert told.notes == ()
     assert why_masked(rows, NONE, timedelta(0), found).eq("").all()
@@ -129,7 +129,7 @@ def test_a_sensor_that_is_mostly_like_that_is_taken_as_it_is() -> None:
     rows = windows(10, 20, 30, 40, 50)
     part = pd.Series(["train"] * 4 + ["test"], index=rows.index)
     often, seldom = (8, 30, "often", "flat"), (38, 40, "seldom", "flat")
-    told = telling(rows, part, flags(often, seldom))
+    told = informative_flags(rows, part, flags(often, seldom))
     assert told.flags["sensor"].tolist() == ["seldom"]
     assert told.notes == ("pump-01 often is stuck in 75% of what would be learnt from: it is usual",)
 
@@ -138,7 +138,7 @@ def test_sensors_that_are_mostly_like_that_together_are_taken_as_they_are() -> N
     """Two sensors that mask half and a quarter leave too little: the one that masks most is left out."""
     rows = windows(10, 20, 30, 40)
     part = pd.Series("calibrate", index=rows.index)
-    told = telling(rows, part, flags((8, 20, "a", "flat"), (28, 30, "b", "dropout")))
+    told = informative_flags(rows, part, flags((8, 20, "a", "flat"), (28, 30, "b", "dropout")))
     assert told.flags["sensor"].tolist() == ["b"]
 
 
@@ -146,5 +146,5 @@ def test_windows_outside_training_do_not_count() -> None:
     """What happens in the test part makes no sensor usual."""
     rows = windows(10, 20, 30, 40)
     part = pd.Series(["train", "train", "test", "test"], index=rows.index)
-    told = telling(rows, part, flags((18, 40, "a", "flat")))
+    told = informative_flags(rows, part, flags((18, 40, "a", "flat")))
     assert told.flags["sensor"].tolist() == ["a"]

@@ -137,10 +137,7 @@ def _jumps(level: list[float], spread: list[float]) -> list[tuple[int, int, floa
             start, before = place, old
         if start >= 0 and (not is_jump or place - start >= len(usual)):
             stretches.append((start, place - 1, before))
-            is_far, start = (
-                is_far and not is_jump,
-                -1,
-            )  # after so long a time it is usual
+            is_far, start = is_far and not is_jump, -1  # after so long a time it is usual
         if not is_far:  # a block that is half old and half new is neither
             usual.append(place)
             lowest, highest = min(lowest, size), max(highest, size)
