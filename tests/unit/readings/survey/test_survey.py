@@ -119,7 +119,7 @@ def test_pauses_that_are_all_different_do_not_fill_memory(monkeypatch: pytest.Mo
     """Of a jittering clock three digits are kept, and the usual step is the middle one."""
     monkeypatch.setattr(counting, "_MOST_PAUSES", 50)
     seconds = pd.Series([10 + 0.001 * at for at in range(400)]).cumsum()
-    tally = counting.AssetTally()
+    tally = counting.AssetTimes()
     for start in range(0, 400, 40):
         part = pd.Timestamp("2026-01-05T00:00Z") + pd.to_timedelta(seconds[start : start + 40], unit="s")
         tally.add(pd.Series(part))
