@@ -67,13 +67,13 @@ REFUSED = {
     "a column is missing": (
         READINGS,
         readings().drop(columns="regime"),
-        r"table readings needs column \['regime'\]; it",
+        r"table readings needs column \['regime'\]; the rows have",
     ),
     "a column is unknown": (SCORES, SCORES.empty().assign(pressure=1.0), r"table scores has no column \['pressure'\]"),
     "a column came twice": (
         READINGS,
         pd.concat([readings(), readings()[["pressure"]]], axis=1),
-        r"column \['pressure'\] came more than once",
+        r"the rows have column \['pressure'\] more than once",
     ),
     "times without zone": (
         READINGS,
