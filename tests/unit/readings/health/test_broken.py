@@ -130,8 +130,8 @@ def test_changing_the_future_changes_nothing_that_was_known(find: Any) -> None:
         other = np.append(values[:until], noise(500, seed=6) * 7)
         for series in (values[:until], other):
             then = find(series)
-            known = [(a, b) for a, b, _ in spans(then) if b < until]
-            assert known == [(a, b) for a, b, _ in spans(whole) if b < until], until
+            known_spans = [(a, b) for a, b, _ in spans(then) if b < until]
+            assert known_spans == [(a, b) for a, b, _ in spans(whole) if b < until], until
 
 
 def table(values: np.ndarray, asset: str = "pump-01", **more: Any) -> pd.DataFrame:
@@ -149,8 +149,8 @@ def test_the_table_says_it_in_words() -> None:
     """One row a span: sensor, kind, first and last reading, how many, and a sentence."""
     values = noise(700)
     values[600:661] = 4.25
-    found = flag_readings(table(values), kind(), ())
-    assert found.drop(columns=["start", "end"]).to_dict("records") == [
+    flagged = flag_readings(table(values), kind(), ())
+    assert flagged.drop(columns=["start", "end"]).to_dict("records") == [
         {
             "asset_id": "pump-01",
             "sensor": "pressure",
@@ -159,20 +159,20 @@ def test_the_table_says_it_in_words() -> None:
             "detail": "unchanged at 4.25 bar for 1 h (61 readings)",
         }
     ]
-    assert str(found.loc[0, "start"]) == "2026-01-01 10:00:00+00:00"
-    assert str(found.loc[0, "end"]) == "2026-01-01 11:00:00+00:00"
+    assert str(flagged.loc[0, "start"]) == "2026-01-01 10:00:00+00:00"
+    assert str(flagged.loc[0, "end"]) == "2026-01-01 11:00:00+00:00"
 
 
 def test_other_assets_change_nothing() -> None:
     """What is said of one machine is said of it alone, whatever stands beside it and in whatever order."""
     values = noise(700)
     values[600:661], values[100] = 4.25, 9.0
-    own = flag_readings(table(values), kind(), ["iqr", "hampel"])
+    flagged = flag_readings(table(values), kind(), ["iqr", "hampel"])
     other = table(np.full(700, 3.0), asset="pump-00")
     mixed = pd.concat([other, table(values)]).sample(frac=1, random_state=1)
     both = flag_readings(mixed, kind(), ["iqr", "hampel"])
-    pd.testing.assert_frame_equal(both[both["asset_id"] == "pump-01"].reset_index(drop=True), own)
-    assert set(own["kind"]) == {"flat", "iqr", "hampel"}
+    pd.testing.assert_frame_equal(both[both["asset_id"] == "pump-01"].reset_index(drop=True), flagged)
+    assert set(flagged["kind"]) == {"flat", "iqr", "hampel"}
 
 
 def test_nobody_watches_a_machine_that_is_off() -> None:
@@ -189,9 +189,9 @@ def test_a_counter_may_stand_still_at_its_highest_value_and_may_be_reset() -> No
     values = np.cumsum(np.abs(noise(900)))
     values[600:700] = values[600]
     values[800:] -= values[800]
-    found = flag_readings(table(values), kind(pressure=Sensor(unit="kWh", counter=True)), ())
-    assert sorted(found[["kind", "count"]].to_numpy().tolist()) == [["counter_reset", 1], ["flat", 100]]
-    assert found.set_index("kind").loc["counter_reset", "detail"].startswith("fell from")
+    flagged = flag_readings(table(values), kind(pressure=Sensor(unit="kWh", counter=True)), ())
+    assert sorted(flagged[["kind", "count"]].to_numpy().tolist()) == [["counter_reset", 1], ["flat", 100]]
+    assert flagged.set_index("kind").loc["counter_reset", "detail"].startswith("fell from")
 
 
 def test_unusual_values_in_a_row_are_one_line() -> None:
