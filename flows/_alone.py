@@ -1,4 +1,4 @@
-"""One run of a plant at a time: whoever comes second waits, on the terminal and on a schedule alike."""
+"""One run of a plant at a time: a second run waits, from the terminal and from a schedule alike."""
 
 from __future__ import annotations
 

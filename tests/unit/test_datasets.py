@@ -73,11 +73,11 @@ def fetch(one: datasets.DataSet, folder: Path) -> dict[str, str]:
 
 def zipped(**files: bytes) -> bytes:
     """Pack files; ``__`` in a name is a slash."""
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w") as archive:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in files.items():
             archive.writestr(name.replace("__", "/"), content)
-    return held.getvalue()
+    return buffer.getvalue()
 
 
 def test_a_file_with_the_published_checksum_arrives(publisher: Publisher, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def _score(space: Workspace, bundle: Bundle, role: str, check: CheckScores) -> t
         _log.info("  note: %s", line)
     folded = alarms.fold(scores, space.plant.alarms, space.plant.max_gap)
     part = pd.Series(np.where(is_new, "", "train"), index=rows.index)
-    flags = exclude.telling(rows, part, space.store.read(tables.FLAGS)).flags
+    flags = exclude.informative_flags(rows, part, space.store.read(tables.FLAGS)).flags
     described = _describe(bundle, folded, features, flags, name, space.plant.alarms.open_after)
     digest = space.store.digest(tables.FEATURES)
     stored = scores.drop(columns="window_start").assign(bundle=name, role=role, top_sensors="")

@@ -57,7 +57,7 @@ def fit_candidate(
     faults : DataFrame
         Known faults: they are never learnt as normal.
     flags : DataFrame, optional
-        Spans in which a sensor does not measure, from `wheeltapper.readings.exclude.telling`: nor are they.
+        Spans in which a sensor does not measure, from `wheeltapper.readings.exclude.informative_flags`: nor are they.
     prepared : Preparation, optional
         What `prepare` made of the same arguments before, for many candidates at once.
 
