@@ -9,8 +9,10 @@ import pytest
 
 from wheeltapper import config, plants
 from wheeltapper.assets.boiler import ASSET_TYPE
+from wheeltapper.config import PlugIn
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import clean
+from wheeltapper.readings.survey.survey import survey
 from wheeltapper.simulation.fleet import Disturbances, Span, simulate
 from wheeltapper.sources.simulator import Simulator
 
@@ -92,16 +94,20 @@ def test_003_02_no_window_reaches_across_a_gap() -> None:
 
 def test_003_04_outliers_are_flagged_and_never_removed() -> None:
     """The quartile rule counts more outliers with faults than without, and cleaning keeps every reading."""
-    plant = _plant()
     outliers = []
     for rate in (0.0, 0.1):
-        (batch,) = Simulator(
-            start="2026-01-05", duration="30d", anomaly_rate=rate, kinds=["overheating"] if rate else None
-        ).read(plant)
+        options = {
+            "start": "2026-01-05",
+            "duration": "30d",
+            "anomaly_rate": rate,
+            "kinds": ["overheating"] if rate else None,
+        }
+        plant = _plant().model_copy(update={"source": PlugIn(name="simulator", options=options)})
+        (batch,) = Simulator(**options).read(plant)
         parsed = clean.parse(batch, plant)
         assert len(parsed.rows) == len(batch.rows)
         np.testing.assert_array_equal(parsed.rows["temperature"], batch.rows["temperature"])
-        outliers.append(clean.profile(parsed.rows, plant)["sensors"]["temperature"]["outliers"])
+        outliers.append(survey(plant)["sensors"]["temperature"]["outliers"])
     assert outliers[1] > outliers[0] + 200
 
 
