@@ -1,4 +1,4 @@
-"""Asset types: what is true of every machine of a kind. One type a file; this page holds what all of them promise.
+"""Asset types: sensors, units, limits, operating states and faults of one kind of machine, one type a file.
 
 A file holds ``ASSET_TYPE``, the data: sensors, units, limits, regimes, faults. That is enough to watch such machines.
 A type that can also be simulated holds ``PHYSICS`` beside it: its timetable, the outer influences on it, and one
