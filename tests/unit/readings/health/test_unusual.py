@@ -18,24 +18,27 @@ def steps(count: int) -> np.ndarray:
     return np.resize([1.0, 2.0, 3.0, 4.0, 5.0], count)
 
 
-def test_003_04_iqr_flags_a_value_beyond_the_fences() -> None:
-    """Quartiles 2 and 4 put the fences at -1 and 7: 7 is usual, 7.1 is not."""
+def test_iqr_flags_a_value_beyond_the_fences() -> None:
+    """Quartiles 2 and 4 put the fences at -1 and 7: 7 is usual, 7.1 is not. Reference row 003-04."""
     values = np.append(steps(60), [7.0])
     assert not unusual.iqr(values).any()
     values[-1] = 7.1
     assert np.flatnonzero(unusual.iqr(values)).tolist() == [60]
 
 
-def test_003_04_hampel_flags_a_value_far_from_the_median() -> None:
-    """Median 3 and median deviation 1 allow 3 ± 3 · 1.4826, up to 7.4478."""
+def test_hampel_flags_a_value_far_from_the_median() -> None:
+    """Median 3 and median deviation 1 allow 3 ± 3 · 1.4826, up to 7.4478. Reference row 003-04."""
     values = np.append(steps(60), [7.44])
     assert not unusual.hampel(values).any()
     values[-1] = 7.45
     assert np.flatnonzero(unusual.hampel(values)).tolist() == [60]
 
 
-def test_003_04_iqr_flags_look_at_no_label_and_delete_nothing() -> None:
-    """The functions are given values and numbers, nothing else; the values are as they were, and as many."""
+def test_iqr_flags_look_at_no_label_and_delete_nothing() -> None:
+    """The functions are given values and numbers, nothing else; the values are as they were, and as many.
+
+    Reference row 003-04.
+    """
     for flag in KINDS:
         assert "labels" not in inspect.signature(flag).parameters
         assert list(inspect.signature(flag).parameters)[:2] == ["values", "rows"]
@@ -46,8 +49,8 @@ def test_003_04_iqr_flags_look_at_no_label_and_delete_nothing() -> None:
 
 
 @pytest.mark.parametrize("flag", KINDS)
-def test_000_27_flags_need_a_past(flag: object) -> None:
-    """Of the first thirty values none is flagged, however wild; the thirty-first may be."""
+def test_flags_need_a_past(flag: object) -> None:
+    """Of the first thirty values none is flagged, however wild; the thirty-first may be. Reference row 000-27."""
     values = steps(31)
     values[29] = 99.0
     assert not flag(values).any()  # type: ignore[operator]
@@ -56,8 +59,8 @@ def test_000_27_flags_need_a_past(flag: object) -> None:
 
 
 @pytest.mark.parametrize("flag", KINDS)
-def test_000_27_missing_values_are_passed_over(flag: object) -> None:
-    """A gap of missing values neither is flagged nor makes its neighbours forget their past."""
+def test_missing_values_are_passed_over(flag: object) -> None:
+    """A gap of missing values neither is flagged nor makes its neighbours forget their past. Reference row 000-27."""
     values = np.append(steps(60), [np.nan] * 80 + [99.0])
     assert np.flatnonzero(flag(values)).tolist() == [140]  # type: ignore[operator]
 
@@ -69,8 +72,8 @@ def test_equal_values_tell_no_range(flag: object) -> None:
 
 
 @pytest.mark.parametrize("flag", KINDS)
-def test_003_04_changing_the_future_changes_no_flag_of_the_past(flag: object) -> None:
-    """The same flags come out of any beginning of a series."""
+def test_changing_the_future_changes_no_flag_of_the_past(flag: object) -> None:
+    """The same flags come out of any beginning of a series. Reference row 003-04."""
     values = np.random.default_rng(3).standard_t(2, size=400)
     whole = flag(values)  # type: ignore[operator]
     assert whole.any()
