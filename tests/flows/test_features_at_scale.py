@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from expectations import features as promises
-from tests.flows.conftest import Home, Nursery
+from tests.flows.conftest import Home
 from wheeltapper import tables
 from wheeltapper.features import job as jobs
 from wheeltapper.features import table
@@ -25,19 +23,10 @@ pytestmark = pytest.mark.slow  # real servers and processes
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def first_filled(tmp_path_factory: pytest.TempPathFactory, simulated: Path, nursery: Nursery) -> Home:
-    """Take two simulated pumps in and compute their features in one part, once for all tests."""
-    home = Home(tmp_path_factory.mktemp("filled") / "home", simulated, nursery)
-    assert [home.run(step).code for step in ("ingest", "featurize")] == [0, 0]
-    return home
-
-
 @pytest.fixture
-def filled(first_filled: Home, tmp_path: Path) -> Home:
-    """Return a home of the test's own in which all that is done."""
-    shutil.copytree(first_filled.folder, tmp_path / "home")
-    return replace(first_filled, folder=tmp_path / "home")
+def filled(undisturbed: Home, tmp_path: Path) -> Home:
+    """Return a home of the test's own in which the features of two pumps were computed in one part."""
+    return undisturbed.copy(tmp_path / "home")
 
 
 def planned(
