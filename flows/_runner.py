@@ -1,4 +1,4 @@
-"""Where tasks run side by side: in threads here, or on the workers of a Dask cluster; a setting, not code."""
+"""The place where tasks run side by side: threads of this process, or the workers of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def runner() -> TaskRunner[Any]:
     Raises
     ------
     ConfigError
-        If Dask is asked for without the address of its scheduler.
+        If Dask is set without the address of its scheduler.
     """
     settings = Settings()
     if settings.runner == "threads":

@@ -1,4 +1,4 @@
-"""readings → windows → features, a part at a time; only what is new, where the plan is not."""
+"""readings → windows → features, a part at a time; only new windows, unless the feature plan is new."""
 
 from __future__ import annotations
 

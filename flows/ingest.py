@@ -1,4 +1,4 @@
-"""source → clean → check → readings, quarantine, Data Docs; then which sensors do not measure."""
+"""source → clean → check → readings, quarantine, Data Docs → flags of sensors that do not measure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wheeltapper.readings.delivery.deliver import Ingested
 @flow(name="ingest", flow_run_name=run_name)
 @alone
 def ingest(plant: PlantName, start: Start = None, end: End = None, new: OnlyNew = False) -> Ingested:
-    """Store new readings; put aside, with its reason, what cannot be trusted."""
+    """Store the source's readings; put rows aside, each with its reason, that cannot be trusted."""
     ingested = ingest_readings(plant, find_start(plant) if new else start, end, clock())
     flag_sensors(plant)
     return ingested

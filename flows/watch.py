@@ -1,4 +1,4 @@
-"""What is new → features → scores → alarms: one parent flow, because every run of its own starts 20 s late."""
+"""New readings → features → scores → alarms: one parent flow, because a run of its own for each starts 20 s late."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Effects: one thin Prefect task round one library call: retries, logging, artifacts.
+"""Effects: each task is a thin coat round one library call: retries, logging, artifacts.
 
-Between tasks travel references (table, version, digest) and small results, never tables. Prefect's result cache is
-off: exactly-once comes from the store and the registry, which know what they already have.
+Tasks pass references (table, version, digest) and small results to each other, never tables. Prefect's result cache is
+off: store and registry make sure that everything happens exactly once.
 """
 
 from typing import Any
@@ -13,11 +13,11 @@ from prefect.tasks import Task, exponential_backoff
 from wheeltapper.errors import WheeltapperError
 
 DEFAULTS: dict[str, Any] = {"cache_policy": NO_CACHE}
-"""How every task is declared."""
+"""Options of every task."""
 
 
 async def _is_worth_retrying(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Retry what may pass by itself; a clear answer of ours will be the same next time."""
+    """Retry a failure that may pass by itself; a `WheeltapperError` will be the same next time."""
     failure = await state.aresult(raise_on_failure=False)
     return not isinstance(failure, WheeltapperError)
 
@@ -27,4 +27,4 @@ RETRIED: dict[str, Any] = DEFAULTS | {
     "retry_delay_seconds": exponential_backoff(2),
     "retry_condition_fn": _is_worth_retrying,
 }
-"""How tasks are declared that read from the outside world."""
+"""Options of tasks that read from outside, such as a database."""

@@ -1,4 +1,4 @@
-"""Ingest: a source's readings are checked and stored; what may not be kept is put aside with its reason."""
+"""Ingest: a source's readings are checked and stored; rows that may not be kept are put aside with a reason."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def ingest_readings(plant: str, start: datetime | None, end: datetime | None, no
 
 
 def _check(rows: pd.DataFrame, plant: Plant, docs: Path | None) -> Findings:
-    """Check the readings of one delivery, and log what is worth a look."""
+    """Check the readings of one delivery, and log the notes."""
     findings = promises.check(rows, plant, docs)
     for note in findings.notes:
         _log.info("  note: %s", note)

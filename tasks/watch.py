@@ -19,5 +19,5 @@ def find_start(plant: str) -> datetime | None:
     """Return where the stored readings end, less a day; None if nothing is stored."""
     start = watermark.find_start(Workspace.open(plant))
     if start is not None:
-        _log.debug("what is new since %s", f"{start:%Y-%m-%d %H:%M}")
+        _log.debug("readings since %s", f"{start:%Y-%m-%d %H:%M}")
     return start

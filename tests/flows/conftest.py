@@ -15,6 +15,7 @@ from typing import Any, Self
 import pytest
 
 from tests import shared
+from wheeltapper import plants
 from wheeltapper.registry.database import connect, quieten
 from wheeltapper.station import servers
 
@@ -121,10 +122,9 @@ class Home:
     @property
     def store(self) -> Any:
         """The plant's tables."""
-        from wheeltapper import config
         from wheeltapper.store import Store
 
-        plant = config.load(str(self.plant))
+        plant = plants.load(str(self.plant))
         return Store(self.folder / "store", plant.name, period=plant.period)
 
     @property

@@ -26,9 +26,9 @@ def main() -> None:
     for name in PRELOADED:
         importlib.import_module(name)
     plugins = importlib.import_module("wheeltapper.plugins")
-    for kind in ("detectors", "features/sets", "sources"):
-        for name in plugins.names(kind):
-            importlib.import_module(f"wheeltapper.{kind.replace('/', '.')}.{name}")
+    for kind in plugins.KINDS:
+        for name in plugins.INSTALLED.names(kind):
+            plugins.INSTALLED.module(kind, name)
     gc.freeze()  # the collector of a forked process need not look through all that was imported
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:

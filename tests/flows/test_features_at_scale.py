@@ -56,11 +56,11 @@ def test_parts_make_the_same_table(
 
 def test_rows_of_many_features_are_cut_finer(filled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where only 500 rows of all features may be computed at once, each day is cut in three: the same table."""
-    from wheeltapper import config
+    from wheeltapper import plants
     from wheeltapper.features.plan import FeaturePlan
 
     expected = filled.store.digest(tables.FEATURES)
-    columns = len(FeaturePlan.of(config.load(str(filled.plant))).columns)
+    columns = len(FeaturePlan.of(plants.load(str(filled.plant))).columns)
     monkeypatch.setattr(jobs, "PART_VALUES", 500 * columns)
     space, job = planned(filled, 400_000, monkeypatch)
     assert len(job.parts) == 12

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.reference_systems.reading import Came, is_in_fault, plant_of, read
-from wheeltapper import config
+from wheeltapper import plants
 from wheeltapper.config import Plant
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.health.flagging import flag_readings
@@ -230,4 +230,4 @@ def test_the_rule_of_forty_degrees_stands_on_the_board_and_is_perfect(tmp_path: 
 
 def test_the_plant_of_boilers_has_the_rule() -> None:
     """40 °C is the alarm limit of the simulated boilers, too. Reference row 003-13."""
-    assert config.load("boilers").asset_type.sensors["temperature"].alarm_high == 40
+    assert plants.load("boilers").asset_type.sensors["temperature"].alarm_high == 40

@@ -187,7 +187,7 @@ def test_a_meter_that_is_frozen_for_months_is_noticed_and_never_learnt(tmp_path:
     assert flat["count"].max() >= 24 * 96 - 96
     features = FeaturePlan.of(plant).compute(came.rows)
     part = pd.Series("train", index=features.index)
-    told = exclude.telling(features, part, flags)
+    told = exclude.informative_flags(features, part, flags)
     assert told.notes == ()
     why = exclude.why_masked(features, tables.FAULTS.empty(), plant.max_gap, told.flags)
     late = features["window_end"] > pd.Timestamp("2015-10-16", tz="UTC") + pd.Timedelta(days=62)

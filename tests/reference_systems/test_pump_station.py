@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from tests.reference_systems.reading import is_in_fault, plant_of, read
-from wheeltapper import config, detectors, sources, tables
+from wheeltapper import detectors, plants, sources, tables
 from wheeltapper.config import IDLE_REGIMES, Plant
 from wheeltapper.errors import SourceError
 from wheeltapper.evaluation.judgement import judge
@@ -423,7 +423,7 @@ def test_the_plant_prices_its_five_kinds_of_fault() -> None:
 
     Reference row 001-28.
     """
-    costs = config.load("pump_station").costs
+    costs = plants.load("pump_station").costs
     assert {kind: (one.missed_fault, one.downtime_hours) for kind, one in costs.by_kind.items()} == ECONOMICS
     assert costs.missed("electrical_fault") == 15_000
     assert costs.missed("stuck:pressure") == costs.missed_fault == 10_000
@@ -434,7 +434,7 @@ def test_each_kind_is_judged_by_its_own_price() -> None:
 
     Reference row 001-28.
     """
-    costs = config.load("pump_station").costs
+    costs = plants.load("pump_station").costs
     start = pd.Timestamp("2026-01-05", tz="UTC")
     spans = [("cavitation", 100, 160), ("bearing_wear", 400, 500), ("bearing_wear", 900, 1000)]
     times = start + pd.to_timedelta(np.arange(1440), unit="min")

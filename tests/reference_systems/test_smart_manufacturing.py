@@ -12,7 +12,7 @@ import pytest
 from expectations import features as feature_promises
 from expectations import readings as reading_promises
 from tests.reference_systems.reading import Came, is_in_fault, plant_of, read
-from wheeltapper import config, datasets, detectors
+from wheeltapper import config, datasets, detectors, plants
 from wheeltapper.assets import machine_as_published as published
 from wheeltapper.features.impute import Imputer
 from wheeltapper.features.plan import FeaturePlan
@@ -272,7 +272,7 @@ def extract() -> Came:
     dataset = datasets.registry()["smart_manufacturing"]
     if datasets.where(dataset) is None:
         pytest.skip("the folder SmartManufacturing is neither in WHEELTAPPER_DATA nor in ../shared/data")
-    return read(config.load(dataset.plant))
+    return read(plants.load(dataset.plant))
 
 
 def test_the_real_extract_comes_in_with_its_missing_values(extract: Came) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from wheeltapper import config
 from wheeltapper.cli.application import out
 from wheeltapper.cli.options import parse_instant
 from wheeltapper.config import Settings
@@ -28,8 +27,10 @@ def run_flow(name: str, plant: str, *, on: Console = out, **options: str | bool 
     arguments = {
         option: parse_instant(str(value)) if option in ("start", "end") else value for option, value in chosen.items()
     }
+    from wheeltapper import check_plant
+
     settings = Settings()
-    description = config.load(plant)
+    description = check_plant.load(plant)
     title = f"{description.name}: {description.description}" if description.description else description.name
     with progress(title, on) as show_step:
         show_step("starting Prefect")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -12,15 +12,20 @@ from rich.table import Table
 
 from wheeltapper import config
 from wheeltapper.cli.application import app, datasets_app, open_plant, out, print_json, store_app
-from wheeltapper.cli.options import JsonOption, PlantArgument
+from wheeltapper.cli.options import JsonOption, ObjectiveArgument, PlantArgument
 from wheeltapper.config import Settings
 from wheeltapper.errors import NoChampionError
+
+if TYPE_CHECKING:
+    from wheeltapper.training.choose import Judged
 
 
 @app.command()
 def plants(as_json: JsonOption = False) -> None:
     """List the plants in conf/."""
-    loaded = {name: config.load(str(path)) for name, path in config.plant_files().items()}
+    from wheeltapper import check_plant
+
+    loaded = {name: check_plant.load(str(path)) for name, path in config.plant_files().items()}
     if as_json:
         print_json(
             [
@@ -40,33 +45,31 @@ def plants(as_json: JsonOption = False) -> None:
 @app.command()
 def check(plant: PlantArgument, as_json: JsonOption = False) -> None:
     """Read a plant's source and describe its content, or suggest options to read it; nothing is written."""
+    from wheeltapper import check_plant, plants
     from wheeltapper.cli.printing.check import show_check
     from wheeltapper.readings.survey.survey import survey
 
-    result = survey(config.load_unchecked(plant))
+    result = survey(plants.load(plant))
     if as_json:
         print_json(result)
     else:
         show_check(out, result, shlex.quote(plant))
     if "problem" in result:
         raise typer.Exit(2)
-    config.load(plant)  # mistakes elsewhere in the plant are reported as well
+    check_plant.load(plant)  # mistakes elsewhere in the plant are reported as well
 
 
 @app.command()
-def leaderboard(plant: PlantArgument, as_json: JsonOption = False) -> None:
+def leaderboard(plant: PlantArgument, objective: ObjectiveArgument = "detect", as_json: JsonOption = False) -> None:
     """Show every candidate of the last training, baselines on top, and the verdict."""
     from wheeltapper.cli.printing.leaderboard import show_leaderboard
     from wheeltapper.cli.printing.verdict import show_verdict
 
-    judged = _last_judged(plant)
+    judged = _last_judged(plant, objective)
     if as_json:
-        print_json(
-            {
-                name: judged[name]
-                for name in ("verdict", "reasons", "candidate", "leaderboard", "test", "gates", "notes")
-            }
-        )
+        fields = ("verdict", "reasons", "candidate", "leaderboard", "test", "gates", "notes")
+        content = judged.model_dump(mode="json")
+        print_json({name: content[name] for name in fields})
         return
     show_leaderboard(out, judged)
     show_verdict(out, judged)
@@ -151,19 +154,20 @@ def _damaged_bundles(settings: Settings) -> list[dict[str, str]]:
     from wheeltapper import manifest
     from wheeltapper.errors import BundleError
     from wheeltapper.registry import Registry
-    from wheeltapper.workspace import OBJECTIVE
 
     if not settings.artifacts.is_dir():
         return []
     registry = Registry(settings.tracking_uri, settings.artifacts, experiment="Default")
     damage = []
     for plant in sorted(folder.name for folder in settings.store.iterdir() if folder.is_dir()):
-        for version in registry.versions(plant, OBJECTIVE):
+        for version in registry.versions_of_plant(plant):
             folder = registry.download(version)
             try:
                 manifest.verify(folder, version.bundle)
             except BundleError as error:
-                damage.append({"path": str(folder), "what": f"{plant} version {version.version}: {error}"})
+                damage.append(
+                    {"path": str(folder), "what": f"{plant} {version.objective} version {version.version}: {error}"}
+                )
     return damage
 
 
@@ -198,10 +202,13 @@ def datasets_fetch(name: NameArgument) -> None:
     show_fetched(out, dataset, files, datasets.target())
 
 
-def _last_judged(plant: str) -> dict[str, Any]:
+def _last_judged(plant: str, objective: str) -> Judged:
+    from wheeltapper import objectives
+    from wheeltapper.training.choose import JUDGED, Judged
+
     space = open_plant(plant)
-    last = space.registry.last_run(space.plant.name) if space.settings.store.exists() else None
+    objectives.named(space.plant, objective)
+    last = space.registry.last_run(space.plant.name, objective) if space.settings.store.exists() else None
     if last is None:
         raise NoChampionError(f"{space.plant.name} has not been trained yet. Run: wheeltapper run {space.to_type}")
-    judged: dict[str, Any] = space.registry.document(last["run_id"], "judged.json")
-    return judged
+    return Judged.model_validate(space.registry.document(last["run_id"], JUDGED))

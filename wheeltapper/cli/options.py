@@ -18,7 +18,8 @@ StartOption = Annotated[
 EndOption = Annotated[str | None, typer.Option("--end", help="Read only what is before this instant.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 ObjectiveArgument = Annotated[
-    str, typer.Argument(metavar="[OBJECTIVE]", help="The question that the model answers; so far only 'detect'.")
+    str,
+    typer.Argument(metavar="[OBJECTIVE]", help="The question that the model answers: one of the plant's objectives."),
 ]
 
 

@@ -56,8 +56,8 @@ def train(plant: PlantArgument) -> None:
 
     verdicts = run_flow("train", plant)
     for verdict in verdicts:
-        show_leaderboard(out, verdict.as_dict())
-        show_verdict(out, verdict.as_dict())
+        show_leaderboard(out, verdict.judged)
+        show_verdict(out, verdict.judged)
     if any(verdict.judged.verdict == "refuse" for verdict in verdicts):
         raise typer.Exit(1)
 
@@ -95,7 +95,7 @@ def selftest(plant: PlantArgument, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(result.as_dict())
     else:
-        show_selftest(out, result.as_dict())
+        show_selftest(out, result)
     if not result.passed:
         raise typer.Exit(1)
 
@@ -109,8 +109,8 @@ def retrain(plant: PlantArgument) -> None:
     result = run_flow("retrain", plant)
     out.print(f"[bold]{result.evaluation.verdict}[/]: {escape('; '.join(result.evaluation.reasons))}")
     for verdict in result.verdicts:
-        show_leaderboard(out, verdict.as_dict())
-        show_verdict(out, verdict.as_dict())
+        show_leaderboard(out, verdict.judged)
+        show_verdict(out, verdict.judged)
     if any(verdict.judged.verdict == "refuse" for verdict in result.verdicts):
         raise typer.Exit(1)
 

@@ -1,7 +1,7 @@
 """Aliases: which version is live (champion), scores in the shadow (challenger) or was live before (previous).
 
 MLflow itself lets the last writer of an alias win. Here a change states the version that it expects, under a lock:
-of several changes that race, exactly one succeeds.
+exactly one of several racing changes succeeds.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Aliases:
     def _require_version(self, plant: str, objective: str, version: int) -> None:
         name = model_name(plant, objective)
         if self._client.lookup("get_model_version", name, str(version)) is None:
-            numbers = ", ".join(str(other.version) for other in self._models.versions(plant, objective))
+            numbers = ", ".join(str(existing.version) for existing in self._models.versions(plant, objective))
             raise RegistryError(f"{name} has no version {version} (it has: {numbers or 'none'}).")
 
 

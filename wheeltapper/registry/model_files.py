@@ -33,7 +33,7 @@ def write(
 ) -> None:
     """Write a bundle and what MLflow shows of it: MLmodel with the signature, requirements, example.
 
-    There is no ``python_function`` in it: MLflow cannot load it, so nobody runs code by mistake.
+    There is no ``python_function`` in it: MLflow cannot load it, so its code is never run by mistake.
     """
     manifest.write(place / _FOLDER, files)
     (place / "requirements.txt").write_text("\n".join(requirements) + "\n", encoding="utf-8")

@@ -11,7 +11,7 @@ BUNDLE, MODEL = "wheeltapper.bundle", "wheeltapper.model"
 PARENT, VERSIONS = "mlflow.parentRunId", "mlflow.modelVersions"
 """MLflow's own tags: the run above a run, and the versions that a model's page shows."""
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-"""Aliases of versions: what is live, what scores in the shadow, and what was live before."""
+"""Aliases of versions: the live version, the one that scores in the shadow, and the one that was live before."""
 _MODEL_URI = "models:/"
 
 

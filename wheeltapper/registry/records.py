@@ -1,4 +1,4 @@
-"""What a run records, in MLflow's classes: settings, figures and data sets; and a run as a row of figures."""
+"""The settings, figures and data sets of a run in MLflow's classes, and a run as a row of figures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONGEST_DIGEST = 36
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a run has learnt from or was judged on, as MLflow shows it."""
+    """Data that a run has learnt from or was judged on, as MLflow shows it."""
 
     name: str
     """Such as ``readings`` or ``features``."""
@@ -26,7 +26,7 @@ class Dataset:
     source: str
     """Where it came from, such as ``delta table readings@v3``."""
     context: str
-    """What it was used for: ``train``, ``calibrate``, ``validate`` or ``test``."""
+    """Its use: ``train``, ``calibrate``, ``validate`` or ``test``."""
     rows: int
     columns: Mapping[str, str]
     """Column → type, one of MLflow's: ``double``, ``string``, ``datetime``, ``boolean``, ``long``."""
@@ -55,7 +55,7 @@ def changed_metrics(run: Any, metrics: Mapping[str, float]) -> list[Any]:
         if math.isinf(value):
             # MLflow would store 1.8e308 in its place.
             raise RegistryError(f"metric '{name}' is infinite: expected a number, or NaN where there is none.")
-    # Of two values with the same time MLflow shows the larger one: a new value needs a later time.
+    # MLflow shows the larger of two values with the same time: a new value needs a later time.
     now = max(int(time.time() * 1000), run.info.start_time)
     stored = run.data.metrics
     changed = [

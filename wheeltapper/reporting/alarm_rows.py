@@ -15,7 +15,7 @@ Span = tuple[pd.Timestamp, pd.Timestamp]
 
 
 def strongest_first(alarms: pd.DataFrame) -> pd.DataFrame:
-    """Sort alarms by their peak severity, the highest first; of equal ones the earlier comes first."""
+    """Sort alarms by their peak severity, the highest first; among equal ones by the time they opened."""
     return alarms.sort_values(["peak_severity", "opened_at", "alarm_id"], ascending=[False, True, True])
 
 

@@ -1,4 +1,4 @@
-"""Data of a report: everything that it shows, and how that is read from a plant's tables and its live model."""
+"""Data: everything that a report shows, and how it is read from a plant's tables and its live model."""
 
 from __future__ import annotations
 
@@ -26,70 +26,70 @@ from wheeltapper.workspace import OBJECTIVE, Workspace
 
 @dataclass(frozen=True, kw_only=True)
 class ReportData:
-    """Everything that a report is made of. What is absent is left empty and said in words."""
+    """Everything that a report shows. What is missing stays empty, and the report says so."""
 
     plant: Plant
     generated_at: datetime
-    """When this report was asked for; passed in, never read from a clock."""
+    """When the report is written; passed in, never read from a clock."""
     title: str = ""
-    """By default the plant's name."""
+    """Heading of the page; by default the plant's name."""
     objective: str = "detect"
 
     leaderboard: Sequence[Mapping[str, Any]] = ()
-    """One `evaluation.judgement.Judgement` a candidate and part, as JSON, with ``is_baseline`` added."""
+    """For each candidate and part one `evaluation.judgement.Judgement` as JSON, with ``is_baseline`` added."""
     ranked_by: str = ""
-    """What put the candidates in their order, as `evaluation.leaderboard` says it; empty if nobody said."""
+    """What ranked the candidates, in the words of `evaluation.leaderboard`; empty if unknown."""
     champion: str | None = None
     """The candidate whose scores and alarms are shown; None if there is none."""
     chosen: str | None = None
-    """The candidate that the verdict is about, where it is not the champion: one that challenges it, or was refused."""
+    """The candidate that the verdict is about, where it is not the champion: a challenger, or a refused one."""
     verdict: str | None = None
-    """promote, keep, challenge, refuse, retrain or roll back; None if nothing was decided."""
+    """promote, keep, challenge, refuse, retrain or roll back; None if the run made no decision."""
     reasons: Sequence[str] = ()
     gates: Sequence[Mapping[str, Any]] = ()
-    """Each {name, passed (True, False, or None for not judged), figure, limit, reason}."""
+    """Each with name, passed (True, False, or None where it was not judged), figure, limit and reason."""
 
     self_test: Mapping[str, Any] | None = None
-    """Self-test of the candidate that was chosen, as JSON; None if there was none."""
+    """Self-test of the chosen candidate, as JSON; None if there was none."""
 
     maturity: Mapping[str, str] = field(default_factory=dict)
-    """Asset → how far its threshold is its own, as the champion's calibration says it; empty without a champion."""
+    """Asset → learning, provisional, trusted or fixed, see `Calibration.maturity`; empty without a champion."""
 
     readings: pd.DataFrame = field(default_factory=tables.READINGS.empty)
     scores: pd.DataFrame = field(default_factory=tables.SCORES.empty)
-    """The champion's only."""
+    """Those of the champion."""
     alarms: pd.DataFrame = field(default_factory=tables.ALARMS.empty)
     faults: pd.DataFrame = field(default_factory=tables.FAULTS.empty)
     flags: pd.DataFrame = field(default_factory=tables.FLAGS.empty)
-    """Sensors that do not measure, and unusual values."""
+    """Spans in which a sensor does not measure, and unusual values."""
     parts: pd.DataFrame | None = None
-    """Where each asset's data is cut, as `features.parts.cuts` returns it."""
+    """The instants at which each asset's data is cut, as `training.parts.cuts` returns them."""
 
     roc: Curves = field(default_factory=dict)
     pr: Curves = field(default_factory=dict)
-    """Candidate → curve on the part that candidates are compared on; see `curves.window_curves`."""
+    """Candidate → curve on the part that candidates are compared on; see `evaluation.curves`."""
 
     moved: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    """Alarm → the part of each window's severity that each sensor accounts for, by the windows' ends."""
+    """Alarm → each sensor's part of the severity of each window, indexed by the windows' ends."""
     weights: Mapping[str, float] = field(default_factory=dict)
-    """Feature → share of the alarms' severity that it accounts for; empty where the detector cannot say."""
+    """Feature → its share of the alarms' severity; empty where the detector cannot tell."""
 
     searches: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Candidate → what its search tried and chose, see `evaluation.search.told`; only those that were searched."""
+    """Candidate → what its search tried and chose, see `training.search`; only candidates with a search."""
     learnt: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """Part → reason → windows: what was learnt from, and why the rest was not; see `features.mask.tally`."""
+    """Part → reason → number of windows: those learnt from, and why others were left out."""
     rows_kept: int | None = None
     quarantine: Mapping[str, int] | None = None
-    """Reason → rows put aside; empty if none were, None if nobody counted."""
+    """Reason → rows in quarantine; empty if there are none, None if they were not counted."""
     features: Sequence[str] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    """Plant hash, table versions, run key, bundle hash, package versions: names → values or further names → values."""
+    """Name → value, or a mapping of the same form: hashes and versions from which the report was made."""
     links: Mapping[str, str] = field(default_factory=dict)
     """Name → address relative to the report, or the command that opens it."""
 
     @property
     def about(self) -> str | None:
-        """The model that the verdict and its figures are about."""
+        """The model that the verdict and the figures beside it are about."""
         return self.champion if self.verdict == "keep" else self.chosen or self.champion
 
 
@@ -107,21 +107,21 @@ def gather(space: Workspace, judged: Mapping[str, Any], now: datetime) -> Report
     store = space.store
     champion = live_bundle(space)
     scores, alarms = store.read(tables.SCORES), store.read(tables.ALARMS)
-    name = fingerprint(champion) if champion else ""
-    scores, alarms = scores[scores["bundle"] == name], alarms[alarms["bundle"] == name]
+    bundle = fingerprint(champion) if champion else ""
+    scores, alarms = scores[scores["bundle"] == bundle], alarms[alarms["bundle"] == bundle]
     moved, weights = attribution(space, champion, scores, alarms)
     readings = store.read(tables.READINGS)
-    aside = store.read(tables.QUARANTINE, columns=["expectation"])
+    quarantined = store.read(tables.QUARANTINE, columns=["expectation"])
     return ReportData(
         plant=space.plant,
         generated_at=now,
         objective=OBJECTIVE,
         leaderboard=_with_caveats([*_in_full(judged), *judged["test"]], space),
-        ranked_by=judged.get("ranked_by", ""),  # a run of an earlier version did not say
+        ranked_by=judged.get("ranked_by", ""),  # runs of earlier versions have not recorded it
         champion=_champion_label(space, judged, champion),
         chosen=judged["candidate"] if judged["verdict"] in ("challenge", "refuse") else None,
         verdict=judged["verdict"],
-        # The gates' own table says why; what else was said is shown above it.
+        # Where there are gates, their table shows the reasons.
         reasons=[] if judged["gates"] else judged["reasons"],
         gates=judged["gates"],
         self_test=judged.get("self_test"),
@@ -137,29 +137,29 @@ def gather(space: Workspace, judged: Mapping[str, Any], now: datetime) -> Report
         moved=moved,
         weights=weights,
         searches=judged.get("searches", {}),
-        learnt=judged.get("learnt", {}),  # a run of an earlier version did not say
+        learnt=judged.get("learnt", {}),  # runs of earlier versions have not recorded it
         rows_kept=len(readings),
-        quarantine={str(reason): int(count) for reason, count in aside["expectation"].value_counts().items()},
+        quarantine={str(reason): int(count) for reason, count in quarantined["expectation"].value_counts().items()},
         features=FeaturePlan.of(space.plant).columns,
-        provenance=_provenance(space, judged, name),
+        provenance=_provenance(space, judged, bundle),
         links=_links(space),
     )
 
 
 def _in_full(judged: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the rows of the leaderboard with the tables that it leaves out, such as false alarms by machine."""
-    whole = judged.get("judgements", {})
-    return [whole.get(row["candidate"], {}) | row for row in judged["leaderboard"]]
+    """Return the rows of the leaderboard with the fields that it leaves out, such as false alarms by machine."""
+    judgements = judged.get("judgements", {})
+    return [judgements.get(row["candidate"], {}) | row for row in judged["leaderboard"]]
 
 
 def _with_caveats(rows: list[dict[str, Any]], space: Workspace) -> list[dict[str, Any]]:
-    """Add what the source makes up or assumes to the remarks on every row."""
-    said = sources.build(space.plant.source).caveats(space.plant)
-    return [row | {"notes": [*row.get("notes", ()), *said]} for row in rows]
+    """Add what the source assumes, such as times that it does not have, to the remarks on every row."""
+    caveats = sources.build(space.plant.source, space.plant.plug_ins).caveats(space.plant)
+    return [row | {"notes": [*row.get("notes", ()), *caveats]} for row in rows]
 
 
 def _champion_label(space: Workspace, judged: Mapping[str, Any], champion: Bundle | None) -> str | None:
-    """Name the live bundle: as the leaderboard does if it was a candidate of this run, else by how long it is live."""
+    """Name the live bundle: by its label if it was a candidate of this run, else by the time since which it is live."""
     if champion is None:
         return None
     if judged["bundle"] == fingerprint(champion):
@@ -169,7 +169,7 @@ def _champion_label(space: Workspace, judged: Mapping[str, Any], champion: Bundl
 
 
 def _maturity(champion: Bundle | None, *frames: pd.DataFrame) -> dict[str, str]:
-    """Say of every machine that sent readings how far its threshold is its own, of one never calibrated too."""
+    """Return the maturity of the threshold of every machine with readings, including those never calibrated."""
     if champion is None:
         return {}
     assets = {str(name) for frame in frames for name in frame["asset_id"].unique()}

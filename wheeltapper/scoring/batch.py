@@ -99,7 +99,8 @@ def score_windows(space: Workspace, check: CheckScores) -> Scored:
     windows, alarm_count = _score(space, champion, CHAMPION, check)
     rival = space.registry.challenger(space.plant.name, OBJECTIVE)
     if rival is not None:
-        challenger = bundles.read(space.registry.download(rival), expected=rival.bundle)
+        folder = space.registry.download(rival)
+        challenger = bundles.read(folder, expected=rival.bundle, plug_ins=space.plant.plug_ins)
         _score(space, challenger, CHALLENGER, check)
     _log.info("%s windows scored by %s, %d alarms", f"{windows:,}", champion.detector_name, alarm_count)
     return Scored(windows, alarm_count, bundles.fingerprint(champion))
@@ -115,7 +116,7 @@ def _score(space: Workspace, bundle: Bundle, role: str, check: CheckScores) -> t
         _log.info("  note: %s", line)
     folded = alarms.fold(scores, space.plant.alarms, space.plant.max_gap)
     part = pd.Series(np.where(is_new, "", "train"), index=rows.index)
-    flags = exclude.telling(rows, part, space.store.read(tables.FLAGS)).flags
+    flags = exclude.informative_flags(rows, part, space.store.read(tables.FLAGS)).flags
     described = _describe(bundle, folded, features, flags, name, space.plant.alarms.open_after)
     digest = space.store.digest(tables.FEATURES)
     stored = scores.drop(columns="window_start").assign(bundle=name, role=role, top_sensors="")

@@ -90,7 +90,7 @@ def _newest_normal(space: Workspace, champion: Bundle) -> pd.DataFrame:
             f"{champion.plan.hash}. Train again: wheeltapper retrain {space.to_type}"
         )
     every_row = pd.Series("train", index=rows.index)
-    flags = exclude.telling(rows, every_row, space.store.read(tables.FLAGS)).flags
+    flags = exclude.informative_flags(rows, every_row, space.store.read(tables.FLAGS)).flags
     alarms = space.store.read(tables.ALARMS)
     still_open = alarms[alarms["state"] == "open"]
     is_in_alarm = exclude.overlaps(rows, still_open.assign(start=still_open["opened_at"], end=still_open["last_at"]))

@@ -184,9 +184,9 @@ def deploy_flows() -> None:
     if not Path("prefect.yaml").is_file():
         raise WheeltapperError("there is no prefect.yaml here; change into the checkout's folder, or use --no-deploy")
     command = (sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all")
-    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        raise WheeltapperError(f"prefect deploy --all failed:\n{(done.stdout + done.stderr)[-2000:]}")
+    result = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    if result.returncode:
+        raise WheeltapperError(f"prefect deploy --all failed:\n{(result.stdout + result.stderr)[-2000:]}")
 
 
 def down(settings: Settings) -> list[str]:

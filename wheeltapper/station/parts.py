@@ -25,7 +25,7 @@ class Part:
 
     @property
     def is_alive(self) -> bool:
-        """Whether its process lives."""
+        """True while its process lives."""
         return processes.born(self.pid) == self.born
 
 

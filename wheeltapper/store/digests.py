@@ -92,8 +92,8 @@ def _text_hashes(values: pd.Series) -> tuple[Hashes, Hashes]:
     codes, distinct = pd.factorize(values)
     texts = [str(text).encode() for text in distinct] + [_MISSING_TEXT]  # a missing text has code −1: the last item
     hashes = b"".join(hashlib.blake2b(text, digest_size=16).digest() for text in texts)
-    both = np.frombuffer(hashes, dtype="<u8").reshape(-1, 2)[codes]
-    return np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
+    lanes = np.frombuffer(hashes, dtype="<u8").reshape(-1, 2)[codes]
+    return np.ascontiguousarray(lanes[:, 0]), np.ascontiguousarray(lanes[:, 1])
 
 
 def _mix(x: Hashes) -> None:

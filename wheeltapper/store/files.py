@@ -18,7 +18,7 @@ from wheeltapper.errors import StoreError
 
 @dataclass(frozen=True)
 class File:
-    """What the log records of one data file."""
+    """One data file, as the log records it."""
 
     path: str
     """Relative to the table's folder, with forward slashes."""

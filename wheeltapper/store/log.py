@@ -28,7 +28,7 @@ class Damage:
 
     path: str
     what: str
-    """What is wrong with it."""
+    """The damage, as a sentence."""
 
 
 class Log:

@@ -50,12 +50,12 @@ class Merged:
 
     @property
     def is_change(self) -> bool:
-        """Whether anything differs afterwards."""
+        """True if anything differs afterwards."""
         return bool(len(self.added) or self.replaced or self.dropped)
 
     @property
     def only_adds(self) -> bool:
-        """Whether old rows stay as they are."""
+        """True if old rows stay as they are."""
         return not (self.replaced or self.dropped)
 
 

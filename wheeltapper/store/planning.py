@@ -1,4 +1,4 @@
-"""What a write changes: the new pieces of a table, and the files that they replace. Nothing is written here."""
+"""The change that a write makes: new pieces of a table, and the files that they replace. Nothing is written here."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def replace(table: Table, state: State, columns: Columns, staged: tuple[File, ..
     """Put staged files in place of the whole table; None if it holds the same rows already."""
     if _is_same(table, state, columns, digests.digest_of_files(table, columns, staged)):
         return None
-    kept = {file.path for file in staged}
-    return Change(columns, [], [file for file in state.files.values() if file.path not in kept], staged)
+    staged_paths = {file.path for file in staged}
+    return Change(columns, [], [file for file in state.files.values() if file.path not in staged_paths], staged)
 
 
 def _is_same(table: Table, state: State, columns: Columns, digest: str) -> bool:

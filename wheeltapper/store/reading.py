@@ -21,7 +21,7 @@ class TableReader:
 
     Parameters
     ----------
-    table : what the table promises
+    table : the table's columns and key
     log : the log in the table's folder
     """
 

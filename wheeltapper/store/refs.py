@@ -1,4 +1,4 @@
-"""What travels between tasks and machines in place of rows: a table at a version, and rows that wait to be in one."""
+"""References that travel between tasks in place of rows: a table at a version, and rows that no version holds yet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wheeltapper.store.layout import Columns
 
 @dataclass(frozen=True)
 class Ref:
-    """One table at one version: what travels between tasks in place of its rows."""
+    """One table at one version; it travels between tasks in place of the rows."""
 
     plant: str
     table: str

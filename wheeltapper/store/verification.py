@@ -1,4 +1,4 @@
-"""Whether everything in the store is as it was written, and the files that killed writers have left."""
+"""Checks that the store is as it was written, and finds the files that killed writers have left."""
 
 from __future__ import annotations
 

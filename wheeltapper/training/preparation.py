@@ -61,7 +61,7 @@ def prepare(
     faults : DataFrame
         Known faults: they are never learnt as normal.
     flags : DataFrame, optional
-        Spans in which a sensor does not measure, from `wheeltapper.readings.exclude.telling`: nor are they.
+        Spans in which a sensor does not measure, from `wheeltapper.readings.exclude.informative_flags`: nor are they.
 
     Raises
     ------

@@ -87,7 +87,7 @@ def read(space: Workspace, refs: Mapping[str, Ref], embargo: timedelta) -> Train
     reaching = plan.reaching(rows)
     masked = exclude.why_masked(reaching, faults, band, lead=lead)
     usable = exclude.withhold(rows, reaching, masked, stored["withheld"])
-    flagged = exclude.telling(usable, part, stored["flags"])
+    flagged = exclude.informative_flags(usable, part, stored["flags"])
     reason = exclude.why_masked(plan.reaching(usable), faults, band, flagged.flags, lead=lead)
     starved = exclude.require_not_starved(rows, part, reason, MIN_TRAIN_ROWS)
     for remark in [*starved[:MOST_REMARKS], *flagged.notes[:MOST_REMARKS]]:

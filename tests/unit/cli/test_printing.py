@@ -14,7 +14,9 @@ from wheeltapper.cli import looking
 from wheeltapper.cli.printing.new_normal import show_new_normal
 from wheeltapper.cli.printing.verdict import cheaper_baseline, show_verdict
 from wheeltapper.errors import NoChampionError
+from wheeltapper.evaluation.gates import Gate
 from wheeltapper.readings.exclude import LEARNT, NOT_JUDGED
+from wheeltapper.training.choose import Judged
 from wheeltapper.training.rebaseline import Preview
 
 
@@ -34,32 +36,31 @@ def test_a_baseline_that_wins_on_the_test_part_is_named() -> None:
 
 def test_windows_left_out_because_of_an_alarm_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """An alarm that nobody has judged keeps windows out of learning: the number is shown, and how to judge it."""
-    judged = {"verdict": "keep", "candidate": "lof", "gates": [], "reasons": [], "test": []}
     learnt = {"train": {LEARNT: 900, NOT_JUDGED: 300}, "calibrate": {LEARNT: 200, NOT_JUDGED: 40}}
     console = Console(width=200)
-    show_verdict(console, judged | {"learnt": learnt})
+    show_verdict(console, judgement(learnt=learnt))
     shown = capsys.readouterr().out
     assert "Left out of learning: 340 windows inside an alarm that nobody has judged." in shown
     assert "wheeltapper dismiss PLANT ALARM_ID" in shown
-    show_verdict(console, judged | {"learnt": {"train": {LEARNT: 900}, "calibrate": {LEARNT: 240}}})
-    show_verdict(console, judged)
+    show_verdict(console, judgement(learnt={"train": {LEARNT: 900}, "calibrate": {LEARNT: 240}}))
+    show_verdict(console, judgement())
     assert "Left out" not in capsys.readouterr().out
 
 
-def failed(name: str, blocks: bool = True) -> dict[str, Any]:
-    return {"name": name, "passed": False, "blocks": blocks, "reason": "as good as a baseline"}
+def failed(name: str, blocks: bool = True) -> Gate:
+    return Gate(name=name, passed=False, figure=None, limit=None, blocks=blocks, reason="as good as a baseline")
+
+
+def judgement(**fields: Any) -> Judged:
+    """Return how a training ended that kept its champion, or as the fields say."""
+    plain: dict[str, Any] = {"verdict": "keep", "candidate": "lof", "reasons": [], "gates": [], "leaderboard": []}
+    return Judged.model_validate(plain | {"bundle": "", "model_uri": "", "candidate_run": ""} | fields)
 
 
 def test_a_refusal_shows_a_reason_for_every_candidate_and_what_may_help(capsys: pytest.CaptureFixture[str]) -> None:
     """Two candidates, refused by different gates; a gate that only informs gives no advice."""
-    judged = {
-        "verdict": "refuse",
-        "candidate": "lof",
-        "gates": [failed("beats_baselines"), failed("keeps_budget", blocks=False)],
-        "passed_over": {"ecod": ["is_not_blind", "has_learnt"]},
-        "reasons": [],
-        "test": [],
-    }
+    gates = [failed("beats_baselines"), failed("keeps_budget", blocks=False)]
+    judged = judgement(verdict="refuse", gates=gates, passed_over={"ecod": ["is_not_blind", "has_learnt"]})
     show_verdict(Console(width=300), judged)
     shown = capsys.readouterr().out
     assert "Not ecod: it fails 'is not blind', 'has learnt'." in shown
@@ -69,8 +70,7 @@ def test_a_refusal_shows_a_reason_for_every_candidate_and_what_may_help(capsys: 
 
 def test_a_promotion_shows_why_a_better_placed_candidate_was_not_chosen(capsys: pytest.CaptureFixture[str]) -> None:
     """It stands above the one that goes live: that needs a reason, but no advice."""
-    judged = {"verdict": "promote", "candidate": "lof", "gates": [], "reasons": [], "test": []}
-    show_verdict(Console(width=300), judged | {"passed_over": {"ecod": ["beats_baselines"]}})
+    show_verdict(Console(width=300), judgement(verdict="promote", passed_over={"ecod": ["beats_baselines"]}))
     shown = capsys.readouterr().out
     assert "Not ecod: it fails 'beats baselines'." in shown
     assert "Add weeks" not in shown

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wheeltapper import config, tables
+from wheeltapper import config, plants, tables
 from wheeltapper.errors import ConfigError, DataError
 from wheeltapper.features.conditioning import Track
 from wheeltapper.features.plan import FeaturePlan, build_set
@@ -52,7 +52,7 @@ def test_columns_come_in_the_order_of_the_sets() -> None:
 
 def test_the_pump_station_has_27_features() -> None:
     """Six readings, twelve statistics of the window, six rates and three pairs. Reference row 001-16."""
-    plant = config.load("pump_station")
+    plant = plants.load("pump_station")
     assert len(FeaturePlan.of(plant).columns) == 27
     counts = [len(build_set(one.name, one.options).columns(plant.asset_type)) for one in plant.features]
     assert counts == [6, 12, 6, 3]

@@ -58,19 +58,19 @@ def test_quarantine_keeps_the_unit_that_came() -> None:
 
     Reference row 002-06.
     """
-    own = plant("{units: {temperature: °F}}")
-    came = batch(temperature=[212.0, 77.0])
-    came.rows.loc[0, "asset_id"] = ""
-    parsed = clean.parse(came, own)
+    converting = plant("{units: {temperature: °F}}")
+    delivered = batch(temperature=[212.0, 77.0])
+    delivered.rows.loc[0, "asset_id"] = ""
+    parsed = clean.parse(delivered, converting)
     assert json.loads(parsed.rejected.loc[0, "content"])["temperature"] == 212.0
-    kept = clean.as_delivered(parsed.rows, own)
+    kept = clean.as_delivered(parsed.rows, converting)
     assert kept["temperature"].tolist() == [77.0]
-    assert [name for name in kept if "came" in str(name)] == []
+    assert [name for name in kept if "delivered" in str(name)] == []
     assert "delivered:temperature" not in clean.without_delivered(parsed.rows)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ("{temperatur: °F}", "no sensor 'temperatur' .*Did you mean 'temperature'"),
         ("{temperature: foo}", "temperature: unit 'foo' is not known"),
@@ -78,12 +78,12 @@ def test_quarantine_keeps_the_unit_that_came() -> None:
         ("{current: bar}", "current is in A, which measures current; 'bar' measures pressure"),
     ],
 )
-def test_a_unit_that_cannot_be_meant_is_refused_when_the_plant_is_read(wrong: str, said: str) -> None:
+def test_a_unit_that_cannot_be_meant_is_refused_when_the_plant_is_read(wrong: str, message: str) -> None:
     """An unknown sensor or unit, or one that measures something else, is a mistake in the page.
 
     Reference row 002-06.
     """
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         plant(f"{{units: {wrong}}}")
 
 
@@ -101,8 +101,8 @@ def test_what_the_source_says_about_the_regime_stands() -> None:
 
     Reference row 002-06.
     """
-    came = batch(current=[0.0, 0.0, 0.0], regime=["startup", "", "sleeping"])
-    parsed = clean.parse(came, plant(RULES))
+    delivered = batch(current=[0.0, 0.0, 0.0], regime=["startup", "", "sleeping"])
+    parsed = clean.parse(delivered, plant(RULES))
     assert parsed.rows["regime"].tolist() == ["startup", "off"]
     assert parsed.rejected["expectation"].tolist() == ["regime_known"]
 
@@ -130,7 +130,7 @@ def test_a_rule_is_in_the_unit_of_the_asset_type() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "message"),
     [
         ("{regime: off, sensor: current}", "a rule needs below, above, or both"),
         (
@@ -152,9 +152,9 @@ def test_a_rule_is_in_the_unit_of_the_asset_type() -> None:
         ),
     ],
 )
-def test_a_rule_that_can_never_fire_is_refused_when_the_plant_is_read(rule: str, said: str) -> None:
+def test_a_rule_that_can_never_fire_is_refused_when_the_plant_is_read(rule: str, message: str) -> None:
     """Each mistake in a rule is named with what is known."""
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         plant(f"{{regimes: [{rule}]}}")
 
 
@@ -197,8 +197,8 @@ def test_quarantine_keeps_the_word_that_came() -> None:
 
     Reference row 003-06.
     """
-    own = plant(types=TYPES)
-    kept = clean.as_delivered(clean.parse(batch(product=["X"]), own).rows, own)
+    line = plant(types=TYPES)
+    kept = clean.as_delivered(clean.parse(batch(product=["X"]), line).rows, line)
     assert kept["product"].tolist() == ["X"]
     assert not any("_is_" in str(name) for name in kept)
 
@@ -229,7 +229,7 @@ def test_a_source_is_asked_for_the_category_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ("{product: [A-1, A 1]}", "'A 1' would be a second sensor 'product_is_A_1'"),
         ("{product: []}", "category product has no values"),
@@ -240,7 +240,7 @@ def test_a_source_is_asked_for_the_category_itself() -> None:
         ("{a__b: [L]}", "'a__b' cannot be a category's name"),
     ],
 )
-def test_a_category_that_cannot_be_named_is_refused_when_the_plant_is_read(wrong: str, said: str) -> None:
+def test_a_category_that_cannot_be_named_is_refused_when_the_plant_is_read(wrong: str, message: str) -> None:
     """Names clash, are empty, or cannot be a column's. Reference row 003-06."""
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         plant(types=f"categories: {wrong}")

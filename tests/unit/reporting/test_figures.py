@@ -21,7 +21,7 @@ NO_FAULTS, NO_ALARMS = tables.FAULTS.empty(), tables.ALARMS.empty()
 
 def texts(figure):
     figure.draw_without_rendering()
-    return [text.get_text() for text in figure.findobj(lambda one: hasattr(one, "get_text")) if text.get_text()]
+    return [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")) if text.get_text()]
 
 
 def test_a_confusion_matrix_shows_its_four_numbers():
@@ -38,8 +38,8 @@ def test_a_single_confusion_needs_no_name():
 NAMING = {"kinds": {"cavitation": {"cavitation": 17, "stuck": 3}, "drift": {"unknown": 4, "missed": 5}}}
 
 
-def test_a_matrix_of_kinds_shows_what_was_said():
-    """Each count stands in the figure; what was said and never true, unknown and missed follow the true kinds."""
+def test_a_matrix_of_kinds_shows_what_alarms_named():
+    """Every count is in the figure; kinds that were never true, unknown and missed follow the true kinds."""
     assert comparison.columns_of(NAMING["kinds"]) == ["cavitation", "drift", "stuck", "unknown", "missed"]
     shown = texts(comparison.naming_figure(NAMING))
     assert {"17", "3", "4", "5", "cavitation", "stuck", "unknown", "missed"} <= set(shown)
@@ -63,7 +63,7 @@ def test_an_empty_figure_is_refused(draw):
         draw()
 
 
-def test_an_unjudged_candidate_is_said_in_words():
+def test_an_unjudged_figure_is_written_as_such():
     """Where one candidate has no figure, the words stand in its place."""
     board = [judgement("lof"), judgement("always_normal", vus_pr=None)]
     assert "not judged" in texts(comparison.comparison_figure(board, budget=1.0))
@@ -99,7 +99,7 @@ def test_faults_alarms_and_parts_have_lanes_of_their_own():
 
 
 def test_an_empty_lane_says_none():
-    """No fault and no alarm are said, not left to be guessed."""
+    """A lane without a fault or an alarm is labelled as empty."""
     assert texts(timeline.score_figure(scores_of("p", [0.1, 0.2]), NO_FAULTS, NO_ALARMS, "p")).count("none") == 2
 
 

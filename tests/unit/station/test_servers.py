@@ -1,4 +1,4 @@
-"""Processes that are started, known again and ended; ports; a server that is not there."""
+"""Processes that are started, recognised and ended; ports; a server that does not answer."""
 
 from __future__ import annotations
 
@@ -45,10 +45,6 @@ def test_a_server_ends_with_the_process_that_started_it_even_by_kill_9(tmp_path)
     """A program that started a server is killed: the server ends by itself."""
     program = f"""
 import time
-<<<<<<< HEAD
-=======
-from wheeltapper.station import servers
->>>>>>> wt-a
 from wheeltapper.config import Settings
 from wheeltapper.station import servers
 settings = Settings(home={str(tmp_path)!r})
@@ -87,7 +83,7 @@ def test_down_leaves_a_stranger_alone_who_got_the_number_of_a_server(tmp_path, s
     (tmp_path / "servers.json").write_text(json.dumps({"reports": entry}))
     settings = Settings(home=tmp_path)
     assert parts.running(settings) == {}
-    assert [one.state for one in lifecycle.status(settings)] == ["ended"]
+    assert [service.state for service in lifecycle.status(settings)] == ["ended"]
     lifecycle.down(settings)
     assert stranger.poll() is None
     assert lifecycle.status(settings) == []
@@ -131,12 +127,12 @@ def test_flow_runs_that_outlive_their_worker_are_found(tmp_path):
 
 @pytest.mark.parametrize("name", ["prefect", "mlflow", "reports"])
 def test_a_port_in_use_is_refused_and_names_its_variable(tmp_path, name):
-    """Somebody listens on the port: nothing is left running, and the message says which variable moves it."""
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        ports = {f"{one}_port": servers.free_port() for one in ("prefect", "mlflow", "reports")}
-        settings = Settings(home=tmp_path, **{**ports, f"{name}_port": other.getsockname()[1]})
+    """Another program uses the port: nothing is left running, and the message says which variable moves it."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        ports = {f"{server}_port": servers.free_port() for server in ("prefect", "mlflow", "reports")}
+        settings = Settings(home=tmp_path, **{**ports, f"{name}_port": listener.getsockname()[1]})
         with pytest.raises(WheeltapperError, match=f"WHEELTAPPER_{name.upper()}_PORT"):
             lifecycle.up(settings, deploy=False, now=NOW, announce=print)
     assert lifecycle.status(settings) == []

@@ -53,3 +53,8 @@ def ranking_quality(row: Row) -> str:
 def self_test_share(row: Row) -> str:
     """Write the share of the self-test's faults that the candidate finds."""
     return number(row.get("self_test"), "{:.0%}")
+
+
+def figure(name: str, row: Row) -> str:
+    """Write one figure of an objective with its own kind of judgement, to four digits."""
+    return number(row.get(name), "{:.4g}")

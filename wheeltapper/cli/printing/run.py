@@ -16,8 +16,8 @@ from wheeltapper.workspace import Workspace
 def show_run(out: Console, space: Workspace, result: Any, plant: str) -> None:
     """Show how a run of the main job ended; ``plant`` is what the user called the plant."""
     for verdict in result.verdicts:
-        show_leaderboard(out, verdict.as_dict())
-        show_verdict(out, verdict.as_dict())
+        show_leaderboard(out, verdict.judged)
+        show_verdict(out, verdict.judged)
     if result.score is not None:
         show_strongest_alarm(out, space, result.score.bundle, plant)
     out.print(f"[bold]Report[/]   {escape(result.report)}")

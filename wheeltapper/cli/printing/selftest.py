@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from wheeltapper.cli.printing.gates import show_gates
+from wheeltapper.selftest.champion import Examined
 
 
-def show_selftest(out: Console, result: Mapping[str, Any]) -> None:
+def show_selftest(out: Console, result: Examined) -> None:
     """Show the smallest fault of each sensor and kind that a model finds, and its gates."""
     from wheeltapper.reporting.text.selftest import grid
 
-    content = grid(result)
+    content = grid(result.as_dict())
     out.print(
-        f"[bold]Self-test[/] of {escape(result['detector'])} on {result['windows']:,} normal windows, "
-        f"{result['from'][:16]} to {result['until'][:16]}"
+        f"[bold]Self-test[/] of {escape(result.detector)} on {result.windows:,} normal windows, "
+        f"{result.start[:16]} to {result.until[:16]}"
     )
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("smallest fault found", no_wrap=True)
@@ -30,6 +28,6 @@ def show_selftest(out: Console, result: Mapping[str, Any]) -> None:
     out.print(table)
     for note in content["notes"]:
         out.print(f"[dim]{escape(note)}[/]")
-    colour, outcome = ("green", "passed") if result["passed"] else ("yellow", "failed")
+    colour, outcome = ("green", "passed") if result.passed else ("yellow", "failed")
     out.print(f"[bold]Gates[/]    [bold {colour}]{outcome}[/]")
-    show_gates(out, result["gates"])
+    show_gates(out, result.test.gates)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,23 +11,24 @@ from wheeltapper.cli.printing import cells
 from wheeltapper.cli.printing.cells import Row
 from wheeltapper.cli.printing.gates import show_gates
 from wheeltapper.readings.exclude import BEFORE, NOT_JUDGED, WAYS_OUT
+from wheeltapper.training.choose import Judged
 
 _COLOURS = {"promote": "green", "challenge": "green", "keep": "green", "refuse": "yellow"}
 
 
-def show_verdict(out: Console, judged: Mapping[str, Any]) -> None:
+def show_verdict(out: Console, judged: Judged) -> None:
     """Show the verdict of a training with its gates and reasons, and the chosen candidate on the test part."""
-    colour = _COLOURS.get(judged["verdict"], "yellow")
-    chosen = f" {judged['candidate']}" if judged["candidate"] else ""
-    out.print(f"[bold]Verdict[/]  [bold {colour}]{judged['verdict']}{escape(chosen)}[/]")
-    show_gates(out, judged["gates"])
-    if not judged["gates"]:
-        out.print(f"         {escape('; '.join(judged['reasons']))}")
+    colour = _COLOURS.get(judged.verdict, "yellow")
+    chosen = f" {judged.candidate}" if judged.candidate else ""
+    out.print(f"[bold]Verdict[/]  [bold {colour}]{judged.verdict}{escape(chosen)}[/]")
+    show_gates(out, judged.gates)
+    if not judged.gates:
+        out.print(f"         {escape('; '.join(judged.reasons))}")
     _show_passed_over(out, judged)
-    _show_left_out(out, judged.get("learnt", {}))  # runs of earlier versions have not recorded it
-    for row in judged["test"]:
-        if row["candidate"] == judged["candidate"]:
-            _show_test_part(out, row, judged["test"])
+    _show_left_out(out, judged.learnt)
+    for row in judged.test:
+        if row["candidate"] == judged.candidate and "cost_per_asset_week" in row:
+            _show_test_part(out, row, judged.test)
     out.print()
 
 
@@ -71,14 +71,14 @@ _REMEDIES = {
 """Failed gate → what may help; only gates that other data or another YAML can change."""
 
 
-def _show_passed_over(out: Console, judged: Mapping[str, Any]) -> None:
+def _show_passed_over(out: Console, judged: Judged) -> None:
     """Show why better placed candidates were not chosen, and what may help after a refusal."""
-    for name, failed in judged.get("passed_over", {}).items():  # runs of earlier versions have not recorded it
+    for name, failed in judged.passed_over.items():
         gates = ", ".join(f"'{gate.replace('_', ' ')}'" for gate in failed)
         why = f"it fails {gates}" if failed else "it passed no gate, so its quality is unknown"
         out.print(f"         Not {escape(name)}: {escape(why)}.")
-    if judged["verdict"] == "refuse":
-        failed = [gate["name"] for gate in judged["gates"] if gate["passed"] is False and gate["blocks"]]
+    if judged.verdict == "refuse":
+        failed = [gate.name for gate in judged.gates if gate.passed is False and gate.blocks]
         for remedy in dict.fromkeys(_REMEDIES[name] for name in failed if name in _REMEDIES):
             out.print(f"         {escape(remedy)}")
 

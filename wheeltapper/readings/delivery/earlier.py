@@ -1,4 +1,4 @@
-"""What earlier deliveries of a run have brought, so that a later one neither overwrites nor repeats it."""
+"""The rows that earlier deliveries of a run have stored, so that a later one neither overwrites nor repeats them."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class EarlierDeliveries:
         self._spans.append(asset_spans(readings))
 
     def contain(self, rows: pd.DataFrame) -> NDArray[np.bool_]:
-        """Return which rows have the key of a reading that an earlier delivery has brought, shape (n_rows,)."""
+        """Return which rows have the key of a reading of an earlier delivery, shape (n_rows,)."""
         is_repeated = np.zeros(len(rows), dtype=bool)
         if self._spans:
             ends = rows["asset_id"].map(pd.concat(self._spans).groupby(level=0)["max"].max())
-            inside = (rows["timestamp"] <= ends).to_numpy(dtype=bool)  # time mostly goes on: nothing to look up
+            inside = (rows["timestamp"] <= ends).to_numpy(dtype=bool)  # most rows are newer: nothing to look up
             keys = row_hashes(rows.loc[inside, list(tables.READINGS.key)])
             is_repeated[inside] = np.isin(keys, np.concatenate(self._keys))
         return is_repeated

@@ -47,7 +47,7 @@ def split_rejected(rows: pd.DataFrame, rejected: pd.DataFrame, plant: Plant) -> 
 def repeated_rows(rows: pd.DataFrame, earlier: EarlierDeliveries) -> pd.DataFrame:
     """Return the rows that an earlier delivery of this run had already, as `split_rejected` needs them.
 
-    Of readings with the same key the first one stays, as within a delivery.
+    If several readings have the same key, the first one stays, as within a delivery.
     """
     places = np.flatnonzero(earlier.contain(rows))
     repeated = rows.iloc[places]

@@ -46,7 +46,7 @@ class Flagged:
 def flag_all(space: Workspace) -> Flagged:
     """Write the table of flags from all stored readings.
 
-    What is usual for a sensor is learnt from its whole past, so all of it is read, whatever is new.
+    All stored readings are read, even if few are new: a sensor is compared with its whole past.
     """
     asset_type, kinds = space.plant.asset_type, space.plant.cleaning.flags
     readings = space.store.ref(tables.READINGS)

@@ -1,4 +1,4 @@
-"""Alarm: the sensors that an alarm points at, before, during and after it, beside what is usual for them."""
+"""Alarm: the sensors that an alarm names, before, during and after it, beside their usual range."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def alarm_figure(
     most: int = 4,
     flags: pd.DataFrame | None = None,
 ) -> Figure:
-    """Draw the sensors that an alarm points at, before, during and after it, beside what is usual for them.
+    """Draw the sensors that an alarm names, before, during and after it, beside their usual range.
 
     Parameters
     ----------
@@ -43,20 +43,20 @@ def alarm_figure(
     asset_type : AssetType
         Names the sensors and their units.
     faults : DataFrame like `tables.FAULTS` or None
-        True faults that are drawn beside the alarm, where they are known.
+        Known faults, which are drawn beside the alarm.
     most : int
-        Sensors that are drawn at most.
+        Most sensors that are drawn.
     flags : DataFrame like `tables.FLAGS` or None
-        Values that were flagged as unusual are marked.
+        Values that are flagged as unusual are marked.
 
     Raises
     ------
     DataError
         If the asset has no readings around the alarm.
     """
-    own = readings[readings["asset_id"] == alarm["asset_id"]]
+    of_asset = readings[readings["asset_id"] == alarm["asset_id"]]
     begin, end = span_around(alarm, asset_type.step)
-    near = own[(own["timestamp"] >= begin) & (own["timestamp"] <= end)]
+    near = of_asset[(of_asset["timestamp"] >= begin) & (of_asset["timestamp"] <= end)]
     sensors = _sensors_of(alarm, asset_type, near)[:most]
     if near.empty or not sensors:
         raise DataError(
@@ -64,7 +64,7 @@ def alarm_figure(
             "Pass the readings around the alarm."
         )
     figure, grid = canvas.strips((0.95,) * len(sensors), gap=0.12)
-    before = own[(own["timestamp"] < alarm["opened_at"]) & (own["regime"] == alarm["regime"])]
+    before = of_asset[(of_asset["timestamp"] < alarm["opened_at"]) & (of_asset["regime"] == alarm["regime"])]
     if faults is not None:
         before = before[~inside(before["asset_id"], before["timestamp"], faults)]
     has_marks = False
@@ -84,21 +84,21 @@ def alarm_figure(
         has_marks |= len(marked) > 0
     handles = _alarm_handles(faults, alarm, before)
     if has_marks:
-        handles.append(_mark("unlike the readings before"))
-    canvas.legend(grid[0], handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=4, borderpad=0.1)
+        handles.append(_mark("flagged as unusual"))
+    canvas.legend(grid[0], handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=5, borderpad=0.1)
     time_axis(grid[-1], pd.Series([begin, end]), near["timestamp"])
     return figure
 
 
 def _sensors_of(alarm: Mapping[str, Any] | pd.Series, asset_type: AssetType, near: pd.DataFrame) -> list[str]:
-    """List the sensors that the alarm names, most telling first; all sensors where it names none."""
-    named = [str(one["sensor"]) for one in ranked_sensors(alarm)]
-    known = [name for name in asset_type.sensors if name in near and near[name].notna().any()]
-    return [name for name in named if name in known] or known
+    """Return the sensors that the alarm names, the first-ranked first; all sensors where it names none."""
+    named = [str(entry["sensor"]) for entry in ranked_sensors(alarm)]
+    present = [name for name in asset_type.sensors if name in near and near[name].notna().any()]
+    return [name for name in named if name in present] or present
 
 
 def _draw_usual(axes: Axes, values: Floats) -> None:
-    """Shade where the sensor was 98 % of the time before the alarm, in the alarm's regime."""
+    """Shade the range in which the sensor was 98 % of the time before the alarm, in the alarm's regime."""
     values = values[np.isfinite(values)]
     if len(values):
         axes.axhspan(*np.quantile(values, [0.01, 0.99]), color=canvas.SHADE, linewidth=0, zorder=0)
@@ -113,7 +113,7 @@ def _alarm_handles(
 
     handles: list[Any] = [Line2D([], [], color=canvas.SCORE, linewidth=1.4, label="reading")]
     if len(before):
-        handles.append(Patch(color=canvas.SHADE, label="98 % of normal readings before, same regime"))
+        handles.append(Patch(color=canvas.SHADE, label="usual range in this regime (98 %)"))
     handles.append(Patch(facecolor=to_rgba(canvas.ALARM, 0.18), edgecolor=canvas.ALARM, label="alarm"))
     if faults is not None and (faults["asset_id"] == alarm["asset_id"]).any():
         handles.append(Patch(color=canvas.FAULT, label="true fault"))

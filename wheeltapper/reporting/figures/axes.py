@@ -1,4 +1,4 @@
-"""Axes: what figures over time share: the axis of time in UTC, shaded spans, labels that fit, one limit of severity."""
+"""Axes: what figures over time share: the time axis in UTC, shaded spans, short labels, the highest severity."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 CEILING = 1000.0
-"""Severities above this are drawn at it."""
+"""Higher severities are drawn at this value."""
 DAY = 86_400.0
 """Seconds; matplotlib counts time in days."""
 
@@ -31,7 +31,7 @@ def seconds_of(times: pd.Series) -> Floats:
 
 
 def axis_label(name: str, unit: str, letters: int = 14) -> str:
-    """Write a sensor and its unit for a low axis: a long name is broken at its underscores."""
+    """Return a sensor with its unit as a label of a low axis; a long name is broken at its underscores."""
     lines = textwrap.wrap(canvas.plain(name).replace("_", "_ "), letters, break_long_words=False)
     return "\n".join(
         [*(line.replace("_ ", "_") for line in lines), *([] if unit == "1" else [f"({canvas.plain(unit)})"])]
@@ -39,12 +39,12 @@ def axis_label(name: str, unit: str, letters: int = 14) -> str:
 
 
 def shortened(name: str, letters: int = 30) -> str:
-    """Keep the end of a long name: that is where assets differ."""
+    """Shorten a long name to its end, because names of assets usually differ there."""
     return name if len(name) <= letters else "…" + name[1 - letters :]
 
 
 def shade(axes: Axes, spans: Sequence[Span], colour: str, *, opacity: float = 1.0, top: float = 1.0) -> None:
-    """Shade stretches of time, from the bottom of an axis up to a share ``top`` of its height."""
+    """Shade spans of time, from the bottom of an axis up to a share ``top`` of its height."""
     from matplotlib.colors import to_rgba
 
     for start, end in spans:
@@ -61,14 +61,14 @@ def padded(first: float, last: float) -> tuple[float, float]:
 
 
 def time_axis(axes: Axes, times: pd.Series, within: pd.Series | None = None, most: int = 10) -> None:
-    """Label a shared time axis in UTC, with the date where the hours alone would not say it; ``most`` ticks."""
+    """Label a time axis in UTC with at most ``most`` ticks, with dates where hours alone would be ambiguous."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     seconds = seconds_of(times)
     first, last = seconds.min(), seconds.max()
     if within is not None:
-        known = seconds_of(within)
-        first, last = max(first, known.min()), min(last, known.max())
+        limits = seconds_of(within)
+        first, last = max(first, limits.min()), min(last, limits.max())
     axes.set_xlim(*padded(first, last))
     locator = AutoDateLocator(minticks=min(4, most - 1), maxticks=most, tz="UTC")
     axes.xaxis.set_major_locator(locator)

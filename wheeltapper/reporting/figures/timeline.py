@@ -1,7 +1,7 @@
 """Timelines: the severity of each asset over time, its threshold, the true faults and the alarms, in lanes.
 
-Severity is score ÷ threshold, so that the threshold lies at 1 for every detector and every regime. Its axis is even
-up to about 1 and logarithmic above, so that one peak does not flatten everything else.
+Severity is score ÷ threshold, so that the threshold lies at 1 for every detector and every regime. Its axis is linear
+up to about 1 and logarithmic above, so that a high peak does not hide small values.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 
 _TICKS = {True: (0.0, 0.5, 1.0, 2.0, 5.0, 10.0), False: (0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)}
-"""Where the severity axis is labelled: below 12, and above."""
+"""Labels of the severity axis if its end is below 12 (True) or above (False)."""
 
 
 def score_figure(
@@ -48,7 +48,7 @@ def score_figure(
     title : str
         Usually the asset's name.
     parts : mapping of part → (start, end), or None
-        Where the data is cut into train, calibrate, validate and test.
+        Spans of the parts train, calibrate, validate and test.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def score_figure(
 def score_grid_figure(
     scores: pd.DataFrame, faults: pd.DataFrame, alarms: pd.DataFrame, assets: Sequence[str]
 ) -> Figure:
-    """Draw many assets' severity in small cells, each over its own time: true faults below, alarms above.
+    """Draw the severity of many assets in small cells, each over its own time: true faults below, alarms above.
 
     Parameters
     ----------
@@ -91,15 +91,15 @@ def score_grid_figure(
 
     height = 0.85 * rows + 0.45
     figure = Figure(figsize=(10, height), facecolor=canvas.PAPER)
-    # Cells are placed by hand: matplotlib's own layout takes seconds for a hundred of them.
+    # The cells have fixed places: matplotlib's layout takes seconds for a hundred of them.
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.06 / height, top=1 - 0.5 / height, hspace=0.5, wspace=0.05)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     groups = {str(name): group for name, group in scores.groupby("asset_id", sort=False)}
     for axes, asset in zip(grid, assets, strict=False):
         if asset not in groups:
             raise DataError(f"{asset} has no scores to draw; scored assets: {sorted(groups)}")
-        own = [frame[frame["asset_id"] == asset] for frame in (faults, alarms)]
-        _draw_cell(axes, groups[asset], own[0], own[1], asset)
+        faults_of_asset, alarms_of_asset = (frame[frame["asset_id"] == asset] for frame in (faults, alarms))
+        _draw_cell(axes, groups[asset], faults_of_asset, alarms_of_asset, asset)
     for axes in grid[len(assets) :]:
         axes.set_visible(False)
     canvas.legend(figure, _legend_handles(faults, alarms), loc="upper right", ncols=4)
@@ -107,14 +107,14 @@ def score_grid_figure(
 
 
 def part_spans(first: pd.Timestamp, last: pd.Timestamp, cuts: Mapping[str, Any] | pd.Series) -> dict[str, Span]:
-    """Turn the three instants that cut an asset's data into the spans of its parts; an empty part is left out.
+    """Return the spans of an asset's parts from the three instants between them; empty parts are left out.
 
     Parameters
     ----------
     first, last : Timestamps
-        Where the asset's data begins and ends.
+        Start and end of the asset's data.
     cuts : mapping with calibrate_from, validate_from and test_from
-        One row of what `features.parts.cuts` returns.
+        One row of what `training.parts.cuts` returns.
     """
     edges = [first, *(min(max(cuts[name], first), last) for name in _CUTS), last]
     spans = zip(("train", "calibrate", "validate", "test"), pairwise(edges), strict=True)
@@ -127,8 +127,10 @@ _CUTS = ("calibrate_from", "validate_from", "test_from")
 def _require_one_asset(scores: pd.DataFrame) -> None:
     assets = list(scores["asset_id"].unique())
     if len(assets) != 1:
-        came = f"scores of {len(assets)} assets" if assets else "no scores"
-        raise DataError(f"a timeline shows one asset: expected its scores, got {came}. Choose the rows of one asset.")
+        content = f"scores of {len(assets)} assets" if assets else "no scores"
+        raise DataError(
+            f"a timeline shows one asset: expected its scores, got {content}. Choose the rows of one asset."
+        )
 
 
 def _draw_severity(axes: Axes, scores: pd.DataFrame, ticks: bool = True, slices: int = 900) -> None:
@@ -170,7 +172,7 @@ def _draw_lanes(axes: Axes, faults: pd.DataFrame, alarms: pd.DataFrame, parts: M
 
 
 def _bars(axes: Axes, spans: Sequence[Span], lane: int, **look: Any) -> None:
-    """Draw spans in a lane; the outline keeps a span of seconds visible in a year."""
+    """Draw spans in a lane; their outline makes even a span of seconds visible in a year."""
     if not spans:
         return
     begin, end = (seconds_of(pd.Series(list(side))) / DAY for side in zip(*spans, strict=True))
