@@ -34,7 +34,7 @@ run: $(READY) ## the main job on the built-in pump station
 # One file's tests stay in one process (they share what they start), and the longest folders begin.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --no-loadscope-reorder
 test: $(READY_DEV) ## the tests, without those that take half a minute or more each
-	@$(PYTEST) --dist loadfile -m 'not long' tests/flows tests/contracts tests/unit tests/rows tests/docs
+	@$(PYTEST) --dist loadfile -m 'not long' tests/flows tests/contracts tests/unit tests/reference_systems tests/docs
 
 long: $(READY_DEV) ## the tests that take longer: kills by the dozen, a month of retrains, large tables
 	@$(PYTEST) --dist load -m long tests/flows

@@ -159,7 +159,7 @@ def test_a_flipped_sign_is_refused_as_inverted(station: Station, sound: Bundle, 
     assert gates["is_not_inverted"].figure < 0.5
 
 
-@pytest.mark.parametrize("seed", [3, 4, 5, 6])
+@pytest.mark.parametrize("seed", [3, *(pytest.param(seed, marks=pytest.mark.long) for seed in (4, 5, 6))])
 @pytest.mark.parametrize("is_calibrated_afterwards", [False, True])
 def test_random_weights_are_refused(station: Station, sound: Bundle, seed: int, is_calibrated_afterwards: bool) -> None:
     """Whatever was drawn, and also with a threshold that was set for it: a gate refuses it by name."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from wheeltapper.errors import RegistryError
+from wheeltapper.registry import moving
 from wheeltapper.registry.database import connect, quieten, sqlite_file
 
 if TYPE_CHECKING:
@@ -123,6 +124,9 @@ class Client:
                 quieten()
                 with self._lock():
                     client = connect(self.tracking_uri)
+                    database = sqlite_file(self.tracking_uri)
+                    if database is not None:
+                        moving.follow(database, self.artifacts)
                     self._opened = client, self._find_experiment(client)
             return self._opened
 

@@ -81,10 +81,13 @@ def damaged(kind: str, severity: float) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", PUMP.faults)
 @pytest.mark.parametrize("severity", [0.6, 1.0])
-def test_001_n1_a_fault_of_the_machine_is_named_by_its_effects(
+def test_a_fault_of_the_machine_is_named_by_its_effects(
     normaliser: RegimeNormaliser, kind: str, severity: float
 ) -> None:
-    """What the asset type lists for a kind, in part or in full, looks like that kind, with its first check."""
+    """What the asset type lists for a kind, in part or in full, looks like that kind, with its first check.
+
+    Reference row 001-N1.
+    """
     found = diagnose(PUMP, normaliser, as_rows(damaged(kind, severity)))
     assert found == Diagnosis(kind, "machine", None, PUMP.faults[kind].first_check)
 

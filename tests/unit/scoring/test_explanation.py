@@ -84,10 +84,11 @@ def test_the_planted_sensor_comes_first(mill_of: Any, fitted: Any, detector: str
 
 
 @pytest.mark.parametrize("detector", each(SEEING))
-def test_001_n2_the_contributions_to_an_alarm_add_up_to_its_peak_severity(
-    mill_of: Any, fitted: Any, detector: str
-) -> None:
-    """What is said of the sensors is about this alarm's own figure, to the last digit, and none counts against it."""
+def test_the_contributions_to_an_alarm_add_up_to_its_peak_severity(mill_of: Any, fitted: Any, detector: str) -> None:
+    """What is said of the sensors is about this alarm's own figure, to the last digit, and none counts against it.
+
+    Reference row 001-N2.
+    """
     bundle = fitted(detector)
     rows = broken(mill_of(detector), "mill-1", "heat", SIZES["heat"])
     peak = bundle.score(rows)["severity"].max()

@@ -28,8 +28,8 @@ DETECTORS = [
 """Those that look at every sensor of the mill with a clock; the last ones look at less, or at nothing."""
 
 
-def test_002_19_the_plan_knows_what_belongs_to_no_sensor(the_mill: Any, clock_mill: Any) -> None:
-    """The clock's five columns, and nothing else; a plant without a calendar has none."""
+def test_the_plan_knows_what_belongs_to_no_sensor(the_mill: Any, clock_mill: Any) -> None:
+    """The clock's five columns, and nothing else; a plant without a calendar has none. Reference row 002-19."""
     assert FeaturePlan.of(clock_mill.plant).of_no_sensor == (*CALENDAR, "calendar__is_night")
     assert FeaturePlan.of(the_mill.plant).of_no_sensor == ()
 
