@@ -56,13 +56,19 @@ format: $(READY_DEV) ## put the code in order
 docs: $(READY_DEV) ## write the generated parts of README and docs again
 	@$(BIN)/python docs/generate.py
 
-# On the oldest Python, as the newest versions for it have wheels for the others, too: make constraints PYTHON=python3.11
+# On the oldest Python, as the newest versions for it have wheels for the others; then what only the newest one needs.
+OLDEST ?= python3.11
+NEWEST ?= python3.13
 constraints: ## resolve every version again (names and versions only)
-	@$(PYTHON) -m venv .venv-resolve
-	@.venv-resolve/bin/python -m pip install --quiet --disable-pip-version-check '.[dev,benchmarks]'
-	@.venv-resolve/bin/python -m pip freeze --exclude wheeltapper | grep -E '^[A-Za-z0-9_.-]+==' > constraints.txt
-	@rm -rf .venv-resolve
+	@: > constraints.new
+	@set -e; for resolve in '$(OLDEST) dev,benchmarks' '$(NEWEST) dev'; do \
+		rm -rf .venv-resolve; $${resolve% *} -m venv .venv-resolve; \
+		.venv-resolve/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.new ".[$${resolve#* }]"; \
+		.venv-resolve/bin/python -m pip freeze --all --exclude pip --exclude wheeltapper | grep -E '^[A-Za-z0-9_.-]+==' >> constraints.new; \
+	done
+	@LC_ALL=C sort -f -u constraints.new > constraints.txt
+	@rm -rf .venv-resolve constraints.new
 
 clean: ## remove what was made: .venv, caches, .wheeltapper
-	@rm -rf .venv .venv-resolve .wheeltapper .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf .venv .venv-resolve constraints.new .wheeltapper .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

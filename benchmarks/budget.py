@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 
-from wheeltapper import config  # noqa: E402
+from wheeltapper import plants  # noqa: E402
 from wheeltapper.config import Plant, PlugIn  # noqa: E402
 from wheeltapper.evaluation.exposure import WEEK_HOURS, watched_rows  # noqa: E402
 from wheeltapper.features.plan import FeaturePlan  # noqa: E402
@@ -84,7 +84,7 @@ def years(
     has_lookalikes = seed % 2 == 1
     rate = LOOKALIKES if has_lookalikes else 0
     text = YEAR.format(kind=kind, seed=seed, assets=assets, days=days, rate=rate)
-    plant = config.parse(text, name="normal_year", folder=Path(), where="benchmarks/budget.py")
+    plant = plants.parse(text, name="normal_year", folder=Path(), where="benchmarks/budget.py")
     readings, faults = read_all(plant)
     plan = FeaturePlan.of(plant)
     features = plan.compute(readings)

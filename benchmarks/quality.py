@@ -34,7 +34,7 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 
 from benchmarks._folder import in_folder  # noqa: E402
-from wheeltapper import config  # noqa: E402
+from wheeltapper import config, plants  # noqa: E402
 from wheeltapper.config import Plant, PlugIn, Windows  # noqa: E402
 from wheeltapper.errors import DataError, WheeltapperError  # noqa: E402
 from wheeltapper.evaluation import leaderboard  # noqa: E402
@@ -320,7 +320,7 @@ def _plants(asked: argparse.Namespace) -> Iterator[Plant]:
         yield from in_folder(asked.folder)
     for name in asked.plants or ([] if asked.folder else config.plant_files()):
         try:
-            yield config.load(name)
+            yield plants.load(name)
         except WheeltapperError as error:
             print(f"{name}\n  not measured: {error}")
 

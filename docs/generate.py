@@ -20,9 +20,10 @@ from typing import Any
 import typer.main
 import yaml
 
-from wheeltapper import config, plugins, tables
+from wheeltapper import config, detectors, tables
+from wheeltapper import plants as plant_files
 from wheeltapper.cli import app
-from wheeltapper.detectors import Detector
+from wheeltapper.plugins import DETECTORS, INSTALLED, KINDS
 from wheeltapper.reporting.catalogue import CATALOGUE
 
 ROOT = Path(__file__).parent.parent
@@ -126,7 +127,7 @@ def _shown(parameter: Any) -> str:
 
 def plants() -> str:
     """List the plants of conf/ and of the folders in it."""
-    loaded = {name: config.load(str(path)) for name, path in config.plant_files().items()}
+    loaded = {name: plant_files.load(str(path)) for name, path in config.plant_files().items()}
     rows = [
         (f"[`{name}`](conf/{name}.yaml)", plant.description, f"`{plant.source.name}`") for name, plant in loaded.items()
     ]
@@ -149,9 +150,13 @@ def settings() -> str:
 def plug_ins() -> str:
     """List every plug-in with the first sentence about it."""
     rows = [
-        (f"`{folder}/`", f"`{name}`", _first_line(plugins.load_module(folder, name).__doc__))
-        for folder in ("detectors", "features/sets", "sources", "assets")
-        for name in plugins.names(folder)
+        (
+            f"`{kind.package.removeprefix('wheeltapper.').replace('.', '/')}/`",
+            f"`{name}`",
+            _first_line(INSTALLED.module(kind, name).__doc__),
+        )
+        for kind in KINDS
+        for name in INSTALLED.names(kind)
     ]
     return _table(("folder", "name", "what it is"), rows)
 
@@ -160,8 +165,8 @@ def presets() -> str:
     """List every detector's presets with what they stand for."""
     rows = [
         (f"`{name}`", f"`{preset}`", ", ".join(f"`{option}: {_yaml(value)}`" for option, value in options.items()))
-        for name in plugins.names("detectors")
-        for preset, options in plugins.load_class("detectors", name, Detector).presets.items()  # type: ignore[type-abstract]
+        for name in INSTALLED.names(DETECTORS)
+        for preset, options in detectors.load(name).presets.items()
     ]
     return _table(("detector", "preset", "options"), rows)
 

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from flows._input import described
+from wheeltapper import check_plant
 from wheeltapper.workspace import Workspace
 
 Rest = ParamSpec("Rest")
@@ -15,10 +16,11 @@ Result = TypeVar("Result")
 
 
 def alone(flow: Callable[Concatenate[str, Rest], Result]) -> Callable[Concatenate[str, Rest], Result]:
-    """Hold the plant's lock while the flow runs; flows inside it enter freely."""
+    """Check the plant's plug-ins, then hold its lock while the flow runs; flows inside it enter freely."""
 
     @wraps(flow)
     def waiting(plant: str, *args: Rest.args, **options: Rest.kwargs) -> Result:
+        check_plant.load(plant)
         with Workspace.open(plant).alone():
             return flow(plant, *args, **options)
 

@@ -10,7 +10,7 @@ from typing import Any
 from prefect import task
 
 from tasks import DEFAULTS
-from wheeltapper import config
+from wheeltapper import check_plant, plants
 from wheeltapper.config import Settings
 from wheeltapper.training import ablation
 from wheeltapper.training.ablation import Outcome, Trial
@@ -21,13 +21,13 @@ _log = logging.getLogger("wheeltapper.ablate")
 @task(name="plan ablation", **DEFAULTS)
 def plan_ablation(plant: str, study: str, seeds: int, detector: str) -> list[Trial]:
     """List the trials: every variant of every study asked for, with every seed."""
-    return ablation.plan_trials(config.load(plant), study, seeds, detector)
+    return ablation.plan_trials(check_plant.load(plant), study, seeds, detector)
 
 
 @task(name="ablation trial", task_run_name="{trial.study}: {trial.variant}, seed {trial.seed}", **DEFAULTS)
 def run_trial(plant: str, trial: Trial) -> list[Outcome]:
     """Run one trial; with all baselines and candidates it is one outcome of each."""
-    outcomes = ablation.run_trial(config.load(plant), trial)
+    outcomes = ablation.run_trial(plants.load(plant), trial)
     if trial.detector is None:
         _log.info("seeds: seed %s, %d detectors", trial.seed, len(outcomes))
     for outcome in outcomes if trial.detector is not None else ():
@@ -40,5 +40,5 @@ def run_trial(plant: str, trial: Trial) -> list[Outcome]:
 @task(name="sum up ablation", **DEFAULTS)
 def sum_up(plant: str, outcomes: Sequence[Outcome], now: datetime) -> dict[str, Any]:
     """Return mean and standard deviation over the seeds, and keep them with every trial in the reports."""
-    known = config.load(plant)
+    known = plants.load(plant)
     return ablation.sum_up(known, outcomes, now, Settings().reports / known.name)

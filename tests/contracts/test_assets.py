@@ -7,16 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wheeltapper import plugins
+from tests.contracts.plug_ins import PLUG_INS, names, of_the_package
 from wheeltapper.assets import Physics
-from wheeltapper.config import IDLE_REGIMES, AssetType, FaultKind
+from wheeltapper.config import IDLE_REGIMES, AssetType, FaultKind, sensor_faults
 from wheeltapper.errors import SourceError
-from wheeltapper.simulation import lookalikes, sensor_faults
-from wheeltapper.simulation.fleet import Span, Wishes, simulate
+from wheeltapper.plugins import ASSET_TYPES
+from wheeltapper.simulation import fleet, lookalikes
+from wheeltapper.simulation.fleet import Span, Wishes
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
-TYPES = plugins.names("assets")
-MODULES = {name: plugins.load_module("assets", name) for name in TYPES}
+TYPES = names(ASSET_TYPES)
+MODULES = {name: PLUG_INS.module(ASSET_TYPES, name) for name in TYPES}
 SIMULATED = [name for name, module in MODULES.items() if hasattr(module, "PHYSICS")]
 PLANNED = [name for name in SIMULATED if MODULES[name].PHYSICS.label is None]
 LABELLED = [name for name in SIMULATED if name not in PLANNED]
@@ -35,6 +36,10 @@ def module(request: pytest.FixtureRequest) -> ModuleType:
     return MODULES[request.param]
 
 
+def simulate(asset_type: AssetType, span: Span, **wishes) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return fleet.simulate(asset_type, span, physics=fleet.physics_of(asset_type, PLUG_INS), **wishes)
+
+
 def _weeks(asset_type: AssetType) -> Span:
     """Three weeks, or long enough for several faults where they last longer than hours."""
     longest = MODULES[asset_type.name].PHYSICS.lasts[1]
@@ -48,6 +53,7 @@ def _level_free(readings: pd.DataFrame, asset_type: AssetType) -> pd.DataFrame:
     return readings.assign(**rates)
 
 
+@of_the_package
 def test_there_is_something_to_check() -> None:
     """The folder holds at least one type that can be simulated."""
     assert SIMULATED
@@ -205,6 +211,7 @@ def test_a_late_clock_shows_in_every_sensor(name: str, sensor: str) -> None:
     assert np.median([np.sqrt(off[rows].mean()) for rows in late]) > 1.25 * step
 
 
+@of_the_package
 def test_all_faults_of_sensors_are_there() -> None:
     """What goes wrong with sensors in plants; each has a sentence and a first check, and some sensor can suffer it."""
     known = {"stuck", "drift", "dropout", "spike", "noise", "clipped", "unit_change", "clock_skew", "reset"}

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.docs.reading import DOCUMENTS, ROOT, blocks, prose, section, tracked_texts
-from wheeltapper import plugins
+from wheeltapper.plugins import INSTALLED, KINDS
 
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(#[^)\s]*)?\)")
 NAMED = re.compile(r"`((?:\./)?[\w.-]+(?:/[\w.-]+)*/(?:[\w-]+\.\w+)?|[\w-]+\.(?:py|md|toml|yaml|txt|svg))`")
-OF_THE_READER = ("my_plant/", ".venv/", ".wheeltapper/", "../shared/")
+OF_THE_READER = ("my_plant/", "my_plugins/", ".venv/", ".wheeltapper/", "../shared/")
 IN_THE_HOME = ("store/", "mlartifacts/", "prefect/", "reports/", "logs/")
 NOT_THERE = ("predictors/", "alerts/", "serving/")
 
@@ -66,8 +66,8 @@ def test_the_list_of_plants_is_the_folder() -> None:
 def test_the_list_of_plug_ins_is_the_folders() -> None:
     """Every plug-in stands in docs/extending.md once."""
     rows = re.findall(r"^\| `(\S+)/` \| `(\w+)` \|", (ROOT / "docs" / "extending.md").read_text("utf-8"), re.MULTILINE)
-    folders = ("detectors", "features/sets", "sources", "assets")
-    assert rows == [(folder, name) for folder in folders for name in plugins.names(folder)]
+    folders = {kind: kind.package.removeprefix("wheeltapper.").replace(".", "/") for kind in KINDS}
+    assert rows == [(folder, name) for kind, folder in folders.items() for name in INSTALLED.names(kind)]
 
 
 def test_no_path_of_a_machine_and_no_registry() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from wheeltapper import plants
 from wheeltapper.config import Settings
 from wheeltapper.station import servers
 
@@ -105,10 +106,9 @@ class Home:
     @property
     def store(self) -> Any:
         """The plant's tables."""
-        from wheeltapper import config
         from wheeltapper.store import Store
 
-        plant = config.load(str(self.plant))
+        plant = plants.load(str(self.plant))
         return Store(self.folder / "store", plant.name, period=plant.period)
 
     @property

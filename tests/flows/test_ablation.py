@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wheeltapper import config
+from wheeltapper import plants
 from wheeltapper.errors import ConfigError
 from wheeltapper.training.ablation import plan_trials, variants
 
@@ -40,7 +40,7 @@ def test_001_32_and_33_are_measured_by_one_command(home: Any) -> None:
 
 def test_001_34_sampling_keeps_the_window_as_long(simulated: Any) -> None:
     """Windows of five minutes: 30 readings every 10 s, five every minute, and never fewer than two."""
-    plant = config.load(str(simulated))
+    plant = plants.load(str(simulated))
     found = {one.name: one.plant.windows.rows for one in variants(plant, "sampling")}
     assert found == {"every 10s": 30, "every 30s": 10, "every 1min": 5, "every 2min": 2, "every 5min": 2}
 
@@ -48,7 +48,7 @@ def test_001_34_sampling_keeps_the_window_as_long(simulated: Any) -> None:
 def test_what_was_not_simulated_cannot_be_sampled_faster(line_yaml: Any) -> None:
     """The message says what to leave out."""
     with pytest.raises(ConfigError, match=r"is not simulated.*Leave sampling out"):
-        variants(config.load(str(line_yaml)), "sampling")
+        variants(plants.load(str(line_yaml)), "sampling")
 
 
 def test_seeds_tell_luck_from_merit_for_every_candidate(home: Any) -> None:
@@ -84,7 +84,7 @@ def _cost(trials: list[dict[str, Any]], name: str) -> float:
 
 def test_seeds_are_those_of_every_candidate(simulated: Any) -> None:
     """A single detector has no place in it; and `all` compares parts of the pipeline, not detectors."""
-    plant = config.load(str(simulated))
+    plant = plants.load(str(simulated))
     with pytest.raises(ConfigError, match=r"every baseline and candidate.*leave --detector out"):
         plan_trials(plant, "seeds", 3, "lof")
     planned = plan_trials(plant, "seeds", 3, "")

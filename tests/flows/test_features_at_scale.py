@@ -12,13 +12,9 @@ from typing import Any
 
 import pytest
 
-from expectations import features as promises
+from tasks import featurize
 from tests.flows.conftest import Home, Nursery
-from wheeltapper import tables
-from wheeltapper.features import job as jobs
-from wheeltapper.features import table
-from wheeltapper.features.job import FeatureJob
-from wheeltapper.workspace import Workspace
+from wheeltapper import plants, tables
 
 pytestmark = pytest.mark.slow  # real servers and processes
 
@@ -40,15 +36,13 @@ def filled(first_filled: Home, tmp_path: Path) -> Home:
     return replace(first_filled, folder=tmp_path / "home")
 
 
-def planned(
-    home: Any, rows: int, monkeypatch: pytest.MonkeyPatch, runner: str = "threads"
-) -> tuple[Workspace, FeatureJob]:
-    """Plan the whole table anew, in parts of which none may be larger than some rows."""
+def parts_of(home: Any, rows: int, monkeypatch: pytest.MonkeyPatch, shares: str = "threads") -> list[dict[str, Any]]:
+    """Return the parts that a table is cut into, where none may be larger than some rows."""
     monkeypatch.setenv("WHEELTAPPER_HOME", str(home.folder))
-    monkeypatch.setenv("WHEELTAPPER_RUNNER", runner)
-    monkeypatch.setattr(jobs, "PART_ROWS", rows)
-    space = Workspace.open(str(home.plant))
-    return space, jobs.plan_whole(space)
+    monkeypatch.setenv("WHEELTAPPER_RUNNER", shares)
+    monkeypatch.setattr(featurize, "PART_ROWS", rows)
+    monkeypatch.setattr(featurize, "_follows", lambda *_: False)
+    return featurize.plan_features.fn(str(home.plant), None, None)["parts"]
 
 
 @pytest.mark.parametrize(("rows", "runner", "count"), [(1500, "threads", 4), (1500, "dask", 8), (3000, "threads", 2)])
@@ -57,27 +51,29 @@ def test_parts_make_the_same_table(
 ) -> None:
     """Four days of two pumps, cut by day, by two days, or by day and pump: every window once, each as in one piece."""
     expected = filled.store.digest(tables.FEATURES)
-    space, job = planned(filled, rows, monkeypatch, runner)
-    assert len(job.parts) == count
-    parts = [table.compute_part(space, job, part, promises.check) for part in reversed(job.parts)]
-    assert sum(part.windows for part in parts) == len(filled.store.read(tables.FEATURES))
-    assert table.store_parts(space, job, parts).features.digest == expected
+    parts = parts_of(filled, rows, monkeypatch, runner)
+    assert len(parts) == count
+    job = {"readings": filled.store.ref(tables.READINGS).as_dict(), "plan": "x"}
+    done = [featurize.compute_part.fn(str(filled.plant), job, part) for part in reversed(parts)]
+    assert sum(one["windows"] for one in done) == len(filled.store.read(tables.FEATURES))
+    stored = featurize.store_features.fn(str(filled.plant), job, done)
+    assert stored["features"]["digest"] == expected
     assert filled.store.strays() == []
 
 
 def test_rows_of_many_features_are_cut_finer(filled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where only 500 rows of all features may be computed at once, each day is cut in three: the same table."""
-    from wheeltapper import config
     from wheeltapper.features.plan import FeaturePlan
 
     expected = filled.store.digest(tables.FEATURES)
-    columns = len(FeaturePlan.of(config.load(str(filled.plant))).columns)
-    monkeypatch.setattr(jobs, "PART_VALUES", 500 * columns)
-    space, job = planned(filled, 400_000, monkeypatch)
-    assert len(job.parts) == 12
-    parts = [table.compute_part(space, job, part, promises.check) for part in job.parts]
-    assert max(part.windows for part in parts) <= 500
-    assert table.store_parts(space, job, parts).features.digest == expected
+    columns = len(FeaturePlan.of(plants.load(str(filled.plant))).columns)
+    monkeypatch.setattr(featurize, "PART_CELLS", 500 * columns)
+    parts = parts_of(filled, 400_000, monkeypatch)
+    assert len(parts) == 12
+    job = {"readings": filled.store.ref(tables.READINGS).as_dict(), "plan": "x"}
+    done = [featurize.compute_part.fn(str(filled.plant), job, part) for part in parts]
+    assert max(one["windows"] for one in done) <= 500
+    assert featurize.store_features.fn(str(filled.plant), job, done)["features"]["digest"] == expected
 
 
 def test_only_new_windows_are_computed(line_plant: Any) -> None:
@@ -129,6 +125,6 @@ def test_a_dask_cluster_computes_the_same(filled: Any, tmp_path: Path) -> None:
             timeout=300,
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
-        took_part = client.run(lambda: "wheeltapper.features.table" in sys.modules)
+        took_part = client.run(lambda: "tasks.featurize" in sys.modules)
     assert list(took_part.values()) == [True, True]
     assert filled.store.digest(tables.FEATURES) == expected

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks import ingest
-from wheeltapper import config, tables
+from wheeltapper import config, plants, tables
 from wheeltapper.errors import DataError, SourceError, WheeltapperError
 from wheeltapper.readings import clean
 from wheeltapper.readings.plain_values import settle
@@ -84,7 +84,7 @@ class Door:
     @property
     def store(self) -> Store:
         """The tables, read anew."""
-        return Store(self.folder / "home" / "store", "line", period=config.load(str(self.plant)).period)
+        return Store(self.folder / "home" / "store", "line", period=plants.load(str(self.plant)).period)
 
     def kept(self) -> pd.DataFrame:
         """Return the readings."""
@@ -301,7 +301,7 @@ def _objects(values: list[Any]) -> pd.Series[Any]:
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> config.Plant:
     """Return the plant that the tables below belong to."""
-    return config.load(str(Door(tmp_path_factory.mktemp("line")).plant))
+    return plants.load(str(Door(tmp_path_factory.mktemp("line")).plant))
 
 
 def check_parsed(frame: pd.DataFrame, plant: config.Plant) -> clean.Parsed:

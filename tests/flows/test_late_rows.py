@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wheeltapper import config, sources, tables
+from wheeltapper import plants, sources, tables
 from wheeltapper.scoring.batch import rescored
 from wheeltapper.store import Store
 
@@ -35,7 +35,7 @@ class Late:
 @pytest.fixture
 def late(home: Any, simulated: Path, tmp_path: Path) -> Late:
     """Train on two pumps; of the last day ten readings of one pump are missing, and one of the other."""
-    plant = config.load(str(simulated))
+    plant = plants.load(str(simulated))
     batches = list(sources.build(plant.source).read(plant))
     rows = pd.concat([batch.rows for batch in batches], ignore_index=True)
     known = pd.concat([batch.faults for batch in batches]).drop_duplicates(list(tables.FAULTS.key), keep="last")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wheeltapper import config, detectors, sources
+from wheeltapper import detectors, plants, sources
 from wheeltapper.config import Plant, PlugIn
 from wheeltapper.detectors import Detector
 from wheeltapper.features.plan import FeaturePlan
@@ -67,7 +67,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Station:
     """Simulate five days, cut them into parts, and rehearse every fault once for all tests."""
     path: Path = tmp_path_factory.mktemp("mutations") / "two_pumps.yaml"
     path.write_text(PLANT)
-    plant = config.load(str(path))
+    plant = plants.load(str(path))
     came = list(sources.build(plant.source).read(plant, None, None))
     readings, faults = (
         pd.concat([getattr(one, name) for one in came], ignore_index=True) for name in ("rows", "faults")

@@ -36,7 +36,7 @@ def test_every_bad_row_is_put_aside_with_its_reason(line_plant: Any) -> None:
     }
     assert (aside["reason"].str.len() > 10).all()
     assert len(line_plant.store.read(tables.READINGS)) + len(aside) == rows
-    assert f"{rows} rows came: {rows - 8} kept, 8 in quarantine." in ended.out
+    assert f"{rows} rows read: {rows - 8} kept, 8 in quarantine." in ended.out
 
 
 def test_a_tightened_limit_moves_rows_to_quarantine(line_plant: Any) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wheeltapper import config, tables
+from wheeltapper import plants, tables
 from wheeltapper.cli import deciding, looking
 from wheeltapper.config import PlugIn, Settings
 from wheeltapper.decisions import feedback, ledger
@@ -146,7 +146,7 @@ def works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Works:
     monkeypatch.setenv("WHEELTAPPER_HOME", str(tmp_path / "home"))
     path = tmp_path / "works.yaml"
     path.write_text(PLANT)
-    return Works(path, Workspace(config.load(str(path)), Settings()))
+    return Works(path, Workspace(plants.load(str(path)), Settings()))
 
 
 def loud_share(scores: pd.DataFrame, works: Works) -> float:

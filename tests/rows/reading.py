@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from expectations import readings as promises
-from wheeltapper import config, sources
+from wheeltapper import check_plant, plants, sources
 from wheeltapper.config import Plant
 from wheeltapper.readings import clean
 
@@ -28,15 +28,15 @@ class Came:
 
 def plant_of(text: str, folder: Path = Path()) -> Plant:
     """Make a plant as the command line does, plug-ins checked."""
-    plant = config.parse(text, name="tiny", folder=folder, where="tiny.yaml")
-    config.check_plug_ins(plant, where="tiny.yaml")
+    plant = plants.parse(text, name="tiny", folder=folder, where="tiny.yaml")
+    check_plant.check_plug_ins(plant, where="tiny.yaml")
     return plant
 
 
 def read(plant: Plant, *, check: bool = True) -> Came:
     """Read everything a plant's source has; ``check`` keeps the promises of readings, too."""
     kept, rejected, faults = [], [], []
-    for batch in sources.build(plant.source).read(plant):
+    for batch in sources.build(plant.source, plant.plug_ins).read(plant):
         parsed = clean.parse(batch, plant)
         assert len(parsed.rows) + len(parsed.rejected) == len(batch.rows), "a row was lost"
         kept.append(clean.without_delivered(parsed.rows).assign(origin=batch.origin))

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from tests.rows.reading import is_in_fault, plant_of, read
-from wheeltapper import config, detectors, sources, tables
+from wheeltapper import detectors, plants, sources, tables
 from wheeltapper.config import IDLE_REGIMES, Plant
 from wheeltapper.errors import SourceError
 from wheeltapper.evaluation.judgement import judge
@@ -375,7 +375,7 @@ ECONOMICS = {
 
 def test_001_28_the_plant_prices_its_five_kinds_of_fault() -> None:
     """The plant's page holds what a stop of each kind costs and how long it lasts; others cost the general price."""
-    costs = config.load("pump_station").costs
+    costs = plants.load("pump_station").costs
     assert {kind: (one.missed_fault, one.downtime_hours) for kind, one in costs.by_kind.items()} == ECONOMICS
     assert costs.missed("electrical_fault") == 15_000
     assert costs.missed("stuck:pressure") == costs.missed_fault == 10_000
@@ -383,7 +383,7 @@ def test_001_28_the_plant_prices_its_five_kinds_of_fault() -> None:
 
 def test_001_28_each_kind_is_judged_by_its_own_price() -> None:
     """Of two worn bearings one is missed: 11 000 and four hours. What is found costs a repair, whatever its kind."""
-    costs = config.load("pump_station").costs
+    costs = plants.load("pump_station").costs
     start = pd.Timestamp("2026-01-05", tz="UTC")
     spans = [("cavitation", 100, 160), ("bearing_wear", 400, 500), ("bearing_wear", 900, 1000)]
     times = start + pd.to_timedelta(np.arange(1440), unit="min")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.rows.reading import Came, is_in_fault, plant_of, read
-from wheeltapper import config
+from wheeltapper import plants
 from wheeltapper.config import Plant
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.health.flagging import flag_readings
@@ -203,4 +203,4 @@ def test_003_13_the_rule_of_forty_degrees_stands_on_the_board_and_is_perfect(tmp
 
 def test_003_13_the_plant_of_boilers_has_the_rule() -> None:
     """40 °C is the alarm limit of the simulated boilers, too."""
-    assert config.load("boilers").asset_type.sensors["temperature"].alarm_high == 40
+    assert plants.load("boilers").asset_type.sensors["temperature"].alarm_high == 40

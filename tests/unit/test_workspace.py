@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wheeltapper import __version__, config
+from wheeltapper import __version__, plants
 from wheeltapper.config import Settings
 from wheeltapper.errors import ConfigError
 from wheeltapper.objectives.detect import Detect
@@ -22,7 +22,7 @@ candidates: [lof]
 
 
 def workspace(text: str, home: Path) -> Workspace:
-    plant = config.parse(text, name="mill", folder=home, where="mill.yaml")
+    plant = plants.parse(text, name="mill", folder=home, where="mill.yaml")
     return Workspace(plant, Settings(home=home))
 
 
@@ -49,7 +49,7 @@ def opened(folder: Path, text: str, home: Path) -> Workspace:
     folder.mkdir(exist_ok=True)
     path = folder / "pumps.yaml"
     path.write_text(text, encoding="utf-8")
-    return Workspace(config.load(str(path)), Settings(home=home), str(path))
+    return Workspace(plants.load(str(path)), Settings(home=home), str(path))
 
 
 def test_two_files_of_one_name_do_not_share_tables(tmp_path: Path) -> None:

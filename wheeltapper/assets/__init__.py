@@ -14,6 +14,10 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from wheeltapper.config import AssetType
+from wheeltapper.errors import ConfigError
+from wheeltapper.plugins import ASSET_TYPES, INSTALLED, PlugIns
+
 Floats = NDArray[np.float64]
 
 
@@ -123,3 +127,34 @@ class Physics:
     """Names of the first machines of a fleet; the others are called after the type and their number."""
     ambient: str | None = None
     """The signal that is the warmth of the surroundings, for hot days that are no fault."""
+
+
+def named(name: str, plug_ins: PlugIns = INSTALLED) -> AssetType:
+    """Return an asset type by its file's name.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such type, or its file holds no ``ASSET_TYPE``.
+
+    Examples
+    --------
+    >>> list(named("power_meter").sensors)
+    ['energy']
+    """
+    asset_type = getattr(plug_ins.module(ASSET_TYPES, name), "ASSET_TYPE", None)
+    if not isinstance(asset_type, AssetType):
+        raise ConfigError(f"asset type {name}: its file must hold ASSET_TYPE, an AssetType; got {asset_type!r}.")
+    return asset_type
+
+
+def physics(name: str, plug_ins: PlugIns = INSTALLED) -> Physics | None:
+    """Return how machines of an asset type are simulated; None where its file does not say so.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such type.
+    """
+    found = getattr(plug_ins.module(ASSET_TYPES, name), "PHYSICS", None)
+    return found if isinstance(found, Physics) else None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from wheeltapper import plugins
 from wheeltapper.config.cleaning import Conditioning, RegimeRule
 from wheeltapper.config.machines import AssetType
 from wheeltapper.config.values import format_duration
+from wheeltapper.spelling import near_miss
 
 Span = tuple[float, float]
 
@@ -97,7 +97,7 @@ def require_rules_that_fire(rules: Sequence[RegimeRule], asset_type: AssetType) 
         if rule.regime not in asset_type.regimes:
             raise ValueError(
                 f"cleaning.regimes: '{rule.regime}' is none of {', '.join(asset_type.regimes)}."
-                f"{plugins.near_miss(rule.regime, list(asset_type.regimes))}"
+                f"{near_miss(rule.regime, list(asset_type.regimes))}"
             )
         sensor = asset_type.sensors[rule.sensor]
         low, high = rule.span
@@ -168,7 +168,7 @@ def require_fault_kinds(kinds: Iterable[str], asset_type: AssetType, where: str)
         if kind not in known:
             raise ValueError(
                 f"{where}: {asset_type.name} has no fault kind '{kind}' (it has: {', '.join(known) or 'none'})."
-                f"{plugins.near_miss(kind, known)}"
+                f"{near_miss(kind, known)}"
             )
 
 
@@ -176,6 +176,5 @@ def _require_sensor(name: str, asset_type: AssetType, where: str) -> None:
     known = list(asset_type.measured)
     if name not in known:
         raise ValueError(
-            f"{where}: {asset_type.name} has no sensor '{name}' (it has: {', '.join(known)})."
-            f"{plugins.near_miss(name, known)}"
+            f"{where}: {asset_type.name} has no sensor '{name}' (it has: {', '.join(known)}).{near_miss(name, known)}"
         )

@@ -14,7 +14,7 @@ from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from wheeltapper import plugins
+from wheeltapper.spelling import near_miss
 
 FUNCTIONS = {"sqrt": 1, "exp": 1, "log": 1, "abs": 1, "min": 2, "max": 2}
 """Function → how many values it takes."""
@@ -86,7 +86,7 @@ def _check(part: ast.expr, formula: str) -> list[str]:
         case ast.Call(func=ast.Name(id=name)):
             raise ValueError(
                 f"'{formula}': {ast.unparse(part)} cannot be computed; functions and how many values they take: "
-                f"{FUNCTIONS}.{plugins.near_miss(name, list(FUNCTIONS))}"
+                f"{FUNCTIONS}.{near_miss(name, list(FUNCTIONS))}"
             )
     raise ValueError(
         f"'{formula}': '{ast.unparse(part)}' is not arithmetic. Use numbers, names, + - * / **, brackets and "
@@ -143,7 +143,7 @@ def sources(twin: Mapping[str, str], sensors: Collection[str]) -> dict[str, tupl
             raise ValueError(f"twin: {name} is expected from {name} itself, which says nothing. Use other sensors")
     for name in twin:
         if name not in sensors and not any(name in some for some in needs.values()):
-            near = plugins.near_miss(name, list(sensors))
+            near = near_miss(name, list(sensors))
             raise ValueError(f"twin: '{name}' is no sensor, and no other formula uses it.{near}")
     return found
 
@@ -157,7 +157,7 @@ def _order(needs: Mapping[str, tuple[str, ...]], sensors: Collection[str]) -> li
                 known = [*sensors, *needs]
                 raise ValueError(
                     f"twin, {name}: '{one}' is neither a sensor nor a quantity of the twin (there are: "
-                    f"{', '.join(dict.fromkeys(known))}).{plugins.near_miss(one, known)}"
+                    f"{', '.join(dict.fromkeys(known))}).{near_miss(one, known)}"
                 )
     try:
         return list(TopologicalSorter(computed).static_order())

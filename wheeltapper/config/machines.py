@@ -8,10 +8,10 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from wheeltapper import plugins
 from wheeltapper.config.categories import as_words, require_free_names, sensor_names
 from wheeltapper.config.formulas import sources
 from wheeltapper.config.values import NAME, Duration, Model, format_duration
+from wheeltapper.spelling import near_miss
 
 REGIMES = ("startup", "normal", "high_load", "maintenance", "off")
 IDLE_REGIMES = ("maintenance", "off")
@@ -222,6 +222,6 @@ class AssetType(Model):
             if name not in self.sensors:
                 raise ValueError(
                     f"{self.name} has no sensor '{name}' (it has: {', '.join(self.sensors)})."
-                    f"{plugins.near_miss(name, list(self.sensors))}"
+                    f"{near_miss(name, list(self.sensors))}"
                 )
         return self

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from wheeltapper import plugins
+from wheeltapper.spelling import near_miss
 
 Location = tuple[int | str, ...]
 
@@ -49,19 +49,19 @@ def _in_words(problem: ErrorDetails, model: type[BaseModel]) -> str:
 
 def _unknown_key(problem: ErrorDetails, model: type[BaseModel]) -> str:
     key, known = str(problem["loc"][-1]), _known_keys(model, problem["loc"][:-1])
-    return f"unknown key '{key}'.{plugins.near_miss(key, known)}" + (f" Known here: {', '.join(known)}." * bool(known))
+    return f"unknown key '{key}'.{near_miss(key, known)}" + (f" Known here: {', '.join(known)}." * bool(known))
 
 
 def _unknown_rule(problem: ErrorDetails, model: type[BaseModel]) -> str:
     known, tag = list(_rules(model, problem["loc"])), problem.get("ctx", {}).get("tag")
     if tag is None:
         return f"by is missing; it must be one of {', '.join(known)}"
-    return f"by must be one of {', '.join(known)}, got '{tag}'.{plugins.near_miss(str(tag), known)}"
+    return f"by must be one of {', '.join(known)}, got '{tag}'.{near_miss(str(tag), known)}"
 
 
 def _unknown_word(problem: ErrorDetails, _: type[BaseModel]) -> str:
     expected, came = str(problem.get("ctx", {}).get("expected")), problem["input"]
-    close = plugins.near_miss(str(came), re.findall(r"'(\w+)'", expected))
+    close = near_miss(str(came), re.findall(r"'(\w+)'", expected))
     return f"must be {expected}, got {came!r}.{close}"
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from wheeltapper import plugins
 from wheeltapper.config.cleaning import Cleaning
 from wheeltapper.config.fitting import (
     require_conditioning,
@@ -22,6 +22,10 @@ from wheeltapper.config.plug_ins import PlugIn
 from wheeltapper.config.search import Search, require_candidates
 from wheeltapper.config.values import NAME, Duration, Model, format_duration
 from wheeltapper.errors import ConfigError
+from wheeltapper.plugins import PlugIns
+
+AssetTypes = Callable[[str, PlugIns], AssetType]
+"""Looks an asset type up by its name among plug-ins; `ConfigError` where there is none."""
 
 
 class Windows(Model):
@@ -137,12 +141,22 @@ class Selection(Model):
     fdr: float = Field(0.05, gt=0, lt=1, description="share of the kept features that may be there by chance")
 
 
+def plug_ins_of(folder: Path | None, plugins: Path | None) -> PlugIns:
+    """Return the plug-ins of a plant in ``folder`` that names the folder ``plugins``, or none."""
+    return PlugIns(None if plugins is None else ((folder or Path()) / plugins).resolve())
+
+
 class Plant(Model):
     """One plant: which assets, from which source, with which pipeline settings."""
 
     name: str = Field(pattern=NAME, description="the file's name")
     folder: Path = Field(description="where the plant's file lies; relative paths start here", exclude=True)
     description: str = ""
+    plugins: Path | None = Field(
+        None,
+        exclude=True,
+        description="folder of plug-ins of your own, with sub-folders such as detectors and feature_sets",
+    )
     asset_type: AssetType
     source: PlugIn
     cleaning: Cleaning = Cleaning()
@@ -185,13 +199,17 @@ class Plant(Model):
 
     @field_validator("asset_type", mode="before")
     @classmethod
-    def _look_up(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            try:
-                return plugins.load_module("assets", value).ASSET_TYPE
-            except ConfigError as error:
-                raise ValueError(f"{error} Or describe your own type here: step and sensors.") from error
-        return value
+    def _look_up(cls, value: Any, info: ValidationInfo) -> Any:
+        """Replace the name of an asset type by the type; whoever parses the plant says how one is looked up."""
+        if not isinstance(value, str):
+            return value
+        asset_types: AssetTypes | None = (info.context or {}).get("asset_types")
+        if asset_types is None:
+            raise ValueError(f"expected an asset type with step and sensors, got the name '{value}'")
+        try:
+            return asset_types(value, plug_ins_of(info.data.get("folder"), info.data.get("plugins")))
+        except ConfigError as error:
+            raise ValueError(f"{error} Or describe your own type here: step and sensors.") from error
 
     @model_validator(mode="after")
     def _reads_what_it_can(self) -> Self:
@@ -247,6 +265,11 @@ class Plant(Model):
     def _searches_what_it_tries(self) -> Self:
         require_candidates(self.search, [candidate.name for candidate in self.candidates])
         return self
+
+    @property
+    def plug_ins(self) -> PlugIns:
+        """Where detectors, feature sets and sources are looked up that the plant names."""
+        return plug_ins_of(self.folder, self.plugins)
 
     @property
     def failing_kinds(self) -> frozenset[str]:

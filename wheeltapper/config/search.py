@@ -7,8 +7,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from wheeltapper import plugins
 from wheeltapper.config.values import Model
+from wheeltapper.spelling import near_miss
 
 TRIALS = 20
 """Trials of a random search where the plant names no number."""
@@ -88,5 +88,5 @@ def require_candidates(search: Search | None, candidates: Collection[str]) -> No
         if name not in known:
             raise ValueError(
                 f"search.over: '{name}' is none of the candidates ({', '.join(known)})."
-                f"{plugins.near_miss(name, known)} Add it to candidates, or leave it out"
+                f"{near_miss(name, known)} Add it to candidates, or leave it out"
             )

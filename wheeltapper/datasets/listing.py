@@ -11,9 +11,9 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from wheeltapper import plugins
 from wheeltapper.config import Model, conf_folder, data_folders, describe
 from wheeltapper.errors import ConfigError
+from wheeltapper.spelling import near_miss
 
 REGISTRY = "registry.toml"
 
@@ -113,9 +113,7 @@ def named(name: str, datasets: dict[str, DataSet]) -> DataSet:
     for key, dataset in datasets.items():
         if name in (key, dataset.plant):
             return dataset
-    raise ConfigError(
-        f"no data set named '{name}'; known: {', '.join(datasets)}.{plugins.near_miss(name, list(datasets))}"
-    )
+    raise ConfigError(f"no data set named '{name}'; known: {', '.join(datasets)}.{near_miss(name, list(datasets))}")
 
 
 def where(dataset: DataSet) -> Path | None:

@@ -12,10 +12,11 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from wheeltapper import plugins, tables
+from wheeltapper import tables
 from wheeltapper.config import Plant
 from wheeltapper.decisions import ledger
 from wheeltapper.errors import ConfigError
+from wheeltapper.spelling import near_miss
 from wheeltapper.store import Store
 from wheeltapper.workspace import OBJECTIVE, Workspace
 
@@ -256,7 +257,7 @@ def confirm(space: Workspace, alarm: str, kind: str, *, reason: str, actor: str,
     if kind != KIND and known and kind not in known:
         raise ConfigError(
             f"{space.plant.asset_type.name} has no fault '{kind}'; found {sorted(known)}."
-            f"{plugins.near_miss(kind, list(known))} Leave --kind out if it is none of these."
+            f"{near_miss(kind, list(known))} Leave --kind out if it is none of these."
         )
     return _judge(space, alarm, "confirm", reason or "confirmed as a fault", actor, now, {"kind": kind})
 

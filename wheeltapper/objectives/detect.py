@@ -27,6 +27,7 @@ from wheeltapper.evaluation.curves import window_curves
 from wheeltapper.evaluation.gates import Gate
 from wheeltapper.evaluation.judgement import Judgement
 from wheeltapper.evaluation.leaderboard import Leaderboard
+from wheeltapper.plugins import DETECTORS, FEATURE_SETS
 from wheeltapper.readings.exclude import overlaps
 from wheeltapper.scoring import alarms
 from wheeltapper.scoring import bundle as bundles
@@ -56,6 +57,9 @@ class Detect(Objective):
         content = plant.model_dump(mode="json", exclude={"description", "source", "name", "objectives"})
         if plant.search is None:
             del content["search"]  # a plant that searches nothing is named as it was before there was a search
+        code = plant.plug_ins.digests(DETECTORS, FEATURE_SETS)
+        if code:
+            content["code"] = code
         text = json.dumps([content, __version__], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -107,9 +111,9 @@ class Detect(Objective):
             search=record,
         )
 
-    def read(self, folder: Path, expected: str) -> Bundle:
+    def read(self, plant: Plant, folder: Path, expected: str) -> Bundle:
         """Read a bundle, after its manifest has been verified."""
-        return bundles.read(folder, expected=expected)
+        return bundles.read(folder, expected=expected, plug_ins=plant.plug_ins)
 
     def rank(self, results: Sequence[CandidateResult]) -> DetectRanking:
         """Rank by cost where one is surely cheaper, else by VUS-PR; without known faults by the self-test."""
@@ -153,7 +157,7 @@ class Detect(Objective):
 
     def judge_champion(self, decision: Decision, folder: Path, expected: str) -> Rival:
         """Judge the champion on the candidates' windows; where no fault is known, by the same self-test, too."""
-        champion = self.read(folder, expected)
+        champion = self.read(decision.space.plant, folder, expected)
         judgement = _judge_champion(decision, champion)
         if judgement.cost_per_asset_week is not None:
             return Rival(judgement, {})
@@ -173,7 +177,8 @@ class Detect(Objective):
         judged = []
         for label in [*baselines, chosen]:
             result = decision.results[label]
-            bundle = self.read(decision.space.registry.bundle_folder(result.model_uri), result.bundle)
+            folder = decision.space.registry.bundle_folder(result.model_uri)
+            bundle = self.read(decision.space.plant, folder, result.bundle)
             scores = bundle.score(rows)
             figures = judge_scores(
                 decision.space.plant, label, "test", scores, table.faults, bundle, rows, table.flags

@@ -152,6 +152,11 @@ class Models:
         if entry not in shown:
             self._client.call("set_logged_model_tags", model_id, {VERSIONS: json.dumps([*shown, entry])})
 
+    def versions_of_plant(self, plant: str) -> list[Version]:
+        """List all versions of a plant's objectives: by objective, the newest first."""
+        names = [model.name for model in self._client.search("search_registered_models", f"name LIKE '{plant}.%'")]
+        return [version for name in sorted(names) for version in self.versions(plant, name.partition(".")[2])]
+
     def versions(self, plant: str, objective: str) -> list[Version]:
         """List all versions of a plant's objective, the newest first."""
         name = model_name(plant, objective)

@@ -54,6 +54,7 @@ class Registry:
         self.log_bundle = self.models.log_bundle
         self.register = self.models.register
         self.versions = self.models.versions
+        self.versions_of_plant = self.models.versions_of_plant
         self.download = self.models.download
         self.bundle_folder = self.models.bundle_folder
 

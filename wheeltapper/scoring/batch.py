@@ -99,7 +99,8 @@ def score_windows(space: Workspace, check: CheckScores) -> Scored:
     windows, alarm_count = _score(space, champion, CHAMPION, check)
     rival = space.registry.challenger(space.plant.name, OBJECTIVE)
     if rival is not None:
-        challenger = bundles.read(space.registry.download(rival), expected=rival.bundle)
+        folder = space.registry.download(rival)
+        challenger = bundles.read(folder, expected=rival.bundle, plug_ins=space.plant.plug_ins)
         _score(space, challenger, CHALLENGER, check)
     _log.info("%s windows scored by %s, %d alarms", f"{windows:,}", champion.detector_name, alarm_count)
     return Scored(windows, alarm_count, bundles.fingerprint(champion))

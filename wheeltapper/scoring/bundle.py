@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from wheeltapper import detectors, manifest
 from wheeltapper.config import AssetType
 from wheeltapper.detectors import Detector
-from wheeltapper.errors import BundleError
+from wheeltapper.errors import BundleError, ConfigError
 from wheeltapper.features.impute import Imputer, filled
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.plugins import DETECTORS, FEATURE_SETS, INSTALLED, PlugIns
 from wheeltapper.scoring.calibration import Calibration
 from wheeltapper.scoring.effect import is_far
 
@@ -30,6 +31,8 @@ Floats = NDArray[np.float64]
 
 POOLED = "*"
 """The unit that scores every asset which has no model of its own."""
+REQUIREMENTS = ("numpy", "pandas", "scipy", "scikit-learn", "numba")
+"""Packages that any bundle is scored with; its feature sets may need more, see `requirements`."""
 FORMAT = 2
 """2 has an imputer and the hash of the plan that its own was shrunk from; a bundle that needs neither is written as 1,
 byte for byte as it was."""
@@ -172,8 +175,10 @@ class Bundle:
             more["imputer"] = self.imputer.model_dump(mode="json")
         if self.whole not in ("", self.plan.hash):
             more["whole"] = self.whole
+        code = {name: digest for one in self.detectors.values() for name, digest in one.code.items()}
         description = {
             **more,
+            **({"code": code} if code else {}),
             "format": 1 + bool(more),
             "asset_type": self.asset_type.model_dump(mode="json"),
             "plan": self.plan.model_dump(mode="json"),
@@ -200,13 +205,22 @@ def inputs(detector: Detector, normaliser: RegimeNormaliser, rows: pd.DataFrame)
     return rows[list(normaliser.columns)] if detector.in_units else normaliser.transform(rows)
 
 
-def read(folder: Path, expected: str | None = None) -> Bundle:
+def read(folder: Path, expected: str | None = None, plug_ins: PlugIns = INSTALLED) -> Bundle:
     """Read a bundle, after its manifest (and its hash, where one is expected) has been verified.
+
+    Parameters
+    ----------
+    folder : Path
+    expected : str, optional
+        The bundle's hash.
+    plug_ins : PlugIns
+        Where its detector and feature sets are looked up: those of its plant.
 
     Raises
     ------
     BundleError
-        If a file was changed, added or removed, the format is not known, or no detector scores unknown assets.
+        If a file was changed, added or removed, the format is not known, no detector scores unknown assets, or a
+        plug-in is missing or not the one that the bundle was trained with.
     """
     files = manifest.read(folder, expected)
     content = json.loads(files[_DESCRIPTION])
@@ -214,15 +228,18 @@ def read(folder: Path, expected: str | None = None) -> Bundle:
         raise BundleError(f"{folder}: bundle format {content['format']} is not known; this version reads 1 to {FORMAT}")
     if POOLED not in content["options"]:
         raise BundleError(f"{folder}: has no detector for '{POOLED}', which scores assets without one of their own.")
+    _require_plug_ins(folder, content, plug_ins)
     arrays = manifest.unpack(files[_ARRAYS])
     normaliser = RegimeNormaliser(method=content["normaliser"]).restore(_below(arrays, "normaliser/"))
     fitted = {
-        unit: detectors.build(content["detector"], options).restore(_below(arrays, f"detector/{unit}/"))
+        unit: detectors.build(content["detector"], options, plug_ins=plug_ins).restore(
+            _below(arrays, f"detector/{unit}/")
+        )
         for unit, options in content["options"].items()
     }
     return Bundle(
         asset_type=AssetType.model_validate(content["asset_type"]),
-        plan=FeaturePlan.model_validate(content["plan"]),
+        plan=FeaturePlan.model_validate({**content["plan"], "plug_ins": plug_ins}),
         normaliser=normaliser,
         detector_name=content["detector"],
         detectors=fitted,
@@ -232,6 +249,17 @@ def read(folder: Path, expected: str | None = None) -> Bundle:
         whole=content.get("whole", ""),
         read_as=manifest.fingerprint(files),
     )
+
+
+def _require_plug_ins(folder: Path, content: dict[str, Any], plug_ins: PlugIns) -> None:
+    """Refuse a bundle whose plug-ins, those that are not Wheeltapper's own, are not here as they were in training."""
+    required = [(DETECTORS, content.get("code", {})), (FEATURE_SETS, content["plan"].get("code", {}))]
+    for kind, code in required:
+        for name, digest in code.items():
+            try:
+                plug_ins.require(kind, name, digest)
+            except ConfigError as error:
+                raise BundleError(f"{folder} cannot be read: {error}") from error
 
 
 def _below(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:

@@ -45,7 +45,10 @@ def live_bundle(space: Workspace) -> Bundle | None:
         If it was changed since it was registered.
     """
     version = live_version(space, OBJECTIVE)
-    return None if version is None else bundles.read(space.registry.download(version), expected=version.bundle)
+    if version is None:
+        return None
+    folder = space.registry.download(version)
+    return bundles.read(folder, expected=version.bundle, plug_ins=space.plant.plug_ins)
 
 
 def stored_rows(space: Workspace, bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame | None:

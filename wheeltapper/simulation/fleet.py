@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper import plugins, tables
+from wheeltapper import assets, tables
 from wheeltapper.assets import Drivers, Floats, Physics
 from wheeltapper.config import IDLE_REGIMES, AssetType
+from wheeltapper.config.sensor_faults import is_sensor_kind
 from wheeltapper.errors import ConfigError, SourceError
+from wheeltapper.plugins import INSTALLED, PlugIns
 from wheeltapper.simulation import faults, lookalikes, regimes, sensor_faults, signals
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -74,8 +76,8 @@ class Wishes:
     """At each instant only one of this many machines is read, left to chance; 0 reads all."""
 
 
-def physics_of(asset_type: AssetType) -> Physics:
-    """Find how machines of this type are simulated.
+def physics_of(asset_type: AssetType, plug_ins: PlugIns = INSTALLED) -> Physics:
+    """Return how machines of this type are simulated.
 
     Raises
     ------
@@ -84,22 +86,27 @@ def physics_of(asset_type: AssetType) -> Physics:
     """
     name = asset_type.name
     try:
-        module = plugins.load_module("assets", name)
+        physics = assets.physics(name, plug_ins)
     except ConfigError as error:
         raise SourceError(
             f"asset type '{name}' cannot be simulated: {error} Use one of these, or a source that reads its data."
         ) from error
-    physics = getattr(module, "PHYSICS", None)
-    if not isinstance(physics, Physics):
+    if physics is None:
         raise SourceError(
-            f"asset type '{name}' cannot be simulated: wheeltapper/assets/{name}.py holds no PHYSICS. "
+            f"asset type '{name}' cannot be simulated: its file {name}.py holds no PHYSICS. "
             "Write one (see wheeltapper/assets/__init__.py), or use a source that reads its data."
         )
     return physics
 
 
 def simulate(
-    asset_type: AssetType, span: Span, *, seed: int, number: int, wishes: Wishes | None = None
+    asset_type: AssetType,
+    span: Span,
+    *,
+    seed: int,
+    number: int,
+    wishes: Wishes | None = None,
+    physics: Physics | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return one machine's readings, and what was wrong with it when.
 
@@ -113,6 +120,8 @@ def simulate(
         1 for the first machine of the fleet. The same number and seed give the same machine in every fleet.
     wishes : Wishes, optional
         Faults and missing values; none by default.
+    physics : Physics, optional
+        How the machine is simulated; `physics_of` the type by default.
 
     Returns
     -------
@@ -127,12 +136,12 @@ def simulate(
         If the type cannot be simulated, or so many faults do not fit.
     """
     wishes = wishes or Wishes()
-    physics = physics_of(asset_type)
+    physics = physics or physics_of(asset_type)
     drivers = _drive(physics, span, seed, number)
     drivers = _with_lookalikes(drivers, physics, span, wishes.lookalike_rate, seed, number)
     planned = _plan(asset_type, physics, drivers, span, wishes, seed, number)
-    of_sensors = [fault for fault in planned if sensor_faults.is_sensor_kind(fault.kind, asset_type)]
-    of_machine = [fault for fault in planned if not sensor_faults.is_sensor_kind(fault.kind, asset_type)]
+    of_sensors = [fault for fault in planned if is_sensor_kind(fault.kind, asset_type)]
+    of_machine = [fault for fault in planned if not is_sensor_kind(fault.kind, asset_type)]
     drivers = _with_repairs(drivers, of_machine, physics, span)
 
     values = _run(asset_type, physics, drivers, seed, number)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from pydantic import ValidationError
 
-from wheeltapper import plugins, tables
+from wheeltapper import tables
 from wheeltapper.config import Model, Plant, PlugIn, describe
 from wheeltapper.errors import ConfigError
+from wheeltapper.plugins import INSTALLED, SOURCES, PlugIns
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,24 @@ class Suggestion:
     """What the options cannot say, such as a sensor whose column was not found."""
 
 
+@dataclass(frozen=True)
+class Example:
+    """Tiny data for the contract tests of a source."""
+
+    plant: Callable[[Path], str]
+    """Writes clean rows of two assets, one of them with a fault, below a folder; returns the YAML of a plant that reads
+    them."""
+    broken: Mapping[str, Callable[[Path], str]]
+    """What is wrong, in words → the same with this mistake: reading it must end in a `SourceError`. At least one."""
+
+
 class Source(Model, ABC):
     """One kind of source. Its fields are its options in the plant's YAML."""
+
+    @classmethod
+    def example(cls) -> Example | None:
+        """Return tiny data for contract tests; None where reading takes a server, which the tests then start."""
+        return None
 
     def check(self, plant: Plant) -> None:
         """Refuse options that do not go with the plant's asset type; reads nothing.
@@ -101,11 +119,10 @@ def suggest(plant: Plant) -> Suggestion | None:
     ConfigError
         If there is no such source.
     """
-    kind = plugins.load_class("sources", plant.source.name, Source)  # type: ignore[type-abstract]
-    return kind.suggest(plant, plant.source.options)
+    return load(plant.source.name, plant.plug_ins).suggest(plant, plant.source.options)
 
 
-def build(wanted: PlugIn) -> Source:
+def build(source: PlugIn, plug_ins: PlugIns = INSTALLED) -> Source:
     """Make a plant's source.
 
     Raises
@@ -113,8 +130,19 @@ def build(wanted: PlugIn) -> Source:
     ConfigError
         If there is no such source, or its options are not as it wants them.
     """
-    kind = plugins.load_class("sources", wanted.name, Source)  # type: ignore[type-abstract]
+    kind = load(source.name, plug_ins)
     try:
-        return kind(**wanted.options)
+        return kind(**source.options)
     except ValidationError as error:
-        raise ConfigError(describe(error, f"source {wanted.name}", kind)) from error
+        raise ConfigError(describe(error, f"source {source.name}", kind)) from error
+
+
+def load(name: str, plug_ins: PlugIns = INSTALLED) -> type[Source]:
+    """Return the class of a source by its file's name.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such source.
+    """
+    return plug_ins.load(SOURCES, name, Source)  # type: ignore[type-abstract]

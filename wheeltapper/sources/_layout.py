@@ -11,9 +11,9 @@ from pydantic import Field, field_validator, model_validator
 
 from wheeltapper.config import Plant
 from wheeltapper.errors import SourceError
-from wheeltapper.plugins import near_miss
 from wheeltapper.sources._long import LongRows
 from wheeltapper.sources._table import TableSource
+from wheeltapper.spelling import near_miss
 
 SENSOR_WORDS = ("sensor", "tag", "signal", "variable", "parameter", "channel", "metric", "measurement", "name")
 VALUE_WORDS = ("value", "val", "reading", "measure", "wert", "data")

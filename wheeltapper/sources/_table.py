@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 from pydantic import Field, field_validator
 
-from wheeltapper import plugins
 from wheeltapper.config import Plant
 from wheeltapper.errors import SourceError
 from wheeltapper.sources import Source
 from wheeltapper.sources._cells import NO_KIND, constant, flags
+from wheeltapper.spelling import near_miss
 
 IF_UNORDERED = (
     "If these rows are not meant to follow each other in time, set shuffled: true in the source: each file is then "
@@ -69,7 +69,7 @@ class TableSource(Source, ABC):
             if sensor not in known:
                 raise SourceError(
                     f"columns: '{column}' names sensor '{sensor}', which {plant.name} does not have "
-                    f"(it has: {', '.join(known)}).{plugins.near_miss(sensor, known)}"
+                    f"(it has: {', '.join(known)}).{near_miss(sensor, known)}"
                 )
             if sensor in names:
                 raise SourceError(f"columns: '{names[sensor]}' and '{column}' both name sensor '{sensor}'.")
@@ -105,6 +105,4 @@ def missing(file: str, column: str, use: str, has: list[str], is_sensor: bool) -
     """Say which column is missing, what is there, and what to do."""
     verb = "have" if file.startswith("none") else "has no"
     advice = "Add it to the source, or remove it from the plant's sensors." if is_sensor else f"Change {use}."
-    return (
-        f"{file} {verb} column '{column}' for {use} (it has: {_listed(has)}).{plugins.near_miss(column, has)} {advice}"
-    )
+    return f"{file} {verb} column '{column}' for {use} (it has: {_listed(has)}).{near_miss(column, has)} {advice}"

@@ -16,7 +16,7 @@ import pandas as pd
 
 from wheeltapper.config import Plant
 from wheeltapper.errors import SourceError
-from wheeltapper.sources import Batch, Suggestion
+from wheeltapper.sources import Batch, Example, Suggestion
 from wheeltapper.sources._cells import constant, numbers_or_text, times_or_text
 from wheeltapper.sources._clock import Clock
 from wheeltapper.sources._csv import Chunk, Layout, chunks, header
@@ -57,6 +57,13 @@ class CsvFolder(CsvOptions):
         return replace(
             found, options={name: found.options[name] for name in (*order, "columns") if name in found.options}
         )
+
+    @classmethod
+    def example(cls) -> Example:
+        """Return tiny data for contract tests; see `Source.example`."""
+        from wheeltapper.sources._examples import CSV_FOLDER
+
+        return CSV_FOLDER
 
     def read(self, plant: Plant, start: datetime | None = None, end: datetime | None = None) -> Iterator[Batch]:
         """Yield the files' rows from ``start`` (inclusive) to ``end`` (exclusive); see `Source.read`.

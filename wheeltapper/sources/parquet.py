@@ -12,7 +12,7 @@ from pydantic import Field
 
 from wheeltapper.config import Plant
 from wheeltapper.errors import SourceError
-from wheeltapper.sources import Batch
+from wheeltapper.sources import Batch, Example
 from wheeltapper.sources._files import asset_name
 from wheeltapper.sources._flagged import FlaggedRuns
 from wheeltapper.sources._parquet import ParquetFile, find
@@ -42,6 +42,13 @@ class Parquet(ShapedSource):
     shuffled: bool = Field(
         False, description="whether rows do not follow each other in time: each file is then read whole and sorted"
     )
+
+    @classmethod
+    def example(cls) -> Example:
+        """Return tiny data for contract tests; see `Source.example`."""
+        from wheeltapper.sources._examples import PARQUET
+
+        return PARQUET
 
     def read(self, plant: Plant, start: datetime | None = None, end: datetime | None = None) -> Iterator[Batch]:
         """Yield the files' rows from ``start`` (inclusive) to ``end`` (exclusive); see `Source.read`.

@@ -9,10 +9,10 @@ from typing import Self
 from pydantic import Field, TypeAdapter, model_validator
 
 from wheeltapper.config import AssetType, Duration, Instant, Plant, format_duration
+from wheeltapper.config.sensor_faults import describe
 from wheeltapper.errors import SourceError
 from wheeltapper.simulation.fleet import Span, Wishes, physics_of, simulate
-from wheeltapper.simulation.sensor_faults import describe
-from wheeltapper.sources import Batch, Source
+from wheeltapper.sources import Batch, Example, Source
 
 
 class Simulator(Source):
@@ -41,6 +41,13 @@ class Simulator(Source):
     jitter: Duration = Field(timedelta(0), description="readings are stamped up to this much late; less than a step")
     one_at_a_time: bool = Field(False, description="at each instant one machine of the fleet is read, left to chance")
 
+    @classmethod
+    def example(cls) -> Example:
+        """Return tiny data for contract tests; see `Source.example`."""
+        from wheeltapper.sources._examples import SIMULATOR
+
+        return SIMULATOR
+
     @model_validator(mode="after")
     def _lasts(self) -> Self:
         for name in ("duration", "step"):
@@ -54,7 +61,7 @@ class Simulator(Source):
     def check(self, plant: Plant) -> None:
         """Refuse fault kinds that the asset type does not have, and types without physics; see `Source.check`."""
         self._kinds(plant.asset_type)
-        physics = physics_of(plant.asset_type)
+        physics = physics_of(plant.asset_type, plant.plug_ins)
         if physics.label is not None and self.anomaly_rate > 0:
             raise SourceError(
                 f"anomaly_rate is {self.anomaly_rate:g}, but the faults of {plant.asset_type.name} are a rule about "
@@ -90,9 +97,12 @@ class Simulator(Source):
             jitter=self.jitter,
             turns=self.assets if self.one_at_a_time else 0,
         )
+        physics = physics_of(plant.asset_type, plant.plug_ins)
         begin, stop = self._cut(span, start, end)
         for number in range(1, self.assets + 1):
-            readings, faults = simulate(plant.asset_type, span, seed=plant.seed, number=number, wishes=wishes)
+            readings, faults = simulate(
+                plant.asset_type, span, seed=plant.seed, number=number, wishes=wishes, physics=physics
+            )
             inside = (readings["timestamp"] >= begin) & (readings["timestamp"] < stop)
             if not inside.any():
                 continue  # every reading of this machine fell into a gap

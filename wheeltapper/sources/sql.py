@@ -12,7 +12,6 @@ from pydantic import ConfigDict, Field, model_validator
 
 from wheeltapper.config import Plant
 from wheeltapper.errors import SourceError
-from wheeltapper.plugins import near_miss
 from wheeltapper.sources import Batch
 from wheeltapper.sources._cells import constant
 from wheeltapper.sources._database import Database, database
@@ -21,6 +20,7 @@ from wheeltapper.sources._queries import Bounds, Selection, Side, as_array
 from wheeltapper.sources._shape import Piece, ShapedSource, in_batches
 from wheeltapper.sources._span import Span
 from wheeltapper.sources._typed import as_text, as_times
+from wheeltapper.spelling import near_miss
 
 
 class Sql(ShapedSource):

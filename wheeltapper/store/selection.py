@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from wheeltapper.errors import StoreError
-from wheeltapper.plugins import near_miss
+from wheeltapper.spelling import near_miss
 from wheeltapper.store.files import File
 from wheeltapper.store.layout import Columns, arrow_schema, is_cut
 from wheeltapper.tables import Table

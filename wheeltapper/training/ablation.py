@@ -110,7 +110,7 @@ def plan_trials(plant: Plant, study: str, seeds: int, detector: str) -> list[Tri
         raise ConfigError(f"the study {SEEDS} tries every baseline and candidate of the plant; leave --detector out.")
     is_simulated = plant.source.name == "simulator"
     studies = [name for name in STUDIES if name != "sampling" or is_simulated] if study == "all" else [study]
-    chosen = None if study == SEEDS else _detector(plant.candidates, detector)
+    chosen = None if study == SEEDS else _detector(plant, detector)
     return [
         Trial(name, variant.name, plant.seed + number, chosen)
         for name in studies
@@ -195,7 +195,7 @@ def read_all(plant: Plant) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows, faults = [], []
     latest: dict[str, Any] = {}
     origin = ""
-    for batch in sources.build(plant.source).read(plant):
+    for batch in sources.build(plant.source, plant.plug_ins).read(plant):
         parsed = clean.parse(batch, plant, latest if batch.origin == origin else None)
         origin, latest = batch.origin, parsed.latest
         rows.append(parsed.rows.drop(columns="row").assign(origin=batch.origin))
@@ -319,12 +319,12 @@ def _mean_and_deviation(values: Sequence[float | None]) -> tuple[float | None, f
     return fmean(known) if known else None, stdev(known) if len(known) > 1 else None
 
 
-def _detector(candidates: tuple[PlugIn, ...], name: str) -> PlugIn:
+def _detector(plant: Plant, name: str) -> PlugIn:
     """Return the plant's candidate of this name, or any other detector with its own options; by default the first."""
     if not name:
-        return candidates[0]
-    for candidate in candidates:
+        return plant.candidates[0]
+    for candidate in plant.candidates:
         if candidate.name == name:
             return candidate
-    detectors.build(name)  # raises with the near miss, where there is none of this name
+    detectors.build(name, plug_ins=plant.plug_ins)  # raises with the near miss, where there is none of this name
     return PlugIn(name=name)

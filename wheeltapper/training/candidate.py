@@ -30,7 +30,8 @@ def baselines_of(plant: Plant) -> tuple[PlugIn, ...]:
     options = {"limits": {end: limits for end, limits in own.items() if limits}}
     # Where features are selected, all but the sensors themselves may go.
     columns = FeaturePlan.of(plant).columns if plant.select is None else tuple(plant.asset_type.sensors)
-    return tuple(PlugIn(name=name, options=options.get(name, {})) for name in detectors.baselines(columns))
+    names = detectors.baselines(columns, plant.plug_ins)
+    return tuple(PlugIn(name=name, options=options.get(name, {})) for name in names)
 
 
 def fit_candidate(
@@ -104,7 +105,7 @@ def _fit_detectors(
     """Fit one detector for all, and one for each asset with enough rows where the plant asks for that."""
 
     def make() -> Detector:
-        return detectors.build(wanted.name, wanted.options, seed=plant.seed)
+        return detectors.build(wanted.name, wanted.options, seed=plant.seed, plug_ins=plant.plug_ins)
 
     z = inputs(make(), normaliser, train)
     # In the order of time over all assets: what a detector holds back at the end is then the latest of each.

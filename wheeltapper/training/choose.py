@@ -171,7 +171,7 @@ def _decide(
 
 
 def _notes(space: Workspace, objective: Objective, ranking: Ranking, chosen: CandidateResult | None) -> list[str]:
-    of_source = sources.build(space.plant.source).caveats(space.plant)
+    of_source = sources.build(space.plant.source, space.plant.plug_ins).caveats(space.plant)
     return [*ranking.notes, *of_source, *objective.caveats(space.plant, chosen)]
 
 
@@ -190,7 +190,7 @@ def _read_live(space: Workspace, objective: Objective) -> None:
     """Read the live model once, verified."""
     live: Version | None = live_version(space, objective.name)
     if live is not None:
-        objective.read(space.registry.download(live), live.bundle)
+        objective.read(space.plant, space.registry.download(live), live.bundle)
 
 
 def _put_on_record(space: Workspace, training: Training, judged: Judged, now: datetime) -> dict[str, Any]:

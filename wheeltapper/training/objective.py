@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from wheeltapper import __version__
 from wheeltapper.config import Plant, PlugIn
 from wheeltapper.evaluation.gates import Gate
+from wheeltapper.plugins import FEATURE_SETS
 from wheeltapper.selftest.examine import SelfTest
 from wheeltapper.training.result import CandidateResult
 from wheeltapper.training.session import Training
@@ -123,6 +124,8 @@ class Objective(ABC):
     """Options that a contract test may ask with."""
     name: str
     """As the plant's YAML calls it: the name of its file."""
+    code: str = ""
+    """Hash of its file where that is not the package's own; see `PlugIns.digest`."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -137,7 +140,8 @@ class Objective(ABC):
     def settings(self, plant: Plant) -> str:
         """Return the hash of all settings that its training and verdict depend on; the data is not among them."""
         content = plant.model_dump(mode="json", include=set(self.settings_used))
-        return _hash([self.name, self.options, content, __version__])
+        code = [self.code, plant.plug_ins.digests(FEATURE_SETS)]
+        return _hash([self.name, self.options, code, content, __version__])
 
     def training_key(self, plant: Plant, digests: Sequence[str]) -> str:
         """Return what names a training: the same for the same plant, objective, settings and data."""
@@ -162,7 +166,7 @@ class Objective(ABC):
         """
 
     @abstractmethod
-    def read(self, folder: Path, expected: str) -> Model:
+    def read(self, plant: Plant, folder: Path, expected: str) -> Model:
         """Read a model back, after its manifest has been verified."""
 
     @abstractmethod
@@ -176,9 +180,9 @@ class Objective(ABC):
         Where there is a champion, the gate ``beats_champion`` must be among them.
         """
 
-    def judge_champion(self, decision: Decision, folder: Path, expected: str) -> Any:  # noqa: ARG002
+    def judge_champion(self, decision: Decision, folder: Path, expected: str) -> Any:
         """Judge the live model on the rows that the candidates were judged on; what comes back is the rival."""
-        return self.read(folder, expected)
+        return self.read(decision.space.plant, folder, expected)
 
     def champion_is_outdated(self, space: Workspace, bundle: str) -> list[str]:  # noqa: ARG002
         """Say why the live model must not be compared with; nothing where it may."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wheeltapper import plugins, tables
+from wheeltapper import tables
 from wheeltapper.config import IDLE_REGIMES, Plant
 from wheeltapper.decisions import feedback, ledger
 from wheeltapper.decisions.feedback import Decision
@@ -17,6 +17,7 @@ from wheeltapper.errors import ConfigError, DataError
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import exclude
 from wheeltapper.scoring import calibration
+from wheeltapper.spelling import near_miss
 from wheeltapper.training import parts, withheld
 from wheeltapper.training.preparation import MIN_TRAIN_ROWS
 from wheeltapper.workspace import OBJECTIVE, Workspace
@@ -149,13 +150,11 @@ def take_back_normal(space: Workspace, asset: str, *, actor: str, now: datetime)
 def _require(space: Workspace, asset: str, sensors: tuple[str, ...]) -> None:
     known = sorted(space.store.read(tables.READINGS, columns=["asset_id"])["asset_id"].unique())
     if asset not in known:
-        raise ConfigError(
-            f"{space.plant.name} has no readings of '{asset}'; found {known}.{plugins.near_miss(asset, known)}"
-        )
+        raise ConfigError(f"{space.plant.name} has no readings of '{asset}'; found {known}.{near_miss(asset, known)}")
     for name in sensors:
         measured = list(space.plant.asset_type.measured)
         if name not in measured:
-            raise ConfigError(f"{asset} has no sensor '{name}'; found {measured}.{plugins.near_miss(name, measured)}")
+            raise ConfigError(f"{asset} has no sensor '{name}'; found {measured}.{near_miss(name, measured)}")
 
 
 def _windows(

@@ -119,7 +119,7 @@ def _log_choice(label: str, record: dict[str, Any], settings: Search) -> None:
 def _attempt(job: Job, held_out: HeldOut, options: PlugIn, clock: Clock) -> Trial:
     """Fit and judge one set of options on every fold, as a run of its own; a finished one is only looked up."""
     registry = job.space.registry
-    key = f"{job.training.key}:{job.label}:{search_options.key(options)}"
+    key = f"{job.training.key}:{job.label}:{search_options.key(options, job.plant.plug_ins)}"
     run_id = registry.trial_run(job.run_id, key, brief(options.options) or "defaults")
     if registry.finished(run_id):
         return Trial.model_validate(registry.document(run_id, TRIAL))

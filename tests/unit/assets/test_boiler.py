@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wheeltapper import config, sources
+from wheeltapper import config, plants
 from wheeltapper.assets.boiler import ASSET_TYPE
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import clean
-from wheeltapper.readings.survey.survey import survey
 from wheeltapper.simulation.fleet import Span, Wishes, simulate
 from wheeltapper.sources.simulator import Simulator
 
@@ -25,9 +24,8 @@ candidates: [lof]
 """
 
 
-def _plant(source: str = "simulator") -> config.Plant:
-    text = PLANT.replace("source: simulator", f"source: {source}")
-    return config.parse(text, name="tiny", folder=Path(), where="tiny.yaml")
+def _plant() -> config.Plant:
+    return plants.parse(PLANT, name="tiny", folder=Path(), where="tiny.yaml")
 
 
 def _read(**options: object) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -94,14 +92,16 @@ def test_003_02_no_window_reaches_across_a_gap() -> None:
 
 def test_003_04_outliers_are_flagged_and_never_removed() -> None:
     """The quartile rule counts more outliers with faults than without, and cleaning keeps every reading."""
+    plant = _plant()
     outliers = []
-    for rate, kinds in ((0.0, ""), (0.1, ", kinds: [overheating]")):
-        plant = _plant(f"{{simulator: {{start: 2026-01-05, duration: 30d, anomaly_rate: {rate}{kinds}}}}}")
-        (batch,) = sources.build(plant.source).read(plant)
+    for rate in (0.0, 0.1):
+        (batch,) = Simulator(
+            start="2026-01-05", duration="30d", anomaly_rate=rate, kinds=["overheating"] if rate else None
+        ).read(plant)
         parsed = clean.parse(batch, plant)
         assert len(parsed.rows) == len(batch.rows)
         np.testing.assert_array_equal(parsed.rows["temperature"], batch.rows["temperature"])
-        outliers.append(survey(plant)["sensors"]["temperature"]["outliers"])
+        outliers.append(clean.profile(parsed.rows, plant)["sensors"]["temperature"]["outliers"])
     assert outliers[1] > outliers[0] + 200
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wheeltapper import config, plugins
+from wheeltapper import plants
 from wheeltapper.assets import Drivers, compressor, motor, valve
+from wheeltapper.plugins import ASSET_TYPES, INSTALLED
 from wheeltapper.simulation.fleet import Span, simulate
 from wheeltapper.sources.simulator import Simulator
 
@@ -24,7 +25,7 @@ def _steady(module: object, level: float = 1.0, **outer: float) -> dict[str, flo
 def test_001_n6_six_kinds_of_machine_beside_the_pump() -> None:
     """Motors, valves and compressors can be watched in any plant, as can boilers, turbines and meters."""
     assert {"pump", "motor", "valve", "compressor", "boiler", "wind_turbine", "power_meter", "machine"} <= set(
-        plugins.names("assets")
+        INSTALLED.names(ASSET_TYPES)
     )
 
 
@@ -79,7 +80,7 @@ def test_001_n6_a_compressor_pays_seven_kilowatts_for_a_cubic_metre() -> None:
 )
 def test_001_n6_sensors_move_together(name: str, pair: tuple[str, str]) -> None:
     """Hour by hour in normal running, what belongs together rises and falls together."""
-    asset_type = plugins.load_module("assets", name).ASSET_TYPE
+    asset_type = INSTALLED.module(ASSET_TYPES, name).ASSET_TYPE
     readings, _ = simulate(asset_type, Span(MONDAY, timedelta(days=28), timedelta(minutes=5)), seed=3, number=1)
     hours = readings[readings["regime"] == "normal"].set_index("timestamp")[list(pair)].resample("h").mean()
     assert hours[pair[0]].corr(hours[pair[1]]) > 0.5
@@ -88,7 +89,7 @@ def test_001_n6_sensors_move_together(name: str, pair: tuple[str, str]) -> None:
 def test_001_n6_leave_one_machine_out_is_possible() -> None:
     """Machines of a kind are alike and not the same: their means differ by less than a tenth, and differ."""
     for name in ("motor", "valve", "compressor"):
-        asset_type = plugins.load_module("assets", name).ASSET_TYPE
+        asset_type = INSTALLED.module(ASSET_TYPES, name).ASSET_TYPE
         span = Span(MONDAY, timedelta(days=14), timedelta(minutes=10))
         fleet = pd.concat([simulate(asset_type, span, seed=3, number=number)[0] for number in range(1, 5)])
         means = fleet[fleet["regime"] == "normal"].groupby("asset_id")[list(asset_type.sensors)].mean()
@@ -96,14 +97,14 @@ def test_001_n6_leave_one_machine_out_is_possible() -> None:
         assert ((means / means.mean() - 1).abs() < 0.1).all(axis=None)
 
 
-@pytest.mark.parametrize("name", plugins.names("assets"))
+@pytest.mark.parametrize("name", INSTALLED.names(ASSET_TYPES))
 def test_a_fleet_is_quick(name: str) -> None:
     """A fifth of a million readings with everything that can go wrong take at most 1.2 s of one core.
 
     That is the pace of ten million in a minute.
     """
-    module = plugins.load_module("assets", name)
-    plant = config.parse(
+    module = INSTALLED.module(ASSET_TYPES, name)
+    plant = plants.parse(
         f"asset_type: {name}\nsource: simulator\nfeatures: [latest]\ncandidates: [lof]",
         name="tiny",
         folder=Path(),

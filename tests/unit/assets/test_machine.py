@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wheeltapper import config
+from wheeltapper import check_plant, config, plants
 from wheeltapper.assets import machine
 from wheeltapper.assets import machine_as_published as published
 from wheeltapper.errors import ConfigError
@@ -25,7 +25,7 @@ candidates: [lof]
 
 
 def _plant(more: str = "") -> config.Plant:
-    return config.parse(PLANT.format(more=more), name="tiny", folder=Path(), where="tiny.yaml")
+    return plants.parse(PLANT.format(more=more), name="tiny", folder=Path(), where="tiny.yaml")
 
 
 @cache
@@ -124,7 +124,7 @@ def test_000_21_nothing_can_be_foretold_as_published() -> None:
 def test_faults_that_are_a_rule_cannot_be_ordered() -> None:
     """Asking the negative control for faults is refused when the plant is read."""
     with pytest.raises(ConfigError, match="cannot be ordered"):
-        config.check_plug_ins(_plant(", anomaly_rate: 0.1"), where="tiny.yaml")
+        check_plant.check_plug_ins(_plant(", anomaly_rate: 0.1"), where="tiny.yaml")
 
 
 @cache

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wheeltapper import config
+from wheeltapper import plants
 from wheeltapper.assets.power_meter import ASSET_TYPE, METERS, as_published
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.selftest import obvious
@@ -26,7 +26,7 @@ candidates: [lof]
 
 
 def _plan() -> FeaturePlan:
-    return FeaturePlan.of(config.parse(PLANT, name="tiny", folder=Path(), where="tiny.yaml"))
+    return FeaturePlan.of(plants.parse(PLANT, name="tiny", folder=Path(), where="tiny.yaml"))
 
 
 def _meter(number: int, days: int = 30, start: datetime = MONDAY, **wishes: object) -> tuple[pd.DataFrame, ...]:
@@ -153,7 +153,7 @@ def test_the_self_test_steps_what_a_counter_counts() -> None:
 
 def test_gaps_come_from_the_simulator() -> None:
     """A tenth of the readings never comes, and the pause is named by no row."""
-    plant = config.parse(PLANT, name="tiny", folder=Path(), where="tiny.yaml")
+    plant = plants.parse(PLANT, name="tiny", folder=Path(), where="tiny.yaml")
     (batch,) = Simulator(start="2026-01-05", duration="60d", gap_rate=0.1, gap="3h").read(plant)
     assert len(batch.rows) == pytest.approx(0.9 * 60 * 96, rel=0.05)
     assert batch.rows["timestamp"].diff().max() > timedelta(hours=3)

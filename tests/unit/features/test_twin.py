@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wheeltapper import config, sources
+from wheeltapper import plants, sources
 from wheeltapper.assets import Drivers
 from wheeltapper.assets.pump import ASSET_TYPE as PUMP
 from wheeltapper.assets.pump import PHYSICS
@@ -81,7 +81,7 @@ features: [latest, twin]
 candidates: [pca_residual]
 seed: 11
 """
-    plant = config.parse(text, name="station", folder=Path(), where="station.yaml")
+    plant = plants.parse(text, name="station", folder=Path(), where="station.yaml")
     batches = list(sources.build(plant.source).read(plant))
     rows = FeaturePlan.of(plant).compute(pd.concat([clean.parse(one, plant).rows for one in batches]))
     rows = rows[rows["usable"] & (rows["regime"] != "transition")].assign(kind="")

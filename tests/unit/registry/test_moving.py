@@ -64,7 +64,7 @@ def test_it_is_enough_to_open_any_experiment(moved: Path) -> None:
     assert version.source.startswith((moved / "mlartifacts").as_uri())
 
 
-def test_a_home_that_comes_back_works_again(made: Path, moved: Path, tmp_path: Path) -> None:
+def test_a_home_that_is_moved_twice_works(made: Path, moved: Path, tmp_path: Path) -> None:
     """Moved twice: the last place counts."""
     in_use(moved)
     back = moved.rename(tmp_path / "moved-again")

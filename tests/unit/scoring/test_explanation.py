@@ -20,7 +20,7 @@ from wheeltapper.scoring.rarity import Rarity
 from wheeltapper.scoring.tail import Tail
 
 OPTIONS = {"autoencoder": {"epochs": 10}, "conv_autoencoder": {"epochs": 5}, "lstm_autoencoder": {"epochs": 5}}
-EVERY = {name: type(build(name)) for name in plugins.names("detectors")}
+EVERY = {name: type(build(name)) for name in plugins.INSTALLED.names(plugins.DETECTORS)}
 DETECTORS = [name for name, kind in EVERY.items() if not kind.needs and not name.startswith("always_")]
 """Those that look at rows at all, and find what they need in those of the mill."""
 PARTLY_BLIND = {"random_score", "one_sensor", "last_value", "rate_of_change", "matrix_profile", "rules"}

@@ -17,7 +17,7 @@ from wheeltapper.readings.exclude import overlaps, why_masked
 from wheeltapper.scoring import explanation
 
 CALENDAR = ("calendar__hour_sin", "calendar__hour_cos", "calendar__weekday_sin", "calendar__weekday_cos")
-SEEING = {name: kind for name in plugins.names("detectors") if not (kind := type(build(name))).needs}
+SEEING = {name: kind for name in plugins.INSTALLED.names(plugins.DETECTORS) if not (kind := type(build(name))).needs}
 DETECTORS = [
     name
     for name, kind in SEEING.items()

@@ -57,7 +57,7 @@ def read_deliveries(space: Workspace, start: datetime | None, end: datetime | No
         First instant to read, and first instant to leave out.
     """
     delivery = Delivery()
-    source = sources.build(space.plant.source)
+    source = sources.build(space.plant.source, space.plant.plug_ins)
     origin, latest = "", dict[str, pd.Timestamp]()
     batches_by_origin = Counter[str]()
     for batch in source.read(space.plant, start, end):

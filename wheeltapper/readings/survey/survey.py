@@ -60,7 +60,7 @@ def survey(plant: Plant) -> dict[str, Any]:
 
 
 def _read(plant: Plant) -> dict[str, Any]:
-    source = sources.build(plant.source)
+    source = sources.build(plant.source, plant.plug_ins)
     source.check(plant)
     notes = _Notes(plant)
     origin, latest = "", dict[str, pd.Timestamp]()
@@ -89,7 +89,7 @@ def _try(plant: Plant, found: Suggestion) -> tuple[str, float]:
     """Read the first rows with the suggested options; return what came of it, and the share that could be kept."""
     wanted = plant.source.model_copy(update={"options": found.options})
     try:
-        source = sources.build(wanted)
+        source = sources.build(wanted, plant.plug_ins)
         source.check(plant)
         batch = next(source.read(plant), None)
         if batch is None or not len(batch.rows):

@@ -1,4 +1,4 @@
-"""What the report's task hands over of a run: the run is made up, the store holds readings of one pump."""
+"""What the report reads of a run: the run is invented, the store contains readings of one pump."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tasks import report
 from wheeltapper import tables
-from wheeltapper.reporting.report import ReportData
+from wheeltapper.reporting import data
+from wheeltapper.reporting.data import ReportData, gather
 from wheeltapper.scoring.calibration import ANY, Calibration
 from wheeltapper.scoring.promise import Promise
 from wheeltapper.workspace import Workspace
@@ -25,7 +25,7 @@ candidates: [lof]
 
 @pytest.fixture
 def judged() -> dict[str, Any]:
-    """What a refused run hands over, as far as the report asks for it."""
+    """The fields of a refused run that the report reads."""
     empty: dict[str, Any] = {"leaderboard": [], "test": [], "reasons": [], "gates": [], "curves": {}, "tables": {}}
     return empty | {"verdict": "refuse", "candidate": "lof", "bundle": "", "run": "r", "run_id": "m"}
 
@@ -43,28 +43,28 @@ def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 
 def gathered(space: Workspace, judged: dict[str, Any]) -> ReportData:
-    return report._gather(space, judged, datetime(2026, 2, 4, tzinfo=UTC))
+    return gather(space, judged, datetime(2026, 2, 4, tzinfo=UTC))
 
 
-def test_the_report_is_told_what_ranked_the_candidates(space: Workspace, judged: dict[str, Any]) -> None:
-    """The board's own words; a run of an earlier version said none."""
+def test_the_report_knows_what_ranked_the_candidates(space: Workspace, judged: dict[str, Any]) -> None:
+    """As the leaderboard names it; empty for runs of earlier versions, which have not recorded it."""
     assert gathered(space, judged | {"ranked_by": "self-test"}).ranked_by == "self-test"
     assert gathered(space, judged).ranked_by == ""
 
 
 def test_a_machine_that_was_never_calibrated_has_a_maturity_too() -> None:
-    """Two machines sent readings, one of them after the training; without a live model nobody can say."""
-    known = Calibration({}, {}, {ANY: 1.0}, weeks={"old": 9.0}, promise=Promise(1.0, 1.0, 0.1, 1.0, 9.0))
-    champion: Any = SimpleNamespace(calibration=known)
+    """Two machines have readings, one of them only after the training; without a live model there is no maturity."""
+    calibration = Calibration({}, {}, {ANY: 1.0}, weeks={"old": 9.0}, promise=Promise(1.0, 1.0, 0.1, 1.0, 9.0))
+    champion: Any = SimpleNamespace(calibration=calibration)
     readings = pd.DataFrame({"asset_id": ["old", "new", "new"]})
-    assert report._maturity(champion, readings) == {"new": "learning", "old": "trusted"}
-    assert report._maturity(None, readings) == {}
+    assert data._maturity(champion, readings) == {"new": "learning", "old": "trusted"}
+    assert data._maturity(None, readings) == {}
 
 
-def test_the_report_is_told_what_the_leaderboard_leaves_out(space: Workspace, judged: dict[str, Any]) -> None:
-    """Rows of the validation part come with their tables; the remarks of the row stay."""
+def test_the_report_adds_what_the_leaderboard_leaves_out(space: Workspace, judged: dict[str, Any]) -> None:
+    """Rows of the validation part get the fields of the judgement; the remarks of the row stay."""
     row = {"candidate": "lof", "part": "validate", "is_baseline": False, "notes": ["few faults"]}
-    whole = {"lof": {"candidate": "lof", "part": "validate", "false_alarms_by_asset": {"pump-01": 2}}}
-    (told,) = gathered(space, judged | {"leaderboard": [row], "judgements": whole}).leaderboard
-    assert told["false_alarms_by_asset"] == {"pump-01": 2}
-    assert (told["is_baseline"], told["notes"][0]) == (False, "few faults")
+    judgements = {"lof": {"candidate": "lof", "part": "validate", "false_alarms_by_asset": {"pump-01": 2}}}
+    (board_row,) = gathered(space, judged | {"leaderboard": [row], "judgements": judgements}).leaderboard
+    assert board_row["false_alarms_by_asset"] == {"pump-01": 2}
+    assert (board_row["is_baseline"], board_row["notes"][0]) == (False, "few faults")

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper import plugins
 from wheeltapper.detectors import Detector, Floats, require_fitted
 from wheeltapper.errors import DataError
+from wheeltapper.spelling import near_miss
 
 LIMIT = 1e9
 """Values beyond this are read as this: a thousand million usual deviations are not more unusual than two thousand
@@ -109,7 +109,7 @@ def _refuse_other_columns(owner: str, names: list[str], came: list[str]) -> None
     unknown = [name for name in came if name not in names]
     if missing or unknown or len(came) != len(names):
         wrong = (missing or unknown or came)[0]
-        hint = plugins.near_miss(str(wrong), [str(name) for name in (unknown if missing else names)])
+        hint = near_miss(str(wrong), [str(name) for name in (unknown if missing else names)])
         raise DataError(
             f"{owner} was fitted on {len(names)} features and needs the same ones; missing {missing[:5]}, "
             f"unknown {unknown[:5]}, {len(came)} came.{hint} Compute the rows with the feature plan that it was "
