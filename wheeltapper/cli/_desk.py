@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from wheeltapper import config
+from wheeltapper.cli import interrupt
 from wheeltapper.config import Settings
 from wheeltapper.errors import ConfigError
 from wheeltapper.station import servers
@@ -63,7 +64,8 @@ def run_flow(name: str, plant: str, *, on: Console = out, **options: str | bool 
         steps("waking up Prefect")
         with servers.prefect(settings, meanwhile=lambda: _import_flow(name)):
             try:
-                result: dict[str, Any] = _import_flow(name)(plant, **given)
+                with interrupt.until_it_arrives():
+                    result: dict[str, Any] = _import_flow(name)(plant, **given)
             finally:
                 from flows._goodbye import send_the_rest
 
