@@ -213,20 +213,13 @@ SIGNATURES: dict[str, dict[str, tuple[float, float]]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-<<<<<<< HEAD:tests/reference_systems/test_pump_station.py
 def test_each_kind_of_fault_shows_its_signature_and_nothing_else(kind: str) -> None:
     """Beside its healthy twin, a fault's last readings differ by the stated factors and shifts times its severity.
 
     Reference row 001-07.
     """
-    wishes = {"anomaly_rate": 0.05, "kinds": f"[{kind}]", "duration": "20d"}
-    (rows, faults), (twin, _) = _readings(**wishes), _readings(duration="20d")
-=======
-def test_001_07_each_kind_of_fault_shows_its_signature_and_nothing_else(kind: str) -> None:
-    """Beside its healthy twin, a fault's last readings differ by the stated factors and shifts times its severity."""
     disturbances = {"anomaly_rate": 0.05, "kinds": f"[{kind}]", "duration": "20d"}
     (rows, faults), (twin, _) = _readings(**disturbances), _readings(duration="20d")
->>>>>>> wt-c:tests/rows/test_001_data.py
     faults = tables.FAULTS.check(faults)
     assert set(faults["kind"]) == {kind}
     assert faults["severity"].between(0.4, 1).all()

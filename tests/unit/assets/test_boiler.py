@@ -101,17 +101,11 @@ def test_no_window_reaches_across_a_gap() -> None:
         assert inside.diff().max() <= timedelta(minutes=30)
 
 
-<<<<<<< HEAD
 def test_outliers_are_flagged_and_never_removed() -> None:
     """The quartile rule counts more outliers with faults than without, and cleaning keeps every reading.
 
     Reference row 003-04.
     """
-    plant = _plant()
-=======
-def test_003_04_outliers_are_flagged_and_never_removed() -> None:
-    """The quartile rule counts more outliers with faults than without, and cleaning keeps every reading."""
->>>>>>> wt-c
     outliers = []
     for rate in (0.0, 0.1):
         options = {
