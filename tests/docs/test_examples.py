@@ -18,7 +18,7 @@ from tests.docs.reading import DOCUMENTS, ROOT, blocks, plug_in_files, prose, wr
 from wheeltapper import check_plant, plants
 from wheeltapper.errors import ConfigError
 from wheeltapper.features.plan import FeaturePlan
-from wheeltapper.plugins import KINDS, OBJECTIVES
+from wheeltapper.plugins import KINDS
 from wheeltapper.readings.survey.survey import survey
 from wheeltapper.training import search_options
 
@@ -119,15 +119,17 @@ def my_plugins(tmp_path: Path) -> Path:
 
 
 def test_each_kind_of_plug_in_has_an_example() -> None:
-    """One detector, one feature set, one source, one asset type, in the sub-folders of their kinds."""
+    """One detector, one feature set, one source, one asset type, one objective, in the sub-folders of their kinds."""
     folders = [str(Path(path).parent) for path in plug_in_files()]
-    assert sorted(folders) == sorted(kind.folder for kind in KINDS if kind != OBJECTIVES)
+    assert sorted(folders) == sorted(kind.folder for kind in KINDS)
 
 
 def test_the_examples_pass_their_contract_tests(my_plugins: Path) -> None:
     """The command that the page names runs the contract tests on the folder: all green, and each file was tested."""
     assert "`WHEELTAPPER_PLUG_INS=my_plugins python -m pytest tests/contracts`" in prose(EXTENDING)
-    files = [f"tests/contracts/test_{name}.py" for name in ("detectors", "feature_sets", "sources", "assets")]
+    files = [
+        f"tests/contracts/test_{name}.py" for name in ("detectors", "feature_sets", "sources", "assets", "objectives")
+    ]
     command = [sys.executable, "-m", "pytest", *files, "-v", "-p", "no:cacheprovider"]
     environment = os.environ | {"WHEELTAPPER_PLUG_INS": str(my_plugins)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
