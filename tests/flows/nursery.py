@@ -23,6 +23,8 @@ PRELOADED = (
 
 def main() -> None:
     """Serve requests until the input ends: start a command, or wait for one."""
+    # As in a job that a script starts in the background: tests of Ctrl-C must pass there, too.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in PRELOADED:
         importlib.import_module(name)
     plugins = importlib.import_module("wheeltapper.plugins")
@@ -43,7 +45,7 @@ def _start(request: dict) -> int:
     if child:
         return child
     os.setsid()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job would ignore Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for descriptor, path in ((1, request["stdout"]), (2, request["stderr"])):
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, descriptor)

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tests.docs.reading import write_plug_ins
 from tests.flows.conftest import Ended, Home, Nursery
 from wheeltapper import manifest
 from wheeltapper.decisions import ledger
@@ -29,15 +30,13 @@ seed: 7
 plugins: my_plugins
 objectives: [detect, mean_ahead: {sensor: pressure}]
 """
-OBJECTIVE = Path(__file__).with_name("mean_ahead.py")
 
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> tuple[Home, Ended]:
-    """Run the main job of a plant that asks two questions; the second is a file beside its YAML."""
+    """Run the main job of a plant that asks two questions; the second is the example of docs/extending.md."""
     folder = tmp_path_factory.mktemp("two_questions")
-    (folder / "my_plugins" / "objectives").mkdir(parents=True)
-    shutil.copy(OBJECTIVE, folder / "my_plugins" / "objectives")
+    write_plug_ins(folder / "my_plugins")
     plant = folder / "pumps.yaml"
     plant.write_text(PLANT)
     home = Home(folder / "home", plant, nursery)

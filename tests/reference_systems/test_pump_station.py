@@ -218,8 +218,8 @@ def test_each_kind_of_fault_shows_its_signature_and_nothing_else(kind: str) -> N
 
     Reference row 001-07.
     """
-    wishes = {"anomaly_rate": 0.05, "kinds": f"[{kind}]", "duration": "20d"}
-    (rows, faults), (twin, _) = _readings(**wishes), _readings(duration="20d")
+    disturbances = {"anomaly_rate": 0.05, "kinds": f"[{kind}]", "duration": "20d"}
+    (rows, faults), (twin, _) = _readings(**disturbances), _readings(duration="20d")
     faults = tables.FAULTS.check(faults)
     assert set(faults["kind"]) == {kind}
     assert faults["severity"].between(0.4, 1).all()

@@ -1,4 +1,4 @@
-"""Detectors: feature rows in, score out; higher is more anomalous, everywhere.
+"""Detectors and baselines: feature rows in, score out; higher is more anomalous, everywhere.
 
 One detector a file, baselines too; this page holds what all of them promise. A detector stores its options in
 the constructor, learns in ``fit``, and keeps what it learnt in attributes that end in ``_`` and hold arrays or

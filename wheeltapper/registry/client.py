@@ -46,12 +46,14 @@ class Client:
         self._opened: tuple[MlflowClient, str] | None = None
 
     def open(self) -> None:
-        """Create or migrate the database and the experiment; only the first call does anything.
+        """Create or migrate the database and the experiment, and follow a home that was moved.
+
+        Only the first call does anything.
 
         Raises
         ------
         RegistryError
-            If the database cannot be opened, or the experiment was deleted.
+            If the database cannot be opened, was moved without its files, or the experiment was deleted.
         """
         self._open()
 

@@ -9,9 +9,11 @@ import pytest
 
 from wheeltapper import config, plants
 from wheeltapper.assets.boiler import ASSET_TYPE
+from wheeltapper.config import PlugIn
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import clean
-from wheeltapper.simulation.fleet import Span, Wishes, simulate
+from wheeltapper.readings.survey.survey import survey
+from wheeltapper.simulation.fleet import Disturbances, Span, simulate
 from wheeltapper.sources.simulator import Simulator
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
@@ -63,7 +65,7 @@ def test_overheating_reaches_the_references_temperatures() -> None:
     Reference row 003-01.
     """
     span = Span(MONDAY, timedelta(days=60), timedelta(minutes=5))
-    rows, faults = simulate(ASSET_TYPE, span, seed=3, number=1, wishes=Wishes(0.1, ("overheating",)))
+    rows, faults = simulate(ASSET_TYPE, span, seed=3, number=1, disturbances=Disturbances(0.1, ("overheating",)))
     assert len(faults) > 5
     for fault in faults[faults["severity"] > 0.6].itertuples():
         late = rows.loc[rows["timestamp"].between(fault.end - timedelta(minutes=30), fault.end), "temperature"]
@@ -104,16 +106,20 @@ def test_outliers_are_flagged_and_never_removed() -> None:
 
     Reference row 003-04.
     """
-    plant = _plant()
     outliers = []
     for rate in (0.0, 0.1):
-        (batch,) = Simulator(
-            start="2026-01-05", duration="30d", anomaly_rate=rate, kinds=["overheating"] if rate else None
-        ).read(plant)
+        options = {
+            "start": "2026-01-05",
+            "duration": "30d",
+            "anomaly_rate": rate,
+            "kinds": ["overheating"] if rate else None,
+        }
+        plant = _plant().model_copy(update={"source": PlugIn(name="simulator", options=options)})
+        (batch,) = Simulator(**options).read(plant)
         parsed = clean.parse(batch, plant)
         assert len(parsed.rows) == len(batch.rows)
         np.testing.assert_array_equal(parsed.rows["temperature"], batch.rows["temperature"])
-        outliers.append(clean.profile(parsed.rows, plant)["sensors"]["temperature"]["outliers"])
+        outliers.append(survey(plant)["sensors"]["temperature"]["outliers"])
     assert outliers[1] > outliers[0] + 200
 
 

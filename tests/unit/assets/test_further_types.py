@@ -125,13 +125,13 @@ def test_a_fleet_is_quick(name: str) -> None:
         folder=Path(),
         where="tiny.yaml",
     )
-    wishes = {} if module.PHYSICS.label else {"anomaly_rate": 0.05, "lookalike_rate": 0.05}
+    disturbances = {} if module.PHYSICS.label else {"anomaly_rate": 0.05, "lookalike_rate": 0.05}
     source = Simulator(
         start="2026-01-05",
         duration=100_000 * module.ASSET_TYPE.step,
         assets=2,
         missing_rate=0.01,
         gap_rate=0.01,
-        **wishes,
+        **disturbances,
     )
     assert sum(len(batch.rows) for batch in source.read(plant)) > 190_000

@@ -12,7 +12,7 @@ from wheeltapper import check_plant, config, plants
 from wheeltapper.assets import machine
 from wheeltapper.assets import machine_as_published as published
 from wheeltapper.errors import ConfigError
-from wheeltapper.simulation.fleet import Span, Wishes, simulate
+from wheeltapper.simulation.fleet import Disturbances, Span, simulate
 from wheeltapper.sources.simulator import Simulator
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
@@ -146,8 +146,10 @@ def test_faults_that_are_a_rule_cannot_be_ordered() -> None:
 def _living() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Six machines with a life, half a year."""
     span = Span(MONDAY, timedelta(days=180), timedelta(minutes=30))
-    wishes = Wishes(0.15, tuple(machine.ASSET_TYPE.faults))
-    both = [simulate(machine.ASSET_TYPE, span, seed=5, number=number, wishes=wishes) for number in range(1, 7)]
+    disturbances = Disturbances(0.15, tuple(machine.ASSET_TYPE.faults))
+    both = [
+        simulate(machine.ASSET_TYPE, span, seed=5, number=number, disturbances=disturbances) for number in range(1, 7)
+    ]
     return pd.concat([one for one, _ in both]), pd.concat([one for _, one in both])
 
 
@@ -197,7 +199,9 @@ def test_a_realistic_failure_can_be_seen_coming() -> None:
 def test_a_machine_that_stands_hides_its_defect() -> None:
     """While it is off within its first fault, every sensor shows what that of its twin without faults shows."""
     span = Span(MONDAY, timedelta(days=60), timedelta(minutes=30))
-    faulty, faults = simulate(machine.ASSET_TYPE, span, seed=5, number=1, wishes=Wishes(0.15, ("overheating",)))
+    faulty, faults = simulate(
+        machine.ASSET_TYPE, span, seed=5, number=1, disturbances=Disturbances(0.15, ("overheating",))
+    )
     twin, _ = simulate(machine.ASSET_TYPE, span, seed=5, number=1)
     first = faulty["timestamp"].between(faults["start"].iloc[0], faults["end"].iloc[0])
     stands = first & (faulty["regime"] == "off")

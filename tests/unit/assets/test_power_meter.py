@@ -11,7 +11,7 @@ from wheeltapper import plants
 from wheeltapper.assets.power_meter import ASSET_TYPE, METERS, as_published
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.selftest import obvious
-from wheeltapper.simulation.fleet import Span, Wishes, simulate
+from wheeltapper.simulation.fleet import Disturbances, Span, simulate
 from wheeltapper.sources.simulator import Simulator
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
@@ -29,9 +29,13 @@ def _plan() -> FeaturePlan:
     return FeaturePlan.of(plants.parse(PLANT, name="tiny", folder=Path(), where="tiny.yaml"))
 
 
-def _meter(number: int, days: int = 30, start: datetime = MONDAY, **wishes: object) -> tuple[pd.DataFrame, ...]:
+def _meter(number: int, days: int = 30, start: datetime = MONDAY, **disturbances: object) -> tuple[pd.DataFrame, ...]:
     return simulate(
-        ASSET_TYPE, Span(start, timedelta(days=days), QUARTER), seed=1, number=number, wishes=Wishes(**wishes)
+        ASSET_TYPE,
+        Span(start, timedelta(days=days), QUARTER),
+        seed=1,
+        number=number,
+        disturbances=Disturbances(**disturbances),
     )
 
 

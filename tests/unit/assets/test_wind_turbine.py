@@ -10,7 +10,7 @@ import pytest
 from wheeltapper import detectors
 from wheeltapper.assets import Drivers
 from wheeltapper.assets.wind_turbine import ASSET_TYPE, PHYSICS, respond
-from wheeltapper.simulation.fleet import Span, Wishes, simulate
+from wheeltapper.simulation.fleet import Disturbances, Span, simulate
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 STATED = {"temperature": (35, 4), "humidity": (45, 6), "sound": (60, 5)}
@@ -54,7 +54,9 @@ def test_the_truth_of_injected_faults_is_known() -> None:
     Reference row 004-05.
     """
     span = Span(MONDAY, timedelta(days=20), timedelta(minutes=5))
-    readings, faults = simulate(ASSET_TYPE, span, seed=2, number=1, wishes=Wishes(0.05, tuple(ASSET_TYPE.faults)))
+    readings, faults = simulate(
+        ASSET_TYPE, span, seed=2, number=1, disturbances=Disturbances(0.05, tuple(ASSET_TYPE.faults))
+    )
     inside = sum(readings["timestamp"].between(one.start, one.end).sum() for one in faults.itertuples())
     assert inside == round(0.05 * len(readings))
     assert set(faults["kind"]) <= set(ASSET_TYPE.faults)

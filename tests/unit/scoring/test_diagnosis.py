@@ -18,7 +18,7 @@ from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.restless import from_mean_square
 from wheeltapper.scoring import diagnosis
 from wheeltapper.scoring.diagnosis import Diagnosis, _stuck_in, diagnose, name_alarms, parts_of_kinds, with_names
-from wheeltapper.simulation.fleet import Span, Wishes, simulate
+from wheeltapper.simulation.fleet import Disturbances, Span, simulate
 
 NORMAL = {
     "temperature": (45.0, 2.0),
@@ -307,10 +307,12 @@ def test_simulated_pumps_are_diagnosed_well_and_seldom_wrongly() -> None:
     What is asked: machine told from sensor in four of five faults, seven in ten of the machine's called by their kind.
     """
     span = Span(datetime(2026, 1, 5, tzinfo=UTC), timedelta(days=21), timedelta(minutes=1))
-    wishes = Wishes(anomaly_rate=0.08, kinds=(*PUMP.faults, "stuck", "drift", "spike", "noise", "unit_change"))
+    disturbances = Disturbances(
+        anomaly_rate=0.08, kinds=(*PUMP.faults, "stuck", "drift", "spike", "noise", "unit_change")
+    )
     parts, kinds = [], []
     for number in (1, 2):
-        shown, faults = simulate(PUMP, span, seed=101, number=number, wishes=wishes)
+        shown, faults = simulate(PUMP, span, seed=101, number=number, disturbances=disturbances)
         rows = as_rows({name: shown[name].to_numpy() for name in NORMAL})
         rows = rows.assign(
             regime=shown["regime"].array[WINDOW - 1 :], window_end=shown["timestamp"].array[WINDOW - 1 :]
