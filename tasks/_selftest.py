@@ -18,6 +18,7 @@ from wheeltapper.config import Alarms
 from wheeltapper.errors import DataError
 from wheeltapper.evaluation.gates import Gate
 from wheeltapper.evaluation.ranking import chance_above
+from wheeltapper.features.compute import compute, select
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.exclude import why_masked
 from wheeltapper.scoring import alarms
@@ -71,9 +72,9 @@ class Twins:
 
     def with_features_of(self, plan: FeaturePlan) -> Twins:
         """Return the same twins with the features of a plan that is part of theirs."""
-        clean = plan.select(self.clean)
+        clean = select(plan, self.clean)
         difference = self.difference[[column for column in self.difference if column in clean]]
-        return Twins(clean, difference, replace(self.rehearsal, rows=plan.select(self.rehearsal.rows)))
+        return Twins(clean, difference, replace(self.rehearsal, rows=select(plan, self.rehearsal.rows)))
 
 
 def examine(bundle: Bundle, twins: Twins, rule: Alarms, max_gap: timedelta) -> dict[str, Any]:
@@ -146,7 +147,7 @@ def _listen(
     scored = bundle.score(rehearsal.rows)
     found = _found(rehearsal, scored, rule, max_gap)
     faulty, quiet = sensitivity.lasting_peaks(rehearsal, scored["score"].to_numpy(), rule.open_after)
-    watched = {column.split("__")[0] for column in bundle.plan.columns}
+    watched = {sensor for feature in bundle.plan.features for sensor in feature.sensors}
     by_sensor = {
         "rung_for": sensitivity.rung_for(rehearsal, found),
         "stands_out": sensitivity.standing_out(rehearsal, faulty, quiet, usual),
@@ -345,9 +346,9 @@ def twins_of(
     if wide is not None:
         usual = _at_least(usual, wide)
     deviations = {name: one.deviation for name, one in usual.items()}
-    clean = _only(normal, plan.compute(since))
+    clean = _only(normal, compute(plan, since))
     stepped = obvious.inject_obvious(since, deviations, _limits(plan), counters=counters)[obvious.ALL]
-    difference = _difference(clean, _only(normal, plan.compute(stepped)))
+    difference = _difference(clean, _only(normal, compute(plan, stepped)))
     rehearsal = episodes.rehearse(plan, readings, normal, usual, open_after=rule.open_after)
     return Twins(clean, difference, rehearsal)
 
@@ -382,7 +383,9 @@ def _relations(bundle: Bundle, rows: pd.DataFrame) -> relations.Relations | None
     if not detector.learns_relations or detector.in_units:
         return None
     assets = own["asset_id"].to_numpy()
-    return relations.relations(lambda z: bundle.scores_of(z, assets), bundle.inputs(own), assets)
+    return relations.relations(
+        lambda z: bundle.scores_of(z, assets), bundle.inputs(own), assets, features=bundle.plan.features
+    )
 
 
 def _scored(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:

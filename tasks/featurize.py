@@ -21,6 +21,7 @@ from tasks import DEFAULTS
 from wheeltapper import faultpoints, tables
 from wheeltapper.config import Settings
 from wheeltapper.errors import DataError
+from wheeltapper.features.compute import compute, empty
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.store import Staged
 from wheeltapper.workspace import Workspace
@@ -150,7 +151,7 @@ def _compute(space: Workspace, job: dict[str, Any], part: dict[str, Any]) -> pd.
     if shares > 1:
         mine = {name: crc32(name.encode()) % shares == share for name in readings["asset_id"].unique()}
         readings = readings[readings["asset_id"].map(mine)]
-    rows = plan.compute(readings) if len(readings) else plan.empty()
+    rows = compute(plan, readings) if len(readings) else empty(plan)
     del readings
     if start:
         rows = rows[rows["window_end"] >= pd.Timestamp(start)].reset_index(drop=True)

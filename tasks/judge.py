@@ -18,6 +18,7 @@ from tasks import DEFAULTS, _selftest
 from tasks._training import TrainingTable, training_table
 from tasks.train import judge_scores
 from wheeltapper import faultpoints, sources, tables
+from wheeltapper.config import Plant
 from wheeltapper.decisions import feedback, ledger
 from wheeltapper.decisions.promotion import follow_ledger
 from wheeltapper.errors import RegistryError
@@ -27,6 +28,8 @@ from wheeltapper.evaluation.budget_gate import keeps_budget
 from wheeltapper.evaluation.gates import Gate
 from wheeltapper.evaluation.judgement import Judgement
 from wheeltapper.evaluation.leaderboard import Leaderboard
+from wheeltapper.features.columns import that_show
+from wheeltapper.features.compute import compute, select
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.registry import Registry
 from wheeltapper.scoring import bundle as bundles
@@ -86,7 +89,7 @@ def _decide(space: Workspace, training: dict[str, Any], results: list[dict[str, 
     if moved_on:
         champion = None  # it judges by a normal that a person has replaced: being cheaper by it means nothing
     rival = _Rival.of(space, champion, training, table) if champion else None
-    of_labels = [_label_rule(table), duplicate_target.duplicate_target(table.faults)]
+    of_labels = [_label_rule(space.plant, table), duplicate_target.duplicate_target(table.faults)]
     choice = gates.choose(
         (
             (one.candidate, [*_gates(space, by_label[one.candidate], one, board, rival), *of_labels])
@@ -159,11 +162,10 @@ def _maturity(result: dict[str, Any] | None) -> list[str]:
     ]
 
 
-def _label_rule(table: TrainingTable) -> Gate:
+def _label_rule(plant: Plant, table: TrainingTable) -> Gate:
     """Ask whether the labels are a rule of the newest readings of each window; the test part is not looked at."""
     rows = table.features[table.features["usable"] & table.part.isin(["train", "calibrate", "validate"])]
-    # A column without __ in its name is a sensor's latest value.
-    sensors = [name for name in rows.columns if name not in tables.FEATURES.names() and "__" not in name]
+    sensors = [feature.name for feature in that_show(FeaturePlan.of(plant).features, "latest")]
     readings = rows[["asset_id", "window_end", *sensors]].rename(columns={"window_end": "timestamp"})
     return label_rule.label_rule(readings, sensors, table.faults)
 
@@ -192,7 +194,7 @@ def _judge_bundle(space: Workspace, bundle: Bundle, training: dict[str, Any], ta
     rows = stored_rows(space, bundle, validated)
     if rows is None:
         ref = Ref.from_dict(training["refs"]["readings"])
-        own = bundle.plan.compute(space.store.read(tables.READINGS, version=ref.version))
+        own = compute(bundle.plan, space.store.read(tables.READINGS, version=ref.version))
         rows = own[own["window_end"].isin(validated["window_end"])].merge(validated[["asset_id", "window_end"]])
     return judge_scores(space, "champion", "validate", bundle.score(rows), table.faults, bundle, rows, table.flags)
 
@@ -207,7 +209,7 @@ def stored_rows(space: Workspace, bundle: Bundle, rows: pd.DataFrame) -> pd.Data
     if followed <= {bundle.plan.hash}:
         return rows
     whole = FeaturePlan.of(space.plant)
-    return bundle.plan.select(rows) if followed == {whole.hash} and bundle.plan.is_part_of(whole) else None
+    return select(bundle.plan, rows) if followed == {whole.hash} and bundle.plan.is_part_of(whole) else None
 
 
 def _on_test_part(

@@ -13,6 +13,7 @@ from wheeltapper import plugins
 from wheeltapper.detectors import Detector, baselines, build
 from wheeltapper.detectors._sequences import SequenceDetector
 from wheeltapper.errors import ConfigError, DataError, NotFittedError
+from wheeltapper.features.columns import Feature, describe
 
 EVERY = {name: type(build(name)) for name in plugins.names("detectors")}
 NEEDY = [name for name, kind in EVERY.items() if kind.needs]  # the rows below do not have what they need
@@ -44,6 +45,13 @@ OTHER = {  # another value of options that are neither numbers nor limits
 }
 
 
+SENSORS = ("flow", "pressure", "current")
+MEANS = [Feature(f"{sensor}__mean", (sensor,), "level") for sensor in SENSORS]
+STEPS = [Feature(f"{sensor}__at_{step}", (sensor,), "sequence", place=step) for sensor in SENSORS for step in range(8)]
+FEATURES = (*MEANS, *STEPS)
+"""What the columns of the rows below show, beside the sensors themselves."""
+
+
 def normal_rows(n_rows: int = 200, seed: int = 0) -> pd.DataFrame:
     """Three sensors and three rolling features that follow one hidden load, within about ±3."""
     random = np.random.default_rng(seed)
@@ -67,7 +75,7 @@ def rows_for(name: str, n_rows: int = 200, seed: int = 0) -> pd.DataFrame:
 
 def of(sensor: str, rows: pd.DataFrame) -> list[str]:
     """The columns of a sensor."""
-    return [name for name in rows if name.split("__")[0] == sensor]
+    return [feature.name for feature in describe(rows, FEATURES) if feature.sensors[0] == sensor]
 
 
 def latest(sensor: str, rows: pd.DataFrame) -> list[str]:
@@ -77,15 +85,15 @@ def latest(sensor: str, rows: pd.DataFrame) -> list[str]:
 
 def first(rows: pd.DataFrame) -> list[str]:
     """One column, or as many as make a sequence."""
-    return ["flow", *(name for name in of("flow", rows) if "__at_" in name)]
+    return ["flow", *(feature.name for feature in STEPS if feature.name in of("flow", rows))]
 
 
 def fresh(name: str, **options) -> Detector:
-    return build(name, FAST.get(name, {}) | options)
+    return build(name, FAST.get(name, {}) | options, features=FEATURES)
 
 
 def fitted(name: str, rows: pd.DataFrame, seed: int = 7) -> Detector:
-    return build(name, FAST.get(name), seed=seed).fit(rows)
+    return build(name, FAST.get(name), seed=seed, features=FEATURES).fit(rows)
 
 
 def through_npz(state: dict) -> dict:

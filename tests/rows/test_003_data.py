@@ -11,6 +11,7 @@ import pytest
 from tests.rows.reading import Came, is_in_fault, plant_of, read
 from wheeltapper import config
 from wheeltapper.config import Plant
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import clean
 from wheeltapper.readings.health.flagging import flag_readings
@@ -88,7 +89,7 @@ def test_003_02_the_average_of_twelve_is_of_one_boilers_own_past(tmp_path: Path)
     smooth = HOUSE + "cleaning: {smooth: {temperature: {by: mean, rows: 12}}}\n"
     plant, came = _house(tmp_path, _table(), smooth.replace("max_gap: 2d", "max_gap: 30d"))
     assert came.rows["temperature"].max() > 90, "the table keeps what was measured"
-    found = FeaturePlan.of(plant).compute(came.rows)
+    found = compute(FeaturePlan.of(plant), came.rows)
     for name, own in came.rows.groupby("asset_id"):
         by_hand = own["temperature"].rolling(12).mean().to_numpy()
         rows = found[found["asset_id"] == name]
@@ -135,7 +136,7 @@ def test_003_04_all_anomalies_survive_the_treatment_of_outliers(tmp_path: Path) 
 def test_003_05_day_hour_minute_and_second_are_one_place_on_the_circle(tmp_path: Path) -> None:
     """Year and month, which never change, give no column; hour, minute and second together are one angle."""
     plant, came = _house(tmp_path, _table(), HOUSE.replace("[latest]", "[calendar]"))
-    found = FeaturePlan.of(plant).compute(came.rows)
+    found = compute(FeaturePlan.of(plant), came.rows)
     assert [name for name in found if name.startswith("calendar__")] == [
         f"calendar__{name}" for name in ("hour_sin", "hour_cos", "weekday_sin", "weekday_cos", "is_night")
     ]
@@ -163,7 +164,7 @@ def test_003_06_a_word_per_boiler_becomes_one_column_each_and_a_new_word_none(tm
 def test_003_07_what_is_tested_comes_after_what_was_learnt_and_shares_no_reading(tmp_path: Path) -> None:
     """All boilers are cut at the same instants; a window across a cut belongs to no part; every row is a raw row."""
     plant, came = _house(tmp_path, _table())
-    features = FeaturePlan.of(plant).compute(came.rows)
+    features = compute(FeaturePlan.of(plant), came.rows)
     part = parts.assign(features, parts.cuts(came.rows, plant))
     assert set(part) == {"train", "calibrate", "validate", "test", "purged"}
     spans = features.groupby(part).agg(start=("window_start", "min"), end=("window_end", "max"))
@@ -179,7 +180,7 @@ def test_003_07_boilers_may_be_kept_apart_instead(tmp_path: Path) -> None:
     """By first rows: of each boiler the beginning teaches, and no boiler both judges candidates and tests them."""
     text = HOUSE + "parts: {by: first_rows, train: 100, calibrate: 60}\n"
     plant, came = _house(tmp_path, _table(), text)
-    features = FeaturePlan.of(plant).compute(came.rows)
+    features = compute(FeaturePlan.of(plant), came.rows)
     part = parts.assign(features, parts.cuts(came.rows, plant))
     judged, tested = (set(features.loc[part == name, "asset_id"]) for name in ("validate", "test"))
     assert judged | tested == set(BOILERS)
@@ -191,7 +192,7 @@ def test_003_13_the_rule_of_forty_degrees_stands_on_the_board_and_is_perfect(tmp
     plant, came = _house(tmp_path, _table(), HOUSE.replace("max_gap: 2d", "max_gap: 30d"))
     limits = next(one for one in baselines_of(plant) if one.name == "limits")
     assert limits.options == {"high": {"temperature": 40}}
-    features = FeaturePlan.of(plant).compute(came.rows)
+    features = compute(FeaturePlan.of(plant), came.rows)
     part = parts.assign(features, parts.cuts(came.rows, plant))
     rule = fit_candidate(plant, limits, features, part, came.faults, {})
     scored = rule.score(features)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from wheeltapper import plugins
 from wheeltapper.errors import ConfigError, NotFittedError
+from wheeltapper.features.columns import Feature
 
 Floats = NDArray[np.float64]
 
@@ -40,6 +41,9 @@ class Detector(ABC):
     own_threshold: float | None = None
     """A fixed threshold for detectors whose score is already a decision; all others get one from the alarm budget."""
     seed: int = 0
+    features: tuple[Feature, ...] = ()
+    """What the columns are made of and show: set by `build`, read by `fit` through
+    `wheeltapper.features.columns.describe`. A column that is not described is a sensor's newest reading."""
 
     @abstractmethod
     def fit(self, rows: pd.DataFrame) -> Self:
@@ -49,7 +53,7 @@ class Detector(ABC):
         ----------
         rows : DataFrame of shape (n_windows, n_features), float64, no NaN
             Normalised feature rows of normal running (unitless: 0 is typical, 1 is one usual deviation).
-            A column without ``__`` in its name is a sensor's latest value.
+            What each column shows is in `features`.
         """
 
     @abstractmethod
@@ -100,7 +104,9 @@ class Detector(ABC):
         return self
 
 
-def build(name: str, options: dict[str, Any] | None = None, *, seed: int = 0) -> Detector:
+def build(
+    name: str, options: dict[str, Any] | None = None, *, seed: int = 0, features: Sequence[Feature] = ()
+) -> Detector:
     """Make a detector by its file's name.
 
     Parameters
@@ -110,6 +116,8 @@ def build(name: str, options: dict[str, Any] | None = None, *, seed: int = 0) ->
         The constructor's arguments; beside them ``preset`` names one of the detector's `Detector.presets`, whose
         options hold wherever no other value is given.
     seed : int
+    features : sequence of Feature
+        What the columns show that it will be fitted on or scores: those of the feature plan.
 
     Raises
     ------
@@ -130,6 +138,7 @@ def build(name: str, options: dict[str, Any] | None = None, *, seed: int = 0) ->
     except (TypeError, ValueError) as error:
         raise ConfigError(f"detector {name}: {error}") from error
     detector.seed = seed
+    detector.features = tuple(features)
     return detector
 
 

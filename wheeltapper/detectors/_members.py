@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from wheeltapper.detectors import Detector, Floats, build
 from wheeltapper.detectors._tails import mean_excess, rarity, spread_out
 from wheeltapper.errors import DataError, NotFittedError
+from wheeltapper.features.columns import Feature
 
 _HELD_OUT = 0.25  # share of the rows, the latest, on which members are calibrated
 _LEAST_HELD_OUT = 40  # fewer say nothing about tails; then members are calibrated on the rows they were fitted on
@@ -27,6 +28,8 @@ class Member:
     wanted : str or mapping
         ``lof``, or ``lof: {n_neighbors: 10}``.
     seed : int
+    features : sequence of Feature
+        What the columns show.
 
     Raises
     ------
@@ -34,10 +37,10 @@ class Member:
         If that is no detector, or one whose scores cannot be put on a common scale.
     """
 
-    def __init__(self, owner: str, wanted: object, *, seed: int = 0) -> None:
+    def __init__(self, owner: str, wanted: object, *, seed: int = 0, features: Sequence[Feature] = ()) -> None:
         self.owner = owner
         self.name, options = named(wanted)
-        self.detector: Detector = build(self.name, options, seed=seed)
+        self.detector: Detector = build(self.name, options, seed=seed, features=features)
         if self.detector.in_units or self.detector.own_threshold is not None:
             raise ValueError(
                 f"{self.name} cannot be a part of {owner}: it looks at values in their own units, or decides by "
@@ -85,9 +88,10 @@ class Member:
         own = {"ordered": self.ordered, "scale": self.scale}
         return own | {f"detector.{name}": value for name, value in self.detector.state.items()}
 
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take over what another one learnt."""
+    def restore(self, state: Mapping[str, NDArray[Any]], features: Sequence[Feature] = ()) -> None:
+        """Take over what another one learnt from columns of these features."""
         self.ordered, self.scale = state["ordered"], state["scale"]
+        self.detector.features = tuple(features)
         self.detector.restore(below(state, "detector."))
 
 

@@ -20,6 +20,7 @@ from wheeltapper import detectors, manifest
 from wheeltapper.config import AssetType
 from wheeltapper.detectors import Detector
 from wheeltapper.errors import BundleError
+from wheeltapper.features.compute import select
 from wheeltapper.features.impute import Imputer, filled
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
@@ -125,7 +126,7 @@ class Bundle:
         """Tell which windows may be anomalous by the sensors' smallest effects; None where all may."""
         if next(iter(self.detectors.values())).always_alarms:
             return None
-        return is_far(self.asset_type, self.normaliser, rows)
+        return is_far(self.asset_type, self.plan.features, self.normaliser, rows)
 
     def own_rows(self, features: pd.DataFrame) -> pd.DataFrame:
         """Return rows of this bundle's plan; from rows of the plan that it was shrunk from its columns are taken.
@@ -139,7 +140,7 @@ class Bundle:
         if followed <= {self.plan.hash}:
             return features
         if followed == {self.whole}:
-            return self.plan.select(features)
+            return select(self.plan, features)
         other = sorted(followed - {self.plan.hash, self.whole})
         raise BundleError(f"these feature rows follow plan {other}, the bundle expects {self.plan.hash}")
 
@@ -193,13 +194,16 @@ def read(folder: Path, expected: str | None = None) -> Bundle:
         raise BundleError(f"{folder}: has no detector for '{POOLED}', which scores assets without one of their own.")
     arrays = manifest.unpack(files[_ARRAYS])
     normaliser = RegimeNormaliser(method=content["normaliser"]).restore(_below(arrays, "normaliser/"))
+    plan = FeaturePlan.model_validate(content["plan"])
     fitted = {
-        unit: detectors.build(content["detector"], options).restore(_below(arrays, f"detector/{unit}/"))
+        unit: detectors.build(content["detector"], options, features=plan.features).restore(
+            _below(arrays, f"detector/{unit}/")
+        )
         for unit, options in content["options"].items()
     }
     return Bundle(
         asset_type=AssetType.model_validate(content["asset_type"]),
-        plan=FeaturePlan.model_validate(content["plan"]),
+        plan=plan,
         normaliser=normaliser,
         detector_name=content["detector"],
         detectors=fitted,
