@@ -11,6 +11,7 @@ import pytest
 from tests.reference_systems.reading import Came, is_in_fault, plant_of, read
 from wheeltapper import plants
 from wheeltapper.config import Plant
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.health.flagging import flag_readings
 from wheeltapper.readings.survey.survey import survey
@@ -94,7 +95,7 @@ def test_the_average_of_twelve_is_of_one_boilers_own_past(tmp_path: Path) -> Non
     smooth = HOUSE + "cleaning: {smooth: {temperature: {by: mean, rows: 12}}}\n"
     plant, came = _house(tmp_path, _table(), smooth.replace("max_gap: 2d", "max_gap: 30d"))
     assert came.rows["temperature"].max() > 90, "the table keeps what was measured"
-    found = FeaturePlan.of(plant).compute(came.rows)
+    found = compute(FeaturePlan.of(plant), came.rows)
     for name, own in came.rows.groupby("asset_id"):
         by_hand = own["temperature"].rolling(12).mean().to_numpy()
         rows = found[found["asset_id"] == name]
@@ -150,7 +151,7 @@ def test_day_hour_minute_and_second_are_one_place_on_the_circle(tmp_path: Path) 
     Reference row 003-05.
     """
     plant, came = _house(tmp_path, _table(), HOUSE.replace("[latest]", "[calendar]"))
-    found = FeaturePlan.of(plant).compute(came.rows)
+    found = compute(FeaturePlan.of(plant), came.rows)
     assert [name for name in found if name.startswith("calendar__")] == [
         f"calendar__{name}" for name in ("hour_sin", "hour_cos", "weekday_sin", "weekday_cos", "is_night")
     ]
@@ -184,7 +185,7 @@ def test_what_is_tested_comes_after_what_was_learnt_and_shares_no_reading(tmp_pa
     Reference row 003-07.
     """
     plant, came = _house(tmp_path, _table())
-    features = FeaturePlan.of(plant).compute(came.rows)
+    features = compute(FeaturePlan.of(plant), came.rows)
     part = parts.assign(features, parts.cuts(came.rows, plant))
     assert set(part) == {"train", "calibrate", "validate", "test", "purged"}
     spans = features.groupby(part).agg(start=("window_start", "min"), end=("window_end", "max"))
@@ -203,7 +204,7 @@ def test_boilers_may_be_kept_apart_instead(tmp_path: Path) -> None:
     """
     text = HOUSE + "parts: {by: first_rows, train: 100, calibrate: 60}\n"
     plant, came = _house(tmp_path, _table(), text)
-    features = FeaturePlan.of(plant).compute(came.rows)
+    features = compute(FeaturePlan.of(plant), came.rows)
     part = parts.assign(features, parts.cuts(came.rows, plant))
     judged, tested = (set(features.loc[part == name, "asset_id"]) for name in ("validate", "test"))
     assert judged | tested == set(BOILERS)
@@ -218,7 +219,7 @@ def test_the_rule_of_forty_degrees_stands_on_the_board_and_is_perfect(tmp_path: 
     plant, came = _house(tmp_path, _table(), HOUSE.replace("max_gap: 2d", "max_gap: 30d"))
     limits = next(one for one in baselines_of(plant) if one.name == "limits")
     assert limits.options == {"high": {"temperature": 40}}
-    features = FeaturePlan.of(plant).compute(came.rows)
+    features = compute(FeaturePlan.of(plant), came.rows)
     part = parts.assign(features, parts.cuts(came.rows, plant))
     rule = fit_candidate(plant, limits, features, part, came.faults, {})
     scored = rule.score(features)

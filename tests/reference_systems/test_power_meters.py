@@ -14,6 +14,7 @@ from wheeltapper import tables
 from wheeltapper.assets.power_meter import METERS, as_published
 from wheeltapper.config import Plant
 from wheeltapper.evaluation.intervals import rate_interval
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import exclude
 from wheeltapper.readings.health.flagging import flag_readings
@@ -116,12 +117,12 @@ def test_the_plan_that_served_is_the_plan_that_learnt(tmp_path: Path) -> None:
     """
     plant, came = _building(tmp_path, _published())
     plan = FeaturePlan.of(plant)
-    learnt = plan.compute(came.rows)
+    learnt = compute(plan, came.rows)
     served = FeaturePlan.model_validate_json(plan.model_dump_json())
-    pd.testing.assert_frame_equal(served.compute(came.rows), learnt, check_exact=True)
-    pd.testing.assert_frame_equal(served.compute(came.rows), learnt, check_exact=True)
+    pd.testing.assert_frame_equal(compute(served, came.rows), learnt, check_exact=True)
+    pd.testing.assert_frame_equal(compute(served, came.rows), learnt, check_exact=True)
     last = came.rows[came.rows["asset_id"] == "machine_4"].tail(plan.readings_needed)
-    one = served.compute(last).tail(1).reset_index(drop=True)
+    one = compute(served, last).tail(1).reset_index(drop=True)
     expected = learnt[learnt["asset_id"] == "machine_4"].tail(1).reset_index(drop=True)
     pd.testing.assert_frame_equal(one, expected, check_exact=True)
 
@@ -133,7 +134,7 @@ def test_power_is_kilowatts_over_the_time_that_passed(tmp_path: Path) -> None:
     """
     table = _published().drop(index=[50])
     plant, came = _building(tmp_path, table)
-    found = FeaturePlan.of(plant).compute(came.rows)
+    found = compute(FeaturePlan.of(plant), came.rows)
     own = found[found["asset_id"] == "machine_1"].set_index("window_end")["energy"]
     counter = table[f"{PREFIX}machine_1"].to_numpy()
     times = pd.DatetimeIndex(pd.to_datetime(table["utc_timestamp"], utc=True))
@@ -152,7 +153,7 @@ def test_each_machine_is_scaled_by_its_own_and_all_keep_the_budget() -> None:
     Reference row 002-11.
     """
     plant, came = _simulated(5, 240)
-    features = FeaturePlan.of(plant).compute(came.rows)
+    features = compute(FeaturePlan.of(plant), came.rows)
     part = parts.assign(features, parts.cuts(came.rows, plant))
     bundle = fit_candidate(plant, plant.candidates[0], features, part, tables.FAULTS.empty(), {})
     assert set(MACHINES) <= set(bundle.detectors)
@@ -185,7 +186,7 @@ def test_a_meter_that_is_frozen_for_months_is_noticed_and_never_learnt(tmp_path:
     flat = flags[flags["kind"] == "flat"]
     assert flat["asset_id"].unique().tolist() == ["machine_5"]
     assert flat["count"].max() >= 24 * 96 - 96
-    features = FeaturePlan.of(plant).compute(came.rows)
+    features = compute(FeaturePlan.of(plant), came.rows)
     part = pd.Series("train", index=features.index)
     told = exclude.informative_flags(features, part, flags)
     assert told.notes == ()
@@ -203,7 +204,7 @@ def test_the_hour_is_a_circle_and_the_night_is_from_20_to_6(tmp_path: Path) -> N
     _, came = _building(tmp_path, _published())
     text = BUILDING.replace("features: [latest]", "features: [{calendar: {zone: Europe/Berlin}}]")
     local = plant_of(text, tmp_path)
-    found = FeaturePlan.of(local).compute(came.rows)
+    found = compute(FeaturePlan.of(local), came.rows)
     found = found[found["asset_id"] == "machine_1"].set_index("window_end")
     clock = _published()["cet_cest_timestamp"].str[11:16]
     hours = clock.str[:2].astype(int) + clock.str[3:].astype(int) / 60

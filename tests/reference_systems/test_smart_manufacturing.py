@@ -14,6 +14,7 @@ from expectations import readings as reading_promises
 from tests.reference_systems.reading import Came, is_in_fault, plant_of, read
 from wheeltapper import config, datasets, detectors, plants
 from wheeltapper.assets import machine_as_published as published
+from wheeltapper.features.compute import compute
 from wheeltapper.features.impute import Imputer
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.survey.survey import survey
@@ -145,7 +146,7 @@ def test_every_reading_of_the_set_lies_on_the_two_circles(fleet: tuple[config.Pl
     """
     plant, came = fleet
     calendar = plant.model_copy(update={"features": (config.PlugIn(name="calendar"),)})
-    found = FeaturePlan.of(calendar).compute(came.rows[came.rows["asset_id"].isin(["1", "2"])])
+    found = compute(FeaturePlan.of(calendar), came.rows[came.rows["asset_id"].isin(["1", "2"])])
     for part in ("hour", "weekday"):
         sine, cosine = found[f"calendar__{part}_sin"], found[f"calendar__{part}_cos"]
         np.testing.assert_allclose(sine**2 + cosine**2, 1.0)
@@ -164,11 +165,11 @@ def test_other_machines_rows_change_nothing_in_a_machines_features(fleet: tuple[
     plant, came = fleet
     rich = plant.model_copy(update={"features": (config.PlugIn(name="rolling"), config.PlugIn(name="rates"))})
     some = came.rows[came.rows["asset_id"].isin(["3", "7", "12"])]
-    alone = FeaturePlan.of(rich).compute(some[some["asset_id"] == "7"])
+    alone = compute(FeaturePlan.of(rich), some[some["asset_id"] == "7"])
     others = some["asset_id"] != "7"
     altered = some.assign(temperature=some["temperature"].where(~others, 140.0)).sample(frac=1, random_state=1)
     for mixed in (some.sample(frac=1, random_state=2), altered):
-        found = FeaturePlan.of(rich).compute(mixed)
+        found = compute(FeaturePlan.of(rich), mixed)
         own = found[found["asset_id"] == "7"].reset_index(drop=True)
         pd.testing.assert_frame_equal(own, alone, check_exact=True)
     assert alone["usable"].sum() > 1000
@@ -190,7 +191,7 @@ def test_nothing_is_learnt_from_a_missing_value_and_filling_knows_the_training_a
     came = read(plant)
     missing = came.rows[list(plant.asset_type.sensors)].isna().any(axis=1)
     assert missing.sum() > 50
-    features = FeaturePlan.of(plant).compute(came.rows)
+    features = compute(FeaturePlan.of(plant), came.rows)
     columns = list(FeaturePlan.of(plant).columns)
     usable = features[features["usable"]]
     assert np.isfinite(usable[columns]).all(axis=None)
