@@ -17,6 +17,7 @@ from tests.contracts.plug_ins import FOLDER, PLUG_INS, names, of_the_package
 from wheeltapper import detectors
 from wheeltapper.detectors import Detector, baselines
 from wheeltapper.errors import ConfigError, DataError, NotFittedError
+from wheeltapper.features.columns import Feature, describe
 from wheeltapper.plugins import DETECTORS
 
 KINDS = {name: detectors.load(name, PLUG_INS) for name in names(DETECTORS)}
@@ -30,7 +31,14 @@ EXPLAINING = [name for name in NOTICING if KINDS[name].contributions is not Dete
 
 
 def build(name: str, options: dict | None = None, seed: int = 0) -> Detector:
-    return detectors.build(name, options, seed=seed, plug_ins=PLUG_INS)
+    return detectors.build(name, options, seed=seed, plug_ins=PLUG_INS, features=FEATURES)
+
+
+SENSORS = ("flow", "pressure", "current")
+MEANS = [Feature(f"{sensor}__mean", (sensor,), "level") for sensor in SENSORS]
+STEPS = [Feature(f"{sensor}__at_{step}", (sensor,), "sequence", place=step) for sensor in SENSORS for step in range(8)]
+FEATURES = (*MEANS, *STEPS)
+"""What the columns of the rows below show, beside the sensors themselves."""
 
 
 def normal_rows(n_rows: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -56,7 +64,7 @@ def rows_for(name: str, n_rows: int = 200, seed: int = 0) -> pd.DataFrame:
 
 def of(sensor: str, rows: pd.DataFrame) -> list[str]:
     """The columns of a sensor."""
-    return [name for name in rows if name.split("__")[0] == sensor]
+    return [feature.name for feature in describe(rows, FEATURES) if feature.sensors[0] == sensor]
 
 
 def latest(sensor: str, rows: pd.DataFrame) -> list[str]:
@@ -66,7 +74,7 @@ def latest(sensor: str, rows: pd.DataFrame) -> list[str]:
 
 def first(rows: pd.DataFrame) -> list[str]:
     """One column, or as many as make a sequence."""
-    return ["flow", *(name for name in of("flow", rows) if "__at_" in name)]
+    return ["flow", *(feature.name for feature in STEPS if feature.name in of("flow", rows))]
 
 
 def fresh(name: str, **options) -> Detector:

@@ -7,7 +7,7 @@ rows come with it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from wheeltapper import tables
 from wheeltapper.errors import ConfigError, DataError, NotFittedError
-from wheeltapper.features.restless import from_mean_square, sensor_of
+from wheeltapper.features.columns import Feature, describe, that_show
+from wheeltapper.features.restless import from_mean_square
 from wheeltapper.spelling import near_miss
 
 Floats = NDArray[np.float64]
@@ -67,16 +68,17 @@ class RegimeNormaliser:
         self.min_rows = min_rows
         self.clip = clip
 
-    def fit(self, rows: pd.DataFrame, unscaled: Collection[str] = ()) -> Self:
+    def fit(self, rows: pd.DataFrame, features: Sequence[Feature] = ()) -> Self:
         """Learn what is usual.
 
         Parameters
         ----------
         rows : DataFrame
             Rows of the features table from normal running in the train part: asset_id, regime and feature columns.
-        unscaled : collection of str
-            Features that stay as they are: the hour of a start-up that always came at midnight has no scale, and a
-            start-up at noon would be a hundred of them away.
+        features : sequence of Feature
+            What the columns show; one that is not described is taken for a sensor's newest reading. A feature of no
+            sensor stays as it is: the hour of a start-up that always came at midnight has no scale, and a start-up at
+            noon would be a hundred of them away.
 
         Raises
         ------
@@ -95,8 +97,9 @@ class RegimeNormaliser:
         centre = np.array([one for one, _ in found])
         measured = np.array([one for _, one in found])
         scale = _with_floor(centre, measured, _moving(kept))
-        scale = _with_floor_of_restlessness(columns, centre, measured, scale, _moving(kept))
-        as_is = [name in unscaled for name in columns]
+        described = describe(columns, features)
+        scale = _with_floor_of_restlessness(described, centre, measured, scale, _moving(kept))
+        as_is = [not feature.sensors for feature in described]
         centre[:, as_is], scale[:, as_is] = 0.0, 1.0
         self._keep(
             columns=columns,
@@ -342,7 +345,7 @@ def _with_floor(centre: Floats, scale: Floats, counts: NDArray[np.bool_]) -> Flo
 
 
 def _with_floor_of_restlessness(
-    columns: list[str], centre: Floats, measured: Floats, scale: Floats, counts: NDArray[np.bool_]
+    features: Sequence[Feature], centre: Floats, measured: Floats, scale: Floats, counts: NDArray[np.bool_]
 ) -> Floats:
     """Raise the scale of restlessness in groups that never were restless: a root makes much of a first quiver.
 
@@ -351,16 +354,15 @@ def _with_floor_of_restlessness(
 
     Parameters
     ----------
-    columns : list of str, of length n_features
+    features : sequence of Feature, of length n_features
     centre, measured, scale : ndarray of shape (n_groups, n_features)
         Scales as measured, and as raised for every feature.
     counts : ndarray of bool, shape (n_groups,)
         The groups that are no mixture of others.
     """
     scale = scale.copy()
-    for place, name in enumerate(columns):
-        sensor = sensor_of(name)
-        if sensor is None:
+    for place, feature in enumerate(features):
+        if feature.shows != "restlessness":
             continue
         still = measured[:, place] <= _ROUNDING * np.abs(centre[:, place])
         elsewhere = centre[counts & ~still, place]
@@ -369,7 +371,8 @@ def _with_floor_of_restlessness(
         if len(elsewhere):
             floor = np.full(len(scale), np.median(elsewhere))
         else:
-            level = scale[:, columns.index(sensor)] if sensor in columns else np.full(len(scale), _OF_A_CONSTANT)
+            latest = that_show(features, "latest", feature.sensors[0])
+            level = scale[:, features.index(latest[0])] if latest else np.full(len(scale), _OF_A_CONSTANT)
             floor = from_mean_square(level**2)
         scale[still, place] = np.maximum(scale, floor[:, None])[still, place]
     return scale

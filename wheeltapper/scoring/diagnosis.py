@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from wheeltapper.config import AssetType, FaultKind
 from wheeltapper.config.sensor_faults import KINDS, RIVAL_UNITS, is_sensor_kind
 from wheeltapper.errors import DataError
+from wheeltapper.features.columns import Feature, level_of, restlessness_of, that_show
 from wheeltapper.features.normalise import RegimeNormaliser
-from wheeltapper.features.restless import as_spread, of_sensor, rows_of
+from wheeltapper.features.restless import as_spread
 from wheeltapper.scoring.bundle import Bundle
 
 Floats = NDArray[np.float64]
@@ -147,7 +148,7 @@ def name_alarms(
     for alarm in alarms.itertuples():
         rows = bundle.complete(_windows_of(by_asset, alarm, open_after))
         stuck = frozenset() if flat is None else _stuck_in(flat, alarm)
-        told.append(diagnose(bundle.asset_type, bundle.normaliser, rows, stuck))
+        told.append(diagnose(bundle.asset_type, bundle.plan.features, bundle.normaliser, rows, stuck))
     return told
 
 
@@ -187,7 +188,11 @@ def _windows_of(by_asset: Mapping[Any, pd.DataFrame], alarm: Any, open_after: in
 
 
 def diagnose(
-    asset_type: AssetType, normaliser: RegimeNormaliser, rows: pd.DataFrame, stuck: Collection[str] = ()
+    asset_type: AssetType,
+    features: Sequence[Feature],
+    normaliser: RegimeNormaliser,
+    rows: pd.DataFrame,
+    stuck: Collection[str] = (),
 ) -> Diagnosis:
     """Say what an alarm looks like.
 
@@ -195,6 +200,8 @@ def diagnose(
     ----------
     asset_type : AssetType
         Its faults, their effects, and its sensors.
+    features : sequence of Feature
+        What the columns of ``rows`` show.
     normaliser : RegimeNormaliser
         What is normal for each asset and regime.
     rows : DataFrame
@@ -207,7 +214,7 @@ def diagnose(
     DataError
         If there is no row.
     """
-    marks = read_marks(asset_type, normaliser, rows)
+    marks = read_marks(asset_type, features, normaliser, rows)
     if marks is None:
         return Diagnosis()
     marks = replace(marks, still=marks.still | np.isin(marks.sensors, list(stuck)))
@@ -220,7 +227,9 @@ def diagnose(
     return _decide(asset_type, marks, machine, alone, nothing)
 
 
-def read_marks(asset_type: AssetType, normaliser: RegimeNormaliser, rows: pd.DataFrame) -> Marks | None:
+def read_marks(
+    asset_type: AssetType, features: Sequence[Feature], normaliser: RegimeNormaliser, rows: pd.DataFrame
+) -> Marks | None:
     """Read off what each measured sensor showed; one whose level no feature holds is left out. None if that is all.
 
     Raises
@@ -231,16 +240,13 @@ def read_marks(asset_type: AssetType, normaliser: RegimeNormaliser, rows: pd.Dat
     if rows.empty:
         raise DataError("an alarm needs at least one window to be diagnosed, got none.")
     columns = list(normaliser.columns)
-    level = {
-        name: next((column for column in (name, f"{name}__rolling_mean") if column in columns), None)
-        for name in asset_type.measured
-    }
-    known = {name: column for name, column in level.items() if column is not None}
+    levels = {name: level_of(name, features) for name in asset_type.measured}
+    known = {name: level.name for name, level in levels.items() if level is not None}
     if not known:
         return None
     at = [columns.index(column) for column in known.values()]
     centre, scale = _usual(normaliser, rows)
-    spreads = [_spread_of(name, columns, centre, scale) for name in known]
+    spreads = [_spread_of(name, features, columns, centre, scale) for name in known]
     values = rows[list(known.values())].to_numpy(np.float64)
     usual, seen, flat = _spreads(rows, spreads, centre, columns)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -265,19 +271,21 @@ def read_marks(asset_type: AssetType, normaliser: RegimeNormaliser, rows: pd.Dat
     )
 
 
-def _spread_of(sensor: str, columns: list[str], centre: Floats, scale: Floats) -> str | None:
+def _spread_of(
+    sensor: str, features: Sequence[Feature], columns: list[str], centre: Floats, scale: Floats
+) -> Feature | None:
     """Return the feature that says how restless a sensor is: in its windows, else over the fewest readings that tell.
 
     A coarse sensor shows the same value for some readings all the time: over so few, stillness says nothing of it. None
     if no feature says anything.
     """
-    of_window = f"{sensor}__rolling_std"
-    if of_window in columns:
-        return of_window
-    for name in of_sensor(sensor, columns):
-        place = columns.index(name)
+    for spread in that_show(features, "spread", sensor):
+        if spread.over is None:
+            return spread
+    for restlessness in restlessness_of(sensor, features):
+        place = columns.index(restlessness.name)
         if np.median(centre[:, place]) >= NEVER_STILL * np.median(scale[:, place]):
-            return name
+            return restlessness
     return None
 
 
@@ -289,17 +297,17 @@ def _usual(normaliser: RegimeNormaliser, rows: pd.DataFrame) -> tuple[Floats, Fl
 
 
 def _spreads(
-    rows: pd.DataFrame, spreads: Sequence[str | None], centre: Floats, columns: Sequence[str]
+    rows: pd.DataFrame, spreads: Sequence[Feature | None], centre: Floats, columns: Sequence[str]
 ) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     """Return each sensor's usual spread and the one seen (NaN without such a feature), and the windows without any."""
     usual, seen = np.full(len(spreads), np.nan), np.full(len(spreads), np.nan)
     flat = np.zeros((len(rows), len(spreads)), dtype=bool)
-    for place, column in enumerate(spreads):
-        if column is not None:
-            own = rows[column].to_numpy(np.float64)
-            both = np.array([np.median(centre[:, columns.index(column)]), np.median(own)])
-            usual[place], seen[place] = both if rows_of(column) is None else as_spread(both)
-            flat[:, place] = own == 0
+    for place, feature in enumerate(spreads):
+        if feature is not None:
+            values = rows[feature.name].to_numpy(np.float64)
+            both = np.array([np.median(centre[:, columns.index(feature.name)]), np.median(values)])
+            usual[place], seen[place] = as_spread(both) if feature.shows == "restlessness" else both
+            flat[:, place] = values == 0
     return usual, seen, flat
 
 

@@ -11,12 +11,15 @@ together while each of them stays near its normal value: leave it out where thos
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.config import AssetType, Sensor
 from wheeltapper.errors import ConfigError
+from wheeltapper.features.columns import Feature, level_of
 from wheeltapper.features.normalise import RegimeNormaliser
 
 Flags = NDArray[np.bool_]
@@ -26,11 +29,19 @@ UNUSUAL = 3.0
 """Usual deviations from which a sensor without a smallest effect of its own counts: seldom reached by chance alone."""
 
 
-def is_far(asset_type: AssetType, normaliser: RegimeNormaliser, rows: pd.DataFrame) -> Flags | None:
+def is_far(
+    asset_type: AssetType, features: Sequence[Feature], normaliser: RegimeNormaliser, rows: pd.DataFrame
+) -> Flags | None:
     """Tell in which windows at least one sensor lies far enough from normal to be worth a walk.
 
     Parameters
     ----------
+    asset_type : AssetType
+        Its sensors name the smallest effects.
+    features : sequence of Feature
+        What the columns show.
+    normaliser : RegimeNormaliser
+        What is normal for each machine and regime.
     rows : DataFrame of shape (n_windows, …) with columns asset_id, regime and the features
         Features in the sensors' own units.
 
@@ -47,25 +58,20 @@ def is_far(asset_type: AssetType, normaliser: RegimeNormaliser, rows: pd.DataFra
     sensors = {name: asset_type.sensors[name] for name in asset_type.measured}
     if not any(sensor.alarm_effect for sensor in sensors.values()):
         return None
-    held = {name: level_of(name, normaliser.columns) for name in sensors}
+    levels = {name: level_of(name, features) for name in sensors}
     for name, sensor in sensors.items():
-        if sensor.alarm_effect is not None and held[name] is None:
+        if sensor.alarm_effect is not None and levels[name] is None:
             raise ConfigError(
                 f"{name} names an alarm_effect of {sensor.alarm_effect:g} {sensor.unit_of_features}, but no feature "
                 f"holds its level. Add the feature set 'latest' or 'rolling', or remove alarm_effect."
             )
     centre, scale = normaliser.centre(rows), normaliser.scale(rows)
     far = np.zeros(len(rows), dtype=bool)
-    for name, column in held.items():
-        if column is not None:
-            away = rows[column].to_numpy(float) - centre[column].to_numpy(float)
-            far |= _reaches(away, sensors[name], scale[column].to_numpy(float))
+    for name, level in levels.items():
+        if level is not None:
+            away = rows[level.name].to_numpy(float) - centre[level.name].to_numpy(float)
+            far |= _reaches(away, sensors[name], scale[level.name].to_numpy(float))
     return far
-
-
-def level_of(sensor: str, columns: list[str]) -> str | None:
-    """Return the feature that holds a sensor's level: its newest reading, else its mean; None if there is neither."""
-    return next((column for column in (sensor, f"{sensor}__rolling_mean") if column in columns), None)
 
 
 def _reaches(away: Floats, sensor: Sensor, scale: Floats) -> Flags:

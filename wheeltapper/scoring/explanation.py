@@ -8,7 +8,7 @@ the score. What the alarm looks like, `wheeltapper.scoring.diagnosis` says: by w
 from __future__ import annotations
 
 import math
-import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from wheeltapper.config import AssetType
+from wheeltapper.config.values import format_duration
 from wheeltapper.errors import DataError
-from wheeltapper.features.restless import rows_of
+from wheeltapper.features.columns import Feature, level_of
 from wheeltapper.scoring.bundle import POOLED, Bundle, inputs
 from wheeltapper.scoring.diagnosis import Diagnosis
 from wheeltapper.scoring.rarity import Rarity
@@ -63,16 +64,6 @@ class Finding:
         return asdict(self)
 
 
-def sensors_of(column: str) -> tuple[str, ...]:
-    """Return the sensors that a feature column is computed from; of ``calendar__hour_sin`` no sensor but the set."""
-    for joint in ("__per__", "__times__"):
-        if joint in column:
-            first, second = column.split(joint)
-            return first, second.split("__")[0]
-    first, *rest = column.split("__")
-    return (first, *rest[1:]) if rest[:1] == ["twin"] else (first,)
-
-
 def contributions(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
     """Return how much each sensor adds to each row's score.
 
@@ -107,7 +98,7 @@ def shares(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
             by_unit.append(
                 _occlusion(bundle, unit, z.loc[own], rows.loc[own])
                 if parts is None
-                else _by_sensor(parts, bundle.asset_type)
+                else _by_sensor(parts, bundle.plan.features, bundle.asset_type)
             )
     total = pd.concat(by_unit).loc[rows.index].clip(lower=0)
     whole = total.sum(axis=1)
@@ -138,16 +129,16 @@ def feature_shares(bundle: Bundle, rows: pd.DataFrame) -> pd.Series | None:
     return total.div(whole.where(whole > 0, 1.0), axis=0).mean()
 
 
-def _by_sensor(parts: pd.DataFrame, asset_type: AssetType) -> pd.DataFrame:
+def _by_sensor(parts: pd.DataFrame, features: Sequence[Feature], asset_type: AssetType) -> pd.DataFrame:
     """Add up the contributions of a sensor's features; a feature of two sensors counts half for each.
 
     What belongs to no sensor (the time of day) is left out: nobody can repair it.
     """
     total = pd.DataFrame(0.0, index=parts.index, columns=list(asset_type.sensors))
+    sensors_of = {feature.name: feature.sensors for feature in features}
     for column in parts.columns:
-        sensors = [sensor for sensor in sensors_of(column) if sensor in asset_type.sensors]
-        for sensor in sensors:
-            total[sensor] += parts[column] / len(sensors)
+        for sensor in sensors_of[column]:
+            total[sensor] += parts[column] / len(sensors_of[column])
     return total
 
 
@@ -168,8 +159,8 @@ def _occlusion(bundle: Bundle, unit: str, z: pd.DataFrame, rows: pd.DataFrame) -
     whole, quiet = detector.score(z), detector.score(typical)
     drop = {}
     for sensor in bundle.asset_type.sensors:
-        own = [column for column in z.columns if sensor in sensors_of(column)]
-        without, alone = detector.score(z.assign(**typical[own])), detector.score(typical.assign(**z[own]))
+        columns = [feature.name for feature in bundle.plan.features if sensor in feature.sensors]
+        without, alone = detector.score(z.assign(**typical[columns])), detector.score(typical.assign(**z[columns]))
         drop[sensor] = ((whole - without) + (alone - quiet)) / 2
     return pd.DataFrame(drop, index=z.index)
 
@@ -202,15 +193,15 @@ def explain(bundle: Bundle, rows: pd.DataFrame) -> list[Finding]:
     for name, sensor in bundle.asset_type.sensors.items():
         unit, own = sensor.unit_of_features, float(share[name])
         part = own * float(severity.iloc[0])
-        level = next((column for column in (name, f"{name}__rolling_mean") if column in z), None)
-        odd = _oddest(name, z, heard)
-        if level is None:
+        feature, odd = level_of(name, bundle.plan.features), _oddest(name, bundle.plan.features, z, heard)
+        if feature is None:
             change = _manner(name, odd, z) if odd else f"{name} unusual"
-            deviations = float(z[odd]) if odd else 0.0
+            deviations = float(z[odd.name]) if odd else 0.0
             findings.append(Finding(name, unit, own, None, None, deviations, change, None, part, False))
             continue
+        level = feature.name
         value, normal, spread = float(rows[level].mean()), float(centre[level]), float(scale[level])
-        in_manner = abs(z[level]) < 1 and odd is not None and abs(z[odd]) >= 2
+        in_manner = abs(z[level]) < 1 and odd is not None and abs(z[odd.name]) >= 2
         change = _manner(name, odd, z) if in_manner and odd else _in_words(name, unit, value, normal, spread)
         away = float(z[level])
         findings.append(Finding(name, unit, own, value, normal, away, change, spread, part, not in_manner))
@@ -218,38 +209,44 @@ def explain(bundle: Bundle, rows: pd.DataFrame) -> list[Finding]:
     return sorted(findings, key=lambda one: (-round(one.share, 9), -abs(round(one.deviations, 9)), one.sensor))
 
 
-def _oddest(sensor: str, z: pd.Series, heard: pd.Series | None) -> str | None:
+def _oddest(sensor: str, features: Sequence[Feature], z: pd.Series, heard: pd.Series | None) -> Feature | None:
     """Return the feature of a sensor, beside its level, that is farthest from usual; None if it has no other.
 
     Where the detector says what each feature adds, one that adds nothing is no reason.
     """
-    others = [column for column in z.index if "__" in column and sensor in sensors_of(column)]
-    others = [column for column in others if not column.endswith("__rolling_mean")]
+    others = [feature for feature in features if sensor in feature.sensors and not _is_level(feature)]
     if heard is not None:
-        others = [column for column in others if heard[column] > 0]
-    return max(others, key=lambda column: abs(float(z[column])), default=None)
+        others = [feature for feature in others if heard[feature.name] > 0]
+    return max(others, key=lambda feature: abs(float(z[feature.name])), default=None)
 
 
-def _manner(sensor: str, column: str, z: pd.Series) -> str:
+def _is_level(feature: Feature) -> bool:
+    return feature.shows == "latest" or (feature.shows == "level" and feature.over is None)
+
+
+def _manner(sensor: str, feature: Feature, z: pd.Series) -> str:
     """Say what a feature that is no level shows: a stuck sensor has its usual value, and stands out all the same."""
-    looked_back = rows_of(column)
-    if column.endswith("__rolling_std") or looked_back is not None:
-        over = "" if looked_back is None else f" over the last {looked_back} readings"
-        return f"{sensor} unusually {'restless' if z[column] > 0 else 'still'}{over}"
-    if other := [name for name in sensors_of(column) if name != sensor]:
-        return f"{sensor} out of step with {' and '.join(other)}"
-    if column.endswith("__rate"):
-        return f"{sensor} changes unusually fast"
-    how = "high" if z[column] > 0 else "low"
-    what = column.removeprefix(f"{sensor}__")
-    if mean := _MEAN.fullmatch(what):
-        count, duration = mean["rows"], mean["duration"]
-        return f"{sensor} unusually {how} over the last {f'{count} readings' if count else duration}"
-    return f"{sensor}: {what.replace('__', ', ').replace('_', ' ')} unusually {how}"
+    is_high = z[feature.name] > 0
+    how = "high" if is_high else "low"
+    match feature.shows:
+        case "spread" | "restlessness":
+            return f"{sensor} unusually {'restless' if is_high else 'still'}{_looking_back(feature)}"
+        case "relation":
+            return f"{sensor} out of step with {' and '.join(name for name in feature.sensors if name != sensor)}"
+        case "rate":
+            return f"{sensor} changes unusually fast"
+        case "level":
+            return f"{sensor} unusually {how}{_looking_back(feature)}"
+        case _:
+            return f"{sensor}: {feature.words or feature.name} unusually {how}"
 
 
-_MEAN = re.compile(r"mean_(?:(?P<rows>\d+)_rows|(?P<duration>\d+[a-z]+))")
-"""A mean over a look-back, as the feature set long_rolling names it."""
+def _looking_back(feature: Feature) -> str:
+    """Say how far a feature looks back: `` over the last 10 readings``; nothing where that is its window."""
+    if feature.over is None:
+        return ""
+    span = f"{feature.over} readings" if isinstance(feature.over, int) else format_duration(feature.over)
+    return f" over the last {span}"
 
 
 def _in_words(sensor: str, unit: str, value: float, normal: float, deviation: float) -> str:

@@ -16,8 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.config import AssetType
+from wheeltapper.features.compute import WindowRows, empty, rows_of
 from wheeltapper.features.conditioning import Track
-from wheeltapper.features.plan import FeaturePlan, WindowRows
+from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.features.windows import ticks
 from wheeltapper.selftest.injections import (
     FEW_SIZES,
@@ -222,7 +223,7 @@ def _windows(
             # A counter counts on from where its fault has left it.
             changed[end - first :] += changed[end - first - 1] - before[end - 1]
         sensors[injection.sensor] = changed
-    return plan.rows_of(Track(micros, sensors, track.regimes[first:stop]), since=slot.start)
+    return rows_of(plan, Track(micros, sensors, track.regimes[first:stop]), since=slot.start)
 
 
 def _assembled(
@@ -231,7 +232,7 @@ def _assembled(
     """Put the usable windows of all rehearsals into one table, with the place of fault and slot beside each."""
     kept = [np.flatnonzero((rows.why_not == "") & (rows.ends <= slots[number].end)) for _, number, rows in pieces]
     if not sum(len(own) for own in kept):
-        return plan.empty(), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        return empty(plan), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     lengths = [len(own) for own in kept]
     values = np.concatenate([rows.values[own] for (_, _, rows), own in zip(pieces, kept, strict=True)])
     fixed = {

@@ -111,7 +111,7 @@ def _find_faults(
     scores = bundle.score(rehearsal.rows)
     opens = _opens_alarm(rehearsal, scores, rule, max_gap)
     faulty, quiet = sensitivity.lasting_peaks(rehearsal, scores["score"].to_numpy(), rule.open_after)
-    watched = {column.split("__")[0] for column in bundle.plan.columns}
+    watched = {sensor for feature in bundle.plan.features for sensor in feature.sensors}
     by_sensor = {
         "rung_for": sensitivity.rung_for(rehearsal, opens),
         "stands_out": sensitivity.standing_out(rehearsal, faulty, quiet, usual),
@@ -170,7 +170,9 @@ def _relations(bundle: Bundle, rows: pd.DataFrame) -> relations.Relations | None
     if not detector.learns_relations or detector.in_units:
         return None
     assets = usable["asset_id"].to_numpy()
-    return relations.relations(lambda z: bundle.scores_of(z, assets), bundle.inputs(usable), assets)
+    return relations.relations(
+        lambda z: bundle.scores_of(z, assets), bundle.inputs(usable), assets, features=bundle.plan.features
+    )
 
 
 def _scored(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from one whose features are each as usual and never come together like this.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from wheeltapper.evaluation.gates import Gate
 from wheeltapper.evaluation.ranking import chance_above
-from wheeltapper.features.restless import rows_of
+from wheeltapper.features.columns import Feature, describe
 
 Floats = NDArray[np.float64]
 
@@ -43,7 +43,12 @@ class Relations(BaseModel):
 
 
 def relations(
-    score: Callable[[pd.DataFrame], Floats], rows: pd.DataFrame, assets: NDArray[np.object_], *, seed: int = 0
+    score: Callable[[pd.DataFrame], Floats],
+    rows: pd.DataFrame,
+    assets: NDArray[np.object_],
+    *,
+    features: Sequence[Feature] = (),
+    seed: int = 0,
 ) -> Relations | None:
     """Measure how well a score tells normal windows from the same windows with every feature shuffled by itself.
 
@@ -57,6 +62,8 @@ def relations(
         Normal windows in usual deviations, that the detector was not fitted on.
     assets : ndarray of shape (n_windows,)
         Features are shuffled within an asset.
+    features : sequence of Feature
+        What the columns show.
     seed : int
         For the shuffling.
 
@@ -66,7 +73,8 @@ def relations(
         None with fewer than two features or a hundred windows.
     """
     # How restless sensors are is of less weight to a detector than where they lie, and would count in full here.
-    asked_of = [name for name in rows.columns if rows_of(str(name)) is None] or list(rows.columns)
+    described = describe(map(str, rows.columns), features)
+    asked_of = [feature.name for feature in described if feature.shows != "restlessness"] or list(rows.columns)
     if len(asked_of) < 2 or len(rows) < _LEAST:
         return None
     mixed = rows.assign(**_shuffled(rows[asked_of], assets, seed))

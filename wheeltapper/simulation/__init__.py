@@ -1,4 +1,4 @@
-"""Simulation: machines that do not exist, and faults whose truth is known.
+"""Simulated machines and faults, whose truth is known.
 
 Nothing here knows what a pump is. An asset type brings ``PHYSICS`` (`wheeltapper.assets.Physics`): its timetable, the
 outer influences on it, and one function ``respond(drivers)`` that returns the values of its sensors. The rest is here,

@@ -1,4 +1,4 @@
-"""Sources: where readings come from. One source a file; this page holds what all of them promise."""
+"""Sources: where readings come from, one source a file."""
 
 from __future__ import annotations
 

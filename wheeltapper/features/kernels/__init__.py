@@ -7,46 +7,53 @@ Importing this page imports neither numba nor tsfresh.
 
 from __future__ import annotations
 
-import ast
 import importlib
-import json
 import logging
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wheeltapper.errors import ConfigError, DataError, WheeltapperError
+from wheeltapper.features.kernels._kernel import Floats, Kernel, Parameters, Places
+from wheeltapper.features.kernels._names import (
+    Kind,
+    Settings,
+    calculator_of,
+    known,
+    name_of,
+    names,
+    parse,
+    settings_of,
+    words_of,
+)
 
-Floats = NDArray[np.float64]
-Places = NDArray[np.int64]
-"""Positions in an array of readings."""
-Parameters = Sequence[dict[str, Any]]
-"""tsfresh's list of parameter dicts of one calculator; ``[{}]`` where it takes none."""
-Kernel = Callable[[Floats, Places, Places, Parameters], Floats]
-"""``kernel(values, first, last, parameters)`` → array of shape (n_windows, len(parameters)).
-
-Window i is ``values[first[i] : last[i] + 1]``; windows may overlap and differ in length, and hold finite values only.
-"""
-Settings = Mapping[str, Sequence[dict[str, Any]] | None]
-"""Calculator → its parameter dicts, or None where it takes none: what tsfresh calls ``fc_parameters``."""
-
-Kind = Literal["minimal", "efficient", "comprehensive"]
-"""tsfresh's ready-made settings; each holds all of the one before it."""
+__all__ = [
+    "Floats",
+    "Kernel",
+    "Kind",
+    "Parameters",
+    "Places",
+    "Settings",
+    "calculator_of",
+    "compute",
+    "find",
+    "known",
+    "name_of",
+    "names",
+    "offered",
+    "parse",
+    "settings_of",
+    "words_of",
+]
 
 _log = logging.getLogger("wheeltapper.features")
 
 _FUSED = "minimal"
 """Asked first, and once for all of its calculators: they share one pass over the readings."""
-_AS_TEXT = {"augmented_dickey_fuller": ("autolag",)}
-"""Parameters that tsfresh writes in quotes whatever they are: ``autolag_"None"``."""
-_UNNAMED = {"augmented_dickey_fuller": {"autolag": "AIC"}}
-"""Parameters that tsfresh writes into a feature's name even where the settings leave them out."""
 
 
 def find(calculator: str) -> Kernel | None:
@@ -61,74 +68,6 @@ def find(calculator: str) -> Kernel | None:
 def offered() -> tuple[str, ...]:
     """List the calculators that have a kernel, in alphabetical order."""
     return tuple(sorted({*_module(_FUSED).KERNELS, *_others()}))
-
-
-@cache
-def known(kind: Kind) -> tuple[str, ...]:
-    """Return the features of one of tsfresh's settings, in tsfresh's order, without importing tsfresh.
-
-    They are read from ``names.json``, which ``python -m wheeltapper.features.kernels._tsfresh`` writes.
-    """
-    kinds = get_args(Kind)
-    belongs: dict[str, Kind] = json.loads((Path(__file__).parent / "names.json").read_text(encoding="utf-8"))
-    return tuple(name for name, smallest in belongs.items() if kinds.index(smallest) <= kinds.index(kind))
-
-
-def names(settings: Settings) -> tuple[str, ...]:
-    """Return the features that settings ask for, under tsfresh's names, without the sensor.
-
-    Examples
-    --------
-    >>> names({"mean": None, "quantile": [{"q": 0.1}, {"q": 0.9}]})
-    ('mean', 'quantile__q_0.1', 'quantile__q_0.9')
-    """
-    return tuple(name_of(calculator, one) for calculator, many in settings.items() for one in many or ({},))
-
-
-def name_of(calculator: str, parameters: Mapping[str, Any]) -> str:
-    """Return tsfresh's name of one feature: ``<calculator>__<parameter>_<value>…``, parameters by name.
-
-    The rule is that of ``tsfresh.utilities.string_manipulation.convert_to_output_format``; it is written here again,
-    and tested against it, because importing tsfresh takes seconds and serving needs only the names.
-    """
-    written = {**_UNNAMED.get(calculator, {}), **parameters}
-    written |= {key: str(written[key]) for key in _AS_TEXT.get(calculator, ()) if key in written}
-    return "__".join([calculator, *(f"{key}_{_text(written[key])}" for key in sorted(written))])
-
-
-def _text(value: Any) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
-
-
-def parse(name: str) -> tuple[str, dict[str, Any]]:
-    """Return calculator and parameters of a feature's name: the way back from `name_of`.
-
-    Raises
-    ------
-    ConfigError
-        If a parameter has no value, or one that is no plain Python value.
-    """
-    calculator, *parts = name.split("__")
-    try:
-        parameters = {key: ast.literal_eval(text) for key, _, text in (part.rpartition("_") for part in parts) if key}
-    except (SyntaxError, ValueError) as error:
-        raise ConfigError(f"'{name}' is no feature name of tsfresh: {error}.") from error
-    if len(parameters) < len(parts):
-        raise ConfigError(f"'{name}' is no feature name of tsfresh: it must read <calculator>__<parameter>_<value>.")
-    parameters |= {key: None for key in _AS_TEXT.get(calculator, ()) if parameters.get(key) == "None"}
-    for key, value in _UNNAMED.get(calculator, {}).items():
-        if parameters.get(key) == value:
-            del parameters[key]
-    return calculator, parameters
-
-
-@cache
-def settings_of(features: tuple[str, ...]) -> Settings:
-    """Return the settings that ask for these features and no others: the way back from `names`."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for calculator, parameters in map(parse, features):
-        found.setdefault(calculator, []).append(parameters)
-    return {calculator: None if many == [{}] else many for calculator, many in found.items()}
 
 
 def compute(
@@ -235,8 +174,8 @@ def _say_once(calculator: str, why: str) -> None:
 
 
 def _without_kernel(calculator: str) -> Kernel:
-    """Return tsfresh's own function in a kernel's clothes."""
-    from wheeltapper.features.kernels import _tsfresh
+    """Return tsfresh's own function as a kernel."""
+    from wheeltapper.features.kernels import _tsfresh  # here, so that it can be run as a program of its own
 
     return lambda values, first, last, many: _tsfresh.calculate(calculator, many, values, first, last)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from wheeltapper.features.kernels import Floats, Places
+from wheeltapper.features.kernels._kernel import Floats, Places
 
 _ROOM = 2**17
 """Readings in one block: 1 MiB, so that a block and what is computed from it stay in a core's cache."""

@@ -10,14 +10,14 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
 from wheeltapper.errors import ConfigError
-from wheeltapper.features.kernels import Floats, Kind, Places, name_of, names
+from wheeltapper.features.kernels._kernel import Floats, Places
+from wheeltapper.features.kernels._names import FILE, Kind, name_of, names
 from wheeltapper.spelling import near_miss
 
 _NEVER = ("matrix_profile", "linear_trend_timewise")
@@ -117,7 +117,7 @@ def write_names() -> None:
     for kind in reversed(get_args(Kind)):
         belongs |= dict.fromkeys(names(settings(kind)), kind)
     text = json.dumps(belongs, indent=0, ensure_ascii=False) + "\n"
-    (Path(__file__).parent / "names.json").write_text(text, encoding="utf-8")
+    FILE.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ import pandas as pd
 
 from wheeltapper.compiled import compiled
 from wheeltapper.errors import ConfigError
-from wheeltapper.features.kernels import Floats, Kernel, Parameters, Places, _tsfresh
+from wheeltapper.features.kernels import _tsfresh
+from wheeltapper.features.kernels._kernel import Floats, Kernel, Parameters, Places
 
 _NO_BINS, _TOO_CLOSE, _IN_ORDER = -1, -2, -3
 _SAME = 1e-14

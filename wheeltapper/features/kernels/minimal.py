@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from wheeltapper.compiled import compiled
-from wheeltapper.features.kernels import Floats, Kernel, Parameters, Places, _sums
+from wheeltapper.features.kernels import _sums
+from wheeltapper.features.kernels._kernel import Floats, Kernel, Parameters, Places
 
 NAMES = (
     *("sum_values", "median", "mean", "length", "standard_deviation", "variance", "root_mean_square"),

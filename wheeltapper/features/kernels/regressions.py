@@ -23,7 +23,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from wheeltapper.compiled import compiled
-from wheeltapper.features.kernels import Floats, Kernel, Parameters, Places, _tsfresh
+from wheeltapper.features.kernels import _tsfresh
+from wheeltapper.features.kernels._kernel import Floats, Kernel, Parameters, Places
 
 _WELL = 2000.0
 """Condition up to which triangle and pseudo-inverse agree: to 4e-11 on 1 400 windows of 55 real sensors."""

@@ -14,8 +14,8 @@ import numpy as np
 
 from wheeltapper.compiled import compiled
 from wheeltapper.errors import ConfigError
-from wheeltapper.features.kernels import Floats, Kernel, Parameters, Places
 from wheeltapper.features.kernels._blocks import blocks
+from wheeltapper.features.kernels._kernel import Floats, Kernel, Parameters, Places
 from wheeltapper.features.kernels._sums import total, variance
 
 _ATTRIBUTES = ("slope", "intercept", "rvalue", "stderr", "pvalue")

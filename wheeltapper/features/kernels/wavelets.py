@@ -17,8 +17,8 @@ import numpy as np
 
 from wheeltapper.compiled import compiled
 from wheeltapper.errors import ConfigError
-from wheeltapper.features.kernels import Floats, Kernel, Parameters, Places
 from wheeltapper.features.kernels._blocks import blocks
+from wheeltapper.features.kernels._kernel import Floats, Kernel, Parameters, Places
 
 _PRECISION = 12
 """PyWavelets' own: it knows its wavelet at 2 to the power of this many points."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wheeltapper.config import AssetType, Model
+from wheeltapper.features.columns import Feature
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -63,11 +64,16 @@ class FeatureSet(Model, ABC):
     """Packages that computing takes beside numpy, pandas and scipy, by the names that pip knows them by."""
 
     @abstractmethod
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
-        """List the columns that `compute` returns, in order: ``<sensor>`` or ``<sensor>__<what>``.
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
+        """Describe the columns that `compute` returns, in their order.
 
-        A column that belongs to no sensor begins with the set's name: ``calendar__hour_sin``.
+        A column is called ``<sensor>`` or ``<sensor>__<what>``; one that belongs to no sensor begins with the set's
+        name: ``calendar__hour_sin``. What it is made of and shows is read from its `Feature` and never from its name.
         """
+
+    def names(self, asset_type: AssetType) -> tuple[str, ...]:
+        """List the names of the columns, in their order."""
+        return tuple(feature.name for feature in self.columns(asset_type))
 
     @abstractmethod
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:

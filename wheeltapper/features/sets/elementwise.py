@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from wheeltapper.config import AssetType
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet, Floats, Stretch
 from wheeltapper.features.windows import only_complete
 
@@ -30,9 +31,13 @@ class Elementwise(FeatureSet):
 
     what: tuple[What, ...] = Field(("square", "sqrt_abs", "log1p_abs"), min_length=1, description="which curves")
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List the curves of each sensor."""
-        return tuple(f"{sensor}__{what}" for sensor in asset_type.measured for what in self.what)
+        return tuple(
+            Feature(f"{sensor}__{what}", (sensor,), "statistic", words=what.replace("_", " "))
+            for sensor in asset_type.measured
+            for what in self.what
+        )
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
         """Return the latest value on each curve."""

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from wheeltapper.config import AssetType
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet, Floats, Stretch
 from wheeltapper.features.windows import only_complete
 
@@ -20,9 +21,9 @@ class Ewm(FeatureSet):
 
     span: float = Field(5, ge=1, description="readings that matter: the last span ones have about 87 % of the weight")
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List the weighted mean of each sensor."""
-        return tuple(f"{sensor}__ewm" for sensor in asset_type.sensors)
+        return tuple(Feature(f"{sensor}__ewm", (sensor,), "statistic", words="ewm") for sensor in asset_type.sensors)
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
         """Return the weighted mean of each window."""

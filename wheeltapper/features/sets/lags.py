@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from wheeltapper.config import AssetType
 from wheeltapper.config.values import Duration, format_duration
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet, Floats, Places, Reach, Stretch
 from wheeltapper.features.windows import micros_of, only_complete, ticks
 
@@ -32,11 +33,13 @@ class Lags(FeatureSet):
                 raise ValueError(f"a lag must be at least one reading, or longer than nothing; got {one}")
         return given
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List value and change, lag by lag, of each sensor."""
-        lags = [*map(str, self.rows), *map(format_duration, self.times)]
         return tuple(
-            f"{sensor}__{what}_{lag}" for sensor in asset_type.measured for lag in lags for what in ("lag", "change")
+            Feature(f"{sensor}__{what}_{lag}", (sensor,), "statistic", over=over, words=f"{what} {lag}")
+            for sensor in asset_type.measured
+            for lag, over in self._lags()
+            for what in ("lag", "change")
         )
 
     def reach(self, asset_type: AssetType) -> Reach:  # noqa: ARG002 - the same for every machine
@@ -53,7 +56,11 @@ class Lags(FeatureSet):
             for place in places:
                 earlier = np.where((place >= 0) & ~np.isnan(latest), values[place], np.nan)
                 columns += [earlier, latest - earlier]
-        return dict(zip(self.columns(asset_type), columns, strict=True))
+        return dict(zip(self.names(asset_type), columns, strict=True))
+
+    def _lags(self) -> list[tuple[str, int | timedelta]]:
+        """Return what each lag is called in a column's name, and how long it is."""
+        return [(str(rows), rows) for rows in self.rows] + [(format_duration(time), time) for time in self.times]
 
     def _places(self, stretch: Stretch) -> list[Places]:
         """Return where each lag's reading is; negative where the stretch has none."""

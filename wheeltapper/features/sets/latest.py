@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wheeltapper.config import AssetType
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet, Floats, Stretch
 from wheeltapper.features.windows import only_complete
 
@@ -13,9 +14,9 @@ class Latest(FeatureSet):
     Blind to a sensor that is stuck at a usual value; `rolling` sees that one.
     """
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List the sensors."""
-        return tuple(asset_type.sensors)
+        return tuple(Feature(sensor, (sensor,), "latest") for sensor in asset_type.sensors)
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
         """Return the readings themselves; NaN where the window lacks one."""

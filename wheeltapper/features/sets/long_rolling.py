@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 
 from wheeltapper.config import AssetType
 from wheeltapper.config.values import Duration, format_duration
+from wheeltapper.features.columns import Feature, Shows
 from wheeltapper.features.sets import FeatureSet, Floats, Places, Reach, Stretch
 from wheeltapper.features.sets.rolling import window_extremes, window_moments
 from wheeltapper.features.windows import micros_of, only_complete, ticks
@@ -19,6 +20,7 @@ from wheeltapper.features.windows import micros_of, only_complete, ticks
 Flags = NDArray[np.bool_]
 
 What = Literal["mean", "std", "min", "max"]
+_SHOWS: dict[What, Shows] = {"mean": "level", "std": "spread", "min": "statistic", "max": "statistic"}
 
 
 class LongRolling(FeatureSet):
@@ -70,11 +72,20 @@ class LongRolling(FeatureSet):
                 raise ValueError(f"a look back needs at least 1 reading, got {one}")
         return rows
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List what is computed, time by time, of each sensor."""
-        spans = [*(format_duration(one) for one in self.over), *(f"{one}_rows" for one in self.rows)]
+        spans = [(format_duration(time), time) for time in self.over] + [(f"{rows}_rows", rows) for rows in self.rows]
         return tuple(
-            f"{sensor}__{what}_{span}" for sensor in asset_type.measured for span in spans for what in self.what
+            Feature(
+                f"{sensor}__{what}_{span}",
+                (sensor,),
+                _SHOWS[what],
+                over=over,
+                words=f"{what}_{span}".replace("_", " "),
+            )
+            for sensor in asset_type.measured
+            for span, over in spans
+            for what in self.what
         )
 
     def reach(self, asset_type: AssetType) -> Reach:  # noqa: ARG002 - the same for every machine
@@ -91,7 +102,7 @@ class LongRolling(FeatureSet):
             for first in begins
             for value in self._of_one(stretch, stretch.sensors[sensor], first, states)
         ]
-        return dict(zip(self.columns(asset_type), values, strict=True))
+        return dict(zip(self.names(asset_type), values, strict=True))
 
     def _begins(self, stretch: Stretch, step: timedelta) -> list[Places]:
         """Return the place of the first reading of each look back; −1 where the stretch does not go back so far."""

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from wheeltapper.config import AssetType
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet, Floats, Stretch
 from wheeltapper.features.windows import only_complete
 
@@ -23,9 +24,9 @@ class Rates(FeatureSet):
 
     per: Literal["second", "minute", "hour"] = Field("minute", description="unit of time that changes are given in")
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List the rate of each sensor."""
-        return tuple(f"{sensor}__rate" for sensor in asset_type.sensors)
+        return tuple(Feature(f"{sensor}__rate", (sensor,), "rate") for sensor in asset_type.sensors)
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
         """Return the change between the window's last two readings."""

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from wheeltapper.config import AssetType
 from wheeltapper.features import restless
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet, Floats, Places, Reach, Stretch
 from wheeltapper.features.sets.rolling import window_moments
 from wheeltapper.features.windows import only_complete
@@ -46,9 +47,13 @@ class Restlessness(FeatureSet):
                 raise ValueError(f"a change takes at least 2 readings, got {one}")
         return rows
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List each look back of each sensor."""
-        return tuple(restless.column(sensor, one) for sensor in asset_type.measured for one in self.rows)
+        return tuple(
+            Feature(_name(sensor, rows), (sensor,), "restlessness", over=rows)
+            for sensor in asset_type.measured
+            for rows in self.rows
+        )
 
     def reach(self, asset_type: AssetType) -> Reach:  # noqa: ARG002 - the same for every machine
         """Say how far back the longest looks."""
@@ -68,9 +73,13 @@ class Restlessness(FeatureSet):
                 # The change into the first reading that is looked at happened before it.
                 first = np.maximum(stretch.last - one + 2, 1)
                 found = restless.from_mean_square(_first_known(squares, first, stretch.last, preferred))
-                name = restless.column(sensor, one)
+                name = _name(sensor, one)
                 features[name] = only_complete(found, values, stretch.first, stretch.last)
         return features
+
+
+def _name(sensor: str, rows: int) -> str:
+    return f"{sensor}__restless_{rows}_rows"
 
 
 def _preferred(stretch: Stretch) -> Iterator[tuple[Flags, Flags]]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wheeltapper.config import AssetType
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet, Floats, Places, Stretch
 
 
@@ -16,9 +17,16 @@ class Rolling(FeatureSet):
     A fault that is much shorter than the window is averaged away in the mean; `latest` and `rates` see it.
     """
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List mean and spread of each sensor."""
-        return tuple(f"{sensor}__rolling_{what}" for sensor in asset_type.sensors for what in ("mean", "std"))
+        return tuple(
+            feature
+            for sensor in asset_type.sensors
+            for feature in (
+                Feature(f"{sensor}__rolling_mean", (sensor,), "level"),
+                Feature(f"{sensor}__rolling_std", (sensor,), "spread"),
+            )
+        )
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
         """Return mean and spread of each window."""

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from wheeltapper.config import AssetType
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet, Floats, Reach, Stretch
 from wheeltapper.features.windows import only_complete
 
@@ -24,9 +25,13 @@ class Sequence(FeatureSet):
     rows: int = Field(16, ge=4, le=1000, description="readings in a sequence")
     every: int = Field(1, ge=1, le=10_000, description="readings from one of them to the next")
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List the readings of each sensor, the oldest one first."""
-        return tuple(f"{sensor}__at_{place}" for sensor in asset_type.measured for place in range(self.rows))
+        return tuple(
+            Feature(f"{sensor}__at_{place}", (sensor,), "sequence", place=place, words=f"at {place}")
+            for sensor in asset_type.measured
+            for place in range(self.rows)
+        )
 
     def reach(self, asset_type: AssetType) -> Reach:  # noqa: ARG002 - the same for every machine
         """Say how far back the oldest reading lies."""
@@ -41,4 +46,4 @@ class Sequence(FeatureSet):
             values = stretch.sensors[sensor]
             complete = only_complete(np.zeros(len(stretch.last)), values, stretch.first, stretch.last)
             columns += [np.where(place >= 0, values[place], np.nan) + complete for place in places]
-        return dict(zip(self.columns(asset_type), columns, strict=True))
+        return dict(zip(self.names(asset_type), columns, strict=True))

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from wheeltapper.config import AssetType
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet, Floats, Places, Stretch
 
 _AT_ONCE = 1 << 21
@@ -35,11 +36,11 @@ class Spectral(FeatureSet):
 
     bands: int = Field(3, ge=1, le=50, description="equal bands of frequency between 0 and half a cycle per reading")
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List what is said of each sensor."""
         bands = [f"band_{number}" for number in range(1, self.bands + 1)]
         return tuple(
-            f"{sensor}__{what}"
+            Feature(f"{sensor}__{what}", (sensor,), "statistic", words=what.replace("_", " "))
             for sensor in asset_type.measured
             for what in (*bands, "centroid", "rms", "crest", "kurtosis")
         )
@@ -47,7 +48,7 @@ class Spectral(FeatureSet):
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
         """Return the description of each window; NaN where it lacks a value."""
         values = [self._of_one(stretch.sensors[sensor], stretch.first, stretch.last) for sensor in asset_type.measured]
-        return dict(zip(self.columns(asset_type), np.concatenate(values, axis=1).T, strict=True))
+        return dict(zip(self.names(asset_type), np.concatenate(values, axis=1).T, strict=True))
 
     def _of_one(self, values: Floats, first: Places, last: Places) -> Floats:
         """Describe each window of one sensor, shape (n_windows, bands + 4); windows of one length together."""

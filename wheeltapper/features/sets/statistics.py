@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from wheeltapper.config import AssetType
 from wheeltapper.features import kernels
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet, Floats, Stretch
 
 
@@ -21,9 +22,9 @@ class Statistics(FeatureSet):
 
     needs: ClassVar[tuple[str, ...]] = ("numba",)
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List the ten features of each sensor."""
-        return tuple(f"{sensor}__{name}" for sensor in asset_type.sensors for name in kernels.known("minimal"))
+        return tuple(feature_of(sensor, name) for sensor in asset_type.sensors for name in kernels.known("minimal"))
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
         """Return the ten features of each window."""
@@ -33,3 +34,14 @@ class Statistics(FeatureSet):
             found = kernels.compute(settings, stretch.sensors[sensor], stretch.first, stretch.last, blank=True)
             features |= {f"{sensor}__{name}": values for name, values in found.items()}
         return features
+
+
+def feature_of(sensor: str, name: str) -> Feature:
+    """Describe one of tsfresh's features of a sensor.
+
+    The mean is the sensor's level. The standard deviation is not called its spread: it may be a last bit instead of 0
+    while the sensor repeats itself.
+    """
+    return Feature(
+        f"{sensor}__{name}", (sensor,), "level" if name == "mean" else "statistic", words=kernels.words_of(name)
+    )

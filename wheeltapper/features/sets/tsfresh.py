@@ -11,7 +11,9 @@ from pydantic import Field, PrivateAttr, model_validator
 from wheeltapper.config import AssetType
 from wheeltapper.errors import ConfigError
 from wheeltapper.features import kernels
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet, Floats, Stretch
+from wheeltapper.features.sets.statistics import feature_of
 from wheeltapper.spelling import near_miss
 
 
@@ -49,9 +51,9 @@ class Tsfresh(FeatureSet):
                 )
         return self
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List the features of each sensor."""
-        return tuple(f"{sensor}__{name}" for sensor in asset_type.sensors for name in self._names(sensor))
+        return tuple(feature_of(sensor, name) for sensor in asset_type.sensors for name in self._names(sensor))
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
         """Return the features of each window; what tsfresh cannot say of a window is NaN, or ±inf where it says so."""
@@ -81,10 +83,11 @@ def _kept(
     return tuple(
         name
         for name in kernels.known(kind)
-        if (not calculators or name.partition("__")[0] in calculators) and (only is None or f"{sensor}__{name}" in only)
+        if (not calculators or kernels.calculator_of(name) in calculators)
+        and (only is None or f"{sensor}__{name}" in only)
     )
 
 
 @cache
 def _calculators(kind: kernels.Kind) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name.partition("__")[0] for name in kernels.known(kind)))
+    return tuple(dict.fromkeys(map(kernels.calculator_of, kernels.known(kind))))

@@ -8,6 +8,7 @@ import numpy as np
 
 from wheeltapper.config import AssetType
 from wheeltapper.config.formulas import evaluate, sources
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet, Floats, Stretch
 from wheeltapper.features.sets.rolling import window_moments
 
@@ -25,7 +26,7 @@ class Twin(FeatureSet):
     always_has_value: ClassVar[bool] = False
     """A root of something negative has none."""
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List the residual of each sensor that the twin has a formula for."""
         return tuple(_columns(asset_type).values())
 
@@ -36,14 +37,22 @@ class Twin(FeatureSet):
         for sensor, column in _columns(asset_type).items():
             residual = stretch.sensors[sensor] - expected[sensor]
             residual = np.where(np.isfinite(residual), residual, np.nan)
-            features[column] = window_moments(residual, stretch.first, stretch.last)[0]
+            features[column.name] = window_moments(residual, stretch.first, stretch.last)[0]
         return features
 
 
-def _columns(asset_type: AssetType) -> dict[str, str]:
+def _columns(asset_type: AssetType) -> dict[str, Feature]:
     """Return sensor → its column, which names the sensors that it is expected from."""
     others = sources(asset_type.twin, asset_type.sensors)
-    return {name: "__".join([name, "twin", *others[name]]) for name in asset_type.sensors if name in others}
+    return {name: _residual(name, others[name]) for name in asset_type.sensors if name in others}
+
+
+def _residual(sensor: str, others: tuple[str, ...]) -> Feature:
+    """Describe a residual; a formula of numbers alone compares the sensor with a constant."""
+    name = "__".join([sensor, "twin", *others])
+    return (
+        Feature(name, (sensor, *others), "relation") if others else Feature(name, (sensor,), "statistic", words="twin")
+    )
 
 
 def _expected(measured: dict[str, Floats], asset_type: AssetType) -> dict[str, Floats]:
