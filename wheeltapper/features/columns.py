@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from wheeltapper import plugins
 from wheeltapper.errors import ConfigError
+from wheeltapper.spelling import near_miss
 
 Shows = Literal["latest", "level", "spread", "restlessness", "rate", "sequence", "statistic", "relation", "phase"]
 
@@ -63,7 +63,7 @@ class Feature:
         if self.shows not in MEANINGS:
             raise ConfigError(
                 f"column '{self.name}' shows '{self.shows}'; expected one of {', '.join(MEANINGS)}."
-                f"{plugins.near_miss(str(self.shows), list(MEANINGS))}"
+                f"{near_miss(str(self.shows), list(MEANINGS))}"
             )
         least, most = {"phase": (0, 0), "relation": (2, None)}.get(self.shows, (1, 1))
         count = len(set(self.sensors))
