@@ -393,7 +393,7 @@ def test_other_columns_are_refused(name, once):
         once[name].score(rows.assign(torque=1.0))
     with pytest.raises(DataError, match="Did you mean 'flows'"):
         once[name].score(rows.rename(columns={"flow": "flows"}))
-    with pytest.raises(DataError, match=f"{rows.shape[1] + 1} came"):
+    with pytest.raises(DataError, match=f"{rows.shape[1] + 1} arrived"):
         once[name].score(pd.concat([rows, rows[["flow"]]], axis=1))
 
 
@@ -407,5 +407,5 @@ def test_rows_that_nothing_can_be_learnt_from_are_refused(name):
         fresh(name).fit(rows[[]])
     with pytest.raises(DataError, match="feature 'flow' holds str"):
         fresh(name).fit(rows.assign(flow="1.0"))
-    with pytest.raises(DataError, match=r"\['flow'\] came more than once"):
+    with pytest.raises(DataError, match=r"\['flow'\] arrived more than once"):
         fresh(name).fit(pd.concat([rows, rows[["flow"]]], axis=1))
