@@ -39,6 +39,8 @@ class Ended:
     code: int
     out: str
     err: str
+    modules: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    """What it had imported at its end; of a command that was killed, nothing is known."""
 
 
 @dataclass
@@ -48,6 +50,7 @@ class Started:
     process: int
     out: Path
     err: Path
+    modules: Path
 
 
 @dataclass
@@ -62,14 +65,16 @@ class Nursery:
     def start(self, home: Path, *arguments: str, **env: str) -> Started:
         """Start a command with its own WHEELTAPPER_HOME."""
         self.count += 1
-        out, err = (self.folder / f"{self.count}.{end}" for end in ("out", "err"))
+        out, err, modules = (self.folder / f"{self.count}.{end}" for end in ("out", "err", "modules"))
         known = {"WHEELTAPPER_HOME": str(home), "PREFECT_API_URL": self.api, **env}
-        request = {"arguments": arguments, "env": known, "stdout": str(out), "stderr": str(err)}
-        return Started(self._ask(request), out, err)
+        files = {"stdout": str(out), "stderr": str(err), "modules": str(modules)}
+        return Started(self._ask({"arguments": arguments, "env": known, **files}), out, err, modules)
 
     def wait(self, started: Started) -> Ended:
         """Wait for a command."""
-        return Ended(self._ask({"wait": started.process}), started.out.read_text(), started.err.read_text())
+        code = self._ask({"wait": started.process})
+        modules = json.loads(started.modules.read_text()) if started.modules.exists() else []
+        return Ended(code, started.out.read_text(), started.err.read_text(), frozenset(modules))
 
     def run(self, home: Path, *arguments: str, **env: str) -> Ended:
         """Run a command to its end."""
@@ -229,12 +234,18 @@ def home(tmp_path: Path, simulated: Path, nursery: Nursery) -> Home:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, simulated: Path, nursery: Nursery) -> Home:
-    """Return a home after one run that nobody disturbed."""
+def first_run(tmp_path_factory: pytest.TempPathFactory, simulated: Path, nursery: Nursery) -> tuple[Home, Ended]:
+    """Run the main job once in a new home, and disturb nothing; return the home, and how the run ended."""
     home = Home(tmp_path_factory.mktemp("undisturbed"), simulated, nursery)
     ended = home.run("run")
     assert (ended.code, ended.err) == (0, "")
-    return home
+    return home, ended
+
+
+@pytest.fixture(scope="session")
+def undisturbed(first_run: tuple[Home, Ended]) -> Home:
+    """Return a home after one run that nobody disturbed."""
+    return first_run[0]
 
 
 LINE = """\
