@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper import config
+from wheeltapper import plants
 from wheeltapper.config import Plant
 from wheeltapper.sources._cells import NO_KIND
 
@@ -86,7 +86,7 @@ def _of_files(here: Path, name: str, paths: list[Path]) -> Iterator[Plant]:
         content["parts"] = {"by": "first_rows", "train": int(0.6 * quiet), "calibrate": int(0.4 * quiet)}
     plant = re.sub(r"\W+", "_", f"d_{name}")
     print(f"{plant}: {', '.join(path.name for path in paths)}")
-    yield config.parse(json.dumps(content), name=plant, folder=here, where=str(here))
+    yield plants.parse(json.dumps(content), name=plant, folder=here, where=str(here))
 
 
 def _clock(rows: pd.DataFrame) -> tuple[str | None, timedelta]:

@@ -32,15 +32,15 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 
-from tasks._ablation import read_all  # noqa: E402
-from wheeltapper import config  # noqa: E402
+from wheeltapper import plants  # noqa: E402
 from wheeltapper.config import Plant, PlugIn  # noqa: E402
 from wheeltapper.evaluation.exposure import WEEK_HOURS, watched_rows  # noqa: E402
 from wheeltapper.features.plan import FeaturePlan  # noqa: E402
 from wheeltapper.readings.exclude import why_masked  # noqa: E402
 from wheeltapper.scoring import alarms  # noqa: E402
 from wheeltapper.training import parts  # noqa: E402
-from wheeltapper.training.candidate import calibrated, fit_candidate, guard, spacing  # noqa: E402
+from wheeltapper.training.ablation import read_all  # noqa: E402
+from wheeltapper.training.candidate import calibrated, fit_candidate  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "budget.json"
 TYPES, DETECTORS, BUDGETS = ("pump", "motor"), ("mahalanobis", "isolation_forest"), (0.5, 1.0, 2.0)
@@ -84,12 +84,12 @@ def years(
     has_lookalikes = seed % 2 == 1
     rate = LOOKALIKES if has_lookalikes else 0
     text = YEAR.format(kind=kind, seed=seed, assets=assets, days=days, rate=rate)
-    plant = config.parse(text, name="normal_year", folder=Path(), where="benchmarks/budget.py")
+    plant = plants.parse(text, name="normal_year", folder=Path(), where="benchmarks/budget.py")
     readings, faults = read_all(plant)
     plan = FeaturePlan.of(plant)
     features = plan.compute(readings)
     part = parts.assign(plan.reaching(features), parts.cuts(readings[["asset_id", "timestamp", "origin"]], plant))
-    normal = why_masked(plan.reaching(features), faults, guard(plant), lead=plant.lead) == ""
+    normal = why_masked(plan.reaching(features), faults, plant.window_reach, lead=plant.lead) == ""
     after = features[part.isin(["validate", "test"])]
     for detector in detectors:
         bundle = fit_candidate(plant, PlugIn(name=detector), features, part, faults, {})
@@ -107,7 +107,7 @@ def years(
 def _rung(plant: Plant, scores: pd.DataFrame) -> tuple[int, float]:
     """Return how many alarms opened, and in how many watched asset-weeks."""
     found = alarms.fold(scores, plant.alarms, plant.max_gap)
-    rows = watched_rows(scores, spacing=spacing(plant), max_gap=plant.max_gap)
+    rows = watched_rows(scores, spacing=plant.window_spacing, max_gap=plant.max_gap)
     return len(found), float(rows["hours"].sum()) / WEEK_HOURS
 
 

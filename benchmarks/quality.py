@@ -34,9 +34,7 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 
 from benchmarks._folder import in_folder  # noqa: E402
-from tasks import _selftest  # noqa: E402
-from tasks._ablation import read_all  # noqa: E402
-from wheeltapper import config  # noqa: E402
+from wheeltapper import config, plants  # noqa: E402
 from wheeltapper.config import Plant, PlugIn, Windows  # noqa: E402
 from wheeltapper.errors import DataError, WheeltapperError  # noqa: E402
 from wheeltapper.evaluation import leaderboard  # noqa: E402
@@ -47,8 +45,11 @@ from wheeltapper.features.plan import FeaturePlan  # noqa: E402
 from wheeltapper.readings.exclude import overlaps, why_masked  # noqa: E402
 from wheeltapper.scoring import alarms  # noqa: E402
 from wheeltapper.scoring.bundle import Bundle  # noqa: E402
+from wheeltapper.selftest.examine import share_found  # noqa: E402
+from wheeltapper.selftest.twins import twins_among  # noqa: E402
 from wheeltapper.training import parts  # noqa: E402
-from wheeltapper.training.candidate import baselines_of, fit_candidate, guard, spacing  # noqa: E402
+from wheeltapper.training.ablation import read_all  # noqa: E402
+from wheeltapper.training.candidate import baselines_of, fit_candidate  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "quality.json"
 LOOKS = {"test": ("test",), "after_calibration": ("validate", "test")}
@@ -106,9 +107,9 @@ def judged(table: Table, name: str, part: str, scores: pd.DataFrame) -> Judgemen
         alarms.fold(scores, plant.alarms, plant.max_gap),
         table.faults,
         plant.costs,
-        spacing=spacing(plant),
+        spacing=plant.window_spacing,
         max_gap=plant.max_gap,
-        tolerance=guard(plant),
+        tolerance=plant.window_reach,
         vus_window=WINDOW,
         seed=plant.seed,
         lead=plant.lead,
@@ -122,7 +123,7 @@ def plain_scores(table: Table, look: tuple[str, ...]) -> tuple[pd.DataFrame, Sco
     rows = rows.sort_values(["asset_id", "window_end"], ignore_index=True)
     names = list(table.plant.asset_type.measured)
     readings = _at_windows(table)
-    normal = why_masked(_as_windows(readings), table.faults, guard(table.plant), lead=table.plant.lead) == ""
+    normal = why_masked(_as_windows(readings), table.faults, table.plant.window_reach, lead=table.plant.lead) == ""
     learn = readings[readings["part"].isin(["train", "calibrate"]) & normal.to_numpy()].dropna(subset=names)
     if learn.empty:
         raise DataError("no normal reading has a value of every sensor: there is nothing to put plain baselines on")
@@ -224,9 +225,11 @@ def _self_tests(table: Table, bundles: dict[str, Bundle]) -> dict[str, float]:
     """Return which share of moderate faults each bundle hears, as the pipeline asks where it knows of no real one."""
     plan = FeaturePlan.of(table.plant)
     later = table.features[table.part.isin(["calibrate", "validate"])]
-    normal = later[why_masked(plan.reaching(later), table.faults, guard(table.plant), lead=table.plant.lead) == ""]
-    twins = _selftest.twins_among(plan, table.readings, normal, table.plant.alarms)
-    return {name: _selftest.figure(bundle, twins, table.plant.alarms) for name, bundle in bundles.items()}
+    normal = later[
+        why_masked(plan.reaching(later), table.faults, table.plant.window_reach, lead=table.plant.lead) == ""
+    ]
+    twins = twins_among(plan, table.readings, normal, table.plant.alarms)
+    return {name: share_found(bundle, twins, table.plant.alarms) for name, bundle in bundles.items()}
 
 
 def _against_plain(
@@ -317,7 +320,7 @@ def _plants(asked: argparse.Namespace) -> Iterator[Plant]:
         yield from in_folder(asked.folder)
     for name in asked.plants or ([] if asked.folder else config.plant_files()):
         try:
-            yield config.load(name)
+            yield plants.load(name)
         except WheeltapperError as error:
             print(f"{name}\n  not measured: {error}")
 

@@ -41,13 +41,13 @@ from features import _rounded, show  # noqa: E402
 from run import machine  # noqa: E402
 from sklearn.ensemble import IsolationForest  # noqa: E402
 
-from tasks._ablation import read_all  # noqa: E402
-from wheeltapper import config, detectors  # noqa: E402
+from wheeltapper import detectors, plants  # noqa: E402
 from wheeltapper.config import PlugIn  # noqa: E402
 from wheeltapper.detectors._tensorflow import open_tensorflow  # noqa: E402
 from wheeltapper.features.plan import FeaturePlan  # noqa: E402
 from wheeltapper.scoring.bundle import Bundle  # noqa: E402
 from wheeltapper.training import parts  # noqa: E402
+from wheeltapper.training.ablation import read_all  # noqa: E402
 from wheeltapper.training.candidate import fit_candidate  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "scoring.json"
@@ -73,7 +73,7 @@ Call = Callable[[], Any]
 
 def fitted() -> tuple[dict[str, Bundle], pd.DataFrame]:
     """Return a bundle of each candidate, and usable feature rows that none of them was fitted on."""
-    plant = config.parse(PLANT, name="two_pumps", folder=Path(), where="benchmarks/scoring.py")
+    plant = plants.parse(PLANT, name="two_pumps", folder=Path(), where="benchmarks/scoring.py")
     readings, faults = read_all(plant)
     features = FeaturePlan.of(plant).compute(readings)
     part = parts.assign(features, parts.cuts(readings[["asset_id", "timestamp", "origin"]], plant))

@@ -1,4 +1,4 @@
-"""Data Docs that stand on their own: a start page in plain words, and pages that fetch nothing over the network."""
+"""Data Docs without a network: a start page in plain English, and pages that load nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _OUTSIDE = re.compile(
     r"<script\b.*?</script>|<iframe\b.*?</iframe>|url\(['\"]?https?://[^)]*\)|<(?:link|img|source)\b[^>]*https?://[^>]*>|<link\b[^>]*\bhref=[\"']//[^>]*>",
     re.IGNORECASE | re.DOTALL,
 )
-# What needs a script, or only says again what the start page says better: a failure that is only for information.
+# Parts that need a script, or that the start page shows better: a failure that is only for information.
 _IDLE = re.compile(
     r"<footer>.*?</footer>|<a data-toggle=\"collapse\".*?</a>|<br> Data asset: None"
     r"|<br> <span class=\"h6\" >Status:</span> <i [^>]*></i> \w+",
@@ -31,14 +31,14 @@ h5 { font-size: 1.15rem; } summary { cursor: pointer; margin-top: 1.5rem; color:
 </style>"""
 
 Line = tuple[str, str, str, str]
-"""Promise, what follows where it is broken, ``kept``, ``broken`` or ``noted``, and what came of it."""
+"""Promise; its consequence if broken; ``kept``, ``broken`` or ``noted``; and the outcome as a sentence."""
 
 
 def write_pages(docs: Path, *, suite: str, title: str, lines: Sequence[Line]) -> None:
     """Make the pages of a run readable without a network, and write the start page.
 
-    The pages as they are generated load their style and scripts from five other hosts, and their start page is empty
-    without them; a plant's network often has no way out.
+    The generated pages load their style and scripts from five other hosts, and their start page is empty without them;
+    a plant's network often has no access to the internet.
     """
     for page in docs.rglob("*.html"):
         _make_self_contained(page)
@@ -54,11 +54,9 @@ def _make_self_contained(page: Path) -> None:
 
 
 def _start_page(docs: Path, suite: str, title: str, lines: Sequence[Line]) -> str:
-    """List what was broken, then what is worth a look; fold away what was kept; link to the pages with every detail."""
-    told = {state: [line for line in lines if line[2] == state] for state in ("broken", "noted", "kept")}
-    counts = (
-        f"{len(lines)} promises: {len(told['broken'])} broken, {len(told['noted'])} noted, {len(told['kept'])} kept."
-    )
+    """List broken promises, then noted ones; fold away the kept ones; link to the pages with every detail."""
+    broken, noted, kept = ([line for line in lines if line[2] == state] for state in ("broken", "noted", "kept"))
+    counts = f"{len(lines)} promises: {len(broken)} broken, {len(noted)} noted, {len(kept)} kept."
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{escape(suite)} of {escape(title)}</title>{_STYLE}</head><body>
 <h1>What the {escape(suite)} of {escape(title)} promise</h1>
@@ -66,9 +64,9 @@ def _start_page(docs: Path, suite: str, title: str, lines: Sequence[Line]) -> st
 <p>A promise has one of three severities. <strong>Critical</strong>: a broken one stops the batch, and nothing of it is
 stored. <strong>Warning</strong>: it puts the row aside, into the quarantine table, and the others go on.
 <strong>Info</strong>: it is noted here and in the log, and changes nothing.</p>
-{_table(told["broken"] + told["noted"]) if told["broken"] or told["noted"] else ""}
-<details{"" if told["broken"] or told["noted"] else " open"}><summary>{len(told["kept"])} promises were kept</summary>
-{_table(told["kept"])}
+{_table(broken + noted) if broken or noted else ""}
+<details{"" if broken or noted else " open"}><summary>{len(kept)} promises were kept</summary>
+{_table(kept)}
 </details>
 <h2>Details, as Great Expectations writes them</h2>
 <ul>
@@ -80,15 +78,15 @@ stored. <strong>Warning</strong>: it puts the row aside, into the quarantine tab
 
 def _table(lines: Sequence[Line]) -> str:
     rows = "\n".join(
-        f'<tr><td>{escape(says)}</td><td>{escape(follows)}</td><td class="{state}">{escape(outcome)}</td></tr>'
-        for says, follows, state, outcome in lines
+        f'<tr><td>{escape(promise)}</td><td>{escape(consequence)}</td><td class="{state}">{escape(outcome)}</td></tr>'
+        for promise, consequence, state, outcome in lines
     )
     return f"<table><tr><th>Promise</th><th>If broken, it</th><th>Outcome</th></tr>\n{rows}\n</table>"
 
 
 def _links(docs: Path) -> str:
     """Name each page by what it shows."""
-    shows = {"validations": "what came of each promise", "expectations": "the promises alone"}
+    shows = {"validations": "the outcome of each promise", "expectations": "the promises alone"}
     pages = sorted(
         (page.relative_to(docs) for page in docs.glob("*/**/*.html")),
         key=lambda page: (page.parts[0] != "validations", page.stem),

@@ -1,7 +1,7 @@
-"""Keeping promises: the one place that talks to Great Expectations (GX).
+"""Checking promises: the only module that uses Great Expectations (GX).
 
-A suite is a list of `Promise`; this module has GX check them, sorts what was broken by severity, and writes the
-Data Docs. Each run has a context of its own in memory: nothing is left on disk but the pages asked for.
+A suite is a list of `Promise`. This module lets GX check them, sorts the broken ones by severity, and writes the Data
+Docs. Each run has a context of its own in memory: nothing is written to the disk but the requested pages.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from expectations._pages import Line, write_pages
+from wheeltapper.checks import Findings
 
 Severity = Literal["critical", "warning", "info"]
 
@@ -27,7 +28,7 @@ CONSEQUENCES: Mapping[Severity, str] = {
     "warning": "puts the row aside",
     "info": "is noted",
 }
-"""What a broken promise does, in the words of the Data Docs."""
+"""Severity → consequence of a broken promise, as the Data Docs show it."""
 
 _ONE_AT_A_TIME = RLock()
 """GX keeps its current context in a global variable."""
@@ -35,10 +36,10 @@ _ONE_AT_A_TIME = RLock()
 
 @dataclass(frozen=True)
 class Promise:
-    """One thing that a table promises, in words for people and as a GX expectation."""
+    """One thing that a table promises, as a sentence for people and as a GX expectation."""
 
     name: str
-    """What quarantine calls it, such as ``pressure_within_limits``."""
+    """Its name in the quarantine, such as ``pressure_within_limits``."""
     says: str
     """The promise as a sentence with units, as the Data Docs show it."""
     severity: Severity
@@ -47,16 +48,16 @@ class Promise:
     """Class of `great_expectations.expectations`."""
     arguments: dict[str, Any] = field(default_factory=dict)
     explain: Callable[[pd.DataFrame], Iterable[str]] | None = None
-    """Says for each of the rows that broke it what is wrong there."""
+    """Returns a reason for each of the rows that broke it."""
     summarise: Callable[[pd.DataFrame], str] | None = None
-    """Says of all rows that broke it together what is worth a line; without it the first one stands for all."""
+    """Returns one sentence about all rows that broke it; without it the first row's reason stands for all."""
     hint: str = ""
-    """What to look at when it is broken; shown in the Data Docs."""
+    """Advice for the case that it is broken; shown in the Data Docs."""
     table: str = ""
-    """Which of the tables beside the checked one it is about; empty for the checked one itself."""
+    """The computed table that it is about; empty for the checked table itself."""
 
     def __post_init__(self) -> None:
-        """Refuse what nobody could do: rows of a table that was only computed cannot be put aside."""
+        """Refuse a promise that cannot be kept: rows of a computed table cannot be put aside."""
         if self.table and self.severity == "warning":
             raise ValueError(
                 f"promise {self.name} is about the table '{self.table}', whose rows cannot be put aside; make it "
@@ -67,22 +68,6 @@ class Promise:
         """List the columns that it is about."""
         named = [self.arguments[key] for key in ("column", "column_A", "column_B") if key in self.arguments]
         return named + list(self.arguments.get("column_list", []))
-
-
-@dataclass(frozen=True)
-class Findings:
-    """Which promises a table broke."""
-
-    ok: bool
-    """Whether every critical promise was kept; if not, the batch must not go on."""
-    failures: tuple[str, ...]
-    """The critical promises that were broken, in words."""
-    rejected: pd.DataFrame
-    """Rows to put aside, one line each: row, expectation (the first broken promise), reason (all of them)."""
-    notes: tuple[str, ...]
-    """What is worth knowing, in words."""
-    docs: Path | None = None
-    """Start page of the Data Docs, if they were asked for."""
 
 
 def exists(column: str, means: str) -> Promise:
@@ -128,9 +113,9 @@ def is_given(column: str, what: str, severity: Severity = "critical") -> Promise
     )
 
 
-def some(told: list[str], most: int = 3) -> str:
-    """Name the first few and count the rest: ``a, b, c and 2 more``."""
-    return ", ".join(told[:most]) + (f" and {len(told) - most:,} more" if len(told) > most else "")
+def some(names: list[str], most: int = 3) -> str:
+    """Name the first few and count the others: ``a, b, c and 2 more``."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def run(
@@ -149,30 +134,30 @@ def run(
     frame : DataFrame
         Any index; rows are named by their column ``row`` if there is one, otherwise by their place from 0.
     promises : tuple of Promise
-        A promise about a column that is not there is passed over; that the column exists is a promise of its own.
+        A promise about a missing column is skipped; that the column exists is a promise of its own.
     suite, title : str
-        What the Data Docs call the suite and this run.
+        Names of the suite and of this run in the Data Docs.
     docs : Path or None
         Folder for the Data Docs; None writes none.
     beside : mapping of DataFrame, optional
-        Further tables by the name that promises call them by, such as one with a row for each sensor of each asset.
+        Computed tables by their name (`Promise.table`), such as one with a row for each sensor of each asset.
         Their index names the rows in the Data Docs and is unique.
 
     Returns
     -------
     Findings
     """
-    # GX names rows by the name of their index, too, if it has one.
-    others = {name: one.rename_axis(None) for name, one in (beside or {}).items()}
+    # If the index has a name, GX names rows by it as well.
+    others = {name: table.rename_axis(None) for name, table in (beside or {}).items()}
     tables = {"": frame.reset_index(drop=True), **others}
-    asked = tuple(promise for promise in promises if promise.table in tables and _is_about(promise, tables))
+    checked = tuple(promise for promise in promises if promise.table in tables and _is_about(promise, tables))
     with _ONE_AT_A_TIME, _quiet():
-        results = _validate(tables, asked, suite, title, docs)
+        results = _validate(tables, checked, suite, title, docs)
     failures: list[str] = []
     unchecked: list[str] = []
     notes: list[str] = []
     rejected: list[pd.DataFrame] = []
-    for promise, result in zip(asked, results, strict=True):
+    for promise, result in zip(checked, results, strict=True):
         frame = tables[promise.table]
         problem = _exception(result)
         places = sorted(set(result["result"].get("unexpected_index_list") or []))
@@ -181,27 +166,27 @@ def run(
         elif promise.severity == "warning" and places:
             rejected.append(_reject(frame, promise, places))
         elif not result["success"] and promise.severity != "info":
-            failures.append(_in_words(frame, promise, result, places))
+            failures.append(_sentence(frame, promise, result, places))
         elif not result["success"] and (places or result["result"].get("observed_value") is not None):
-            notes.append(_in_words(frame, promise, result, places))
-    # What cannot be checked mostly follows from a missing or mistyped column, which says more.
+            notes.append(_sentence(frame, promise, result, places))
+    # A promise mostly cannot be checked because of a missing or mistyped column; that failure says more.
     failures = failures or unchecked
     findings = Findings(not failures, tuple(failures), _one_line_a_row(rejected), tuple(notes))
     if docs is None:
         return findings
-    lines = [_line(tables[promise.table], promise, result) for promise, result in zip(asked, results, strict=True)]
+    lines = [_line(tables[promise.table], promise, result) for promise, result in zip(checked, results, strict=True)]
     write_pages(docs, suite=suite, title=title, lines=lines)
     return replace(findings, docs=docs / "index.html")
 
 
 def _is_about(promise: Promise, tables: Mapping[str, pd.DataFrame]) -> bool:
-    """Tell whether there is something to look at; that a column is missing is a broken promise of its own."""
+    """Tell whether the promise's columns are there; that one is missing is a broken promise of its own."""
     return promise.kind == "ExpectColumnToExist" or set(promise.columns()) <= set(tables[promise.table].columns)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Let GX neither warn nor log: what it finds is in the findings."""
+    """Let GX neither warn nor log: its results are in the findings."""
     logger = logging.getLogger("great_expectations")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -216,7 +201,7 @@ def _quiet() -> Iterator[None]:
 def _validate(
     tables: Mapping[str, pd.DataFrame], promises: tuple[Promise, ...], suite: str, title: str, docs: Path | None
 ) -> list[dict[str, Any]]:
-    """Run GX in a context of its own and return one result a promise, in their order."""
+    """Run GX in a context of its own and return a result for each promise, in their order."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
@@ -228,12 +213,12 @@ def _validate(
     identity = gx.RunIdentifier(run_name=title, run_time=_last_instant(tables[""]))
     by_name: dict[str, dict[str, Any]] = {}
     for name, frame in tables.items():
-        own = [promise for promise in promises if promise.table == name]
-        if own:
-            checkpoint = _checkpoint(context, source, f"{suite}_{name}" if name else suite, own, docs)
-            outcome = checkpoint.run(batch_parameters={"dataframe": frame}, run_id=identity).run_results.values()
-            found = [result for one in outcome for result in one.results]
-            by_name |= {result.expectation_config.meta["name"]: result.to_json_dict() for result in found}
+        about_table = [promise for promise in promises if promise.table == name]
+        if about_table:
+            checkpoint = _checkpoint(context, source, f"{suite}_{name}" if name else suite, about_table, docs)
+            runs = checkpoint.run(batch_parameters={"dataframe": frame}, run_id=identity).run_results.values()
+            results = [result for run in runs for result in run.results]
+            by_name |= {result.expectation_config.meta["name"]: result.to_json_dict() for result in results}
     return [by_name[promise.name] for promise in promises]
 
 
@@ -290,7 +275,7 @@ def _last_instant(frame: pd.DataFrame) -> datetime:
 
 
 def _exception(result: dict[str, Any]) -> str:
-    """Return why a promise could not be checked; GX tells it flat, or by metric."""
+    """Return why a promise could not be checked; GX reports it flat, or by metric."""
     info = result.get("exception_info") or {}
     entries = [info] if "raised_exception" in info else list(info.values())
     raised = [entry.get("exception_message") for entry in entries if entry.get("raised_exception")]
@@ -298,7 +283,7 @@ def _exception(result: dict[str, Any]) -> str:
 
 
 def _line(frame: pd.DataFrame, promise: Promise, result: dict[str, Any]) -> Line:
-    """Say for the start page what came of a promise."""
+    """Return the line of the start page for a promise."""
     places = sorted(set(result["result"].get("unexpected_index_list") or []))
     consequence = CONSEQUENCES[promise.severity]
     if _exception(result):
@@ -315,8 +300,8 @@ def _line(frame: pd.DataFrame, promise: Promise, result: dict[str, Any]) -> Line
     return promise.says, consequence, state, share + example
 
 
-def _in_words(frame: pd.DataFrame, promise: Promise, result: dict[str, Any], places: list[Any]) -> str:
-    """Say what was promised and what came."""
+def _sentence(frame: pd.DataFrame, promise: Promise, result: dict[str, Any], places: list[Any]) -> str:
+    """Return a sentence about a broken promise: what was promised and what was observed."""
     if places and promise.summarise:
         return promise.summarise(frame.loc[places])
     if places:
@@ -326,7 +311,7 @@ def _in_words(frame: pd.DataFrame, promise: Promise, result: dict[str, Any], pla
 
 
 def _observed(result: dict[str, Any]) -> str:
-    """Say what an aggregate came to."""
+    """Return the observed value of an aggregate as a sentence."""
     observed = result["result"].get("observed_value")
     if isinstance(observed, float):
         observed = f"{observed:.4g}"
@@ -334,7 +319,7 @@ def _observed(result: dict[str, Any]) -> str:
 
 
 def _reject(frame: pd.DataFrame, promise: Promise, places: list[Any]) -> pd.DataFrame:
-    """Name the rows that broke a promise, with the reason."""
+    """Return the rows that broke a promise, each with its reason."""
     rows = frame.loc[places]
     reasons = list(promise.explain(rows)) if promise.explain else [f"not so: {promise.says}"] * len(rows)
     names = rows["row"].to_numpy() if "row" in frame else rows.index.to_numpy()
@@ -342,7 +327,7 @@ def _reject(frame: pd.DataFrame, promise: Promise, places: list[Any]) -> pd.Data
 
 
 def _one_line_a_row(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    """Join what is wrong with a row into one line."""
+    """Join all reasons of a row into one line."""
     if not parts:
         return pd.DataFrame({"row": pd.Series(dtype="int64"), "expectation": "", "reason": ""}).head(0)
     together = pd.concat(parts, ignore_index=True)

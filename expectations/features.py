@@ -1,4 +1,4 @@
-"""What feature rows promise before anything learns from them."""
+"""Promises about feature rows before anything learns from them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from expectations._run import Findings, Promise, exists, has_rows, is_float, is_given, is_time, run, some
+from expectations._run import Promise, exists, has_rows, is_float, is_given, is_time, run, some
+from wheeltapper.checks import Findings
 from wheeltapper.config import IDLE_REGIMES, Plant
 from wheeltapper.features.impute import MIN_SHARE
 from wheeltapper.features.plan import FeaturePlan
@@ -19,8 +20,8 @@ FEW_USABLE = 0.5
 """Share of windows that should be usable; below it the plant is noted as hard to watch."""
 
 WIDE = 60
-"""Features from which they promise together what fewer promise each: GX asks for every column anew, which takes minutes
-for thousands, and nobody reads thousands of lines."""
+"""With more features than this, one promise is about all of them: GX examines every column anew, which takes minutes
+for thousands, and thousands of lines are too many to read."""
 _FEATURES = "features"
 """A table beside the rows, one row a feature."""
 
@@ -46,10 +47,17 @@ def check(features: pd.DataFrame, plant: Plant, docs: Path | None) -> Findings:
     Returns
     -------
     Findings
-        Not ``ok`` if there are no rows, a column is missing or no float64, a key is empty or repeats, a window ends
-        before it starts, a regime or the plan is another one, a row that may not be used does not say why, or one
-        that may lies in a regime that nobody watches or lacks a finite value that its feature set promises. All of
-        these are mistakes of the pipeline, not of the data: nothing is put aside, the batch stops.
+        Not ``ok`` if
+
+        - there are no rows,
+        - a column is missing or not float64,
+        - a key is empty or repeats,
+        - a window ends before it starts,
+        - a regime is unknown, or the feature plan is another one,
+        - a row that is not usable has no reason, or
+        - a usable row is of an idle regime, or lacks a finite value that its feature set promises.
+
+        All of these are mistakes of the pipeline, not of the data: nothing is put aside, the batch stops.
     """
     plan = FeaturePlan.of(plant)
     frame = _with_counts(features, plan)
@@ -68,7 +76,7 @@ def promises(plant: Plant) -> tuple[Promise, ...]:
         "window_start": "first reading",
         "window_end": "last reading",
         "regime": "operating state",
-        "usable": "whether it may be learnt from",
+        "usable": "whether it may be learnt from and scored",
         "why_not": "the reason if not",
         "plan": "hash of the feature plan",
     }
@@ -86,7 +94,7 @@ def promises(plant: Plant) -> tuple[Promise, ...]:
         _has_known_regime(plant.asset_type.regimes),
         _follows(plan.hash),
         _says_why_not(),
-        _is_watched(),
+        _is_of_watched_regime(),
         *([_is_finite(plan)] if plan.promised else []),
         _is_mostly_usable(),
         *([_has_values(len(columns) - len(plan.promised))] if len(plan.promised) < len(columns) else []),
@@ -94,11 +102,11 @@ def promises(plant: Plant) -> tuple[Promise, ...]:
 
 
 def _of_each(columns: Iterable[str]) -> tuple[Promise, ...]:
-    return tuple(one for name in columns for one in (exists(name, "feature"), is_float(name)))
+    return tuple(promise for name in columns for promise in (exists(name, "feature"), is_float(name)))
 
 
 def _of_all(count: int) -> tuple[Promise, ...]:
-    """Promise of many features together what a few promise one by one; the first offenders are named."""
+    """Promise of many features together what a few promise one by one; the first broken ones are named."""
     return (
         Promise(
             "features_exist",
@@ -158,25 +166,25 @@ def _with_counts(features: pd.DataFrame, plan: FeaturePlan) -> pd.DataFrame:
             for name in plan.promised:
                 count += ~np.isfinite(frame[name].to_numpy())
             more[_NOT_FINITE] = pd.Series(np.where(usable, count, 0))
-            more[_WHERE] = _not_finite(frame, plan.promised, np.flatnonzero(more[_NOT_FINITE])[:_TOLD])
+            more[_WHERE] = _not_finite(frame, plan.promised, np.flatnonzero(more[_NOT_FINITE])[:_NAMED])
     return frame.assign(**more)
 
 
-_TOLD = 1000
-"""Broken rows whose features are looked up; beyond them the number is told."""
+_NAMED = 1000
+"""Broken rows whose features are named; of further ones the number is given."""
 
 
 def _not_finite(frame: pd.DataFrame, columns: tuple[str, ...], rows: NDArray[np.intp]) -> pd.Series:
-    """Name the first offending features of each broken row; empty for all others."""
-    told = np.full(len(frame), "", dtype=object)
+    """Name the first features that are not finite in each broken row; empty for all others."""
+    names = np.full(len(frame), "", dtype=object)
     for row in rows:
         values = frame[list(columns)].iloc[row].to_numpy(dtype=float)
-        told[row] = some([f"{columns[at]} is {values[at]}" for at in np.flatnonzero(~np.isfinite(values))], 5)
-    return pd.Series(told, dtype="str")
+        names[row] = some([f"{columns[at]} is {values[at]}" for at in np.flatnonzero(~np.isfinite(values))], 5)
+    return pd.Series(names, dtype="str")
 
 
 def _one_row_a_feature(features: pd.DataFrame, plan: FeaturePlan) -> pd.DataFrame:
-    """Describe each column of the plan: whether it came, what it holds, and how many usable rows have a value."""
+    """Describe each column of the plan: whether it is there, its type, and the share of usable rows with a value."""
     rows = features[features["usable"]] if "usable" in features and features["usable"].dtype == bool else features
     unsure = set(plan.columns) - set(plan.promised)
     described = []
@@ -218,15 +226,15 @@ def _starts_before_it_ends() -> Promise:
 
 
 def _has_known_regime(regimes: tuple[str, ...]) -> Promise:
-    known = ", ".join((*regimes, TRANSITION))
+    listed = ", ".join((*regimes, TRANSITION))
     return Promise(
         "regime_known",
-        f"A window's operating state is one of {known}.",
+        f"A window's operating state is one of {listed}.",
         "critical",
         "ExpectColumnValuesToBeInSet",
         {"column": "regime", "value_set": [*regimes, TRANSITION]},
         explain=lambda rows: [
-            f"regime '{regime}' is none of {known}; if the plant's regimes were changed, ingest its readings again"
+            f"regime '{regime}' is none of {listed}; if the plant's regimes were changed, ingest its readings again"
             for regime in rows["regime"]
         ],
     )
@@ -243,10 +251,10 @@ def _follows(plan: str) -> Promise:
     )
 
 
-def _is_watched() -> Promise:
+def _is_of_watched_regime() -> Promise:
     return Promise(
-        "usable_is_watched",
-        f"No row that may be used lies in a regime that nobody watches ({', '.join(IDLE_REGIMES)}).",
+        "usable_is_of_watched_regime",
+        f"No usable row is of an idle regime ({', '.join(IDLE_REGIMES)}).",
         "critical",
         "ExpectColumnValuesToBeInSet",
         {"column": _IDLE, "value_set": [0]},
@@ -260,7 +268,7 @@ def _is_watched() -> Promise:
 def _says_why_not() -> Promise:
     return Promise(
         "why_not_given",
-        "A row that may not be used says why, and only such a row does.",
+        "A row that is not usable has a reason, and no other row has one.",
         "critical",
         "ExpectColumnValuesToBeInSet",
         {"column": _UNEXPLAINED, "value_set": [0]},
@@ -281,8 +289,8 @@ def _is_finite(plan: FeaturePlan) -> Promise:
         "ExpectColumnValuesToBeInSet",
         {"column": _NOT_FINITE, "value_set": [0]},
         explain=lambda rows: [
-            told or f"{wrong} features are not"
-            for told, wrong in zip(rows[_WHERE].fillna(""), rows[_NOT_FINITE], strict=True)
+            names or f"{wrong} features are not"
+            for names, wrong in zip(rows[_WHERE].fillna(""), rows[_NOT_FINITE], strict=True)
         ],
         hint="A division by zero, or a window that should have been marked as not usable.",
     )
@@ -291,7 +299,7 @@ def _is_finite(plan: FeaturePlan) -> Promise:
 def _is_mostly_usable() -> Promise:
     return Promise(
         "mostly_usable",
-        f"At least {FEW_USABLE:.0%} of the windows may be learnt from.",
+        f"At least {FEW_USABLE:.0%} of the windows are usable.",
         "info",
         "ExpectColumnMeanToBeBetween",
         {"column": _USABLE, "min_value": FEW_USABLE},

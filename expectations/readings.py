@@ -1,35 +1,37 @@
-"""What readings promise: built from the asset type's own sensor table, so that a new sensor needs no new code."""
+"""Promises about readings, built from the asset type's sensor table: a new sensor needs no new code."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from expectations import _habits
-from expectations._run import Findings, Promise, exists, has_rows, is_float, is_given, is_time, run, some
+from expectations import _sensor_figures as figures
+from expectations._run import Promise, exists, has_rows, is_float, is_given, is_time, run, some
+from wheeltapper.checks import Findings
 from wheeltapper.config import AssetType, Plant, Sensor, format_duration
 
 FEW_VALUES = 0.95
 """Share of an asset's readings that should have a value; below it the sensor is noted as often silent."""
 FEW_CHANGES = 0.01
 """Share that should differ from the reading before; below it the sensor is noted as mostly stuck."""
-MANY_AT_EDGE = _habits.CLIPPED
+MANY_AT_EDGE = figures.CLIPPED
 """Share that may be exactly the sensor's largest or smallest value; from there on it is noted as clipped."""
 FAR_OFF = 5.0
 """Factor between two parts of a delivery from which on another unit is suspected: a unit's prefix is a factor of ten
-and more, and machines move by themselves. (°C shown as °F is a factor of two to four, and is not seen.)"""
+or more, and a machine's work may change by less. (°C shown as °F is a factor of two to four, and is not found.)"""
 
 _SENSORS = "sensors"
-"""The table of `_habits`: one row for each sensor of each asset."""
+"""The table of `_sensor_figures`: one row for each sensor of each asset."""
 _PAUSE = "seconds_since_previous"
 _LARGEST = sys.float_info.max
 
 
 def check(rows: pd.DataFrame, plant: Plant, docs: Path | None) -> Findings:
-    """Check cleaned readings against what their plant says of its sensors.
+    """Check cleaned readings against the sensors, limits and regimes of their plant.
 
     Parameters
     ----------
@@ -44,16 +46,15 @@ def check(rows: pd.DataFrame, plant: Plant, docs: Path | None) -> Findings:
     -------
     Findings
         Not ``ok`` if there are no rows or a column is missing or of the wrong type; ``rejected`` has the rows outside
-        their limits, of an unknown regime, repeated or out of order; ``notes`` has a line for each kind of thing that
-        is worth a look (another unit, a counter that was set back, a stuck, silent or clipped sensor, pauses), naming
-        the worst assets.
+        their limits, of an unknown regime, repeated or out of order; ``notes`` has a line for each kind of observation
+        (another unit, a counter that was set back, a stuck, silent or clipped sensor, pauses), naming the worst assets.
     """
     frame = rows.reset_index(drop=True)
     beside = {}
     if "asset_id" in frame and isinstance(frame.dtypes.get("timestamp"), pd.DatetimeTZDtype):
         pause = frame["timestamp"].groupby(frame["asset_id"].fillna(""), sort=False).diff().dt.total_seconds()
         frame = frame.assign(**{_PAUSE: pause})
-        beside = {_SENSORS: _habits.of_sensors(frame, plant.asset_type)}
+        beside = {_SENSORS: figures.of_sensors(frame, plant.asset_type)}
     findings = run(frame, promises(plant), suite="readings", title=plant.name, docs=docs, beside=beside)
     return _keep_the_first(findings, frame)
 
@@ -67,32 +68,38 @@ def promises(plant: Plant) -> tuple[Promise, ...]:
         exists("timestamp", "when it was measured"),
         exists("regime", "operating state"),
         is_time("timestamp"),
-        *(one for name, sensor in asset_type.sensors.items() for one in (exists(name, _means(sensor)), is_float(name))),
+        *(promise for name, sensor in asset_type.sensors.items() for promise in _has_numbers(name, sensor)),
         is_given("asset_id", "an asset", "warning"),
         is_given("timestamp", "a timestamp", "warning"),
         _has_known_regime(asset_type),
         _is_unique(),
         _moves_forward(),
         *(_within_limits(name, sensor) for name, sensor in asset_type.sensors.items()),
-        # Notes come in this order: what spoils most first.
+        # Notes have this order: the most harmful first.
         _keeps_its_scale(),
         _counts_up(),
         _is_alive(),
-        _is_heard(),
+        _has_values(),
         _has_room(),
         _goes_on(plant),
     )
 
 
 def _keep_the_first(findings: Findings, frame: pd.DataFrame) -> Findings:
-    """Take the first of repeated readings off the list: GX names all of them, one stays."""
-    found = findings.rejected
-    if not (found["expectation"] == "key_unique").any():
+    """Remove the first of repeated readings from the rejected rows: GX names all of them, and one is kept."""
+    rejected = findings.rejected
+    if not (rejected["expectation"] == "key_unique").any():
         return findings
     names = frame["row"] if "row" in frame else frame.index.to_series()
     first = set(names[~frame.duplicated(["asset_id", "timestamp"])])
-    spare = (found["expectation"] == "key_unique") & found["row"].isin(first) & ~found["reason"].str.contains("; ")
-    return Findings(findings.ok, findings.failures, found[~spare].reset_index(drop=True), findings.notes, findings.docs)
+    is_repeated = rejected["expectation"] == "key_unique"
+    has_other_reasons = rejected["reason"].str.contains("; ")
+    rejected = rejected[~(is_repeated & rejected["row"].isin(first) & ~has_other_reasons)]
+    return replace(findings, rejected=rejected.reset_index(drop=True))
+
+
+def _has_numbers(name: str, sensor: Sensor) -> tuple[Promise, Promise]:
+    return exists(name, _means(sensor)), is_float(name)
 
 
 def _means(sensor: Sensor) -> str:
@@ -101,14 +108,14 @@ def _means(sensor: Sensor) -> str:
 
 
 def _has_known_regime(asset_type: AssetType) -> Promise:
-    known = ", ".join(asset_type.regimes)
+    listed = ", ".join(asset_type.regimes)
     return Promise(
         "regime_known",
-        f"The operating state is one of {known}.",
+        f"The operating state is one of {listed}.",
         "warning",
         "ExpectColumnValuesToBeInSet",
         {"column": "regime", "value_set": list(asset_type.regimes)},
-        explain=lambda rows: [f"regime '{regime}' is none of {known}" for regime in rows["regime"]],
+        explain=lambda rows: [f"regime '{regime}' is none of {listed}" for regime in rows["regime"]],
         hint="Map other names in the source (regimes), or add them to the asset type's regimes.",
     )
 
@@ -168,17 +175,18 @@ def _about_sensors(
     says: str,
     column: str,
     limits: dict[str, float],
-    tell: Callable[[pd.DataFrame], Iterable[str]],
+    describe: Callable[[pd.DataFrame], Iterable[str]],
     *,
     summary: str,
     hint: str,
 ) -> Promise:
-    """Promise something of each sensor of each asset; the note names the worst, ``tell`` says of each how bad it is."""
+    """Promise something of each sensor of each asset; the note names the worst, each described by ``describe``."""
 
     def summarise(rows: pd.DataFrame) -> str:
         worst_first = rows.sort_values(column, ascending="min_value" in limits, kind="stable")
-        told = [f"{who} ({how})" for who, how in zip(worst_first.index[:3], tell(worst_first.head(3)), strict=True)]
-        return summary.format(some([*told, *worst_first.index[3:]])) + f" {hint}"
+        worst = zip(worst_first.index[:3], describe(worst_first.head(3)), strict=True)
+        named = [f"{sensor} ({description})" for sensor, description in worst]
+        return summary.format(some([*named, *worst_first.index[3:]])) + f" {hint}"
 
     arguments = {"column": column, **limits}
     return Promise(
@@ -187,7 +195,7 @@ def _about_sensors(
         "info",
         "ExpectColumnValuesToBeBetween",
         arguments,
-        explain=tell,
+        explain=describe,
         summarise=summarise,
         hint=hint,
         table=_SENSORS,
@@ -198,7 +206,7 @@ def _keeps_its_scale() -> Promise:
     return _about_sensors(
         "sensor_keeps_its_scale",
         f"Neither level nor spread of a sensor changes by a factor of {FAR_OFF:g} for good.",
-        _habits.JUMP,
+        figures.JUMP,
         {"max_value": FAR_OFF},
         lambda rows: rows["jump"],
         summary="On another scale: {}.",
@@ -210,7 +218,7 @@ def _counts_up() -> Promise:
     return _about_sensors(
         "counter_counts_up",
         "A counter counts only upwards.",
-        _habits.SET_BACK,
+        figures.SET_BACK,
         {"max_value": 0},
         lambda rows: "at " + rows["falls"],
         summary="Counters that were set back: {}.",
@@ -222,21 +230,21 @@ def _is_alive() -> Promise:
     return _about_sensors(
         "sensor_moves",
         f"At least {FEW_CHANGES:.0%} of a sensor's readings differ from the one before, while the machine runs.",
-        _habits.CHANGES,
+        figures.CHANGES,
         {"min_value": FEW_CHANGES},
-        lambda rows: [f"{share:.1%} of {count:,} readings differ" for share, count in _pairs(rows, _habits.CHANGES)],
+        lambda rows: [f"{share:.1%} of {count:,} readings differ" for share, count in _pairs(rows, figures.CHANGES)],
         summary="Mostly stuck: {}.",
         hint="A frozen or very coarse sensor; a switch or a set point may rightly stand still.",
     )
 
 
-def _is_heard() -> Promise:
+def _has_values() -> Promise:
     return _about_sensors(
-        "sensor_is_heard",
+        "sensor_has_values",
         f"At least {FEW_VALUES:.0%} of an asset's readings have a value of each sensor.",
-        _habits.GIVEN,
+        figures.GIVEN,
         {"min_value": FEW_VALUES},
-        lambda rows: [f"{1 - share:.0%} of {count:,} readings without" for share, count in _pairs(rows, _habits.GIVEN)],
+        lambda rows: [f"{1 - share:.0%} of {count:,} readings without" for share, count in _pairs(rows, figures.GIVEN)],
         summary="Often silent: {}.",
         hint="Check cable, radio link and logger; windows without a value cannot be scored.",
     )
@@ -246,7 +254,7 @@ def _has_room() -> Promise:
     return _about_sensors(
         "sensor_has_room",
         f"Less than {MANY_AT_EDGE:.0%} of a sensor's readings are exactly its largest or smallest value.",
-        _habits.AT_EDGE,
+        figures.AT_EDGE,
         {"max_value": MANY_AT_EDGE},
         lambda rows: rows["edge"],
         summary="Clipped: {}.",
@@ -264,11 +272,11 @@ def _goes_on(plant: Plant) -> Promise:
     def summarise(rows: pd.DataFrame) -> str:
         rows = rows.sort_values(_PAUSE, ascending=False, kind="stable")
         counts = rows.groupby("asset_id", sort=False)[_PAUSE].agg(["size", "max"])
-        told = [
-            f"{asset} ({count:,} times, the longest {_say(seconds)})"
+        named = [
+            f"{asset} ({count:,} times, the longest {_format_pause(seconds)})"
             for asset, count, seconds in counts.head(3).itertuples()
         ]
-        return f"Pauses longer than {longest}: {some([*told, *counts.index[3:]])}. No window reaches across them."
+        return f"Pauses longer than {longest}: {some([*named, *counts.index[3:]])}. No window reaches across them."
 
     return Promise(
         "pauses_are_short",
@@ -276,17 +284,19 @@ def _goes_on(plant: Plant) -> Promise:
         "info",
         "ExpectColumnValuesToBeBetween",
         {"column": _PAUSE, "max_value": plant.max_gap.total_seconds()},
-        explain=lambda rows: [f"comes {_say(seconds)} after the asset's previous reading" for seconds in rows[_PAUSE]],
+        explain=lambda rows: [
+            f"comes {_format_pause(pause)} after the asset's previous reading" for pause in rows[_PAUSE]
+        ],
         summarise=summarise,
         hint="The logger or its link was away; if the plant reads more slowly than that, raise windows.max_gap.",
     )
 
 
-def _say(seconds: float) -> str:
+def _format_pause(seconds: float) -> str:
     """Write a pause with its two largest units: ``4 h 10 min``."""
-    left, parts = round(seconds), []
+    remaining, parts = round(seconds), []
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s")):
-        count, left = divmod(left, size)
+        count, remaining = divmod(remaining, size)
         if count:
             parts.append(f"{count} {unit}")
     return " ".join(parts[:2]) or f"{seconds:.3g} s"

@@ -1,4 +1,4 @@
-"""What scores promise before they are stored: whoever raises an alarm by them cannot check them any more."""
+"""Promises about scores, checked before they are stored: alarms rely on them and cannot check them any more."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from expectations._run import Findings, Promise, exists, has_rows, is_float, is_given, is_time, run, some
+from expectations._run import Promise, exists, has_rows, is_float, is_given, is_time, run, some
+from wheeltapper.checks import Findings
 from wheeltapper.features.windows import TRANSITION
 
 ROLES = ("champion", "challenger")
 MANY_ANOMALOUS = 0.5
-"""Share of an asset's windows from which on it is the model that is doubted, not the machine."""
+"""From this share of an asset's windows on, the model is doubted, not the machine."""
 FEW = 20
-"""Fewer windows of an asset say nothing about its share."""
+"""With fewer windows of an asset, the share is not computed."""
 ROUNDING = 1e-9
 """Relative difference between two ways to compute a quotient."""
 
@@ -30,14 +31,14 @@ _LEARNT = "learned_until"
 
 @dataclass(frozen=True)
 class Terms:
-    """What the scores of a bundle are measured by."""
+    """Facts that the scores of a bundle must agree with."""
 
     name: str
-    """Whose scores they are, for the head of the Data Docs."""
+    """Title of the Data Docs."""
     regimes: tuple[str, ...]
     """Operating states of the plant."""
     learned_until: Mapping[str, datetime | str] = field(default_factory=dict)
-    """Asset → the end of what the bundle has learnt from; one that it has never seen is not there."""
+    """Asset → end of the time that the bundle has learnt from; an asset that it has not learnt from is missing."""
 
 
 def check(scores: pd.DataFrame, terms: Terms, docs: Path | None) -> Findings:
@@ -57,9 +58,9 @@ def check(scores: pd.DataFrame, terms: Terms, docs: Path | None) -> Findings:
     -------
     Findings
         Not ``ok`` if there are no rows, a column is missing or of the wrong type, a key is empty or repeats, a score
-        or threshold is no finite number, a threshold is not above 0, severity is not score ÷ threshold (0 for a
-        negative score), a regime or role is not known, or a window belongs to what was learnt. ``notes`` name the
-        assets that would be in alarm most of the time.
+        or threshold is not a finite number, a threshold is not above 0, severity is not score ÷ threshold (0 for a
+        negative score), a regime or role is unknown, or a window is of the time that was learnt from. ``notes`` name
+        the assets that would be in alarm most of the time.
     """
     frame = _with_differences(scores, terms)
     beside = {_ASSETS: _shares(frame)} if _OFF in frame and "asset_id" in frame else {}
@@ -107,7 +108,7 @@ def _with_differences(scores: pd.DataFrame, terms: Terms) -> pd.DataFrame:
     numbers = ("score", "threshold", "severity")
     if all(name in frame and pd.api.types.is_float_dtype(frame[name].dtype) for name in numbers):
         score, threshold, severity = (frame[name].to_numpy() for name in numbers)
-        with np.errstate(all="ignore"):  # what is not finite breaks a promise of its own
+        with np.errstate(all="ignore"):  # a value that is not finite breaks a promise of its own
             expected = np.maximum(score, 0) / threshold
             off = np.abs(severity - expected) / np.maximum(np.abs(expected), 1.0)
         frame[_OFF] = np.where(np.isfinite(off), off, np.nan)
@@ -121,7 +122,7 @@ def _with_differences(scores: pd.DataFrame, terms: Terms) -> pd.DataFrame:
 
 
 def _shares(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return for each asset how many of its windows are anomalous, NaN where there are too few to say."""
+    """Return for each asset the share of anomalous windows, NaN if there are too few windows."""
     anomalous = (frame["severity"] > 1).groupby(frame["asset_id"])
     windows = anomalous.size()
     share = anomalous.mean().where(windows >= FEW)
@@ -139,14 +140,14 @@ def _is_unique() -> Promise:
     )
 
 
-def _is_one_of(column: str, what: str, known: tuple[str, ...]) -> Promise:
-    names = ", ".join(known)
+def _is_one_of(column: str, what: str, allowed: tuple[str, ...]) -> Promise:
+    names = ", ".join(allowed)
     return Promise(
         f"{column}_known",
         f"{what} is one of {names}.",
         "critical",
         "ExpectColumnValuesToBeInSet",
-        {"column": column, "value_set": list(known)},
+        {"column": column, "value_set": list(allowed)},
         explain=lambda rows: [f"{column} '{value}' is none of {names}" for value in rows[column]],
         hint="If the plant's regimes were changed, ingest its readings again." if column == "regime" else "",
     )
@@ -197,15 +198,16 @@ def _is_new() -> Promise:
 
 
 def _is_plausible() -> Promise:
-    def tell(rows: pd.DataFrame) -> list[str]:
+    def describe(rows: pd.DataFrame) -> list[str]:
         return [
             f"{share:.0%} of {windows:,} windows" for share, windows in zip(rows[_SHARE], rows["windows"], strict=True)
         ]
 
     def summarise(rows: pd.DataFrame) -> str:
         worst = rows.sort_values(_SHARE, ascending=False, kind="stable")
-        told = [f"{asset} ({how})" for asset, how in zip(worst.index[:3], tell(worst.head(3)), strict=True)]
-        return f"Anomalous most of the time: {some([*told, *worst.index[3:]])}. {hint}"
+        descriptions = zip(worst.index[:3], describe(worst.head(3)), strict=True)
+        named = [f"{asset} ({description})" for asset, description in descriptions]
+        return f"Anomalous most of the time: {some([*named, *worst.index[3:]])}. {hint}"
 
     hint = (
         "Look at one alarm first: a machine that was rebuilt, a sensor whose unit was changed, or a model that has "
@@ -217,7 +219,7 @@ def _is_plausible() -> Promise:
         "info",
         "ExpectColumnValuesToBeBetween",
         {"column": _SHARE, "max_value": MANY_ANOMALOUS},
-        explain=tell,
+        explain=describe,
         summarise=summarise,
         hint=hint,
         table=_ASSETS,

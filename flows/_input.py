@@ -1,4 +1,4 @@
-"""What every flow is asked: one form in Prefect's UI, one check on its server."""
+"""Parameters of all flows: one form in Prefect's UI, one check on its server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ End = Annotated[datetime | None, Field(description="First instant to leave out (
 
 
 def described(flow: Callable[..., object]) -> str:
-    """Return a flow's docstring with what its parameters mean: Prefect's form reads it there, in Google's format."""
+    """Return a flow's docstring with its parameters in Google's format, in which Prefect's form reads them."""
     lines = [inspect.getdoc(flow) or "", "", "Args:"]
     for name, parameter in inspect.signature(flow, eval_str=True).parameters.items():
         about = next(note.description for note in parameter.annotation.__metadata__ if isinstance(note, FieldInfo))
@@ -32,7 +32,7 @@ def clock() -> datetime:
 
 
 def run_name() -> str:
-    """Name a run by its flow and its plant, as Prefect asks for it: ``watch pump_station``, also for a plant's path."""
+    """Return a run's name from its flow and its plant (also of a plant's path): ``watch pump_station``."""
     from prefect.runtime import flow_run
 
     return f"{flow_run.flow_name} {Path(flow_run.parameters['plant']).stem}"

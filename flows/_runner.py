@@ -1,4 +1,4 @@
-"""Where tasks run side by side: in threads here, or on the workers of a Dask cluster; a setting, not code."""
+"""The place where tasks run side by side: threads of this process, or the workers of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def runner() -> TaskRunner[Any]:
     Raises
     ------
     ConfigError
-        If Dask is asked for without the address of its scheduler.
+        If Dask is set without the address of its scheduler.
     """
     settings = Settings()
     if settings.runner == "threads":
@@ -28,6 +28,6 @@ def runner() -> TaskRunner[Any]:
             "WHEELTAPPER_RUNNER is dask, but WHEELTAPPER_DASK names no scheduler; set it to its address, such as "
             "tcp://10.0.0.5:8786."
         )
-    from prefect_dask import DaskTaskRunner
+    from prefect_dask.task_runners import DaskTaskRunner
 
     return DaskTaskRunner(address=settings.dask)

@@ -19,6 +19,5 @@ DetectorName = Annotated[str, Field(description="Detector that is fitted; empty:
 @flow(name="ablate", flow_run_name=run_name, task_runner=runner())
 def ablate(plant: PlantName, study: Study = "all", seeds: Seeds = 3, detector: DetectorName = "") -> dict[str, Any]:
     """Measure what regimes, feature sets and sampling are worth, or what luck is; nothing is stored or promoted."""
-    planned = plan_ablation(plant, study, seeds, detector)
-    trials = [run_trial.submit(plant, one) for one in planned]
-    return sum_up(plant, [one.result() for one in trials], clock())
+    begun = [run_trial.submit(plant, trial) for trial in plan_ablation(plant, study, seeds, detector)]
+    return sum_up(plant, [outcome for trial in begun for outcome in trial.result()], clock())

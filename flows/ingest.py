@@ -1,8 +1,6 @@
-"""source → clean → check → readings, quarantine, Data Docs; then which sensors do not measure."""
+"""source → clean → check → readings, quarantine, Data Docs → flags of sensors that do not measure."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from prefect import flow
 
@@ -11,11 +9,13 @@ from flows._input import End, OnlyNew, PlantName, Start, clock, run_name
 from tasks.flag import flag_sensors
 from tasks.ingest import ingest_readings
 from tasks.watch import find_start
+from wheeltapper.readings.delivery.deliver import Ingested
 
 
 @flow(name="ingest", flow_run_name=run_name)
 @alone
-def ingest(plant: PlantName, start: Start = None, end: End = None, new: OnlyNew = False) -> dict[str, Any]:
-    """Take readings in; put aside, with its reason, what cannot be trusted."""
-    taken = ingest_readings(plant, find_start(plant) if new else start, end, clock())
-    return {**taken, **flag_sensors(plant)}
+def ingest(plant: PlantName, start: Start = None, end: End = None, new: OnlyNew = False) -> Ingested:
+    """Store the source's readings; put rows aside, each with its reason, that cannot be trusted."""
+    ingested = ingest_readings(plant, find_start(plant) if new else start, end, clock())
+    flag_sensors(plant)
+    return ingested

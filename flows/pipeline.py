@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 from prefect import flow
 
@@ -13,15 +13,31 @@ from flows.ingest import ingest
 from flows.score import score
 from flows.train import train
 from tasks.report import write_report
+from wheeltapper.readings.delivery.deliver import Ingested
+from wheeltapper.scoring.batch import Scored
+from wheeltapper.training.choose import Verdict
+
+
+@dataclass(frozen=True)
+class PipelineRun:
+    """What a run of the main job brought."""
+
+    ingest: Ingested
+    verdicts: tuple[Verdict, ...]
+    """One for each objective, in the order of the plant's YAML."""
+    score: Scored | None
+    """None where no model is live."""
+    report: str
+    """Path of the report."""
 
 
 @flow(name="pipeline", flow_run_name=run_name)
 @alone
-def pipeline(plant: PlantName, start: Start = None, end: End = None) -> dict[str, Any]:
+def pipeline(plant: PlantName, start: Start = None, end: End = None) -> PipelineRun:
     """Turn readings into a promoted, explained, tracked model and its alarms."""
     taken = ingest(plant, start, end)
     featurize(plant, start, end)
-    trained = train(plant)
-    scored = score(plant) if trained["has_champion"] else None
-    report = write_report(plant, trained, clock())
-    return {"ingest": taken, "train": trained, "score": scored, "report": report}
+    verdicts = train(plant)
+    scored = score(plant) if verdicts[0].has_champion else None
+    report = write_report(plant, verdicts[0].as_dict(), clock())
+    return PipelineRun(taken, tuple(verdicts), scored, report)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 from prefect import flow
 
@@ -10,13 +10,23 @@ from flows._alone import alone
 from flows._input import PlantName, run_name
 from flows.evaluate import evaluate
 from flows.train import train
+from wheeltapper.training.choose import Verdict
+from wheeltapper.training.evaluate import Evaluation
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """What the evaluation said, and what the training brought if there was one."""
+
+    evaluation: Evaluation
+    verdicts: tuple[Verdict, ...] = ()
 
 
 @flow(name="retrain", flow_run_name=run_name)
 @alone
-def retrain(plant: PlantName) -> dict[str, Any]:
+def retrain(plant: PlantName) -> Retrained:
     """Train again if the champion needs it."""
-    health = evaluate(plant)
-    if health["verdict"] != "retrain":
-        return {"evaluate": health, "train": None}
-    return {"evaluate": health, "train": train(plant)}
+    evaluation = evaluate(plant)
+    if evaluation.verdict == "keep":
+        return Retrained(evaluation)
+    return Retrained(evaluation, tuple(train(plant)))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import flow
 
 from flows._alone import alone
 from flows._input import PlantName, run_name
 from tasks.selftest import examine_champion
+from wheeltapper.selftest.champion import Examined
 
 
 @flow(name="selftest", flow_run_name=run_name)
 @alone
-def selftest(plant: PlantName) -> dict[str, Any]:
+def selftest(plant: PlantName) -> Examined:
     """Put known faults into the newest normal readings, and ask which of them the champion finds."""
     return examine_champion(plant)

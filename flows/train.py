@@ -1,8 +1,6 @@
-"""features → every candidate in parallel → leaderboard → gates → verdict."""
+"""features → every candidate in parallel → leaderboard → gates → verdict; once for each question of the plant."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from prefect import flow
 
@@ -11,13 +9,20 @@ from flows._input import PlantName, clock, run_name
 from flows._runner import runner
 from tasks.judge import judge_candidates
 from tasks.train import open_training, train_candidate
+from wheeltapper.training.choose import Verdict
+from wheeltapper.training.shared import Shared
 
 
 @flow(name="train", flow_run_name=run_name, task_runner=runner())
 @alone
-def train(plant: PlantName) -> dict[str, Any]:
+def train(plant: PlantName) -> list[Verdict]:
     """Train, judge and, if it earns it, promote."""
-    training = open_training(plant)
-    candidates = [train_candidate.submit(plant, training, label) for label in training["candidates"]]
-    results = [candidate.result() for candidate in candidates]
-    return judge_candidates(plant, training, results, clock())
+    shared = Shared()
+    begun = [
+        (training, [train_candidate.submit(plant, training, label, shared) for label in training.candidates])
+        for training in open_training(plant)
+    ]
+    return [
+        judge_candidates(plant, training, [candidate.result() for candidate in candidates], shared, clock())
+        for training, candidates in begun
+    ]

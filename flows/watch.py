@@ -1,8 +1,8 @@
-"""What is new → features → scores → alarms: one parent flow, because every run of its own starts 20 s late."""
+"""New readings → features → scores → alarms: one parent flow, because a run of its own for each starts 20 s late."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 from prefect import flow
 
@@ -12,13 +12,23 @@ from flows.featurize import featurize
 from flows.ingest import ingest
 from flows.score import score
 from tasks.watch import find_start
+from wheeltapper.readings.delivery.deliver import Ingested
+from wheeltapper.scoring.batch import Scored
+
+
+@dataclass(frozen=True)
+class Watched:
+    """The results of one look at a plant."""
+
+    ingest: Ingested
+    score: Scored
 
 
 @flow(name="watch", flow_run_name=run_name)
 @alone
-def watch(plant: PlantName) -> dict[str, Any]:
-    """Take in the readings that are new, score them with the champion and raise alarms."""
+def watch(plant: PlantName) -> Watched:
+    """Store the readings that are new, score them with the champion and raise alarms."""
     start = find_start(plant)
-    taken = ingest(plant, start)
+    ingested = ingest(plant, start)
     featurize(plant, start)
-    return {"ingest": taken, "score": score(plant)}
+    return Watched(ingested, score(plant))

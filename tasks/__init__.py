@@ -1,24 +1,23 @@
-"""Effects: one thin Prefect task round one library call: retries, logging, artifacts.
+"""Effects: each task is one library call with retries, logging and artifacts.
 
-Between tasks travel references (table, version, digest) and small results, never tables. Prefect's result cache is
-off: exactly-once comes from the store and the registry, which know what they already have.
+Tasks pass references (table, version, digest) and small results to each other, never tables. Prefect's result cache is
+off: store and registry make sure that everything happens exactly once.
 """
 
 from typing import Any
 
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import TaskRun
-from prefect.states import State
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task, exponential_backoff
 
 from wheeltapper.errors import WheeltapperError
 
 DEFAULTS: dict[str, Any] = {"cache_policy": NO_CACHE}
-"""How every task is declared."""
+"""Options of every task."""
 
 
 async def _is_worth_retrying(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Retry what may pass by itself; a clear answer of ours will be the same next time."""
+    """Retry a failure that may pass by itself; a `WheeltapperError` will be the same next time."""
     failure = await state.aresult(raise_on_failure=False)
     return not isinstance(failure, WheeltapperError)
 
@@ -28,4 +27,4 @@ RETRIED: dict[str, Any] = DEFAULTS | {
     "retry_delay_seconds": exponential_backoff(2),
     "retry_condition_fn": _is_worth_retrying,
 }
-"""How tasks are declared that read from the outside world."""
+"""Options of tasks that read from outside, such as a database."""

@@ -1,4 +1,4 @@
-"""Places where a test may kill or fail the program on purpose, to see that nothing is lost.
+"""Points at which a test kills the program or makes it fail, to prove that nothing is lost.
 
 ``WHEELTAPPER_FAULT=store.after_data:2:kill`` ends the process with SIGKILL the second time that it passes
 ``store.after_data``; ``raise`` in place of ``kill`` raises `InjectedFaultError`. Without the variable nothing happens.
@@ -20,16 +20,16 @@ _counting = Lock()
 
 
 class InjectedFaultError(WheeltapperError):
-    """A test asked for a failure at this point."""
+    """A test has ordered a failure at this point."""
 
 
 def hit(name: str) -> None:
-    """Pass a named point; die or fail here if the environment asks for it.
+    """Pass a named point; end or fail here if the environment orders it.
 
     Raises
     ------
     InjectedFaultError
-        If the environment asks for ``raise`` at this point and this is the time asked for.
+        If the environment orders ``raise`` at this point and this is the ordered time.
     ConfigError
         If the variable is not of the form ``point:nth:kill`` or ``point:nth:raise``.
     """
@@ -48,7 +48,7 @@ def hit(name: str) -> None:
         return
     if action == "kill":
         os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))  # Windows ends a process with either
-    raise InjectedFaultError(f"{VARIABLE} asked for a failure at {name}, time {nth}.")
+    raise InjectedFaultError(f"{VARIABLE} orders a failure at {name}, time {nth}.")
 
 
 def _parse(order: str) -> tuple[str, int, str]:

@@ -1,4 +1,4 @@
-"""A bundle's files and the list that proves them: a folder of plain files plus ``manifest.json``.
+"""A bundle's files and the list that proves them unchanged: a folder of plain files plus ``manifest.json``.
 
 The manifest names every file with its size and SHA-256; the bundle's hash is the SHA-256 of ``manifest.json``
 itself, so ``sha256sum manifest.json`` shows it on any machine. Nothing here can run code: there is no pickle.
@@ -27,7 +27,7 @@ from wheeltapper.errors import BundleError
 MANIFEST = "manifest.json"
 """The file that lists all others."""
 SUFFIXES = (".json", ".npz", ".txt", ".skops", ".keras", ".tflite")
-"""Kinds of files that a bundle may hold: data, and model formats that are inert when loaded with care."""
+"""Endings of files that a bundle may hold: data, and model formats that run no code when loaded with care."""
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.\-]*"
 _NAME = re.compile(rf"{_PART}(/{_PART})*")
@@ -46,7 +46,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> str:
     Parameters
     ----------
     folder : Path
-        Is made here; a folder that already holds exactly this bundle is left as it is.
+        Is created; a folder that already holds exactly this bundle stays as it is.
     files : mapping of name to content
         Names are relative with ``/``, such as ``plan.json`` or ``detector/arrays.npz``.
 
@@ -87,18 +87,18 @@ def verify(folder: Path, expected: str | None = None) -> str:
         A bundle.
     expected : str, optional
         The hash that the bundle must have, for example the registered one. Without it, a bundle that was
-        swapped for another whole bundle is not noticed.
+        replaced by another whole bundle is not detected.
 
     Raises
     ------
     BundleError
-        If a file was changed, is missing, is too many or is a link; the message names it.
+        If a file was changed, is missing, is not listed or is a link; the message names it.
     """
     return _read(folder, expected)[0]
 
 
 def read(folder: Path, expected: str | None = None) -> dict[str, bytes]:
-    """Return the files of a bundle: the very bytes that were verified, read from the disk once.
+    """Return the files of a bundle: the bytes that were verified, read from the disk once.
 
     Raises
     ------
@@ -118,6 +118,9 @@ def pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     ------
     BundleError
         If an array holds Python objects or records, or is of a type that other platforms do not have.
+
+    >>> unpack(pack({"threshold": np.array([1.5, 2.0])}))
+    {'threshold': array([1.5, 2. ])}
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -142,7 +145,7 @@ def unpack(content: bytes) -> dict[str, NDArray[Any]]:
 
 
 def _describe(files: Mapping[str, bytes]) -> bytes:
-    """Write the manifest of some files: sorted, one line a value, plain ASCII, so that equal means equal bytes."""
+    """Return the manifest of some files: sorted, one line a value, ASCII, so that equal files give equal bytes."""
     if not files:
         raise BundleError("a bundle needs at least one file, got none.")
     for name in files:
@@ -187,7 +190,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _move(unfinished: Path, folder: Path, bundle: str) -> None:
-    """Give the finished folder its name; if someone else was faster, theirs must be the same bundle."""
+    """Give the finished folder its name; if another process was faster, its folder must hold the same bundle."""
     try:
         unfinished.rename(folder)
     except OSError:
@@ -197,8 +200,8 @@ def _move(unfinished: Path, folder: Path, bundle: str) -> None:
 
 
 def _read(folder: Path, expected: str | None) -> tuple[str, dict[str, bytes]]:
-    found = _list(folder)
-    if MANIFEST not in found:
+    present = _list(folder)
+    if MANIFEST not in present:
         raise BundleError(f"{folder} is not a bundle: it has no {MANIFEST}. {_ADVICE}")
     manifest = _read_plain(folder / MANIFEST, MANIFEST, _LARGEST_MANIFEST)
     bundle = _sha256(manifest)
@@ -207,16 +210,16 @@ def _read(folder: Path, expected: str | None) -> tuple[str, dict[str, bytes]]:
             f"{folder} holds another bundle: expected hash {expected[:16]}, found {bundle[:16]}. {_ADVICE}"
         )
     listed = _parse(manifest, folder)
-    for name in sorted(found - {MANIFEST} - set(listed)):
+    for name in sorted(present - {MANIFEST} - set(listed)):
         raise BundleError(f"{name} does not belong to the bundle {folder}: its manifest does not list it. {_ADVICE}")
-    return bundle, {name: _read_listed(folder, name, *promise) for name, promise in listed.items()}
+    return bundle, {name: _read_listed(folder, name, *entry) for name, entry in listed.items()}
 
 
 _ADVICE = "The bundle is not loaded; fetch it again from the registry, or roll back to another version."
 
 
 def _list(folder: Path) -> set[str]:
-    """List the files under a folder; anything that is neither a plain file nor a folder is refused by name."""
+    """List the files under a folder; refuse anything that is neither a plain file nor a folder."""
     if folder.is_symlink() or not folder.is_dir():
         raise BundleError(f"{folder} is not a bundle: expected a folder. {_ADVICE}")
     names = set()
@@ -240,7 +243,7 @@ def _parse(manifest: bytes, folder: Path) -> dict[str, tuple[str, int]]:
         listed = {str(name): (str(entry["sha256"]), int(entry["size"])) for name, entry in content.items()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BundleError(f"{MANIFEST} of {folder} cannot be read: {error!r}. {_ADVICE}") from error
-    # Exactly one way of writing it: no doubled key, no spare field can hide in the manifest.
+    # There is exactly one way to write a manifest: a doubled key or a further field cannot hide in it.
     if manifest != _canonical({name: {"sha256": sha, "size": size} for name, (sha, size) in listed.items()}):
         raise BundleError(f"{MANIFEST} of {folder} was changed: it is not written as Wheeltapper writes it. {_ADVICE}")
     for name in listed:
@@ -259,8 +262,8 @@ def _read_listed(folder: Path, name: str, sha256: str, size: int) -> bytes:
 
 
 def _read_plain(path: Path, name: str, size: int) -> bytes:
-    """Read at most ``size`` bytes, and one more to notice that there are more; links are not followed."""
-    # Neither flag exists on Windows; without O_NONBLOCK a pipe that is put in place meanwhile would hang us.
+    """Read at most ``size`` bytes, and one more to detect a longer file; links are not followed."""
+    # Neither flag exists on Windows; without O_NONBLOCK a pipe that replaces the file meanwhile would block forever.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         handle = os.open(path, flags)
@@ -275,8 +278,8 @@ def _read_plain(path: Path, name: str, size: int) -> bytes:
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
-    """Describe one array in the archive: no clock, no platform, no user."""
-    # Never a path on a disk, so assets' own names may stand in it; zip files cannot hold the two refused here.
+    """Describe one array in the archive, without time, platform and user."""
+    # The name is never a path on a disk, so it may hold an asset's name; zip files cannot hold what is refused here.
     if not name.isprintable() or not name or "\\" in name:
         raise BundleError(f"an array cannot be named {name!r}: expected printable characters and no backslash.")
     entry = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
@@ -299,7 +302,7 @@ def _npy(name: str, array: NDArray[Any]) -> bytes:
 
 
 def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
-    # Stored entries cannot be larger than the file that they came in: no decompression bomb.
+    # Stored entries cannot be larger than the archive: no decompression bomb.
     if entry.compress_type != zipfile.ZIP_STORED or not entry.filename.endswith(".npy"):
         raise ValueError(f"{entry.filename} is not an uncompressed array")
     with archive.open(entry) as file:

@@ -1,6 +1,6 @@
-"""The tables: columns, dtypes and units, and the one check used at every door.
+"""The tables: columns, dtypes and units, and the check of every table that is stored.
 
-Timestamps are UTC with microseconds everywhere; site time zones live at the edges.
+Timestamps are UTC with microseconds everywhere; only sources and printed texts know a site's time zone.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class Table:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     time: str | None = None
-    """The column that says into which day or month a row belongs; None keeps the table in one piece."""
+    """The column that decides into which day or month a row belongs; None keeps the table in one piece."""
     more: Kind | None = None
     """The kind of further columns (sensors, features), which differ from plant to plant; None allows none."""
     volatile: tuple[str, ...] = ()
-    """Columns that say when or by whom, not what: two rows that differ only here are the same."""
+    """Columns of when or by whom a row was written: two rows that differ only here are the same."""
 
     def names(self) -> list[str]:
         """List the fixed columns."""
@@ -66,12 +66,14 @@ class Table:
             If a column is missing, unknown, of another kind, or empty where it must not be, or if two rows
             have the same key.
         """
-        doubled = sorted({str(name) for name in frame.columns[frame.columns.duplicated()]})
-        if doubled:
-            raise DataError(f"table {self.name}: column {doubled} came more than once; name each column once.")
+        repeated = sorted({str(name) for name in frame.columns[frame.columns.duplicated()]})
+        if repeated:
+            raise DataError(
+                f"table {self.name}: the rows have column {repeated} more than once; name each column once."
+            )
         missing = [name for name in self.names() if name not in frame]
         if missing:
-            raise DataError(f"table {self.name} needs column {missing}; it came with {list(frame.columns)}")
+            raise DataError(f"table {self.name} needs column {missing}; the rows have {list(frame.columns)}")
         extra = [name for name in frame.columns if name not in self.names()]
         if extra and self.more is None:
             raise DataError(f"table {self.name} has no column {extra}; it has {self.names()}")
@@ -83,10 +85,12 @@ class Table:
         for column in self.columns:
             if not column.optional and frame[column.name].isna().any():
                 raise DataError(f"table {self.name}: column {column.name} ({column.means}) may not be empty")
-        twice = frame.duplicated(list(self.key))
-        if twice.any():
-            first = frame.loc[twice, list(self.key)].iloc[0].to_dict()
-            raise DataError(f"table {self.name}: {int(twice.sum())} rows repeat the key {self.key}, first {first}")
+        is_repeated = frame.duplicated(list(self.key))
+        if is_repeated.any():
+            first = frame.loc[is_repeated, list(self.key)].iloc[0].to_dict()
+            raise DataError(
+                f"table {self.name}: {int(is_repeated.sum())} rows repeat the key {self.key}, first {first}"
+            )
         return frame
 
     def _as_kind(self, values: pd.Series, kind: Kind) -> pd.Series:
@@ -106,8 +110,8 @@ class Table:
 
 
 def _may_become(values: pd.Series, kind: Kind) -> bool:
-    """Tell whether values mean what a column holds; pandas alone would turn 'False' into true, and 1.5 into 1."""
-    found = pd.api.types.infer_dtype(values, skipna=True)
+    """Tell whether values may become a column's kind; pandas alone would turn 'False' into true, and 1.5 into 1."""
+    inferred = pd.api.types.infer_dtype(values, skipna=True)
     allowed: dict[Kind, tuple[str, ...]] = {
         "time": ("datetime64", "datetime"),
         "number": ("floating", "integer", "mixed-integer-float", "decimal"),
@@ -115,7 +119,7 @@ def _may_become(values: pd.Series, kind: Kind) -> bool:
         "flag": ("boolean",),
         "count": ("integer",),
     }
-    return found in allowed[kind] or not values.notna().any()
+    return inferred in allowed[kind] or not values.notna().any()
 
 
 READINGS = Table(
@@ -128,8 +132,8 @@ READINGS = Table(
         Column("asset_id", "text", "the machine"),
         Column("timestamp", "time", "when it was measured"),
         Column("regime", "text", "operating state"),
-        Column("batch_id", "text", "the delivery that it came in"),
-        Column("origin", "text", "file or query that it came from"),
+        Column("batch_id", "text", "its delivery"),
+        Column("origin", "text", "its file or query"),
         Column("ingested_at", "time", "when it was stored"),
     ),
 )
@@ -139,14 +143,14 @@ QUARANTINE = Table(
     key=("batch_id", "row"),
     volatile=("ingested_at",),
     columns=(
-        Column("batch_id", "text", "the delivery that it came in"),
+        Column("batch_id", "text", "its delivery"),
         Column("row", "count", "its place in that delivery, from 0"),
-        Column("origin", "text", "file or query that it came from"),
+        Column("origin", "text", "its file or query"),
         Column("asset_id", "text", "the machine", optional=True),
-        Column("timestamp", "text", "the time, as it came", optional=True),
-        Column("content", "text", "the row as it came, as JSON"),
+        Column("timestamp", "text", "the time, as delivered", optional=True),
+        Column("content", "text", "the row as delivered, as JSON"),
         Column("expectation", "text", "the promise that it broke"),
-        Column("reason", "text", "the same in words"),
+        Column("reason", "text", "the same as a sentence"),
         Column("ingested_at", "time", "when it was put aside"),
     ),
 )
@@ -189,10 +193,10 @@ FLAGS = Table(
         Column(
             "kind", "text", "iqr or hampel for unusual values; flat, dropout, clipped, jump_in_scale, counter_reset"
         ),
-        Column("start", "time", "timestamp of the first reading that is meant"),
+        Column("start", "time", "timestamp of the first flagged reading"),
         Column("end", "time", "timestamp of the last"),
-        Column("count", "count", "readings that are meant"),
-        Column("detail", "text", "the same in words"),
+        Column("count", "count", "flagged readings"),
+        Column("detail", "text", "the same as a sentence"),
     ),
 )
 
@@ -238,9 +242,9 @@ WITHHELD = Table(
     columns=(
         Column("asset_id", "text", "the machine"),
         Column("reason", "text", "why nothing is learnt from this time"),
-        Column("start", "time", "first instant that is meant"),
-        Column("end", "time", "last instant that is meant"),
-        Column("detail", "text", "the alarms or the decision that it comes from"),
+        Column("start", "time", "first instant of the span"),
+        Column("end", "time", "last instant of the span"),
+        Column("detail", "text", "the alarms or the decision that withhold it"),
     ),
 )
 
@@ -263,7 +267,7 @@ LEDGER = Table(
         Column("run", "text", "key of the training run: what it was decided on"),
         Column("data", "text", "table versions, as JSON"),
         Column("gates", "text", "every gate with its figure, as JSON"),
-        Column("reason", "text", "in words"),
+        Column("reason", "text", "as a sentence"),
         Column("previous", "text", "hash of the entry before; empty for the first"),
         Column("hash", "text", "SHA-256 over all of the above"),
     ),

@@ -16,9 +16,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from wheeltapper import __version__, config
+from wheeltapper import config, plants
 from wheeltapper.config import Plant, PlugIn, Settings
 from wheeltapper.errors import ConfigError, WheeltapperError
+from wheeltapper.plugins import SOURCES
 from wheeltapper.registry import Registry
 from wheeltapper.store import Store
 
@@ -43,7 +44,7 @@ class Workspace:
     @classmethod
     def open(cls, plant: str) -> Workspace:
         """Open a plant by its name in ``conf/`` or the path of its file."""
-        return cls(config.load(plant), Settings(), plant)
+        return cls(plants.load(plant), Settings(), plant)
 
     @property
     def to_type(self) -> str:
@@ -83,7 +84,7 @@ class Workspace:
         mine = config.path_of(self.typed or self.plant.name).resolve()
         record = self.settings.home.resolve() / "plants" / f"{self.plant.name}.txt"
         theirs = Path(record.read_text(encoding="utf-8")) if record.is_file() else mine
-        if theirs != mine and theirs.is_file() and _origin(config.load_unchecked(str(theirs))) != _origin(self.plant):
+        if theirs != mine and theirs.is_file() and _origin(plants.load(str(theirs))) != _origin(self.plant):
             raise ConfigError(
                 f"the tables of '{self.plant.name}' in {self.settings.home} hold the readings of {theirs}, and {mine} "
                 "names another source. A plant is called by its file's name: rename one of the two files, or set "
@@ -127,20 +128,17 @@ class Workspace:
         shutil.rmtree(self.bundles, ignore_errors=True)
 
     @property
-    def decides_by(self) -> str:
-        """Hash of all settings that training and its verdict depend on (the data itself is not among them)."""
-        content = self.plant.model_dump(mode="json", exclude={"description", "source", "name"})
-        if self.plant.search is None:
-            del content["search"]  # a plant that searches nothing is named as it was before there was a search
-        text = json.dumps([content, __version__], sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-    @property
     def accepts_by(self) -> str:
         """Hash of all settings that decide which readings are kept."""
         wanted: dict[str, Any] = {"asset_type": True, "source": True, "cleaning": {"units", "regimes"}}
         content = self.plant.model_dump(mode="json", include=wanted)
+        content |= _named("code", self.plant.plug_ins.digest(SOURCES, self.plant.source.name))
         return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+def _named(key: str, value: Any) -> dict[str, Any]:
+    """Return the key with its value; nothing where the value is empty."""
+    return {key: value} if value else {}
 
 
 def labels(candidates: tuple[PlugIn, ...]) -> dict[str, PlugIn]:

@@ -165,8 +165,11 @@ def test_a_gap_forgets(option: str, how: dict[str, Any], seed: int) -> None:
 @every_option
 @few
 @given(seed=seeds, how=windows)
-def test_003_02_smoothing_is_causal_and_mixes_no_machines(option: str, how: dict[str, Any], seed: int) -> None:
-    """Shuffled among the readings of another machine, a machine's rows are those of its own readings alone."""
+def test_smoothing_is_causal_and_mixes_no_machines(option: str, how: dict[str, Any], seed: int) -> None:
+    """Shuffled among the readings of another machine, a machine's rows are those of its own readings alone.
+
+    Reference row 003-02.
+    """
     plan, own = plan_of(option, how), readings(seed)
     other = readings(seed + 1, "pump-02").assign(flow=lambda frame: frame["flow"] * 1e6)
     mixed = pd.concat([own, other]).sample(frac=1, random_state=seed % 1000)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pint
 import pytest
 
-from wheeltapper import config, detectors, sources
+from wheeltapper import check_plant, detectors, sources
 from wheeltapper.errors import ConfigError
 from wheeltapper.features.plan import FeaturePlan
 
@@ -23,7 +23,7 @@ def test_there_are_plants() -> None:
 @pytest.mark.parametrize("path", PLANTS, ids=lambda path: path.stem)
 def test_the_plant_loads_with_all_its_plug_ins(path: Path) -> None:
     """Source, feature sets and candidates are built with the options in the file."""
-    plant = config.load(str(path))
+    plant = check_plant.load(str(path))
     assert plant.name == path.stem
     assert plant.description
     sources.build(plant.source).check(plant)
@@ -37,7 +37,7 @@ def test_the_plant_loads_with_all_its_plug_ins(path: Path) -> None:
 def test_the_units_are_of_some_quantity(path: Path) -> None:
     """Each sensor's unit can be converted to base units, and its limits say where a reading is impossible."""
     units = pint.application_registry
-    for name, sensor in config.load(str(path)).asset_type.sensors.items():
+    for name, sensor in check_plant.load(str(path)).asset_type.sensors.items():
         units.Quantity(1.0, sensor.unit).to_base_units()
         assert sensor.low is not None, name
         assert sensor.high is not None, name
@@ -50,4 +50,4 @@ def test_a_misspelt_key_in_it_would_be_noticed(path: Path, tmp_path: Path) -> No
     copy = tmp_path / path.name
     copy.write_text(path.read_text(encoding="utf-8") + "\nsead: 1\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"unknown key 'sead'\. Did you mean 'seed'\?"):
-        config.load(str(copy))
+        check_plant.load(str(copy))

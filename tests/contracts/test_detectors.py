@@ -1,4 +1,8 @@
-"""What every detector promises; a new file in wheeltapper/detectors is tested here the day it appears."""
+"""What every detector promises; a new file in wheeltapper/detectors is tested here the day it appears.
+
+What a test needs to know of a detector stands on its class: options for examples, which sensors it notices, whether it
+is slow to fit.
+"""
 
 import io
 import subprocess
@@ -9,39 +13,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wheeltapper import plugins
-from wheeltapper.detectors import Detector, baselines, build
-from wheeltapper.detectors._sequences import SequenceDetector
+from tests.contracts.plug_ins import FOLDER, PLUG_INS, names, of_the_package
+from wheeltapper import detectors
+from wheeltapper.detectors import Detector, baselines
 from wheeltapper.errors import ConfigError, DataError, NotFittedError
+from wheeltapper.plugins import DETECTORS
 
-EVERY = {name: type(build(name)) for name in plugins.names("detectors")}
-NEEDY = [name for name, kind in EVERY.items() if kind.needs]  # the rows below do not have what they need
-DETECTORS = [name for name in EVERY if name not in NEEDY]
-SEQUENCE = {name for name in DETECTORS if issubclass(EVERY[name], SequenceDetector)}  # look at nothing else in a row
-FAST = {  # options that keep training short, or make a detector look at the columns below
-    "autoencoder": {"epochs": 15, "batch_size": 64},
-    "conv_autoencoder": {"epochs": 8},
-    "lstm_autoencoder": {"epochs": 8},
-    "rate_of_change": {"suffix": ""},
-}
-SLOW = {"autoencoder", "conv_autoencoder", "lstm_autoencoder"}  # take seconds to fit
-NEEDS_ITS_LIBRARY = {"pyod"}  # to score; nor can PyOD's detectors say what moved them
-GUESSING = {name for name in DETECTORS if name.startswith("always_")} | {"random_score"}
-SCORING = [name for name in DETECTORS if name not in GUESSING]
-# Those that look at one sensor only, at nothing but change, or at the shape of a curve without its height.
-PARTLY_DEAF = {"one_sensor", "last_value", "matrix_profile"}
-HEARING = [name for name in SCORING if name not in PARTLY_DEAF]
-EXPLAINING = [name for name in HEARING if name not in NEEDS_ITS_LIBRARY]
-OTHER = {  # another value of options that are neither numbers nor limits
-    "suffix": "__change",
-    "rules": [{"sensor": "flow", "above": 1.0}],
-    "members": ["ecod", "pca_residual", {"k_nearest": {"k": 3}}],
-    "weights": [1, 2, 0.5],
-    "first": {"ecod": None},
-    "second": {"k_nearest": {"k": 3}},
-    "detector": "HBOS",
-    "parameters": {"contamination": 0.2},
-}
+KINDS = {name: detectors.load(name, PLUG_INS) for name in names(DETECTORS)}
+NEEDY = [name for name, kind in KINDS.items() if kind.needs]  # the rows below do not have what they need
+EVERY = [name for name in KINDS if name not in NEEDY]
+SLOW = {name for name in EVERY if KINDS[name].slow_to_fit}
+GUESSING = {name for name in EVERY if KINDS[name].notices == "nothing"}
+SCORING = [name for name in EVERY if name not in GUESSING]
+NOTICING = [name for name in EVERY if KINDS[name].notices == "every sensor"]
+EXPLAINING = [name for name in NOTICING if KINDS[name].contributions is not Detector.contributions]
+
+
+def build(name: str, options: dict | None = None, seed: int = 0) -> Detector:
+    return detectors.build(name, options, seed=seed, plug_ins=PLUG_INS)
 
 
 def normal_rows(n_rows: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -54,7 +43,7 @@ def normal_rows(n_rows: int = 200, seed: int = 0) -> pd.DataFrame:
 
 def rows_for(name: str, n_rows: int = 200, seed: int = 0) -> pd.DataFrame:
     """The rows that a detector listens to: those above, or waves of eight readings with the latest ones beside them."""
-    if name not in SEQUENCE:
+    if not KINDS[name].reads_sequences:
         return normal_rows(n_rows, seed)
     random = np.random.default_rng(seed)
     begin = random.uniform(0, 2 * np.pi, (n_rows, 1))
@@ -81,11 +70,11 @@ def first(rows: pd.DataFrame) -> list[str]:
 
 
 def fresh(name: str, **options) -> Detector:
-    return build(name, FAST.get(name, {}) | options)
+    return build(name, KINDS[name].example_options | options)
 
 
 def fitted(name: str, rows: pd.DataFrame, seed: int = 7) -> Detector:
-    return build(name, FAST.get(name), seed=seed).fit(rows)
+    return build(name, KINDS[name].example_options, seed=seed).fit(rows)
 
 
 def through_npz(state: dict) -> dict:
@@ -100,9 +89,10 @@ def through_npz(state: dict) -> dict:
 @pytest.fixture(scope="module")
 def once() -> dict[str, Detector]:
     """Every detector, fitted once on the same normal rows."""
-    return {name: fitted(name, rows_for(name)) for name in DETECTORS}
+    return {name: fitted(name, rows_for(name)) for name in EVERY}
 
 
+@of_the_package
 def test_the_folder_holds_the_detectors_that_are_promised():
     """Five ways of looking and three silly ones."""
     promised = {
@@ -114,21 +104,21 @@ def test_the_folder_holds_the_detectors_that_are_promised():
         "always_normal",
         "always_anomalous",
     }
-    assert promised <= set(DETECTORS)
+    assert promised <= set(EVERY)
     assert {"k_sigma", "always_normal", "always_anomalous"} <= set(baselines())
 
 
-def another(option: str, value: object) -> object:
+def another(name: str, option: str, value: object) -> object:
     """A value that an option may also have."""
-    if option in OTHER:
-        return OTHER[option]
+    if option in KINDS[name].other_values:
+        return KINDS[name].other_values[option]
     return {"a": 1.0} if isinstance(value, dict) else value + 1 if isinstance(value, int) else value / 2
 
 
 @pytest.mark.parametrize("name", NEEDY)
 def test_columns_that_a_detector_needs_are_asked_for_by_name(name):
     """Where they are missing, the message names them; where they are there, it scores, alone as in a batch."""
-    needs = EVERY[name].needs
+    needs = KINDS[name].needs
     with pytest.raises(DataError, match=needs[0]):
         build(name).fit(normal_rows())
     rows = normal_rows().assign(**{column: np.linspace(-1, 1, 200) for column in needs})
@@ -141,31 +131,31 @@ def test_columns_that_a_detector_needs_are_asked_for_by_name(name):
     assert detector.score(rows.assign(flow=10.0)).min() > np.quantile(scores, 0.95)
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", EVERY)
 def test_presets_are_options_that_the_detector_takes(name):
     """Every preset can be built, an option beside it overrides it, and a misspelt one gets its near miss."""
-    presets = type(build(name)).presets
+    presets = KINDS[name].presets
     for preset, options in presets.items():
         built = build(name, {"preset": preset}).options
         assert built.items() >= options.items()
         for option, value in options.items():
-            changed = another(option, value)
+            changed = another(name, option, value)
             assert build(name, {"preset": preset, option: changed}).options == {**built, option: changed}
     with pytest.raises(ConfigError, match=f"{name} has no preset 'reference'"):
         build(name, {"preset": "reference"})
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", EVERY)
 def test_options_are_stored_as_given_and_all_have_defaults(name):
     """What the constructor was told is what it says, and building anew with it gives the same options."""
     options = build(name).options
     assert build(name, options).options == options
     for option, value in options.items():
-        changed = another(option, value)
+        changed = another(name, option, value)
         assert build(name, {option: changed}).options == {**options, option: changed}
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", EVERY)
 def test_an_unknown_option_is_refused_with_the_near_miss(name):
     """A typo must not be ignored."""
     known = list(build(name).options)
@@ -176,7 +166,7 @@ def test_an_unknown_option_is_refused_with_the_near_miss(name):
         assert f"Did you mean '{known[0]}'?" in str(refusal.value)
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", EVERY)
 def test_a_number_that_cannot_be_is_refused_by_name(name):
     """Every numeric option refuses minus one and text, and the message says which option and what came."""
     for option in build(name).options:
@@ -185,7 +175,7 @@ def test_a_number_that_cannot_be_is_refused_by_name(name):
                 build(name, {option: nonsense})
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", EVERY)
 def test_scoring_before_fitting_is_refused(name):
     """A detector that has learnt nothing has nothing to say and nothing to save."""
     detector = build(name)
@@ -204,7 +194,7 @@ def test_a_planted_outlier_scores_above_every_normal_row(name, size, once):
     assert detector.score(outlier)[0] > detector.score(rows_for(name)).max()
 
 
-@pytest.mark.parametrize("name", HEARING)
+@pytest.mark.parametrize("name", NOTICING)
 @pytest.mark.parametrize("size", [10.0, -10.0])
 def test_one_broken_sensor_is_heard(name, size, once):
     """A sensor ten deviations away, and its mean with it, scores above nineteen in twenty normal rows."""
@@ -214,7 +204,7 @@ def test_one_broken_sensor_is_heard(name, size, once):
     assert detector.score(broken)[0] > np.quantile(detector.score(rows_for(name)), 0.95)
 
 
-@pytest.mark.parametrize("name", HEARING)
+@pytest.mark.parametrize("name", NOTICING)
 def test_higher_is_more_anomalous(name, once):
     """Rows far away score higher on average than fresh normal rows, in every detector."""
     detector = once[name]
@@ -240,13 +230,12 @@ HARSHEST = {"one wild row", "one column", "ten rows"}  # for detectors that take
 
 @pytest.mark.parametrize(
     ("name", "extreme"),
-    [(name, extreme) for name in DETECTORS for extreme in EXTREMES if name not in SLOW or extreme in HARSHEST],
+    [(name, extreme) for name in EVERY for extreme in EXTREMES if name not in SLOW or extreme in HARSHEST],
 )
 def test_scores_stay_finite_on_extreme_rows(name, extreme):
     """Whatever it was trained on, a detector answers with a number, also about a value of 1e300."""
     rows = EXTREMES[extreme](rows_for(name, 60))
-    options = {"epochs": 1} if name in SLOW else {}
-    detector = fresh(name, **options).fit(rows)
+    detector = fresh(name, **KINDS[name].hasty_options).fit(rows)
     wild = pd.concat([rows, rows * 1e6, rows * 0 + 1e300, rows * 0 - 1e300])
     assert np.isfinite(detector.score(wild)).all()
     parts = detector.contributions(wild)
@@ -254,7 +243,7 @@ def test_scores_stay_finite_on_extreme_rows(name, extreme):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", EVERY)
 def test_a_value_that_is_no_number_is_refused_by_the_name_of_its_feature(name, bad, once):
     """A gap in the data is not scored as if it were a value."""
     rows = rows_for(name)
@@ -264,7 +253,7 @@ def test_a_value_that_is_no_number_is_refused_by_the_name_of_its_feature(name, b
             act(rows)
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", EVERY)
 def test_a_row_scores_the_same_alone_and_in_a_batch(name, once):
     """Each row is scored on its own."""
     rows = rows_for(name, 40, seed=2) * 2
@@ -272,13 +261,13 @@ def test_a_row_scores_the_same_alone_and_in_a_batch(name, once):
     np.testing.assert_allclose(alone, once[name].score(rows), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", EVERY)
 def test_no_rows_get_no_scores(name, once):
     """An hour without a usable window is not an error."""
     assert once[name].score(rows_for(name).iloc[:0]).shape == (0,)
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", EVERY)
 def test_fitting_again_gives_the_same_and_touches_nothing(name, once):
     """With a busy thread beside it the same numbers come out; global randomness and the rows are left alone."""
     rows = rows_for(name)
@@ -304,7 +293,7 @@ def test_fitting_again_gives_the_same_and_touches_nothing(name, once):
     pd.testing.assert_frame_equal(rows, rows_for(name))
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", EVERY)
 def test_scoring_does_not_change_the_rows(name, once):
     """Values beyond the limit are cut in a copy, not in the caller's table."""
     many = rows_for(name, 20) * 1e10
@@ -315,7 +304,7 @@ def test_scoring_does_not_change_the_rows(name, once):
         pd.testing.assert_frame_equal(rows, before)
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", EVERY)
 def test_the_state_survives_a_file_without_pickle(name, once):
     """Arrays written, read and given to a fresh detector give the very same scores and contributions."""
     rows = rows_for(name, 50, seed=3) * 3
@@ -328,8 +317,8 @@ def test_the_state_survives_a_file_without_pickle(name, once):
 
 def test_scoring_needs_no_training_library(once, tmp_path):
     """In a new process, restored detectors score the same without TensorFlow and scikit-learn."""
-    names = [name for name in DETECTORS if name not in NEEDS_ITS_LIBRARY]
-    for name, detector in ((name, once[name]) for name in names):
+    light = [name for name in EVERY if not KINDS[name].packages]
+    for name, detector in ((name, once[name]) for name in light):
         rows = rows_for(name, 20, seed=4)
         rows.to_csv(tmp_path / f"{name}.csv", index=False)
         np.savez(tmp_path / f"{name}.npz", allow_pickle=False, **detector.state)
@@ -339,12 +328,15 @@ import sys
 sys.modules.update(dict.fromkeys(["tensorflow", "keras", "sklearn"]))  # importing one of them is now an error
 from pathlib import Path
 import numpy as np, pandas as pd
-from wheeltapper.detectors import build
+from wheeltapper.detectors import build, load
+from wheeltapper.plugins import PlugIns
 folder = Path({str(tmp_path)!r})
-for name in {names!r}:
+plug_ins = PlugIns(Path({FOLDER!r}).resolve() if {FOLDER!r} else None)
+for name in {light!r}:
     rows = pd.read_csv(folder / f"{{name}}.csv", float_precision="round_trip")
     with np.load(folder / f"{{name}}.npz", allow_pickle=False) as state:
-        detector = build(name, {FAST!r}.get(name)).restore(dict(state))
+        options = load(name, plug_ins).example_options
+        detector = build(name, options, plug_ins=plug_ins).restore(dict(state))
     np.testing.assert_array_equal(detector.score(rows), np.load(folder / f"{{name}}.npy"), err_msg=name)
 print("same")
 """
@@ -352,14 +344,14 @@ print("same")
     assert done.stdout.strip() == "same", done.stderr
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", EVERY)
 def test_contributions_look_like_the_rows_and_add_up_to_the_score(name, once):
     """What is said about the features is about this score, in the caller's own columns and index."""
     rows = rows_for(name, 25, seed=5).iloc[:, ::-1] * 2
     rows.index = pd.RangeIndex(100, 125)
     contributions = once[name].contributions(rows)
     if contributions is None:
-        assert name in GUESSING | NEEDS_ITS_LIBRARY
+        assert KINDS[name].contributions is Detector.contributions
         return
     assert list(contributions.columns) == list(rows.columns)
     assert list(contributions.index) == list(rows.index)
@@ -376,14 +368,14 @@ def test_the_broken_sensor_contributes_most(name, once):
     assert contributions.iloc[0].idxmax() in latest("current", row)
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", EVERY)
 def test_the_order_of_columns_does_not_matter(name, once):
     """Features are known by name, not by place."""
     rows = rows_for(name, 20, seed=6)
     np.testing.assert_array_equal(once[name].score(rows.iloc[:, ::-1]), once[name].score(rows))
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", EVERY)
 def test_other_columns_are_refused(name, once):
     """A missing, unknown, or repeated feature is named; a misspelt one gets its near miss."""
     rows = rows_for(name, 20)
@@ -397,7 +389,7 @@ def test_other_columns_are_refused(name, once):
         once[name].score(pd.concat([rows, rows[["flow"]]], axis=1))
 
 
-@pytest.mark.parametrize("name", DETECTORS)
+@pytest.mark.parametrize("name", EVERY)
 def test_rows_that_nothing_can_be_learnt_from_are_refused(name):
     """Too few rows, no column, text, or two columns of one name: the message says what came."""
     rows = rows_for(name, 30)

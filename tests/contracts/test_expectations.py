@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from expectations._run import Findings, Promise
+from expectations._run import Promise
 from expectations.scores import Terms
 from wheeltapper import config
+from wheeltapper.checks import Findings
 
 FOLDER = Path(__file__).parents[2] / "expectations"
 SUITES = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))

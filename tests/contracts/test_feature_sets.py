@@ -1,4 +1,4 @@
-"""Every feature set keeps the folder's promises; sets are found by listing the folder, new ones too."""
+"""Every feature set keeps the folder's promises; a new file in wheeltapper/features/sets is tested here, too."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 
-from wheeltapper import plugins
+from tests.contracts.plug_ins import PLUG_INS, names, of_the_package
 from wheeltapper.config import AssetType
-from wheeltapper.features.plan import FeaturePlan, build_set
-from wheeltapper.features.sets import Stretch
+from wheeltapper.features import plan as plans
+from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.features.sets import FeatureSet, Stretch
+from wheeltapper.plugins import FEATURE_SETS
 
 ROWS = 4
-SETS = plugins.names("features/sets")
+SETS = names(FEATURE_SETS)
 PUMP = AssetType.model_validate(
     {
         "name": "pump",
@@ -34,6 +36,14 @@ extreme = st.floats(-1e12, 1e12, allow_subnormal=False)
 seeds = st.integers(0, 2**32 - 1)
 every_set = pytest.mark.parametrize("name", SETS)
 HOUR = 3600.0
+
+
+def example_options(name: str) -> dict:
+    return PLUG_INS.load(FEATURE_SETS, name, FeatureSet).example_options
+
+
+def build_set(name: str) -> FeatureSet:
+    return plans.build_set(name, example_options(name), PLUG_INS)
 
 
 def stretch_of(values: np.ndarray, start: int = 0) -> Stretch:
@@ -83,9 +93,13 @@ def usual(n: int, seed: int = 0) -> np.ndarray:
 
 
 def plan_of(name: str) -> FeaturePlan:
-    return FeaturePlan.model_validate({"asset_type": PUMP, "sets": [name], "windows": {"rows": ROWS, "max_gap": "3h"}})
+    sets = [{name: example_options(name)}]
+    return FeaturePlan.model_validate(
+        {"plug_ins": PLUG_INS, "asset_type": PUMP, "sets": sets, "windows": {"rows": ROWS, "max_gap": "3h"}}
+    )
 
 
+@of_the_package
 def test_there_are_feature_sets() -> None:
     """The folder holds at least the four that the pump station uses, so the tests below test something."""
     assert {"latest", "rolling", "rates", "ratios"} <= set(SETS)

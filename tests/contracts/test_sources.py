@@ -1,49 +1,42 @@
-"""Promises of every source, checked on every file of ``wheeltapper/sources``.
+"""Promises of every source; a new file in wheeltapper/sources is tested here the day it appears.
 
-A new source brings one file, ``tests/contracts/source_cases/<source>.py``, with two things::
-
-    def write_plant(folder: Path) -> str:
-        '''Write tiny data below the folder; return the YAML of a plant that reads them: clean rows, two assets.'''
-
-    BROKEN: dict[str, Callable[[Path], str]]
-        # what is wrong, in words → a function like write_plant whose plant must end in a SourceError
+A source brings tiny data, and what can be wrong with it, on its class: `Source.example`. For one that reads from a
+server, a file in ``source_cases`` beside this one starts it and holds the example.
 """
 
-import importlib.util
+import importlib
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from types import ModuleType
 
 import pandas as pd
 import pytest
 
-from wheeltapper import config, plugins, sources, tables
+from tests.contracts.plug_ins import PLUG_INS, names
+from wheeltapper import plants, sources, tables
 from wheeltapper.config import Plant, PlugIn
 from wheeltapper.errors import ConfigError, SourceError
-from wheeltapper.sources import Batch
+from wheeltapper.plugins import SOURCES
+from wheeltapper.sources import Batch, Example
 
-SOURCES = plugins.names("sources")
-CASES = Path(__file__).parent / "source_cases"
+EVERY = names(SOURCES)
 
 
-def _case(name: str) -> ModuleType:
-    file = CASES / f"{name}.py"
-    assert file.is_file(), f"source '{name}' has no case to be checked on; write {file}. {__doc__}"
-    spec = importlib.util.spec_from_file_location(f"source_case_{name}", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def _example(name: str) -> Example:
+    example = sources.load(name, PLUG_INS).example()
+    if example is None:
+        example = importlib.import_module(f"tests.contracts.source_cases.{name}").EXAMPLE
+    assert isinstance(example, Example), f"source '{name}' has no example to be checked on. {__doc__}"
+    return example
 
 
 def _plant(write: Callable[[Path], str], folder: Path) -> Plant:
-    return config.parse(write(folder), name="tiny", folder=folder, where="tiny.yaml")
+    plant = plants.parse(write(folder), name="tiny", folder=folder, where="tiny.yaml")
+    return plant.model_copy(update={"plugins": PLUG_INS.folder})
 
 
 def _read(plant: Plant, **span: object) -> list[Batch]:
-    return list(sources.build(plant.source).read(plant, **span))
+    return list(sources.build(plant.source, PLUG_INS).read(plant, **span))
 
 
 def _rows(batches: list[Batch]) -> pd.DataFrame:
@@ -52,35 +45,30 @@ def _rows(batches: list[Batch]) -> pd.DataFrame:
     return rows.assign(timestamp=pd.to_datetime(rows["timestamp"], utc=True).astype("datetime64[us, UTC]"))
 
 
-BROKEN = [
-    pytest.param(name, what, id=f"{name}: {what}")
-    for name in SOURCES
-    if (CASES / f"{name}.py").is_file()
-    for what in _case(name).BROKEN
-]
+BROKEN = [pytest.param(name, what, id=f"{name}: {what}") for name in EVERY for what in _example(name).broken]
 
 
-@pytest.fixture(params=SOURCES)
+@pytest.fixture(params=EVERY)
 def plant(request: pytest.FixtureRequest, tmp_path: Path) -> Plant:
-    plant = _plant(_case(request.param).write_plant, tmp_path)
+    plant = _plant(_example(request.param).plant, tmp_path)
     assert plant.source.name == request.param
     return plant
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_option_is_described(name: str) -> None:
     """Each option says in words what it is for, and the class says what it reads."""
-    kind = plugins.load_class("sources", name, sources.Source)
+    kind = sources.load(name, PLUG_INS)
     assert kind.__doc__
     for option, field in kind.model_fields.items():
         assert field.description, option
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", EVERY)
 def test_an_unknown_option_is_refused(name: str) -> None:
     """A misspelt option is a mistake in the plant's file, and the message names it."""
     with pytest.raises(ConfigError, match="no_such_option"):
-        sources.build(PlugIn(name=name, options={"no_such_option": 1}))
+        sources.build(PlugIn(name=name, options={"no_such_option": 1}), PLUG_INS)
 
 
 def test_batches_hold_the_promised_columns(plant: Plant) -> None:
@@ -160,13 +148,13 @@ def test_a_span_without_readings_gives_none(plant: Plant) -> None:
 @pytest.mark.parametrize(("name", "what"), BROKEN)
 def test_what_cannot_be_read_is_a_source_error(name: str, what: str, tmp_path: Path) -> None:
     """What is wrong with the data or the options ends in a SourceError with a message, never in silence."""
-    plant = _plant(_case(name).BROKEN[what], tmp_path)
+    plant = _plant(_example(name).broken[what], tmp_path)
     with pytest.raises(SourceError) as refused:
         _read(plant)
     assert len(str(refused.value)) > 20
 
 
-@pytest.mark.parametrize("name", SOURCES)
-def test_a_case_says_what_can_go_wrong(name: str) -> None:
+@pytest.mark.parametrize("name", EVERY)
+def test_an_example_says_what_can_go_wrong(name: str) -> None:
     """Every source has at least one way to fail that is tried."""
-    assert _case(name).BROKEN
+    assert _example(name).broken

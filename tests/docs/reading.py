@@ -20,6 +20,24 @@ def blocks(path: Path, language: str) -> list[str]:
     return [match["text"] for match in found if match["language"] == language]
 
 
+def plug_in_files() -> dict[str, str]:
+    """Return the plug-ins that docs/extending.md shows: path below ``my_plugins/`` → content."""
+    files = {}
+    for block in blocks(ROOT / "docs" / "extending.md", "python"):
+        first, _, rest = block.partition("\n")
+        files[first.removeprefix("# my_plugins/")] = rest
+    return files
+
+
+def write_plug_ins(folder: Path) -> Path:
+    """Write these files below a folder, and return it."""
+    for name, text in plug_in_files().items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
 def prose(path: Path) -> str:
     """Return a document without its code blocks."""
     return _BLOCK.sub("", path.read_text(encoding="utf-8"))

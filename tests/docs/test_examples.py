@@ -7,32 +7,30 @@ import doctest
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.docs.reading import DOCUMENTS, ROOT, blocks, prose
-from wheeltapper import config, detectors
+from tests.docs.reading import DOCUMENTS, ROOT, blocks, plug_in_files, prose, write_plug_ins
+from wheeltapper import check_plant, plants
 from wheeltapper.errors import ConfigError
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.plugins import KINDS
 from wheeltapper.readings.survey.survey import survey
 from wheeltapper.training import search_options
 
-README = ROOT / "README.md"
+YOUR_PLANT = ROOT / "docs" / "your-plant.md"
 EXTENDING = ROOT / "docs" / "extending.md"
-SLOW_TO_FIT = ("autoencoder", "isolation_forest", "lof")
 
 
 @pytest.fixture
 def compressors(tmp_path: Path) -> Path:
-    """The README's plant with its readings: two files, each with the README's three rows."""
-    plant, *_ = blocks(README, "yaml")
-    (rows,) = blocks(README, "csv")
+    """The plant of docs/your-plant.md with its readings: two files, each with the three rows of the page."""
+    plant, *_ = blocks(YOUR_PLANT, "yaml")
+    (rows,) = blocks(YOUR_PLANT, "csv")
     readings = tmp_path / "my_plant" / "readings"
     readings.mkdir(parents=True)
     for name in ("compressor_1", "compressor_2"):
@@ -42,16 +40,16 @@ def compressors(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_readme_s_plant_loads(compressors: Path) -> None:
+def test_the_documented_plant_loads(compressors: Path) -> None:
     """Its YAML is understood to the last key, and all its plug-ins are built."""
-    plant = config.load(str(compressors))
+    plant = check_plant.load(str(compressors))
     assert list(plant.asset_type.sensors) == ["pressure", "current", "oil_temperature"]
     assert FeaturePlan.of(plant).columns
 
 
-def test_the_readme_s_plant_reads_the_readme_s_rows(compressors: Path) -> None:
+def test_the_documented_plant_reads_the_documented_rows(compressors: Path) -> None:
     """`wheeltapper check`: two assets, all six rows kept, and Berlin's 06:00 in March is 05:00 UTC."""
-    found = survey(config.load(str(compressors)))
+    found = survey(plants.load(str(compressors)))
     assert sorted(found["assets"]) == ["compressor_1", "compressor_2"]
     assert found["rows"] == 6
     assert not found["reasons"]
@@ -59,7 +57,7 @@ def test_the_readme_s_plant_reads_the_readme_s_rows(compressors: Path) -> None:
 
 
 def test_check_prints_it(compressors: Path) -> None:
-    """The command in the README ends well, from a folder that is not the checkout."""
+    """The command of the page ends well, from a folder that is not the checkout."""
     environment = os.environ | {"WHEELTAPPER_HOME": str(compressors.parent / "home")}
     command = [sys.executable, "-m", "wheeltapper.cli", "check", str(compressors), "--json"]
     done = subprocess.run(command, cwd=compressors.parent, env=environment, capture_output=True, text=True, check=False)
@@ -68,10 +66,10 @@ def test_check_prints_it(compressors: Path) -> None:
 
 
 def test_a_typing_mistake_is_told_with_its_near_miss(compressors: Path) -> None:
-    """What the README says of a wrong word."""
+    """What the page says of a wrong word."""
     compressors.write_text(compressors.read_text(encoding="utf-8").replace("alarm_budget", "alarm_budjet"), "utf-8")
     with pytest.raises(ConfigError, match="Did you mean 'alarm_budget'"):
-        config.load(str(compressors))
+        check_plant.load(str(compressors))
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
@@ -80,7 +78,7 @@ def test_every_yaml_block_is_a_plant(path: Path) -> None:
     whole = ""
     for block in blocks(path, "yaml"):
         whole = block if "source:" in block else whole + block
-        plant = config.parse(whole, name="example", folder=ROOT, where=path.name)
+        plant = plants.parse(whole, name="example", folder=ROOT, where=path.name)
         assert all(len(search_options.of(plant, one)) > 1 for one in plant.candidates if plant.search is not None)
 
 
@@ -114,67 +112,46 @@ def test_the_gates_are_all_explained() -> None:
     assert sorted(asked) == sorted(explained)
 
 
-@pytest.fixture(scope="module")
-def extended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A copy of the house with the files of docs/extending.md in it, without detectors that take long to fit."""
-    house = tmp_path_factory.mktemp("house")
-    skip = shutil.ignore_patterns("__pycache__", "source_cases", *(f"{name}.py" for name in SLOW_TO_FIT))
-    for folder in ("wheeltapper", "expectations", "tests/contracts"):
-        shutil.copytree(ROOT / folder, house / folder, ignore=skip)
-    shutil.copy(ROOT / "pyproject.toml", house)
-    (house / "tests" / "contracts" / "source_cases").mkdir()
-    for path, text in _new_files().items():
-        (house / path).write_text(text, encoding="utf-8")
-    yield house
-    shutil.rmtree(house)
-
-
-def _new_files() -> dict[str, str]:
-    """Return the files of docs/extending.md: path → content."""
-    files = {}
-    for block in blocks(EXTENDING, "python"):
-        first, _, rest = block.partition("\n")
-        files[first.removeprefix("# ")] = rest
-    return files
+@pytest.fixture
+def my_plugins(tmp_path: Path) -> Path:
+    """A folder outside the package that holds the files of docs/extending.md."""
+    return write_plug_ins(tmp_path / "my_plugins")
 
 
 def test_each_kind_of_plug_in_has_an_example() -> None:
-    """One detector, one feature set, one source with its case, one asset type."""
-    folders = [str(Path(path).parent) for path in _new_files()]
-    assert sorted(folders) == [
-        "tests/contracts/source_cases",
-        "wheeltapper/assets",
-        "wheeltapper/detectors",
-        "wheeltapper/features/sets",
-        "wheeltapper/sources",
-    ]
-    assert not [path for path in _new_files() if (ROOT / path).exists()], "an example hides a file of the house"
-    assert set(SLOW_TO_FIT) <= set(detectors.plugins.names("detectors"))
+    """One detector, one feature set, one source, one asset type, one objective, in the sub-folders of their kinds."""
+    folders = [str(Path(path).parent) for path in plug_in_files()]
+    assert sorted(folders) == sorted(kind.folder for kind in KINDS)
 
 
-def test_the_examples_pass_their_contract_tests(extended: Path) -> None:
-    """Run tests/contracts in the copy, on the new files only: all green, and each file was tested."""
-    names = sorted({Path(path).stem for path in _new_files()})
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "tests/contracts",
-        "-v",
-        "-p",
-        "no:cacheprovider",
-        "-k",
-        " or ".join(names),
+def test_the_examples_pass_their_contract_tests(my_plugins: Path) -> None:
+    """The command that the page names runs the contract tests on the folder: all green, and each file was tested."""
+    assert "`WHEELTAPPER_PLUG_INS=my_plugins python -m pytest tests/contracts`" in prose(EXTENDING)
+    files = [
+        f"tests/contracts/test_{name}.py" for name in ("detectors", "feature_sets", "sources", "assets", "objectives")
     ]
-    environment = os.environ | {"PYTHONPATH": str(extended)}
-    done = subprocess.run(command, cwd=extended, env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "pytest", *files, "-v", "-p", "no:cacheprovider"]
+    environment = os.environ | {"WHEELTAPPER_PLUG_INS": str(my_plugins)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
-    for name in names:
-        assert re.search(rf"\[.*{name}.*\] PASSED", done.stdout), name
+    for path in plug_in_files():
+        assert re.search(rf"\[.*{Path(path).stem}.*\] PASSED", done.stdout), path
+    assert not re.search(r"\[.*(isolation_forest|rolling|csv_folder|pump).*\]", done.stdout), "tests the folder alone"
 
 
-def test_the_examples_keep_the_house_style(extended: Path) -> None:
+def test_the_examples_use_public_names_only() -> None:
+    """A module or a name with an underscore may change any day."""
+    for path, text in plug_in_files().items():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("wheeltapper"):
+                parts = [*str(node.module).split("."), *(name.name for name in node.names)]
+                assert not [part for part in parts if part.startswith("_") and part != "__future__"], path
+
+
+def test_the_examples_keep_the_house_style(my_plugins: Path) -> None:
     """Ruff finds nothing in them."""
-    command = [sys.executable, "-m", "ruff", "check", "--no-cache", *_new_files()]
-    done = subprocess.run(command, cwd=extended, capture_output=True, text=True, check=False)
+    ours = 'lint.isort.known-first-party = ["wheeltapper"]'
+    options = ["--no-cache", "--config", str(ROOT / "pyproject.toml"), "--config", ours]
+    command = [sys.executable, "-m", "ruff", "check", *options, "."]
+    done = subprocess.run(command, cwd=my_plugins, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
-from wheeltapper.config import Settings
+from tests import shared
+from wheeltapper import plants
+from wheeltapper.registry.database import connect, quieten
 from wheeltapper.station import servers
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +63,8 @@ class Nursery:
     process: subprocess.Popen[str]
     folder: Path
     api: str
+    database: Path
+    """MLflow's database as it is before the first run."""
     count: int = 0
 
     def start(self, home: Path, *arguments: str, **env: str) -> Started:
@@ -97,6 +102,18 @@ class Home:
     plant: Path
     nursery: Nursery = field(repr=False)
 
+    @classmethod
+    def furnished(cls, folder: Path, plant: Path, nursery: Nursery) -> Self:
+        """Make a home in which MLflow need not make its database first."""
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(nursery.database, folder)
+        return cls(folder, plant, nursery)
+
+    def copy(self, folder: Path) -> Self:
+        """Return a home that is a copy of this one."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        return replace(self, folder=folder)
+
     def run(self, *arguments: str, **env: str) -> Ended:
         """Run ``wheeltapper COMMAND PLANT OPTIONS`` to its end."""
         command, *options = arguments
@@ -110,10 +127,9 @@ class Home:
     @property
     def store(self) -> Any:
         """The plant's tables."""
-        from wheeltapper import config
         from wheeltapper.store import Store
 
-        plant = config.load(str(self.plant))
+        plant = plants.load(str(self.plant))
         return Store(self.folder / "store", plant.name, period=plant.period)
 
     @property
@@ -141,7 +157,7 @@ class Home:
         from wheeltapper.workspace import OBJECTIVE
 
         registry, name = self.registry, self.plant.stem
-        runs = registry._search_runs("")  # every one, to see those that nobody should have left
+        runs = registry.runs.matching()  # every one, to see those that nobody should have left
         live = {alias: registry.at(name, OBJECTIVE, alias) for alias in ("champion", "challenger")}
         return {
             "runs": sorted((run.data.tags["wheeltapper.run"], run.info.status) for run in runs),
@@ -172,33 +188,31 @@ class Home:
 
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run one Prefect server for the whole session."""
-    settings = Settings(home=tmp_path_factory.mktemp("prefect"))
-    server = servers.prefect_server(servers.free_port())
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**servers.QUIET, "PREFECT_HOME": str(settings.prefect)}.items():
-            patch.setenv(name, value)
-        process = servers.start(server, settings, dies_with_us=True)
-    try:
-        servers.wait(server, process, settings)
-        yield f"{server.url}/api"
-    finally:
-        servers.stop(process)
+    """Use the one Prefect server of the whole session."""
+    with shared.prefect_server(tmp_path_factory) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
 def nursery(prefect_api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    """Have everything imported once."""
+    """Import everything once in a process that all commands are forked from."""
     folder = tmp_path_factory.mktemp("commands")
+    database = shared.once(tmp_path_factory, "mlflow", _empty_database) / "mlflow.db"
     env = {**os.environ, **servers.QUIET, "PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": prefect_api}
     command = [sys.executable, "-W", "ignore", "-c", f"import runpy; runpy.run_path({str(NURSERY)!r})"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, env=env, **pipes) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline()) == "ready"
-        yield Nursery(process, folder, prefect_api)
+        yield Nursery(process, folder, prefect_api, database)
         assert process.stdin is not None
         process.stdin.close()
+
+
+def _empty_database(folder: Path) -> None:
+    """Let MLflow make its tables in a new database, which takes more than a second."""
+    quieten()
+    connect(f"sqlite:///{folder / 'mlflow.db'}")
 
 
 NURSERY = Path(__file__).with_name("nursery.py")
@@ -229,23 +243,26 @@ def second_run(
 
 @pytest.fixture
 def home(tmp_path: Path, simulated: Path, nursery: Nursery) -> Home:
-    """Return an empty home for the simulated plant."""
+    """Return a home for the simulated plant. Nothing was run yet."""
+    return Home.furnished(tmp_path / "home", simulated, nursery)
+
+
+@pytest.fixture
+def bare_home(tmp_path: Path, simulated: Path, nursery: Nursery) -> Home:
+    """Return a home in which there is not even a database of MLflow."""
     return Home(tmp_path / "home", simulated, nursery)
 
 
 @pytest.fixture(scope="session")
-def first_run(tmp_path_factory: pytest.TempPathFactory, simulated: Path, nursery: Nursery) -> tuple[Home, Ended]:
-    """Run the main job once in a new home, and disturb nothing; return the home, and how the run ended."""
-    home = Home(tmp_path_factory.mktemp("undisturbed"), simulated, nursery)
-    ended = home.run("run")
-    assert (ended.code, ended.err) == (0, "")
-    return home, ended
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, simulated: Path, nursery: Nursery) -> Home:
+    """Return a home after one run that nobody disturbed: made once a session, copied for each process."""
 
+    def run(folder: Path) -> None:
+        ended = Home.furnished(folder, simulated, nursery).run("run")
+        assert (ended.code, ended.err) == (0, "")
 
-@pytest.fixture(scope="session")
-def undisturbed(first_run: tuple[Home, Ended]) -> Home:
-    """Return a home after one run that nobody disturbed."""
-    return first_run[0]
+    made = shared.once(tmp_path_factory, "undisturbed", run)
+    return Home(made, simulated, nursery).copy(tmp_path_factory.mktemp("undisturbed"))
 
 
 LINE = """\

@@ -4,6 +4,7 @@ The command is the real ``wheeltapper.cli.main`` in a process of its own: it can
 it wrote. Only the four seconds of imports are saved. Requests and answers are one line of JSON each.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -13,8 +14,11 @@ from pathlib import Path
 
 PRELOADED = (
     *("wheeltapper.cli", "wheeltapper.reporting.report", "flows.pipeline", "flows.retrain"),
-    *("deltalake", "great_expectations", "matplotlib.pyplot", "mlflow.tracking", "numba", "pint"),
-    *("scipy.stats", "sklearn.ensemble", "sklearn.decomposition", "wheeltapper.evaluation.vus"),
+    *("wheeltapper.assets.pump", "wheeltapper.evaluation.vus", "wheeltapper.readings.health.trailing"),
+    *("deltalake", "great_expectations", "matplotlib.pyplot", "matplotlib.backends.backend_svg", "pint"),
+    *("mlflow.tracking", "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store"),
+    *("numba", "numba.cpython.unicode", "numba.np.arrayobj", "numba.np.arraymath", "numba.typed"),
+    *("scipy.signal", "scipy.stats", "sklearn.ensemble", "sklearn.decomposition", "alembic.runtime.migration"),
 )
 
 
@@ -24,6 +28,11 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in PRELOADED:
         importlib.import_module(name)
+    plugins = importlib.import_module("wheeltapper.plugins")
+    for kind in plugins.KINDS:
+        for name in plugins.INSTALLED.names(kind):
+            plugins.INSTALLED.module(kind, name)
+    gc.freeze()  # the collector of a forked process need not look through all that was imported
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         request = json.loads(line)

@@ -8,16 +8,18 @@ from typing import Any
 
 import pytest
 
-from tasks import _ablation
-from tasks.ablate import plan_ablation
-from wheeltapper import config
+from wheeltapper import plants
 from wheeltapper.errors import ConfigError
+from wheeltapper.training.ablation import plan_trials, variants
 
 pytestmark = pytest.mark.slow  # real servers and processes
 
 
-def test_001_32_and_33_are_measured_by_one_command(home: Any) -> None:
-    """Scaling and feature sets, two seeds: every mean and deviation is that of its own trials, nothing is stored."""
+def test_scaling_and_features_are_measured_by_one_command(home: Any) -> None:
+    """Scaling and feature sets, two seeds: every mean and deviation is that of its own trials, nothing is stored.
+
+    Reference rows 001-32 and 001-33.
+    """
     ended = home.run("ablate", "--seeds", "2", "--detector", "pca_residual", "--json")
     assert ended.code == 0, ended.err
     found = json.loads(ended.out)
@@ -39,17 +41,20 @@ def test_001_32_and_33_are_measured_by_one_command(home: Any) -> None:
     assert set(home.versions().values()) == {None}
 
 
-def test_001_34_sampling_keeps_the_window_as_long(simulated: Any) -> None:
-    """Windows of five minutes: 30 readings every 10 s, five every minute, and never fewer than two."""
-    plant = config.load(str(simulated))
-    found = {one.name: one.plant.windows.rows for one in _ablation.variants(plant, "sampling")}
+def test_sampling_keeps_the_window_as_long(simulated: Any) -> None:
+    """Windows of five minutes: 30 readings every 10 s, five every minute, and never fewer than two.
+
+    Reference row 001-34.
+    """
+    plant = plants.load(str(simulated))
+    found = {one.name: one.plant.windows.rows for one in variants(plant, "sampling")}
     assert found == {"every 10s": 30, "every 30s": 10, "every 1min": 5, "every 2min": 2, "every 5min": 2}
 
 
 def test_what_was_not_simulated_cannot_be_sampled_faster(line_yaml: Any) -> None:
     """The message says what to leave out."""
     with pytest.raises(ConfigError, match=r"is not simulated.*Leave sampling out"):
-        _ablation.variants(config.load(str(line_yaml)), "sampling")
+        variants(plants.load(str(line_yaml)), "sampling")
 
 
 def test_seeds_tell_luck_from_merit_for_every_candidate(home: Any) -> None:
@@ -85,8 +90,9 @@ def _cost(trials: list[dict[str, Any]], name: str) -> float:
 
 def test_seeds_are_those_of_every_candidate(simulated: Any) -> None:
     """A single detector has no place in it; and `all` compares parts of the pipeline, not detectors."""
+    plant = plants.load(str(simulated))
     with pytest.raises(ConfigError, match=r"every baseline and candidate.*leave --detector out"):
-        plan_ablation.fn(str(simulated), "seeds", 3, "lof")
-    planned = plan_ablation.fn(str(simulated), "seeds", 3, "")
-    assert [(one["study"], one["seed"]) for one in planned] == [("seeds", 7), ("seeds", 8), ("seeds", 9)]
-    assert "seeds" not in {one["study"] for one in plan_ablation.fn(str(simulated), "all", 2, "")}
+        plan_trials(plant, "seeds", 3, "lof")
+    planned = plan_trials(plant, "seeds", 3, "")
+    assert [(one.study, one.seed) for one in planned] == [("seeds", 7), ("seeds", 8), ("seeds", 9)]
+    assert "seeds" not in {one.study for one in plan_trials(plant, "all", 2, "")}

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks import featurize
+from expectations import features as promises
 from wheeltapper import tables
+from wheeltapper.features import job as jobs
+from wheeltapper.features import table
 from wheeltapper.workspace import Workspace
 
 PLANT = """
@@ -46,28 +48,28 @@ def readings() -> pd.DataFrame:
 def ovens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A home with a plant and nothing stored yet; parts are small."""
     monkeypatch.setenv("WHEELTAPPER_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(featurize, "PART_ROWS", 1500)
+    monkeypatch.setattr(jobs, "PART_ROWS", 1500)
     path = tmp_path / "ovens.yaml"
     path.write_text(PLANT, encoding="utf-8")
     return Workspace.open(str(path))
 
 
-def computed(space: Workspace, plant: str) -> pd.DataFrame:
-    """Run the flow's tasks one after the other and return the table of features."""
-    job = featurize.plan_features.fn(plant, None, None)
-    if job["is_whole"]:
-        done = [featurize.compute_part.fn(plant, job, part) for part in job["parts"]]
-        featurize.store_features.fn(plant, job, done)
+def computed(space: Workspace) -> pd.DataFrame:
+    """Do what the flow does, part after part, and return the table of features."""
+    job = jobs.plan_job(space)
+    if job.is_whole:
+        parts = [table.compute_part(space, job, part, promises.check) for part in job.parts]
+        table.store_parts(space, job, parts)
     else:
-        featurize.update_features.fn(plant, job)
+        table.update(space, job, promises.check)
     return space.store.read(tables.FEATURES)
 
 
-def test_parts_and_new_readings_give_the_table_of_the_whole(ovens: Workspace, tmp_path: Path) -> None:
+def test_parts_and_new_readings_give_the_table_of_the_whole(ovens: Workspace) -> None:
     """In parts of a day; then readings that complete a cell of yesterday, come late inside a gap, and go on."""
     from wheeltapper.features.plan import FeaturePlan
 
-    plant, rows = str(tmp_path / "ovens.yaml"), readings()
+    rows = readings()
     plan = FeaturePlan.of(ovens.plant)
     middle = START + pd.Timedelta("30h")
     is_late = rows["timestamp"].between(middle - pd.Timedelta("3h"), middle - pd.Timedelta("2h"))
@@ -80,5 +82,5 @@ def test_parts_and_new_readings_give_the_table_of_the_whole(ovens: Workspace, tm
     for number, delivery in enumerate(deliveries):
         ovens.store.upsert(tables.READINGS, delivery, txn=f"delivery {number}")
         known = pd.concat([known, delivery])
-        pd.testing.assert_frame_equal(computed(ovens, plant), plan.compute(known), check_exact=True)
+        pd.testing.assert_frame_equal(computed(ovens), plan.compute(known), check_exact=True)
     assert plan.compute(known)["usable"].sum() > 500

@@ -20,7 +20,7 @@ import pytest
 
 from wheeltapper.config import Settings
 from wheeltapper.station import lifecycle as stations
-from wheeltapper.station import processes, servers
+from wheeltapper.station import parts, processes, servers
 from wheeltapper.station.prefect_api import SILENCE, PrefectApi
 
 pytestmark = pytest.mark.slow
@@ -56,12 +56,12 @@ class Station:
 
     def run_deployment(self, name: str, parameters: dict[str, Any]) -> str:
         """Ask for a run of a deployment; return its id."""
-        found = self.api.ask(f"deployments/name/{name}")
-        return str(self.api.ask(f"deployments/{found['id']}/create_flow_run", {"parameters": parameters})["id"])
+        found = self.api.request(f"deployments/name/{name}")
+        return str(self.api.request(f"deployments/{found['id']}/create_flow_run", {"parameters": parameters})["id"])
 
     def state(self, run: str) -> tuple[str, str]:
         """Return a run's state and its message."""
-        state = self.api.ask(f"flow_runs/{run}")["state"]
+        state = self.api.request(f"flow_runs/{run}")["state"]
         return state["type"], state["message"] or ""
 
 
@@ -115,7 +115,7 @@ def test_a_plant_has_one_run_of_a_kind_at_a_time(station: Station) -> None:
 
 def test_the_form_says_what_each_parameter_means(station: Station) -> None:
     """Prefect's form shows the descriptions of flows/_input.py."""
-    form = station.api.ask("deployments/name/pipeline/any_plant")["parameter_openapi_schema"]
+    form = station.api.request("deployments/name/pipeline/any_plant")["parameter_openapi_schema"]
     assert form["required"] == ["plant"]
     assert "YAML" in form["properties"]["plant"]["description"]
     assert "UTC" in form["properties"]["start"]["description"]
@@ -124,7 +124,7 @@ def test_the_form_says_what_each_parameter_means(station: Station) -> None:
 @pytest.mark.parametrize("wrong", [{}, {"plant": ""}, {"plant": 7}, {"plant": "pump_station", "start": 5}])
 def test_a_wrong_parameter_is_refused_by_the_server(station: Station, wrong: dict[str, Any]) -> None:
     """What the form does not allow is refused when it is sent, not when the run has begun."""
-    deployment = station.api.ask("deployments/name/pipeline/any_plant")["id"]
+    deployment = station.api.request("deployments/name/pipeline/any_plant")["id"]
     address = f"{station.api.address}/deployments/{deployment}/create_flow_run"
     content = json.dumps({"parameters": wrong}).encode()
     request = urllib.request.Request(address, content, {"Content-Type": "application/json"})
@@ -141,11 +141,11 @@ def test_a_worker_runs_a_plant_to_its_end_and_shows_what_came_out(station: Stati
     run = station.run_deployment("pipeline/any_plant", {"plant": str(station.plant)})
     assert wait_for(lambda: station.state(run)[0] in ("COMPLETED", "FAILED", "CRASHED"), 120), station.state(run)
     assert station.state(run)[0] == "COMPLETED", station.state(run)
-    shown = {one["key"]: one for one in station.api.ask("artifacts/filter", {})}
+    shown = {one["key"]: one for one in station.api.request("artifacts/filter", {})}
     assert {"leaderboard-tiny", "report-tiny"} <= set(shown)
     assert "k_sigma" in shown["leaderboard-tiny"]["data"]
     assert (station.home / "reports" / "tiny" / "report.html").is_file()
-    names = {one["name"] for one in station.api.ask("flow_runs/filter", {})}
+    names = {one["name"] for one in station.api.request("flow_runs/filter", {})}
     assert {"pipeline tiny", "ingest tiny", "featurize tiny", "train tiny", "score tiny"} <= names
 
 
@@ -154,15 +154,15 @@ def test_a_command_uses_the_server_that_is_up(station: Station) -> None:
     done = station.call("watch", str(station.plant))
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "windows scored" in done.stdout
-    names = {one["name"]: one["state"]["type"] for one in station.api.ask("flow_runs/filter", {})}
+    names = {one["name"]: one["state"]["type"] for one in station.api.request("flow_runs/filter", {})}
     assert names["watch tiny"] == "COMPLETED"
 
 
 def test_a_silent_run_is_ended_and_a_living_one_is_not(station: Station) -> None:
     """A run that gave no sign of life for a while has crashed; one that began just now goes on."""
-    flow = station.api.ask("flows/", {"name": "silent"})["id"]
+    flow = station.api.request("flows/", {"name": "silent"})["id"]
     state = {"type": "RUNNING", "name": "Running"}
-    run = station.api.ask("flow_runs/", {"flow_id": flow, "name": "silent run", "state": state})["id"]
+    run = station.api.request("flow_runs/", {"flow_id": flow, "name": "silent run", "state": state})["id"]
     assert station.api.end_silent_runs(datetime.now(UTC)) == []
     assert station.state(run)[0] == "RUNNING"
     assert station.api.end_silent_runs(datetime.now(UTC) + SILENCE) == ["silent run"]
@@ -172,26 +172,26 @@ def test_a_silent_run_is_ended_and_a_living_one_is_not(station: Station) -> None
 
 def test_up_starts_again_only_what_was_killed(station: Station) -> None:
     """The worker is killed: `status` says so, `up` brings it back and leaves the others alone."""
-    before = servers.running(station.settings)
+    before = parts.running(station.settings)
     assert station.call("status").returncode == 0
-    os.kill(int(before["worker"]["pid"]), signal.SIGKILL)
-    assert wait_for(lambda: "worker" not in servers.running(station.settings), 20)
+    os.kill(before["worker"].pid, signal.SIGKILL)
+    assert wait_for(lambda: "worker" not in parts.running(station.settings), 20)
     said = station.call("status")
     assert said.returncode == 1
     assert "has ended" in said.stdout
     again = station.call("up")
     assert (again.returncode, again.stderr) == (0, ""), again.stdout
-    after = servers.running(station.settings)
-    assert {name: after[name]["pid"] for name in PORTS} == {name: before[name]["pid"] for name in PORTS}
-    assert after["worker"]["pid"] != before["worker"]["pid"]
+    after = parts.running(station.settings)
+    assert {name: after[name].pid for name in PORTS} == {name: before[name].pid for name in PORTS}
+    assert after["worker"].pid != before["worker"].pid
 
 
 def test_down_leaves_nothing_running(station: Station) -> None:
     """One server is killed first: what it had started is ended, too, and every port is free again."""
-    parts = servers.running(station.settings)
-    os.kill(int(parts["mlflow"]["pid"]), signal.SIGKILL)
+    running = parts.running(station.settings)
+    os.kill(running["mlflow"].pid, signal.SIGKILL)
     ended = station.call("down")
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout
-    assert [processes.born(int(one["pid"])) for one in parts.values()] == [None] * 4
+    assert [processes.born(part.pid) for part in running.values()] == [None] * 4
     assert [servers.port_is_free(getattr(station.settings, f"{name}_port")) for name in PORTS] == [True] * 3
     assert station.call("status").stdout.startswith("nothing is running")

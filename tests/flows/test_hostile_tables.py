@@ -19,9 +19,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks import ingest
-from wheeltapper import config, tables
+from wheeltapper import config, plants, tables
 from wheeltapper.errors import DataError, SourceError, WheeltapperError
 from wheeltapper.readings import clean
+from wheeltapper.readings.plain_values import settle
 from wheeltapper.sources import Batch
 from wheeltapper.store import Store
 
@@ -77,13 +78,13 @@ class Door:
         """Ingest; return how many rows came, were kept and were put aside."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("WHEELTAPPER_HOME", str(self.folder / "home"))
-            counts: Any = ingest.ingest_readings.fn(str(self.plant), start, end, NOW)["counts"]
-        return dict(counts)
+            ingested = ingest.ingest_readings.fn(str(self.plant), start, end, NOW)
+        return {name: getattr(ingested, name) for name in ("rows", "kept", "quarantined")}
 
     @property
     def store(self) -> Store:
         """The tables, read anew."""
-        return Store(self.folder / "home" / "store", "line", period=config.load(str(self.plant)).period)
+        return Store(self.folder / "home" / "store", "line", period=plants.load(str(self.plant)).period)
 
     def kept(self) -> pd.DataFrame:
         """Return the readings."""
@@ -300,7 +301,7 @@ def _objects(values: list[Any]) -> pd.Series[Any]:
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> config.Plant:
     """Return the plant that the tables below belong to."""
-    return config.load(str(Door(tmp_path_factory.mktemp("line")).plant))
+    return plants.load(str(Door(tmp_path_factory.mktemp("line")).plant))
 
 
 def check_parsed(frame: pd.DataFrame, plant: config.Plant) -> clean.Parsed:
@@ -323,15 +324,15 @@ def test_every_row_of_any_table_is_kept_or_put_aside(line: config.Plant, frame: 
         check_message(error)
         assert {"temperature", "pressure"} & set(str(error).split("'"))
         return
-    settled = clean.settle(frame)
-    assert clean.settle(settled).equals(settled)
+    settled = settle(frame)
+    assert settle(settled).equals(settled)
     pd.util.hash_pandas_object(settled)
 
 
 @pytest.mark.parametrize("column", list(CLEAN))
 def test_every_hostile_value_costs_at_most_its_own_row(line: config.Plant, column: str) -> None:
     """Hostile values stand in every second row: all rows between them stay."""
-    frame = pd.DataFrame({name: _objects(clean(2 * len(CELLS))) for name, tidy in CLEAN.items()})
+    frame = pd.DataFrame({name: _objects(tidy(2 * len(CELLS))) for name, tidy in CLEAN.items()})
     values = frame[column].tolist()
     values[1::2] = CELLS
     frame[column] = _objects(values)
@@ -351,7 +352,7 @@ def test_every_hostile_value_costs_at_most_its_own_row(line: config.Plant, colum
 )
 def test_what_looks_like_a_number_or_like_nothing_is_named(line: config.Plant, value: Any, reason: str) -> None:
     """A list with nothing in it is not a missing value, and a year is not a temperature: the reason quotes it."""
-    frame = pd.DataFrame({name: _objects(clean(2)) for name, tidy in CLEAN.items()})
+    frame = pd.DataFrame({name: _objects(tidy(2)) for name, tidy in CLEAN.items()})
     frame["temperature"] = _objects([20.0, value])
     (told,) = check_parsed(frame, line).rejected["reason"]
     assert reason in told
@@ -360,7 +361,7 @@ def test_what_looks_like_a_number_or_like_nothing_is_named(line: config.Plant, v
 
 def test_times_that_no_clock_means_are_put_aside(line: config.Plant) -> None:
     """A time zone may push the year 9999 to 10000: three times outside 1900 to 2200 are rows in quarantine."""
-    frame = pd.DataFrame({name: clean(4) for name, tidy in CLEAN.items()})
+    frame = pd.DataFrame({name: tidy(4) for name, tidy in CLEAN.items()})
     frame["timestamp"] = [
         "0001-01-01T00:00:00+14:00",
         frame["timestamp"][1],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.score import _rescored
-from wheeltapper import config, sources, tables
+from wheeltapper import plants, sources, tables
+from wheeltapper.scoring.batch import rescored
 from wheeltapper.store import Store
 
 STEP = pd.Timedelta("2min")
@@ -35,7 +35,7 @@ class Late:
 @pytest.fixture
 def late(home: Any, simulated: Path, tmp_path: Path) -> Late:
     """Train on two pumps; of the last day ten readings of one pump are missing, and one of the other."""
-    plant = config.load(str(simulated))
+    plant = plants.load(str(simulated))
     batches = list(sources.build(plant.source).read(plant))
     rows = pd.concat([batch.rows for batch in batches], ignore_index=True)
     known = pd.concat([batch.faults for batch in batches]).drop_duplicates(list(tables.FAULTS.key), keep="last")
@@ -52,9 +52,10 @@ def late(home: Any, simulated: Path, tmp_path: Path) -> Late:
     ours = f"  csv_folder: {{{options}, regime_column: regime, fault_file: faults.json}}"
     path = tmp_path / "tiny.yaml"
     path.write_text(text.replace(text[start : text.index("\n", start)], ours))
-    there = type(home)(home.folder, path, home.nursery)
-    ended = there.run("run")
-    assert (ended.code, ended.err) == (0, "")
+    there = replace(home, plant=path)
+    for step in ("ingest", "featurize", "train", "score"):
+        ended = there.run(step)
+        assert (ended.code, ended.err) == (0, "")
     return Late(there, rows[is_late])
 
 
@@ -107,7 +108,7 @@ def test_a_score_that_is_only_rounded_otherwise_has_not_changed(tmp_path: Path) 
     before = now.assign(score=score * [1 + 1e-15, 1 + 1e-8, 1, 1, 1 + 1e-6, 1]).drop(index=3)
     store = Store(tmp_path, "mill")
     store.upsert(tables.SCORES, before, txn="before")
-    (told,) = _rescored(SimpleNamespace(store=store), now, "b")  # type: ignore[arg-type]
+    (told,) = rescored(SimpleNamespace(store=store), now, "b")  # type: ignore[arg-type]
     assert told.startswith("2 windows of a time that was scored before are new or have changed: 2 of a between ")
     assert ends[3].isoformat() in told and ends[4].isoformat() in told
-    assert _rescored(SimpleNamespace(store=store), before, "b") == []  # type: ignore[arg-type]
+    assert rescored(SimpleNamespace(store=store), before, "b") == []  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Any:
     folder = tmp_path_factory.mktemp("many")
     plant = folder / "many.yaml"
     plant.write_text(SIMULATED.replace("features: [latest]\n", FEATURES))
-    home = Home(folder / "home", plant, nursery)
+    home = Home.furnished(folder / "home", plant, nursery)
     for step in ("ingest", "featurize", "train", "score"):
         ended = home.run(step)
         assert (ended.code, ended.err) == (0, ""), ended.out

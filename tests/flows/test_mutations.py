@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks import _selftest
-from tasks._selftest import Twins
-from wheeltapper import config, detectors, sources
+from wheeltapper import detectors, plants, sources
 from wheeltapper.config import Plant, PlugIn
 from wheeltapper.detectors import Detector
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.exclude import why_masked
 from wheeltapper.scoring.bundle import POOLED, Bundle
+from wheeltapper.selftest.examine import examine, share_found
+from wheeltapper.selftest.twins import Twins, twins_of
 from wheeltapper.training import parts
-from wheeltapper.training.candidate import calibrated, fit_candidate, guard
+from wheeltapper.training.candidate import calibrated, fit_candidate
 
 PLANT = """
 asset_type: pump
@@ -52,12 +52,14 @@ class Station:
     @property
     def normal(self) -> pd.Series:
         """Which windows show normal running."""
-        return why_masked(FeaturePlan.of(self.plant).reaching(self.features), self.faults, guard(self.plant)) == ""
+        return (
+            why_masked(FeaturePlan.of(self.plant).reaching(self.features), self.faults, self.plant.window_reach) == ""
+        )
 
     def examine(self, bundle: Bundle) -> dict[str, Any]:
         """Return the gates by name."""
-        tested = _selftest.examine(bundle, self.twins, self.plant.alarms, self.plant.max_gap)
-        return {gate.name: gate for gate in _selftest.gates_of(tested)}
+        tested = examine(bundle, self.twins, self.plant.alarms, self.plant.max_gap)
+        return {gate.name: gate for gate in tested.gates}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Station:
     """Simulate five days, cut them into parts, and rehearse every fault once for all tests."""
     path: Path = tmp_path_factory.mktemp("mutations") / "two_pumps.yaml"
     path.write_text(PLANT)
-    plant = config.load(str(path))
+    plant = plants.load(str(path))
     came = list(sources.build(plant.source).read(plant, None, None))
     readings, faults = (
         pd.concat([getattr(one, name) for one in came], ignore_index=True) for name in ("rows", "faults")
@@ -73,8 +75,8 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Station:
     plan = FeaturePlan.of(plant)
     features = plan.compute(readings)
     part = parts.assign(features, parts.cuts(readings.assign(origin="simulated"), plant))
-    normal = features[(why_masked(plan.reaching(features), faults, guard(plant)) == "") & (part == "validate")]
-    twins = _selftest.twins_of(plan, readings, normal.groupby("asset_id").tail(300), plant.alarms)
+    normal = features[(why_masked(plan.reaching(features), faults, plant.window_reach) == "") & (part == "validate")]
+    twins = twins_of(plan, readings, normal.groupby("asset_id").tail(300), plant.alarms)
     return Station(plant, features, part, faults, twins)
 
 
@@ -141,8 +143,8 @@ def test_a_sound_candidate_passes_every_gate(station: Station, sound: Bundle) ->
 
 def test_the_figure_alone_is_that_of_the_whole_examination(station: Station, sound: Bundle) -> None:
     """A search asks only how much is heard, and gets the figure that ranks candidates."""
-    whole = _selftest.examine(sound, station.twins, station.plant.alarms, station.plant.max_gap)["mean"]
-    assert round(_selftest.figure(sound, station.twins, station.plant.alarms), 4) == whole
+    whole = examine(sound, station.twins, station.plant.alarms, station.plant.max_gap).mean
+    assert round(share_found(sound, station.twins, station.plant.alarms), 4) == whole
 
 
 @pytest.mark.parametrize("is_calibrated_afterwards", [False, True])
@@ -157,7 +159,7 @@ def test_a_flipped_sign_is_refused_as_inverted(station: Station, sound: Bundle, 
     assert gates["is_not_inverted"].figure < 0.5
 
 
-@pytest.mark.parametrize("seed", [3, 4, 5, 6])
+@pytest.mark.parametrize("seed", [3, *(pytest.param(seed, marks=pytest.mark.long) for seed in (4, 5, 6))])
 @pytest.mark.parametrize("is_calibrated_afterwards", [False, True])
 def test_random_weights_are_refused(station: Station, sound: Bundle, seed: int, is_calibrated_afterwards: bool) -> None:
     """Whatever was drawn, and also with a threshold that was set for it: a gate refuses it by name."""

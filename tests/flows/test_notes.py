@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from tasks.train import judge_scores
 from tests.unit.mill import mill
 from wheeltapper.evaluation import leaderboard
+from wheeltapper.training.judging import judge_scores
 
 
 def test_a_second_stage_that_is_not_installed_is_noted_below_the_leaderboard(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,8 +18,7 @@ def test_a_second_stage_that_is_not_installed_is_noted_below_the_leaderboard(mon
     here = mill()
     bundle = here.fit("two_stage", options={"preset": "reference_001"})
     rows = here.rows("validate")
-    space: Any = SimpleNamespace(plant=here.plant)
-    judged = judge_scores(space, "two_stage", "validate", bundle.score(rows), here.faults, bundle, rows)
+    judged = judge_scores(here.plant, "two_stage", "validate", bundle.score(rows), here.faults, bundle, rows)
     assert judged.faults == 1
     (note,) = [one for one in leaderboard.rank([judged], set()).notes if "second stage" in one]
     assert note.startswith("two_stage: no second stage: isolation_forest alone decides")

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from wheeltapper import config, datasets, sources
+from wheeltapper import datasets, plants, sources
 from wheeltapper.config import Plant
 from wheeltapper.readings import clean
 from wheeltapper.sources import Batch
@@ -23,7 +23,7 @@ from wheeltapper.training import parts
 def plant_of(name: str) -> Plant:
     """Load a data set's plant, or skip where its data is not there."""
     dataset = datasets.registry()[name]
-    plant = config.load(dataset.plant)
+    plant = plants.load(dataset.plant)
     if datasets.where(dataset) is None:
         pytest.skip(f"no folder {dataset.folder} in WHEELTAPPER_DATA or ../shared/data: {dataset.title} is not here")
     return plant

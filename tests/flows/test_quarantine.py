@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
 import pytest
 
-from tasks.ingest import Tally
 from wheeltapper import tables
 
 pytestmark = pytest.mark.slow  # real servers and processes
@@ -38,7 +36,7 @@ def test_every_bad_row_is_put_aside_with_its_reason(line_plant: Any) -> None:
     }
     assert (aside["reason"].str.len() > 10).all()
     assert len(line_plant.store.read(tables.READINGS)) + len(aside) == rows
-    assert f"{rows} rows came: {rows - 8} kept, 8 in quarantine." in ended.out
+    assert f"{rows} rows read: {rows - 8} kept, 8 in quarantine." in ended.out
 
 
 def test_a_tightened_limit_moves_rows_to_quarantine(line_plant: Any) -> None:
@@ -82,13 +80,3 @@ def test_all_rows_rejected_leaves_nothing_but_quarantine(line_plant: Any) -> Non
     assert len(line_plant.store.read(tables.QUARANTINE)) == rows
     assert line_plant.store.read(tables.READINGS).empty
     assert line_plant.contents()["features"] == line_plant.store.digest(tables.FEATURES, -1)
-
-
-def test_a_file_of_which_nothing_is_kept_is_named() -> None:
-    """A machine whose file cannot be read is a machine that nobody watches: said, though other files are fine."""
-    tally = Tally()
-    aside = pd.DataFrame({"origin": ["a.csv"] * 3 + ["b.csv"], "expectation": ["number", "number", "order", "order"]})
-    tally.add(9, pd.DataFrame({"origin": ["b.csv"] * 5}), aside)
-    assert tally.lost() == ["not one row of a.csv was kept: 3 put aside, most often number"]
-    tally.add(1, pd.DataFrame({"origin": ["a.csv"]}), aside.iloc[:0])
-    assert tally.lost() == []

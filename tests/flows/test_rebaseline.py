@@ -15,9 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks import _selftest
-from tasks._training import LEARNT_FROM, TrainingTable, training_table, withhold
-from wheeltapper import config, tables
+from wheeltapper import plants, tables
 from wheeltapper.cli import deciding, looking
 from wheeltapper.config import PlugIn, Settings
 from wheeltapper.decisions import feedback, ledger
@@ -28,6 +26,11 @@ from wheeltapper.readings.health.flagging import flag_readings
 from wheeltapper.scoring import alarms
 from wheeltapper.scoring.bundle import Bundle, fingerprint
 from wheeltapper.training.candidate import fit_candidate
+from wheeltapper.training.self_test import twins_of_training
+from wheeltapper.training.session import Training
+from wheeltapper.training.shared import Shared
+from wheeltapper.training.table import LEARNT_FROM, TrainingTable, read
+from wheeltapper.training.withheld import write_withheld
 from wheeltapper.workspace import OBJECTIVE, Workspace
 
 START = pd.Timestamp("2026-01-05", tz="UTC").as_unit("us")
@@ -97,11 +100,11 @@ class Works:
     def table(self, *, is_masked: bool = True) -> TrainingTable:
         """Open a training run."""
         if is_masked:
-            withhold(self.space)
+            write_withheld(self.space)
         else:
             self.space.store.overwrite(tables.WITHHELD, tables.WITHHELD.empty(), txn=f"off {self.days}")
-        refs = {name: self.space.store.ref(table).as_dict() for name, table in LEARNT_FROM.items()}
-        return training_table(self.space, refs)
+        refs = {name: self.space.store.ref(table) for name, table in LEARNT_FROM.items()}
+        return read(self.space, refs, timedelta(0))
 
     def train(self, *, is_masked: bool = True) -> Bundle:
         """Train, and make the result champion whatever it is worth."""
@@ -143,7 +146,7 @@ def works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Works:
     monkeypatch.setenv("WHEELTAPPER_HOME", str(tmp_path / "home"))
     path = tmp_path / "works.yaml"
     path.write_text(PLANT)
-    return Works(path, Workspace(config.load(str(path)), Settings()))
+    return Works(path, Workspace(plants.load(str(path)), Settings()))
 
 
 def loud_share(scores: pd.DataFrame, works: Works) -> float:
@@ -256,12 +259,12 @@ def test_training_again_on_the_same_data_is_the_same_training(works: Works) -> N
     """Alarms that scoring writes after a training lie where nothing is learnt: they do not make it another one."""
     rows = readings(20)
     works.bring(rows.assign(load=rows["load"] + 10.0 * since(rows, 14.0)), 20)  # from the first validate window on
-    first = withhold(works.space)
+    first = write_withheld(works.space)
     bundle = works.train()
     works.score(bundle)
     assert len(works.alarms_of(bundle)) > 0
-    assert withhold(works.space) == first
-    assert withhold(works.space) == first
+    assert write_withheld(works.space) == first
+    assert write_withheld(works.space) == first
 
 
 def test_what_nobody_has_judged_does_not_pass_for_clean_running(works: Works) -> None:
@@ -271,7 +274,8 @@ def test_what_nobody_has_judged_does_not_pass_for_clean_running(works: Works) ->
     works.bring(shifted(readings(16)), 16)
     works.score(bundle)
     table = works.table()
-    clean = _selftest._twins(works.space, works.space.store.ref(tables.READINGS), table).clean
+    training = Training("detect", "key", "run", {"readings": works.space.store.ref(tables.READINGS)}, ())
+    clean = twins_of_training(works.space, training, table, Shared()).clean
     newest = clean.groupby("asset_id")["window_end"].max()
     assert newest["b"] < START + 10 * DAY < table.cuts["validate_from"]["a"] < newest["a"]
 
@@ -313,7 +317,7 @@ def test_a_killed_command_is_finished_by_the_next(works: Works, monkeypatch: pyt
         with pytest.raises(KeyboardInterrupt):
             deciding.confirm(str(works.yaml), name)
     assert works.space.store.read(tables.FAULTS).empty
-    withhold(works.space)
+    write_withheld(works.space)
     assert list(works.space.store.read(tables.FAULTS)["origin"]) == ["person"]
 
 

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.postgres import new_database
-from wheeltapper import config, sources, tables
+from wheeltapper import plants, sources, tables
 from wheeltapper.assets.pump import ASSET_TYPE
 from wheeltapper.workspace import Workspace
 
@@ -30,7 +30,7 @@ COLUMNS = COMMON.format()
 @pytest.fixture(scope="module")
 def readings() -> pd.DataFrame:
     """Simulate two pumps with faults; some values are missing, names are not ASCII, one asset has a quote in it."""
-    plant = config.parse(PLANT.format(source=SIMULATED), name="tiny", folder=Path(), where="tiny.yaml")
+    plant = plants.parse(PLANT.format(source=SIMULATED), name="tiny", folder=Path(), where="tiny.yaml")
     batches = list(sources.build(plant.source).read(plant))
     rows = pd.concat([batch.rows for batch in batches], ignore_index=True)
     rows["fault"], rows["kind"] = 0, None
@@ -205,7 +205,7 @@ def test_a_dry_run_finds_the_same_and_writes_nothing(
     found = []
     for way in (_csv, _postgres, _postgres_long):
         path = _write_plant(way(readings, tmp_path), tmp_path, monkeypatch)
-        found.append(survey(config.load(str(path))))
+        found.append(survey(plants.load(str(path))))
     assert found[0]["rows"] == 288
     assert [one["kind"] for one in found[0]["suspicions"]] == ["step"]
     assert found[0] == found[1] == found[2]

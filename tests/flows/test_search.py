@@ -24,7 +24,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> tupl
     """Train with a search that is killed once in its second trial; return the home, and the trials at that moment."""
     path = tmp_path_factory.mktemp("conf") / "searched.yaml"
     path.write_text(SEARCHED)
-    home = Home(tmp_path_factory.mktemp("searched"), path, nursery)
+    home = Home.furnished(tmp_path_factory.mktemp("searched"), path, nursery)
     for step in ("ingest", "featurize"):
         assert home.run(step).code == 0
     killed = home.run("train", WHEELTAPPER_FAULT="search.before_finish:2:kill")
@@ -38,9 +38,9 @@ def searched(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> tupl
 def trials(home: Home) -> list[dict[str, Any]]:
     """Return the runs below the forest's run, with the time at which each was last touched."""
     registry = home.registry
-    (parent,) = registry._search_runs("tags.`wheeltapper.role` = 'parent'")
+    (parent,) = registry.runs.matching("tags.`wheeltapper.role` = 'parent'")
     (forest,) = [one for one in registry.candidates(parent.info.run_id) if one["name"] == "isolation_forest"]
-    return [one | {"end": registry._ask("get_run", one["run_id"]).info.end_time} for one in below(home, forest)]
+    return [one | {"end": registry.client.call("get_run", one["run_id"]).info.end_time} for one in below(home, forest)]
 
 
 def below(home: Home, candidate: dict[str, Any]) -> list[dict[str, Any]]:
@@ -136,7 +136,7 @@ def test_a_short_train_part_is_refused_and_fewer_folds_will_do(tmp_path: Path, n
     """
     path = tmp_path / "faultless.yaml"
     path.write_text(FAULTLESS)
-    home = Home(tmp_path / "home", path, nursery)
+    home = Home.furnished(tmp_path / "home", path, nursery)
     refused = home.run("run")
     assert refused.code == 1, refused
     assert "the train part is too short for 20 folds" in refused.err and "Lower search.folds" in refused.err

@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 
-from tasks import _search
 from tests.unit.mill import PLANT
 from wheeltapper import config
 from wheeltapper.config import PlugIn, Search
-from wheeltapper.training.search import Block
+from wheeltapper.store import Ref
+from wheeltapper.training import search as searching
+from wheeltapper.training.objective import Job
+from wheeltapper.training.session import Training
+from wheeltapper.training.shared import Shared
+from wheeltapper.training.trials import Block
 
 FOLD = 10.0
 """Seconds that a fold takes on the clock of these tests."""
@@ -56,18 +60,18 @@ class Bench:
         search = Search(minutes=seconds / 60, over={"pca_residual": {"variance": (0.5, 0.6, 0.7)}})
         plant = config.parse(PLANT, name="mill", folder=Path(), where="mill.yaml").model_copy(update={"search": search})
         space: Any = SimpleNamespace(plant=plant, registry=self.shelf)
-        readings = {"plant": "mill", "table": "readings", "version": 1, "digest": "d"}
-        training = {"key": "k", "refs": {"readings": readings}}
+        training = Training("detect", "k", "run", {"readings": Ref("mill", "readings", 1, "d")}, ())
         table: Any = None
-        found = _search.search(space, training, "pca", PlugIn(name="pca_residual"), "run", table)
+        job = Job(space, training, "pca", PlugIn(name="pca_residual"), "run", table, {}, Shared())
+        found = searching.search(job)
         assert found is not None
         return found
 
-    def prepare(self, *_: Any) -> _search.Ground:
+    def prepare(self, *_: Any) -> searching.HeldOut:
         self.now += 15.0
         block = Block(start="2026-01-05", end="2026-01-06", fitted_on=9, windows=9, guessing=0.1)
         folds: Any = ("first", "second", "third")
-        return _search.Ground(folds, (block,) * 3, "vus_pr", ())
+        return searching.HeldOut(folds, (block,) * 3, "vus_pr", ())
 
     def figure(self, *given: Any) -> float:
         """The options as written are the worst, and the later the fold, the harder it is."""
@@ -79,9 +83,9 @@ class Bench:
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     here = Bench()
-    monkeypatch.setattr(_search, "time", SimpleNamespace(monotonic=lambda: here.now))
-    monkeypatch.setattr(_search, "_ground", here.prepare)
-    monkeypatch.setattr(_search, "_figure", here.figure)
+    monkeypatch.setattr(searching, "time", SimpleNamespace(monotonic=lambda: here.now))
+    monkeypatch.setattr(searching, "_cut", here.prepare)
+    monkeypatch.setattr(searching, "_figure", here.figure)
     return here
 
 
@@ -107,7 +111,7 @@ def test_the_minutes_begin_with_the_preparation_and_end_between_two_folds(
     found = bench.search(seconds)
     assert told(found) == expected
     assert found["chosen"] == found["trials"][-1]["options"]
-    assert _search.in_short(found)["search"]["left"] == 4 - expected[0]
+    assert searching.in_short(found)["search"]["left"] == 4 - expected[0]
 
 
 def test_a_search_that_is_repeated_looks_up_what_was_stopped(bench: Bench) -> None:

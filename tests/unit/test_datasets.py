@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from wheeltapper import config, datasets
+from wheeltapper import config, datasets, plants
 from wheeltapper.errors import ConfigError, DataError, WheeltapperError
 
 PUMP = b"time,flow\n2026-01-05T00:00Z,1\n"
@@ -73,11 +73,11 @@ def fetch(one: datasets.DataSet, folder: Path) -> dict[str, str]:
 
 def zipped(**files: bytes) -> bytes:
     """Pack files; ``__`` in a name is a slash."""
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w") as archive:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in files.items():
             archive.writestr(name.replace("__", "/"), content)
-    return held.getvalue()
+    return buffer.getvalue()
 
 
 def test_a_file_with_the_published_checksum_arrives(publisher: Publisher, tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_every_data_set_of_the_list_has_a_plant_that_looks_where_it_is_put() -> 
     known = datasets.registry()
     assert len(known) >= 8
     for one in known.values():
-        assert config.load(one.plant).source.options["path"] == one.folder.as_posix()
+        assert plants.load(one.plant).source.options["path"] == one.folder.as_posix()
 
 
 def test_every_plant_of_a_public_data_set_is_in_the_list() -> None:
@@ -272,6 +272,6 @@ def test_the_commands_list_and_fetch(publisher: Publisher, tmp_path: Path, monke
     assert "not here" in run("list")
     came = run("fetch", "pumps")
     assert sha256(PUMP) in came
-    assert "Nobody knew the checksum of 1 of these 1 files" in came
+    assert "No checksum was published for 1 of these 1 files" in came
     (listed,) = json.loads(run("list", "--json"))
     assert Path(listed["here"]) == tmp_path / "home" / "data" / "Pumps"

@@ -129,9 +129,9 @@ def test_a_pipe_is_refused_and_not_waited_for(bundle: Path) -> None:
 
 def test_a_swapped_bundle_needs_the_registered_hash(bundle: Path, tmp_path: Path) -> None:
     """A whole other bundle is sound in itself; only the expected hash tells that it is the wrong one."""
-    other = manifest.write(tmp_path / "other", {"bundle.json": b"other"})
-    assert manifest.verify(tmp_path / "other") == other
-    with pytest.raises(BundleError, match=f"expected hash {manifest.fingerprint(FILES)[:16]}, found {other[:16]}"):
+    another = manifest.write(tmp_path / "other", {"bundle.json": b"other"})
+    assert manifest.verify(tmp_path / "other") == another
+    with pytest.raises(BundleError, match=f"expected hash {manifest.fingerprint(FILES)[:16]}, found {another[:16]}"):
         manifest.read(tmp_path / "other", manifest.fingerprint(FILES))
 
 

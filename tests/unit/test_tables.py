@@ -33,8 +33,8 @@ def readings(**more: Any) -> pd.DataFrame:
 
 def test_fixed_columns_come_first_with_exact_dtypes() -> None:
     """Whole numbers become float64, times UTC microseconds, the index starts at 0; the caller's frame stays."""
-    came = readings()
-    checked = READINGS.check(came)
+    rows = readings()
+    checked = READINGS.check(rows)
     assert list(checked.columns) == [*READINGS.names(), "pressure"]
     assert [str(dtype) for dtype in checked.dtypes] == [
         "str",
@@ -46,8 +46,8 @@ def test_fixed_columns_come_first_with_exact_dtypes() -> None:
         "float64",
     ]
     assert list(checked.index) == [0, 1]
-    assert list(came.index) == [5, 9]
-    assert came["pressure"].dtype == np.int64
+    assert list(rows.index) == [5, 9]
+    assert rows["pressure"].dtype == np.int64
 
 
 def test_another_time_zone_is_the_same_instant() -> None:
@@ -67,13 +67,13 @@ REFUSED = {
     "a column is missing": (
         READINGS,
         readings().drop(columns="regime"),
-        r"table readings needs column \['regime'\]; it",
+        r"table readings needs column \['regime'\]; the rows have",
     ),
     "a column is unknown": (SCORES, SCORES.empty().assign(pressure=1.0), r"table scores has no column \['pressure'\]"),
     "a column came twice": (
         READINGS,
         pd.concat([readings(), readings()[["pressure"]]], axis=1),
-        r"column \['pressure'\] came more than once",
+        r"the rows have column \['pressure'\] more than once",
     ),
     "times without zone": (
         READINGS,
@@ -106,7 +106,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("table", "frame", "message"), [pytest.param(*one, id=name) for name, one in REFUSED.items()])
+@pytest.mark.parametrize(
+    ("table", "frame", "message"), [pytest.param(*case, id=name) for name, case in REFUSED.items()]
+)
 def test_what_cannot_be_meant_is_refused(table: Table, frame: pd.DataFrame, message: str) -> None:
     """The message names table and column."""
     with pytest.raises(DataError, match=message):

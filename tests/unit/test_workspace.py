@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from wheeltapper import __version__, config
+from wheeltapper import __version__, plants
 from wheeltapper.config import Settings
 from wheeltapper.errors import ConfigError
+from wheeltapper.objectives.detect import Detect
 from wheeltapper.workspace import Workspace
 
 PLANT = """
@@ -21,22 +22,22 @@ candidates: [lof]
 
 
 def workspace(text: str, home: Path) -> Workspace:
-    plant = config.parse(text, name="mill", folder=home, where="mill.yaml")
+    plant = plants.parse(text, name="mill", folder=home, where="mill.yaml")
     return Workspace(plant, Settings(home=home))
 
 
 def test_a_plant_without_a_search_is_named_as_before_there_were_searches(tmp_path: Path) -> None:
     """Its champions were trained by the same settings: nothing is trained anew because the program can do more."""
-    space = workspace(PLANT, tmp_path)
-    known = space.plant.model_dump(mode="json", exclude={"description", "source", "name", "search"})
+    plant = workspace(PLANT, tmp_path).plant
+    known = plant.model_dump(mode="json", exclude={"description", "source", "name", "search", "objectives"})
     text = json.dumps([known, __version__], sort_keys=True, ensure_ascii=False)
-    assert space.decides_by == hashlib.sha256(text.encode()).hexdigest()[:16]
+    assert Detect().settings(plant) == hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def test_a_search_is_a_setting_like_any_other(tmp_path: Path) -> None:
     """With a search, or with another one, it is another training."""
     searches = ("", "search: {over: {lof: {n_neighbors: [10]}}}", "search: {over: {lof: {n_neighbors: [30]}}}")
-    assert len({workspace(PLANT + one, tmp_path).decides_by for one in searches}) == 3
+    assert len({Detect().settings(workspace(PLANT + one, tmp_path).plant) for one in searches}) == 3
 
 
 SIMULATED = "asset_type: pump\nsource: {simulator: {assets: 1, start: 2026-01-05, duration: 1d}}\n"
@@ -48,7 +49,7 @@ def opened(folder: Path, text: str, home: Path) -> Workspace:
     folder.mkdir(exist_ok=True)
     path = folder / "pumps.yaml"
     path.write_text(text, encoding="utf-8")
-    return Workspace(config.load(str(path)), Settings(home=home), str(path))
+    return Workspace(plants.load(str(path)), Settings(home=home), str(path))
 
 
 def test_two_files_of_one_name_do_not_share_tables(tmp_path: Path) -> None:

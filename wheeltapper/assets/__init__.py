@@ -1,4 +1,4 @@
-"""Asset types: what is true of every machine of a kind. One type a file; this page holds what all of them promise.
+"""Asset types: descriptions of a kind of machine. One type a file; this page holds what all of them promise.
 
 A file holds ``ASSET_TYPE``, the data: sensors, units, limits, regimes, faults. That is enough to watch such machines.
 A type that can also be simulated holds ``PHYSICS`` beside it: its timetable, the outer influences on it, and one
@@ -13,6 +13,10 @@ from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
+
+from wheeltapper.config import AssetType
+from wheeltapper.errors import ConfigError
+from wheeltapper.plugins import ASSET_TYPES, INSTALLED, PlugIns
 
 Floats = NDArray[np.float64]
 
@@ -51,7 +55,7 @@ class Signal:
 
 @dataclass(frozen=True)
 class Noise:
-    """What one sensor shows beside the machine's common behaviour; standard deviations in the sensor's unit."""
+    """The disturbance of one sensor beside the machine's common behaviour; standard deviations in the sensor's unit."""
 
     process: float
     """Local disturbance; its correlation falls to 0.7 within a minute, however often it is sampled."""
@@ -61,7 +65,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Drivers:
-    """What one machine is exposed to; every array has the shape (n_readings,)."""
+    """The influences on one machine; every array has the shape (n_readings,)."""
 
     step: float
     """Seconds between two readings."""
@@ -94,7 +98,7 @@ class Physics:
     respond: Callable[[Drivers], dict[str, Floats]]
     """Drivers in; every sensor's undisturbed value in its unit out, of shape (n_readings,) each.
 
-    Of a counter it says how much is counted in an hour; the simulation counts it up.
+    For a counter it returns the count per hour; the simulation counts it up.
     """
     schedule: tuple[Spell, ...] = ()
     """The timetable; where spells overlap the later one wins, and what none covers is ``normal`` at level 1."""
@@ -123,3 +127,34 @@ class Physics:
     """Names of the first machines of a fleet; the others are called after the type and their number."""
     ambient: str | None = None
     """The signal that is the warmth of the surroundings, for hot days that are no fault."""
+
+
+def named(name: str, plug_ins: PlugIns = INSTALLED) -> AssetType:
+    """Return an asset type by its file's name.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such type, or its file holds no ``ASSET_TYPE``.
+
+    Examples
+    --------
+    >>> list(named("power_meter").sensors)
+    ['energy']
+    """
+    asset_type = getattr(plug_ins.module(ASSET_TYPES, name), "ASSET_TYPE", None)
+    if not isinstance(asset_type, AssetType):
+        raise ConfigError(f"asset type {name}: its file must hold ASSET_TYPE, an AssetType; got {asset_type!r}.")
+    return asset_type
+
+
+def physics(name: str, plug_ins: PlugIns = INSTALLED) -> Physics | None:
+    """Return how machines of an asset type are simulated; None where its file does not say so.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such type.
+    """
+    content = getattr(plug_ins.module(ASSET_TYPES, name), "PHYSICS", None)
+    return content if isinstance(content, Physics) else None

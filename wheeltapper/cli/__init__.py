@@ -1,6 +1,6 @@
-"""The command line: the composition root, and the one place that may import upwards, only inside functions.
+"""The command line. It alone may import from the layers above the library, and only inside functions.
 
-One page of commands a file. Exit codes: 0 done, 1 the answer is no, 2 wrong use, 3 a failure.
+One group of commands a file. Exit codes: 0 done, 1 the answer is no, 2 wrong use, 3 a failure.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import typer
 from rich.markup import escape
 
 from wheeltapper import __version__
-from wheeltapper.cli._desk import app, err, out
+from wheeltapper.cli.application import app, err, out
 from wheeltapper.config import Settings
 from wheeltapper.errors import WheeltapperError
 from wheeltapper.station import servers
 
 
 def main() -> None:
-    """Run the command line; every failure ends in one clear message and an exit code."""
+    """Run the command line; every failure ends with one message and an exit code."""
     if Path("flows").is_dir():
         # Flows belong to the checkout, not to the installed library.
         sys.path.insert(0, str(Path.cwd()))
@@ -41,7 +41,7 @@ def main() -> None:
     except Exception as error:
         _end_unexpectedly(error, debug)
     if code == _CONTROL_C:
-        err.print("\nstopped; run the same command again to go on where it stopped.")
+        err.print("\nstopped. To continue where it stopped, run the same command again.")
         sys.exit(3)
     if code:
         sys.exit(code)
@@ -51,7 +51,7 @@ _CONTROL_C = 130
 
 
 def _end_unexpectedly(error: Exception, debug: bool) -> NoReturn:
-    """Tell wrong use from a failure; a failure's traceback goes to a file."""
+    """Report wrong use, or a failure; the traceback of a failure is written to a file."""
     show = getattr(error, "format_message", None)
     if show is not None:
         err.print(f"[bold red]wheeltapper:[/] {escape(show())} Try: wheeltapper --help")
@@ -65,20 +65,20 @@ def _end_unexpectedly(error: Exception, debug: bool) -> NoReturn:
     sys.exit(3)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(is_requested: bool) -> None:
+    if is_requested:
         out.print(f"wheeltapper {__version__}")
         raise typer.Exit
 
 
 @app.callback()
 def _options(
-    version: Annotated[  # noqa: ARG001 - its callback has answered before
+    version: Annotated[  # noqa: ARG001 - its callback has printed it already
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     servers.prepare_environment(Settings())
 
 
-# The pages register their commands, in the order in which `--help` shows them.
+# These modules register their commands, in the order in which `--help` shows them.
 from wheeltapper.cli import working, looking, deciding, serving  # noqa: E402, F401, I001

@@ -1,4 +1,4 @@
-"""Commands that work: one flow each."""
+"""Commands that run one flow each."""
 
 from __future__ import annotations
 
@@ -8,29 +8,20 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from wheeltapper.cli._desk import (
-    EndOption,
-    JsonOption,
-    PlantArgument,
-    StartOption,
-    app,
-    err,
-    open_plant,
-    out,
-    print_json,
-    run_flow,
-)
+from wheeltapper.cli.application import app, err, open_plant, out, print_json
+from wheeltapper.cli.flow_runs import run_flow
+from wheeltapper.cli.options import EndOption, JsonOption, PlantArgument, StartOption
 from wheeltapper.errors import ConfigError
 
 
 @app.command()
 def run(plant: PlantArgument, start: StartOption = None, end: EndOption = None) -> None:
-    """Do the main job: ingest, featurize, train, judge, score, report."""
-    from wheeltapper.cli.printing import show_run
+    """Run everything once: ingest, featurize, train, judge, score, report (exit code 1: no model is live)."""
+    from wheeltapper.cli.printing.run import show_run
 
-    found = run_flow("pipeline", plant, start=start, end=end)
-    show_run(out, open_plant(plant), found, shlex.quote(plant))
-    if not found["train"]["has_champion"]:
+    result = run_flow("pipeline", plant, start=start, end=end)
+    show_run(out, open_plant(plant), result, shlex.quote(plant))
+    if not result.verdicts[0].has_champion:
         raise typer.Exit(1)
 
 
@@ -40,105 +31,109 @@ def ingest(
     start: StartOption = None,
     end: EndOption = None,
     new: Annotated[
-        bool, typer.Option("--new", help="Only what is new: from where the stored readings end, less a day.")
+        bool, typer.Option("--new", help="Read only what is new: from one day before the end of the stored readings.")
     ] = False,
 ) -> None:
-    """Take readings in; what cannot be trusted goes to quarantine with its reason."""
+    """Read the source and store its readings; rows that fail a check go to quarantine, with the reason."""
     if new and start is not None:
-        raise ConfigError("--new finds its own start: leave --start out, or --new.")
-    counts = run_flow("ingest", plant, start=start, end=end, new=new)["counts"]
-    out.print(f"{counts['rows']:,} rows came: {counts['kept']:,} kept, {counts['quarantined']:,} in quarantine.")
+        raise ConfigError("--new sets the start itself, so --start cannot be given as well. Leave out one of the two.")
+    result = run_flow("ingest", plant, start=start, end=end, new=new)
+    out.print(f"{result.rows:,} rows read: {result.kept:,} kept, {result.quarantined:,} in quarantine.")
 
 
 @app.command()
 def featurize(plant: PlantArgument, start: StartOption = None, end: EndOption = None) -> None:
-    """Turn stored readings into feature rows."""
-    found = run_flow("featurize", plant, start=start, end=end)
-    out.print(f"{found['windows']:,} windows with {found['columns']} features each.")
+    """Compute feature rows from the stored readings."""
+    result = run_flow("featurize", plant, start=start, end=end)
+    out.print(f"{result.windows:,} windows with {result.columns} features each.")
 
 
 @app.command()
 def train(plant: PlantArgument) -> None:
-    """Train every candidate, judge them, and promote the best if it earns it."""
-    from wheeltapper.cli.printing import show_leaderboard, show_verdict
+    """Train and judge every candidate; promote the best if it passes all gates (exit code 1: all were refused)."""
+    from wheeltapper.cli.printing.leaderboard import show_leaderboard
+    from wheeltapper.cli.printing.verdict import show_verdict
 
-    judged = run_flow("train", plant)
-    show_leaderboard(out, judged)
-    show_verdict(out, judged)
-    if judged["verdict"] == "refuse":
+    verdicts = run_flow("train", plant)
+    for verdict in verdicts:
+        show_leaderboard(out, verdict.judged)
+        show_verdict(out, verdict.judged)
+    if any(verdict.judged.verdict == "refuse" for verdict in verdicts):
         raise typer.Exit(1)
 
 
 @app.command()
 def score(plant: PlantArgument) -> None:
-    """Score the newest windows with the champion and raise alarms."""
-    found = run_flow("score", plant)
-    out.print(f"{found['scored']:,} windows scored, {found['alarms']} alarms.")
+    """Score the newest windows with the champion, and open alarms."""
+    result = run_flow("score", plant)
+    out.print(f"{result.scored:,} windows scored, {result.alarms} alarms.")
 
 
 @app.command()
 def watch(plant: PlantArgument) -> None:
-    """Take in the readings that are new, score them and raise alarms: what a schedule does every hour."""
-    found = run_flow("watch", plant)
-    kept, scored = found["ingest"]["counts"]["kept"], found["score"]
-    out.print(f"{kept:,} readings looked at, {scored['scored']:,} windows scored, {scored['alarms']} alarms.")
+    """Read what is new, score it and open alarms; the schedule does this every hour."""
+    result = run_flow("watch", plant)
+    kept, scored = result.ingest.kept, result.score
+    out.print(f"{kept:,} readings read, {scored.scored:,} windows scored, {scored.alarms} alarms.")
 
 
 @app.command()
 def evaluate(plant: PlantArgument) -> None:
-    """Ask whether the champion still does what it was promoted for (exit code 1: it should be trained again)."""
-    found = run_flow("evaluate", plant)
-    out.print(f"[bold]{found['verdict']}[/]: {escape('; '.join(found['reasons']))}")
-    if found["verdict"] != "keep":
+    """Check whether the champion still works as well as when it was promoted (exit code 1: train again)."""
+    result = run_flow("evaluate", plant)
+    out.print(f"[bold]{result.verdict}[/]: {escape('; '.join(result.reasons))}")
+    if result.verdict != "keep":
         raise typer.Exit(1)
 
 
 @app.command()
 def selftest(plant: PlantArgument, as_json: JsonOption = False) -> None:
-    """Put known faults into the newest readings, and show which the champion finds (exit code 1: a gate fails)."""
-    from wheeltapper.cli.printing import show_selftest
+    """Inject known faults into recent readings, and show which the champion finds (exit code 1: a gate fails)."""
+    from wheeltapper.cli.printing.selftest import show_selftest
 
-    found = run_flow("selftest", plant, on=err if as_json else out)
+    result = run_flow("selftest", plant, on=err if as_json else out)
     if as_json:
-        print_json(found)
+        print_json(result.as_dict())
     else:
-        show_selftest(out, found)
-    if not found["passed"]:
+        show_selftest(out, result)
+    if not result.passed:
         raise typer.Exit(1)
 
 
 @app.command()
 def retrain(plant: PlantArgument) -> None:
-    """Evaluate, and train again if that says so (exit code 1: the new models were refused)."""
-    from wheeltapper.cli.printing import show_leaderboard, show_verdict
+    """Evaluate the champion, and train again if needed (exit code 1: the new models were refused)."""
+    from wheeltapper.cli.printing.leaderboard import show_leaderboard
+    from wheeltapper.cli.printing.verdict import show_verdict
 
-    found = run_flow("retrain", plant)
-    out.print(f"[bold]{found['evaluate']['verdict']}[/]: {escape('; '.join(found['evaluate']['reasons']))}")
-    if found["train"] is not None:
-        show_leaderboard(out, found["train"])
-        show_verdict(out, found["train"])
-        if found["train"]["verdict"] == "refuse":
-            raise typer.Exit(1)
+    result = run_flow("retrain", plant)
+    out.print(f"[bold]{result.evaluation.verdict}[/]: {escape('; '.join(result.evaluation.reasons))}")
+    for verdict in result.verdicts:
+        show_leaderboard(out, verdict.judged)
+        show_verdict(out, verdict.judged)
+    if any(verdict.judged.verdict == "refuse" for verdict in result.verdicts):
+        raise typer.Exit(1)
 
 
 @app.command()
 def ablate(
     plant: PlantArgument,
     study: Annotated[
-        str, typer.Option(help="scaling, features, sampling, or all of them; or seeds: every candidate.")
+        str,
+        typer.Option(
+            help="What is varied: scaling, features or sampling; all varies each of them, seeds trains every candidate."
+        ),
     ] = "all",
-    seeds: Annotated[int, typer.Option(min=2, help="Seeds of each variant.")] = 3,
-    detector: Annotated[
-        str, typer.Option(help="Detector that is fitted; by default the plant's first candidate.")
-    ] = "",
+    seeds: Annotated[int, typer.Option(min=2, help="How many seeds each variant is trained with.")] = 3,
+    detector: Annotated[str, typer.Option(help="The detector to train; by default the plant's first candidate.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Measure what regimes, feature sets, sampling or luck are worth on this plant; nothing is stored or promoted."""
-    from wheeltapper.cli.printing import show_ablation
+    """Measure how much regimes, feature sets, sampling and the seed change the results; nothing is promoted."""
+    from wheeltapper.cli.printing.ablation import show_ablation
 
     on = err if as_json else out
-    found = run_flow("ablate", plant, on=on, study=study, seeds=seeds, detector=detector)
+    result = run_flow("ablate", plant, on=on, study=study, seeds=seeds, detector=detector)
     if as_json:
-        print_json(found)
+        print_json(result)
     else:
-        show_ablation(out, found)
+        show_ablation(out, result)

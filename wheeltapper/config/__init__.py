@@ -1,4 +1,4 @@
-"""The plant on one page: pydantic models of ``conf/*.yaml``, and the settings of this machine.
+"""What a plant's YAML may say, as pydantic models, and the settings of this machine.
 
 Everything is frozen and refuses keys that it does not know; a wrong key gets its near miss.
 """
@@ -8,9 +8,7 @@ from wheeltapper.config.cleaning import Cleaning as Cleaning
 from wheeltapper.config.cleaning import Conditioning as Conditioning
 from wheeltapper.config.cleaning import RegimeRule as RegimeRule
 from wheeltapper.config.cleaning import Smooth as Smooth
-from wheeltapper.config.loading import check_plug_ins as check_plug_ins
 from wheeltapper.config.loading import load as load
-from wheeltapper.config.loading import load_unchecked as load_unchecked
 from wheeltapper.config.loading import parse as parse
 from wheeltapper.config.loading import path_of as path_of
 from wheeltapper.config.loading import plant_files as plant_files
@@ -28,6 +26,7 @@ from wheeltapper.config.parts import PartsByFiles as PartsByFiles
 from wheeltapper.config.parts import PartsByFirstRows as PartsByFirstRows
 from wheeltapper.config.parts import PartsByFraction as PartsByFraction
 from wheeltapper.config.plant import Alarms as Alarms
+from wheeltapper.config.plant import AssetTypes as AssetTypes
 from wheeltapper.config.plant import Costs as Costs
 from wheeltapper.config.plant import KindCosts as KindCosts
 from wheeltapper.config.plant import Plant as Plant

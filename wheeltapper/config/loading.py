@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from wheeltapper import plugins
 from wheeltapper.config.mistakes import describe
-from wheeltapper.config.plant import Plant
+from wheeltapper.config.plant import AssetTypes, Plant
 from wheeltapper.config.settings import conf_folder
 from wheeltapper.config.values import NAME
-from wheeltapper.errors import ConfigError, SourceError
+from wheeltapper.errors import ConfigError
+from wheeltapper.spelling import near_miss
 
 
 def plant_files() -> dict[str, Path]:
@@ -27,19 +27,23 @@ def plant_files() -> dict[str, Path]:
 
 def _named(plant: str) -> Path:
     """Find a plant of ``conf/`` by its name; the folder may be left out where that is clear."""
-    known = plant_files()
-    if plant in known:
-        return known[plant]
-    alike = [path for path in known.values() if path.stem == plant]
-    if len(alike) == 1:
-        return alike[0]
-    raise ConfigError(
-        f"no plant named '{plant}'; {conf_folder()}/ has {list(known)}.{plugins.near_miss(plant, list(known))}"
-    )
+    files = plant_files()
+    if plant in files:
+        return files[plant]
+    matches = [path for path in files.values() if path.stem == plant]
+    if len(matches) == 1:
+        return matches[0]
+    raise ConfigError(f"no plant named '{plant}'; {conf_folder()}/ has {list(files)}.{near_miss(plant, files)}")
 
 
-def load(plant: str) -> Plant:
-    """Read one plant: a name in ``conf/`` or the path of a YAML file; its plug-ins are there and take their options.
+def load(plant: str, *, asset_types: AssetTypes | None = None) -> Plant:
+    """Read one plant: a name in ``conf/`` or the path of a YAML file. Its plug-ins are not looked at.
+
+    Parameters
+    ----------
+    plant : str
+    asset_types : callable, optional
+        Looks up the asset type that the YAML names; without it the YAML must describe the type itself.
 
     Raises
     ------
@@ -48,20 +52,11 @@ def load(plant: str) -> Plant:
         key, what was expected and the near miss.
     """
     path = path_of(plant)
-    found = _read(path)
-    check_plug_ins(found, where=str(path))
-    return found
-
-
-def load_unchecked(plant: str) -> Plant:
-    """Read one plant like `load`, but do not look at its plug-ins: their options may be what a person asks help for.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such plant, or its YAML says something that is not understood.
-    """
-    return _read(path_of(plant))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text ({error}); save it as UTF-8.") from error
+    return parse(text, name=path.stem, folder=path.resolve().parent, where=str(path), asset_types=asset_types)
 
 
 def path_of(plant: str) -> Path:
@@ -80,16 +75,8 @@ def path_of(plant: str) -> Path:
     return path
 
 
-def _read(path: Path) -> Plant:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text ({error}); save it as UTF-8.") from error
-    return parse(text, name=path.stem, folder=path.resolve().parent, where=str(path))
-
-
-def parse(text: str, *, name: str, folder: Path, where: str) -> Plant:
-    """Turn a plant's YAML text into a `Plant`; ``where`` opens every message. Plug-ins are not looked at."""
+def parse(text: str, *, name: str, folder: Path, where: str, asset_types: AssetTypes | None = None) -> Plant:
+    """Turn a plant's YAML text into a `Plant`; ``where`` begins every message. See `load`."""
     try:
         content = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
@@ -101,7 +88,7 @@ def parse(text: str, *, name: str, folder: Path, where: str) -> Plant:
     if isinstance(inline, dict):
         content["asset_type"] = {"name": name, **inline}
     try:
-        return Plant.model_validate({**content, "name": name, "folder": folder})
+        return Plant.model_validate({**content, "name": name, "folder": folder}, context={"asset_types": asset_types})
     except ValidationError as error:
         raise ConfigError(describe(error, where, Plant)) from error
 
@@ -122,7 +109,7 @@ class _Loader(yaml.SafeLoader):
     """YAML as a person means it: a key may stand once, and 1e-3 is a number."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Refuse a doubled key, of which YAML would keep the last without a word."""
+        """Refuse a doubled key, of which YAML would keep the last silently."""
         seen: dict[Any, int] = {}
         for key, _ in node.value:
             line = key.start_mark.line + 1
@@ -137,38 +124,3 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
 )
-
-
-def check_plug_ins(plant: Plant, where: str) -> None:
-    """Refuse a source, feature set or detector that is not there, or an option that it does not take.
-
-    Nothing is read and nothing computed: a typing mistake must not show after minutes of work.
-
-    Raises
-    ------
-    ConfigError
-        One line a mistake, opened by ``where``.
-    """
-    mistakes: list[str] = []
-
-    def attempt(place: str, build: Callable[[], object]) -> None:
-        try:
-            build()
-        except (ConfigError, SourceError) as error:
-            found = [f"{where}: {place}: {line}" for line in str(error).splitlines()]
-            mistakes.extend(line for line in found if line not in mistakes)
-
-    sources, plan, detectors = (plugins.door(name) for name in ("sources", "features.plan", "detectors"))
-    attempt("source", lambda: sources.build(plant.source).check(plant))
-    for wanted in plant.features:
-        attempt("features", lambda wanted=wanted: plan.build_set(wanted.name, wanted.options))  # type: ignore[misc]
-    if not mistakes:
-        attempt("features", lambda: plan.FeaturePlan.of(plant))
-    for wanted in plant.candidates:
-        attempt("candidates", lambda wanted=wanted: detectors.build(wanted.name, wanted.options))  # type: ignore[misc]
-    if not mistakes and plant.search is not None:
-        trials = plugins.door("training.search_options")
-        for wanted in plant.candidates:
-            attempt("search.over", lambda wanted=wanted: trials.of(plant, wanted))  # type: ignore[misc]
-    if mistakes:
-        raise ConfigError("\n".join(mistakes))

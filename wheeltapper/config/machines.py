@@ -1,4 +1,4 @@
-"""What is true of a kind of machine: its sensors, regimes and faults."""
+"""The description of a kind of machine: its sensors, regimes and faults."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from wheeltapper import plugins
 from wheeltapper.config.categories import as_words, require_free_names, sensor_names
 from wheeltapper.config.formulas import sources
 from wheeltapper.config.values import NAME, Duration, Model, format_duration
+from wheeltapper.spelling import near_miss
 
 REGIMES = ("startup", "normal", "high_load", "maintenance", "off")
 IDLE_REGIMES = ("maintenance", "off")
@@ -103,18 +103,18 @@ class Sensor(Model):
 
     @property
     def unit_of_features(self) -> str:
-        """The unit that its features are in: of a counter, what it counts in an hour."""
+        """The unit of its features; those of a counter are per hour."""
         return f"{self.unit}/h" if self.counter else self.unit
 
     def limits(self) -> str:
-        """Say the limits as a person would: ``0 to 12 bar``."""
+        """Return the limits in words: ``0 to 12 bar``."""
         low = "-∞" if self.low is None else f"{self.low:g}"
         high = "∞" if self.high is None else f"{self.high:g}"
         return f"{low} to {high} {self.unit}"
 
 
 class Effect(Model):
-    """What a fully developed fault does to one sensor: ``value * factor + shift``."""
+    """The effect of a fully developed fault on one sensor: ``value * factor + shift``."""
 
     factor: float = Field(1.0, gt=0, description="multiplies the normal value")
     shift: float = Field(0.0, description="is added to it, in the sensor's unit")
@@ -137,7 +137,7 @@ class FaultKind(Model):
 
 
 class AssetType(Model):
-    """What is true of every machine of a kind."""
+    """Everything that holds for every machine of a kind."""
 
     name: str = Field(pattern=NAME)
     description: str = ""
@@ -183,7 +183,7 @@ class AssetType(Model):
 
     @property
     def derived(self) -> tuple[str, ...]:
-        """The sensors that stand for a category's values: nothing measures them, and none can break."""
+        """The sensors that stand for a category's values: they are not measured, and cannot break."""
         return tuple(sensor_names(self.categories))
 
     @property
@@ -194,7 +194,7 @@ class AssetType(Model):
 
     @property
     def delivered(self) -> tuple[str, ...]:
-        """What a source must deliver: the measured sensors, and each category as text."""
+        """The columns that a source must deliver: the measured sensors, and each category as text."""
         return (*self.measured, *self.categories)
 
     @model_validator(mode="after")
@@ -222,6 +222,6 @@ class AssetType(Model):
             if name not in self.sensors:
                 raise ValueError(
                     f"{self.name} has no sensor '{name}' (it has: {', '.join(self.sensors)})."
-                    f"{plugins.near_miss(name, list(self.sensors))}"
+                    f"{near_miss(name, list(self.sensors))}"
                 )
         return self

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from wheeltapper import plugins
 from wheeltapper.config.cleaning import Cleaning
 from wheeltapper.config.fitting import (
     require_conditioning,
@@ -22,6 +22,10 @@ from wheeltapper.config.plug_ins import PlugIn
 from wheeltapper.config.search import Search, require_candidates
 from wheeltapper.config.values import NAME, Duration, Model, format_duration
 from wheeltapper.errors import ConfigError
+from wheeltapper.plugins import PlugIns
+
+AssetTypes = Callable[[str, PlugIns], AssetType]
+"""Looks an asset type up by its name among plug-ins; `ConfigError` where there is none."""
 
 
 class Windows(Model):
@@ -71,7 +75,7 @@ class Alarms(Model):
 
 
 class KindCosts(Model):
-    """What a fault of one kind costs when nobody sees it coming."""
+    """The cost of a fault of one kind that is missed."""
 
     missed_fault: float = Field(ge=0, description="an unplanned stop from a fault of this kind")
     downtime_hours: float | None = Field(
@@ -80,7 +84,7 @@ class KindCosts(Model):
 
 
 class Costs(Model):
-    """What mistakes and successes cost, per event (never per row)."""
+    """The costs of mistakes and successes, per event (never per row)."""
 
     currency: str = "EUR"
     missed_fault: float = Field(10_000, ge=0, description="an unplanned stop: the fault ran to its end unseen")
@@ -96,18 +100,18 @@ class Costs(Model):
     def _finding_pays(self) -> Self:
         if self.found_fault >= self.missed_fault:
             raise ValueError("found_fault must cost less than missed_fault, or nothing is worth finding")
-        for kind, own in self.by_kind.items():
-            if self.found_fault >= own.missed_fault:
+        for kind, costs in self.by_kind.items():
+            if self.found_fault >= costs.missed_fault:
                 raise ValueError(
                     f"by_kind: {kind}: found_fault ({self.found_fault:g}) must cost less than missed_fault "
-                    f"({own.missed_fault:g}), or {kind} is not worth finding. Correct one of them"
+                    f"({costs.missed_fault:g}), or {kind} is not worth finding. Correct one of them"
                 )
         return self
 
     def missed(self, kind: str) -> float:
-        """Return what a fault of this kind costs that nobody sees coming."""
-        own = self.by_kind.get(kind)
-        return self.missed_fault if own is None else own.missed_fault
+        """Return the cost of a missed fault of this kind."""
+        costs = self.by_kind.get(kind)
+        return self.missed_fault if costs is None else costs.missed_fault
 
 
 FEATURES = (
@@ -119,22 +123,28 @@ FEATURES = (
     PlugIn(name="restlessness"),
     PlugIn(name="ratios"),
 )
-"""What is computed where a plant names nothing: the readings, their means over four looks back within the operating
-state, how restless they are over two, and the quotients and products that the asset type names. A mean over many
-readings hears a small shift that single readings hide, and restlessness hears the sensor that is stuck or noisy at its
-usual mean; benchmarks/quality.py measures what they are worth."""
+"""The features of a plant that names none: the readings, their means over four looks back within the operating state,
+how restless they are over two, and the quotients and products that the asset type names. A mean over many readings
+shows a small shift that single readings hide, and restlessness shows a sensor that is stuck or noisy at its usual mean;
+benchmarks/quality.py measures what they are worth."""
 
 CANDIDATES = tuple(PlugIn(name=name) for name in ("mahalanobis", "pca_residual", "one_class"))
-"""What is tried where a plant names nothing."""
+"""The candidates of a plant that names none."""
 
 
 class Selection(Model):
     """Which features are kept of those that are computed: the ones that tell windows inside known faults from others.
 
-    Chosen on the train part; where no fault is known there, all are kept. It pays with hundreds of features.
+    They are chosen on the train part; where no fault is known there, all are kept. It is worth it with hundreds of
+    features.
     """
 
     fdr: float = Field(0.05, gt=0, lt=1, description="share of the kept features that may be there by chance")
+
+
+def plug_ins_of(folder: Path | None, plugins: Path | None) -> PlugIns:
+    """Return the plug-ins of a plant in ``folder`` that names the folder ``plugins``, or none."""
+    return PlugIns(None if plugins is None else ((folder or Path()) / plugins).resolve())
 
 
 class Plant(Model):
@@ -143,6 +153,11 @@ class Plant(Model):
     name: str = Field(pattern=NAME, description="the file's name")
     folder: Path = Field(description="where the plant's file lies; relative paths start here", exclude=True)
     description: str = ""
+    plugins: Path | None = Field(
+        None,
+        exclude=True,
+        description="folder of plug-ins of your own, with sub-folders such as detectors and feature_sets",
+    )
     asset_type: AssetType
     source: PlugIn
     cleaning: Cleaning = Cleaning()
@@ -153,6 +168,9 @@ class Plant(Model):
     parts: Parts = PartsByFraction()
     models: Literal["per_asset", "pooled"] = Field(
         "pooled", description="one model for each asset, or one for the asset type (scaled per asset either way)"
+    )
+    objectives: tuple[PlugIn, ...] = Field(
+        (PlugIn(name="detect"),), min_length=1, description="questions that are asked of the machines, with options"
     )
     candidates: tuple[PlugIn, ...] = Field(
         CANDIDATES, min_length=1, description="detectors to try; baselines always join in"
@@ -165,7 +183,7 @@ class Plant(Model):
         timedelta(0),
         ge=timedelta(0),
         description="how long before a fault's recorded start an alarm may open, stay on, and still be about it; for "
-        "labels whose start is a convention. What lies in it is not learnt as normal",
+        "labels whose start is a convention. Rows in that span are not learnt as normal",
     )
     ends_in_failure: tuple[str, ...] = Field(
         (),
@@ -176,19 +194,23 @@ class Plant(Model):
         42,
         ge=0,
         le=2**32 - 1,
-        description="what chance is drawn by: the same plant, data and seed give the same figures; scikit-learn takes "
+        description="of all random numbers: the same plant, data and seed give the same figures; scikit-learn takes "
         "none above 2³² − 1",
     )
 
     @field_validator("asset_type", mode="before")
     @classmethod
-    def _look_up(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            try:
-                return plugins.load_module("assets", value).ASSET_TYPE
-            except ConfigError as error:
-                raise ValueError(f"{error} Or describe your own type here: step and sensors.") from error
-        return value
+    def _look_up(cls, value: Any, info: ValidationInfo) -> Any:
+        """Replace the name of an asset type by the type; the validation context holds the function for it."""
+        if not isinstance(value, str):
+            return value
+        asset_types: AssetTypes | None = (info.context or {}).get("asset_types")
+        if asset_types is None:
+            raise ValueError(f"expected an asset type with step and sensors, got the name '{value}'")
+        try:
+            return asset_types(value, plug_ins_of(info.data.get("folder"), info.data.get("plugins")))
+        except ConfigError as error:
+            raise ValueError(f"{error} Or describe your own type here: step and sensors.") from error
 
     @model_validator(mode="after")
     def _reads_what_it_can(self) -> Self:
@@ -204,7 +226,7 @@ class Plant(Model):
 
     @model_validator(mode="after")
     def _knows_what_fails(self) -> Self:
-        # A type that describes no faults may meet any kind in its source; whether it does is said when it is judged.
+        # A type that describes no faults may meet any kind in its source; that is checked when it is judged.
         if self.asset_type.faults:
             require_fault_kinds(self.ends_in_failure, self.asset_type, "ends_in_failure")
         return self
@@ -233,15 +255,28 @@ class Plant(Model):
         return self
 
     @model_validator(mode="after")
+    def _asks_each_once(self) -> Self:
+        names = [objective.name for objective in self.objectives]
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                raise ValueError(f"objectives name {name} twice; name it once")
+        return self
+
+    @model_validator(mode="after")
     def _searches_what_it_tries(self) -> Self:
         require_candidates(self.search, [candidate.name for candidate in self.candidates])
         return self
 
     @property
+    def plug_ins(self) -> PlugIns:
+        """Where detectors, feature sets and sources are looked up that the plant names."""
+        return plug_ins_of(self.folder, self.plugins)
+
+    @property
     def failing_kinds(self) -> frozenset[str]:
         """Kinds of fault that end in a failure."""
-        own = (kind for kind, fault in self.asset_type.faults.items() if fault.ends_in_failure)
-        return frozenset((*own, *self.ends_in_failure))
+        of_type = (kind for kind, fault in self.asset_type.faults.items() if fault.ends_in_failure)
+        return frozenset((*of_type, *self.ends_in_failure))
 
     @property
     def step(self) -> timedelta:
@@ -252,6 +287,20 @@ class Plant(Model):
     def max_gap(self) -> timedelta:
         """The longest pause inside a window."""
         return 3 * self.step if self.windows.max_gap is None else self.windows.max_gap
+
+    @property
+    def window_spacing(self) -> timedelta:
+        """Usual time between the ends of two windows."""
+        return self.windows.every * self.step
+
+    @property
+    def window_reach(self) -> timedelta:
+        """How far back the values of a window reach: its own length and that of its smoothing.
+
+        A band of this width around a fault is kept out of learning.
+        """
+        smoothed = max((smooth.rows - 1 for smooth in self.cleaning.smooth.values()), default=0)
+        return self.windows.lasting(self.step) + smoothed * self.step
 
     @property
     def period(self) -> Literal["day", "month"]:

@@ -13,13 +13,17 @@ from typing import Any, Literal
 import pandas as pd
 
 from wheeltapper import tables
+from wheeltapper.config import Plant
 from wheeltapper.decisions import ledger
 from wheeltapper.errors import ConfigError
+from wheeltapper.spelling import near_miss
 from wheeltapper.store import Store
-from wheeltapper.workspace import OBJECTIVE
+from wheeltapper.workspace import OBJECTIVE, Workspace
 
 Word = Literal["confirm", "dismiss", "rebaseline"]
 WORDS: tuple[Word, ...] = ("confirm", "dismiss", "rebaseline")
+KIND = "confirmed"
+"""Kind of a confirmed fault that nobody gave a name."""
 PERSON = "person"
 """Origin of faults that a person has confirmed: no source may take them away."""
 
@@ -226,3 +230,74 @@ def _read(entry: dict[str, Any]) -> Decision:
 
 def _instant(text: str) -> pd.Timestamp:
     return pd.Timestamp(text).tz_convert("UTC").as_unit("us")
+
+
+def alarm_span(alarm: pd.Series, plant: Plant) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """Return the ends of an alarm's first and last anomalous window.
+
+    An alarm opens only after several anomalous windows in a row; all of them are meant.
+    """
+    return alarm["opened_at"] - (plant.alarms.open_after - 1) * plant.window_spacing, alarm["last_at"]
+
+
+def confirm(space: Workspace, alarm: str, kind: str, *, reason: str, actor: str, now: datetime) -> dict[str, Any]:
+    """Say that an alarm is a fault: it becomes one, of origin person, and is never learnt from.
+
+    Returns
+    -------
+    dict
+        The ledger's entry.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such alarm, something else was said about it, or the asset type has no such fault.
+    """
+    known = space.plant.asset_type.faults
+    if kind != KIND and known and kind not in known:
+        raise ConfigError(
+            f"{space.plant.asset_type.name} has no fault '{kind}'; found {sorted(known)}."
+            f"{near_miss(kind, list(known))} Leave --kind out if it is none of these."
+        )
+    return _judge(space, alarm, "confirm", reason or "confirmed as a fault", actor, now, {"kind": kind})
+
+
+def dismiss(space: Workspace, alarm: str, *, reason: str, actor: str, now: datetime) -> dict[str, Any]:
+    """Say that an alarm is no fault: its windows may be learnt from again.
+
+    What is meant is the alarm as far as it has come: if it goes on, the rest is judged by nobody yet.
+    """
+    return _judge(space, alarm, "dismiss", reason or "dismissed: no fault", actor, now, {})
+
+
+def take_back_alarm(space: Workspace, alarm: str, word: str, *, actor: str, now: datetime) -> dict[str, Any]:
+    """Take back what was said about an alarm.
+
+    Raises
+    ------
+    ConfigError
+        If that was not said.
+    """
+    row = require_alarm(space.store.read(tables.ALARMS), alarm, space.to_type)
+    said = of_alarm(in_force(space.store), str(row["alarm_id"]))
+    if said is None or said.word != word:
+        done = f"it was said to be: {said.word}" if said else "nothing was said about it"
+        raise ConfigError(f"there is no '{word}' of alarm {row['alarm_id']} to take back; {done}.")
+    return take_back(space.store, said, actor=actor, now=now)
+
+
+def _judge(
+    space: Workspace, alarm: str, word: Word, reason: str, actor: str, now: datetime, more: dict[str, Any]
+) -> dict[str, Any]:
+    row = require_alarm(space.store.read(tables.ALARMS), alarm, space.to_type)
+    name = str(row["alarm_id"])
+    start, end = alarm_span(row, space.plant)
+    said = of_alarm(in_force(space.store), name)
+    if said is not None and (said.word != word or said.end == end):
+        raise ConfigError(
+            f"{said.actor} has said '{said.word}' to alarm {name} already (ledger entry {said.sequence}). "
+            f"Take it back first: wheeltapper {said.word} {space.to_type} {name} --undo"
+        )
+    about = {"asset": str(row["asset_id"]), "start": str(start), "end": str(end), "alarm": name, **more}
+    data = {"explanation": str(row["explanation"]), "peak_severity": float(row["peak_severity"])}
+    return write(space.store, word, about, actor=actor, now=now, reason=reason, data=data)

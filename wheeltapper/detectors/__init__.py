@@ -1,4 +1,4 @@
-"""Detectors: feature rows in, score out; higher is more anomalous, everywhere.
+"""Detectors and baselines: feature rows in, score out; higher is more anomalous, everywhere.
 
 One detector a file, baselines too; this page holds what all of them promise. A detector stores its options in
 the constructor, learns in ``fit``, and keeps what it learnt in attributes that end in ``_`` and hold arrays or
@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Collection
-from typing import Any, ClassVar, Self
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper import plugins
 from wheeltapper.errors import ConfigError, NotFittedError
+from wheeltapper.plugins import DETECTORS, INSTALLED, PlugIns
+from wheeltapper.spelling import near_miss
 
 Floats = NDArray[np.float64]
 
@@ -39,7 +40,26 @@ class Detector(ABC):
     """Options under a name, such as those of a published system: ``lof: {preset: reference_001}``."""
     own_threshold: float | None = None
     """A fixed threshold for detectors whose score is already a decision; all others get one from the alarm budget."""
+    notices: ClassVar[Literal["every sensor", "some sensors", "nothing"]] = "every sensor"
+    """Whose outliers raise the score: every sensor's; only some (it looks at one sensor, at change, or at shape); or
+    nobody's, because it does not look at the rows."""
+    reads_sequences: ClassVar[bool] = False
+    """Looks at nothing but the columns of the feature set ``sequence``."""
+    slow_to_fit: ClassVar[bool] = False
+    """Takes seconds to be fitted, also with `example_options`; contract tests fit it less often."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Packages that scoring takes beside Wheeltapper's own, by the names that pip knows them by."""
+    example_options: ClassVar[dict[str, Any]] = {}
+    """Options for an example on a few hundred rows without units, where the defaults do not suit it or take long."""
+    hasty_options: ClassVar[dict[str, Any]] = {}
+    """Options that fit as fast as can be, however poor the result; only asked of those that are slow to fit."""
+    other_values: ClassVar[dict[str, Any]] = {}
+    """Option → another value that it takes, where none can be made from the default: texts, lists and None."""
+    is_composite: ClassVar[bool] = False
+    """Is made of other detectors that its options name; its constructor takes ``plug_ins``, where they are found."""
     seed: int = 0
+    code: Mapping[str, str] = {}
+    """Detector → digest of its code, of this one and those that it is made of; Wheeltapper's own are not in it."""
 
     @abstractmethod
     def fit(self, rows: pd.DataFrame) -> Self:
@@ -100,7 +120,9 @@ class Detector(ABC):
         return self
 
 
-def build(name: str, options: dict[str, Any] | None = None, *, seed: int = 0) -> Detector:
+def build(
+    name: str, options: dict[str, Any] | None = None, *, seed: int = 0, plug_ins: PlugIns = INSTALLED
+) -> Detector:
     """Make a detector by its file's name.
 
     Parameters
@@ -110,27 +132,42 @@ def build(name: str, options: dict[str, Any] | None = None, *, seed: int = 0) ->
         The constructor's arguments; beside them ``preset`` names one of the detector's `Detector.presets`, whose
         options hold wherever no other value is given.
     seed : int
+    plug_ins : PlugIns
+        Where the detector is looked up, and those that its options name.
 
     Raises
     ------
     ConfigError
         If there is no such detector, or it has no such option or preset, or refuses an option's value.
     """
-    kind = plugins.load_class("detectors", name, Detector)  # type: ignore[type-abstract]
+    kind = load(name, plug_ins)
     options = _resolved(name, kind, options or {})
     known = _option_names(kind)
     for option in options:
         if option not in known:
             raise ConfigError(
                 f"detector {name} has no option '{option}' (it has: {', '.join(known) or 'none'})."
-                f"{plugins.near_miss(option, known)}"
+                f"{near_miss(option, known)}"
             )
     try:
-        detector = kind(**options)
+        detector = kind(**options, **({"plug_ins": plug_ins} if kind.is_composite else {}))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"detector {name}: {error}") from error
     detector.seed = seed
+    digest = plug_ins.digest(DETECTORS, name)
+    detector.code = {**detector.code, **({name: digest} if digest else {})}
     return detector
+
+
+def load(name: str, plug_ins: PlugIns = INSTALLED) -> type[Detector]:
+    """Return the class of a detector by its file's name.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such detector.
+    """
+    return plug_ins.load(DETECTORS, name, Detector)  # type: ignore[type-abstract]
 
 
 def _resolved(name: str, kind: type[Detector], options: dict[str, Any]) -> dict[str, Any]:
@@ -141,17 +178,17 @@ def _resolved(name: str, kind: type[Detector], options: dict[str, Any]) -> dict[
     if wanted not in known:
         raise ConfigError(
             f"detector {name} has no preset {wanted!r} (it has: {', '.join(known) or 'none'})."
-            f"{plugins.near_miss(str(wanted), known)}"
+            f"{near_miss(str(wanted), known)}"
         )
     return kind.presets[wanted] | {option: value for option, value in options.items() if option != "preset"}
 
 
-def baselines(columns: Collection[str] | None = None) -> list[str]:
+def baselines(columns: Collection[str] | None = None, plug_ins: PlugIns = INSTALLED) -> list[str]:
     """List the baselines by name; where columns are given, those that find what they need among them."""
-    found = {name: plugins.load_class("detectors", name, Detector) for name in plugins.names("detectors")}  # type: ignore[type-abstract]
+    kinds = {name: load(name, plug_ins) for name in plug_ins.names(DETECTORS)}
     return [
         name
-        for name, kind in found.items()
+        for name, kind in kinds.items()
         if kind.is_baseline and (columns is None or set(kind.needs) <= set(columns))
     ]
 
@@ -165,4 +202,4 @@ def require_fitted(detector: Detector, attribute: str) -> None:
 def _option_names(kind: type[Detector]) -> list[str]:
     if kind.__init__ is object.__init__:
         return []
-    return [name for name in inspect.signature(kind).parameters if name != "self"]
+    return [name for name in inspect.signature(kind).parameters if name not in ("self", "plug_ins")]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from wheeltapper.detectors import Detector, Floats, build
 from wheeltapper.detectors._tails import mean_excess, rarity, spread_out
 from wheeltapper.errors import DataError, NotFittedError
+from wheeltapper.plugins import PlugIns
 
 _HELD_OUT = 0.25  # share of the rows, the latest, on which members are calibrated
 _LEAST_HELD_OUT = 40  # fewer say nothing about tails; then members are calibrated on the rows they were fitted on
@@ -26,6 +27,8 @@ class Member:
         The detector that it is a part of, for messages.
     wanted : str or mapping
         ``lof``, or ``lof: {n_neighbors: 10}``.
+    plug_ins : PlugIns
+        Where it is looked up.
     seed : int
 
     Raises
@@ -34,10 +37,10 @@ class Member:
         If that is no detector, or one whose scores cannot be put on a common scale.
     """
 
-    def __init__(self, owner: str, wanted: object, *, seed: int = 0) -> None:
+    def __init__(self, owner: str, wanted: object, plug_ins: PlugIns, *, seed: int = 0) -> None:
         self.owner = owner
         self.name, options = named(wanted)
-        self.detector: Detector = build(self.name, options, seed=seed)
+        self.detector: Detector = build(self.name, options, seed=seed, plug_ins=plug_ins)
         if self.detector.in_units or self.detector.own_threshold is not None:
             raise ValueError(
                 f"{self.name} cannot be a part of {owner}: it looks at values in their own units, or decides by "
@@ -119,6 +122,11 @@ def split(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 def below(state: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
     """Return the arrays whose names begin with a prefix, without it."""
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def code_of(members: Mapping[str, Member]) -> dict[str, str]:
+    """Return `Detector.code` of all members."""
+    return {name: digest for member in members.values() for name, digest in member.detector.code.items()}
 
 
 def together(members: dict[str, Member]) -> dict[str, NDArray[Any]]:

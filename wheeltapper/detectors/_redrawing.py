@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wheeltapper.detectors import Floats
 from wheeltapper.detectors._options import check_whole
-from wheeltapper.detectors._rows import thinned
 from wheeltapper.detectors._sequences import SequenceDetector
 from wheeltapper.detectors._tensorflow import ONE_AT_A_TIME, open_tensorflow
+from wheeltapper.detectors.rows import thinned
 
 _LEARNING_RATE = 5e-3  # chosen: settles within 40 rounds on sequences of 16 readings, where 0.001 needed over a hundred
 _STEPS_AT_ONCE = 16  # batches between two looks of Keras at its callbacks: a third of the time, the same numbers
@@ -36,6 +36,9 @@ class RedrawingDetector(SequenceDetector):
 
     learns_relations = True
 
+    slow_to_fit: ClassVar[bool] = True
+    example_options: ClassVar[dict[str, Any]] = {"epochs": 8}
+    hasty_options: ClassVar[dict[str, Any]] = {"epochs": 1}
     low_: Floats
     high_: Floats
     shapes_: NDArray[np.int64]

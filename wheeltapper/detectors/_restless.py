@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from wheeltapper.detectors._rows import Names
+from wheeltapper.detectors.rows import Names
 from wheeltapper.features.restless import rows_of
 
 

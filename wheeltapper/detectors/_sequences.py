@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
 from wheeltapper.errors import DataError
 
 LEAST_STEPS = 4
@@ -32,6 +32,7 @@ class SequenceDetector(Detector):
     A kind of it says how to `_learn` from sequences, and what each reading adds to the score, its `_parts`.
     """
 
+    reads_sequences: ClassVar[bool] = True
     columns_: Names
     places_: Places
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wheeltapper.detectors import Detector, Floats
 from wheeltapper.detectors._restless import is_restless
-from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
 
 Flags = NDArray[np.bool_]
 Places = NDArray[np.int64]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 
 from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors._rows import Names, learn_rows, read_rows
+from wheeltapper.detectors.rows import Names, learn_rows, read_rows
 
 
 class AlwaysAnomalous(Detector):
@@ -21,6 +21,7 @@ class AlwaysAnomalous(Detector):
     is_baseline: ClassVar[bool] = True
     always_alarms: ClassVar[bool] = True
     own_threshold: float | None = 1.0
+    notices: ClassVar[Literal["every sensor", "some sensors", "nothing"]] = "nothing"
     columns_: Names
 
     def fit(self, rows: pd.DataFrame) -> Self:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from wheeltapper.detectors import Detector, Floats
 from wheeltapper.detectors._options import check_whole
-from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows, thinned
 from wheeltapper.detectors._tensorflow import ONE_AT_A_TIME, open_tensorflow
+from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows, thinned
 
 _WIDTHS = (16, 12, 8)  # of the encoder; the decoder mirrors it
 _DROPOUT = 0.2
@@ -56,6 +56,9 @@ class Autoencoder(Detector):
 
     learns_relations = True
     presets: ClassVar[dict[str, dict[str, Any]]] = {"reference_001": {"epochs": 50, "batch_size": 64}}
+    slow_to_fit: ClassVar[bool] = True
+    example_options: ClassVar[dict[str, Any]] = {"epochs": 15, "batch_size": 64}
+    hasty_options: ClassVar[dict[str, Any]] = {"epochs": 1}
     columns_: Names
     low_: Floats
     high_: Floats

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows
 from wheeltapper.detectors._tails import mean_excess, rarity, spread_out
+from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
 
 _LEAST_SCALE = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about
 

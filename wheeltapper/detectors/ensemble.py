@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.detectors import Detector, Floats, require_fitted
-from wheeltapper.detectors._members import Member, below, split, together
-from wheeltapper.detectors._rows import Names, learn_rows, read_rows
+from wheeltapper.detectors._members import Member, below, code_of, split, together
+from wheeltapper.detectors.rows import Names, learn_rows, read_rows
+from wheeltapper.plugins import INSTALLED, PlugIns
 
 _DEFAULT = ("pca_residual", "k_nearest", "ecod")
 _STEP = 3.0  # usual deviations by which a sensor is moved to see which member hears it
@@ -54,13 +55,26 @@ class Ensemble(Detector):
             "weights": [1, 1, 1],
         }
     }
+    other_values: ClassVar[dict[str, Any]] = {
+        "members": ["ecod", "pca_residual", {"k_nearest": {"k": 3}}],
+        "weights": [1, 2, 0.5],
+    }
+    is_composite: ClassVar[bool] = True
     columns_: Names
     weights_: Floats
 
-    def __init__(self, members: Sequence[Any] | None = None, weights: Sequence[float] | None = None) -> None:
+    def __init__(
+        self,
+        members: Sequence[Any] | None = None,
+        weights: Sequence[float] | None = None,
+        *,
+        plug_ins: PlugIns = INSTALLED,
+    ) -> None:
         self.members = members
         self.weights = weights
+        self._plug_ins = plug_ins
         self._parts = self._built()
+        self.code = code_of(self._parts)
         _check_weights(weights, len(self._parts))
 
     @property
@@ -155,7 +169,10 @@ class Ensemble(Detector):
         wanted = _DEFAULT if self.members is None else self.members
         if not isinstance(wanted, Sequence) or isinstance(wanted, str) or len(wanted) < 2:
             raise ValueError(f"option 'members' must be a list of at least two detectors, got {self.members!r}")
-        return {f"member{number}": Member("ensemble", one, seed=self.seed) for number, one in enumerate(wanted)}
+        return {
+            f"member{number}": Member("ensemble", one, self._plug_ins, seed=self.seed)
+            for number, one in enumerate(wanted)
+        }
 
     def _heard(self, parts: Mapping[str, Member], rows: pd.DataFrame) -> Floats:
         """Return how well each member tells rows with one sensor moved from the same rows untouched, 0.01 to 1."""

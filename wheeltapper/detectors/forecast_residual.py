@@ -6,8 +6,8 @@ import numpy as np
 
 from wheeltapper.detectors import Floats
 from wheeltapper.detectors._options import check_between, check_whole
-from wheeltapper.detectors._rows import thinned
 from wheeltapper.detectors._sequences import SequenceDetector
+from wheeltapper.detectors.rows import thinned
 
 _LEAST_SPREAD = 0.01  # rows are normalised: a forecast that is wrong by a hundredth of a usual deviation is right
 _WILD = 1000.0  # usual deviations; beyond, a reading is as wrong as it gets, and no lag may shout louder

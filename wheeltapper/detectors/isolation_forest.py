@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wheeltapper.detectors import Detector, Floats
 from wheeltapper.detectors._options import check_whole
-from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
 
 _WALKS = 32_768  # rows times trees walked at once: the working arrays stay in the processor's cache
 _EULER = float(np.euler_gamma)

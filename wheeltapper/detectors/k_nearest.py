@@ -11,7 +11,7 @@ import pandas as pd
 from wheeltapper.detectors import Detector, Floats
 from wheeltapper.detectors._neighbours import CHUNK, nearest
 from wheeltapper.detectors._options import check_whole
-from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows, thinned
+from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows, thinned
 
 
 class KNearest(Detector):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
 
 
 class KSigma(Detector):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
 
 
 class LastValue(Detector):
@@ -31,6 +31,7 @@ class LastValue(Detector):
     """
 
     is_baseline: ClassVar[bool] = True
+    notices: ClassVar[Literal["every sensor", "some sensors", "nothing"]] = "some sensors"
     columns_: Names
     used_: Floats
     before_: NDArray[np.int64]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from wheeltapper.detectors import Detector, Floats
 from wheeltapper.detectors._options import check_limits
-from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
 
 
 class Limits(Detector):

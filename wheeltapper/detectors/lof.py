@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from wheeltapper.detectors import Detector, Floats
 from wheeltapper.detectors._neighbours import CHUNK, nearest
 from wheeltapper.detectors._options import check_whole
-from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows, thinned
+from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows, thinned
 from wheeltapper.errors import DataError
 
 _NOT_ZERO = 1e-10  # added to a mean distance before dividing, as scikit-learn does

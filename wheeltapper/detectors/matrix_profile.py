@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
 import numpy as np
 
 from wheeltapper.detectors import Floats
 from wheeltapper.detectors._options import check_whole
-from wheeltapper.detectors._rows import thinned
 from wheeltapper.detectors._sequences import SequenceDetector
+from wheeltapper.detectors.rows import thinned
 
 _FLAT = 0.1  # share of a sensor's usual swing below which a sub-sequence has less and less of a shape
 _LEAST_SWING = 0.01  # usual deviations: rows are normalised, and below a hundredth there is no shape but rounding
@@ -47,6 +49,7 @@ class MatrixProfile(SequenceDetector):
            (2024), doi:10.1007/s10618-024-01005-2
     """
 
+    notices: ClassVar[Literal["every sensor", "some sensors", "nothing"]] = "some sensors"
     swing_: Floats
     usual_: Floats
     kept_: Floats

@@ -11,7 +11,7 @@ import pandas as pd
 from wheeltapper.detectors import Detector, Floats
 from wheeltapper.detectors._options import check_between, check_whole
 from wheeltapper.detectors._restless import is_restless
-from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows, thinned
+from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows, thinned
 
 _RESTLESS = 0.2
 """Measure of restlessness in the distance beside that of the level. Chosen by benchmarks/quality.py: with a third, much

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 
 from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
 
 
 class OneSensor(Detector):
@@ -21,6 +21,7 @@ class OneSensor(Detector):
     """
 
     is_baseline: ClassVar[bool] = True
+    notices: ClassVar[Literal["every sensor", "some sensors", "nothing"]] = "some sensors"
     columns_: Names
     watched_: Floats
     centre_: Floats

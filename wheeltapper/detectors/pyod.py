@@ -8,17 +8,17 @@ import threading
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper import plugins
 from wheeltapper.detectors import Detector, Floats, require_fitted
 from wheeltapper.detectors._options import check_whole
-from wheeltapper.detectors._rows import Names, learn_rows, read_rows, thinned
+from wheeltapper.detectors.rows import Names, learn_rows, read_rows, thinned
 from wheeltapper.errors import ConfigError, DataError
+from wheeltapper.spelling import near_miss
 
 _PROBED = 25  # training rows that are scored twice, to see whether a detector does what it must
 
@@ -54,6 +54,8 @@ class Pyod(Detector):
     .. [1] Y. Zhao, Z. Nasrullah, Z. Li, "PyOD: A Python Toolbox for Scalable Outlier Detection", JMLR 20 (2019).
     """
 
+    packages: ClassVar[tuple[str, ...]] = ("pyod",)
+    other_values: ClassVar[dict[str, Any]] = {"detector": "HBOS", "parameters": {"contamination": 0.2}}
     columns_: Names
     kept_: Floats
     seed_: int
@@ -73,7 +75,7 @@ class Pyod(Detector):
             if name not in known:
                 raise ValueError(
                     f"option 'parameters': PyOD's {detector} has no '{name}' (it has: {', '.join(known)})."
-                    f"{plugins.near_miss(name, known)}"
+                    f"{near_miss(name, known)}"
                 )
 
     def fit(self, rows: pd.DataFrame) -> Self:
@@ -166,7 +168,7 @@ def _class_named(name: object) -> Any:
     files = _files()
     module = files.get(str(name).lower())
     if not isinstance(name, str) or module is None:
-        near = plugins.near_miss(str(name).lower(), list(files))
+        near = near_miss(str(name).lower(), list(files))
         raise ValueError(
             f"option 'detector' must be a class of pyod.models, such as KNN, COPOD or INNE, got {name!r}.{near}"
         )
@@ -176,7 +178,7 @@ def _class_named(name: object) -> Any:
         raise ConfigError(f"PyOD's {name} cannot be loaded here: {error}. Install what it needs.") from error
     if not inspect.isclass(getattr(loaded, name, None)):
         classes = {one.lower(): one for one, _ in inspect.getmembers(loaded, inspect.isclass)}
-        near = plugins.near_miss(classes.get(name.lower(), name), list(classes.values()))
+        near = near_miss(classes.get(name.lower(), name), list(classes.values()))
         raise ValueError(f"option 'detector': pyod.models.{module} has no class {name!r}.{near}")
     return getattr(loaded, name)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors._rows import Names, learn_rows, read_rows
+from wheeltapper.detectors.rows import Names, learn_rows, read_rows
 
 _GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio: what splitmix64 steps by
 _MIX = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
@@ -30,6 +30,7 @@ class RandomScore(Detector):
     """
 
     is_baseline: ClassVar[bool] = True
+    notices: ClassVar[Literal["every sensor", "some sensors", "nothing"]] = "nothing"
     columns_: Names
     seed_: int
 

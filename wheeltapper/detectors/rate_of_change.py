@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
 from wheeltapper.detectors import Floats
-from wheeltapper.detectors._rows import Names, learn_rows, read_rows
 from wheeltapper.detectors._squares import SumOfSquares
+from wheeltapper.detectors.rows import Names, learn_rows, read_rows
 from wheeltapper.errors import DataError
 
 _LEAST_SPREAD = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about
@@ -36,6 +36,8 @@ class RateOfChange(SumOfSquares):
            derivatives).
     """
 
+    example_options: ClassVar[dict[str, Any]] = {"suffix": ""}
+    other_values: ClassVar[dict[str, Any]] = {"suffix": "__change"}
     columns_: Names
     weight_: Floats
     centre_: Floats

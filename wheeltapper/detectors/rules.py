@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper import plugins
 from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors._rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
 from wheeltapper.errors import DataError
+from wheeltapper.spelling import near_miss
 
 _KEYS = ("sensor", "below", "above", "weight")
 
@@ -48,6 +48,7 @@ class Rules(Detector):
             ]
         }
     }
+    other_values: ClassVar[dict[str, Any]] = {"rules": [{"sensor": "flow", "above": 1.0}]}
     columns_: Names
     place_: NDArray[np.int64]
     limit_: Floats
@@ -148,7 +149,7 @@ def _place(sensor: str, names: list[str]) -> int:
     if sensor not in names:
         raise DataError(
             f"a rule is about '{sensor}', but there is no such feature (there are: {', '.join(names[:12])}"
-            f"{', …' if len(names) > 12 else ''}).{plugins.near_miss(sensor, names)} Correct the rule, or add the "
+            f"{', …' if len(names) > 12 else ''}).{near_miss(sensor, names)} Correct the rule, or add the "
             "feature set that has it."
         )
     return names.index(sensor)

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors._rows import Names, as_frame, learn_rows, learnt_names, read_rows
+from wheeltapper.detectors.rows import Names, as_frame, learn_rows, learnt_names, read_rows
 from wheeltapper.errors import DataError
 
 _SIN, _COS = "calendar__hour_sin", "calendar__hour_cos"

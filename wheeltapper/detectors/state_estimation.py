@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from wheeltapper.detectors import Floats
 from wheeltapper.detectors._options import check_between, check_whole
-from wheeltapper.detectors._rows import Names, learn_rows, read_rows, thinned
 from wheeltapper.detectors._squares import SumOfSquares
+from wheeltapper.detectors.rows import Names, learn_rows, read_rows, thinned
 
 _LEAST_SPREAD = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about
 _SEEN = 0.001  # share of training values on either side that is cut before extremes are looked for

@@ -12,10 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors._members import Member, below, named, split, together
+from wheeltapper.detectors._members import Member, below, code_of, named, split, together
 from wheeltapper.detectors._options import check_between
-from wheeltapper.detectors._rows import Names, learn_rows, read_rows
+from wheeltapper.detectors.rows import Names, learn_rows, read_rows
 from wheeltapper.errors import ConfigError
+from wheeltapper.plugins import INSTALLED, PlugIns
 
 _log = logging.getLogger("wheeltapper.detectors")
 
@@ -60,17 +61,28 @@ class TwoStage(Detector):
             "second": {"autoencoder": {"preset": "reference_001"}},
         }
     }
+    other_values: ClassVar[dict[str, Any]] = {"first": {"ecod": None}, "second": {"k_nearest": {"k": 3}}}
+    is_composite: ClassVar[bool] = True
     columns_: Names
     lacks_: str = ""
     """What the second needs and was not installed where this was fitted; saved only if there is such a thing."""
 
-    def __init__(self, first: Any = "pca_residual", second: Any = "k_nearest", quantile: float = 0.9) -> None:
+    def __init__(
+        self,
+        first: Any = "pca_residual",
+        second: Any = "k_nearest",
+        quantile: float = 0.9,
+        *,
+        plug_ins: PlugIns = INSTALLED,
+    ) -> None:
         check_between("two_stage", "quantile", quantile, low=0.0, high=1.0)
         self.first = first
         self.second = second
         self.quantile = quantile
         self._absent, self._unconfirmed = "", 0
+        self._plug_ins = plug_ins
         self._parts = self._built()
+        self.code = code_of(self._parts)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -221,7 +233,7 @@ class TwoStage(Detector):
 
     def _part(self, option: str, wanted: object) -> Member:
         try:
-            return Member("two_stage", wanted, seed=self.seed)
+            return Member("two_stage", wanted, self._plug_ins, seed=self.seed)
         except (ConfigError, ValueError) as error:
             raise ValueError(f"option '{option}': {error}") from error
 

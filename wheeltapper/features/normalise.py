@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper import plugins, tables
+from wheeltapper import tables
 from wheeltapper.errors import ConfigError, DataError, NotFittedError
 from wheeltapper.features.restless import from_mean_square, sensor_of
+from wheeltapper.spelling import near_miss
 
 Floats = NDArray[np.float64]
 Method = Literal["robust", "standard"]
@@ -59,7 +60,7 @@ class RegimeNormaliser:
     def __init__(self, method: Method = "robust", *, min_rows: int = 50, clip: float = 1000.0) -> None:
         if method not in get_args(Method):
             known = list(get_args(Method))
-            raise ConfigError(f"normalise must be one of {known}, got {method!r}.{plugins.near_miss(method, known)}")
+            raise ConfigError(f"normalise must be one of {known}, got {method!r}.{near_miss(method, known)}")
         if min_rows < 2 or not clip > 0:
             raise ConfigError(f"min_rows must be at least 2 and clip above 0, got {min_rows} and {clip:g}")
         self.method: Method = method

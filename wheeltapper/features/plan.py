@@ -17,15 +17,17 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from wheeltapper import plugins, tables
+from wheeltapper import tables
 from wheeltapper.config import REGIMES, AssetType, Conditioning, Model, Plant, PlugIn, Windows, describe
 from wheeltapper.config.fitting import require_conditioning
 from wheeltapper.errors import ConfigError, DataError
 from wheeltapper.features import windows as cutting
 from wheeltapper.features.conditioning import Conditioned, Track, condition, look_back
 from wheeltapper.features.sets import FeatureSet, Floats, Places, Reach, Stretch
+from wheeltapper.plugins import FEATURE_SETS, INSTALLED, PlugIns
+from wheeltapper.spelling import near_miss
 
 Micros = NDArray[np.int64]
 Texts = NDArray[Any]
@@ -61,7 +63,7 @@ class WindowRows:
     """Its features in the order of the plan's columns, shape (n_windows, n_columns); NaN where there is no value."""
 
 
-def build_set(name: str, options: dict[str, Any] | None = None) -> FeatureSet:
+def build_set(name: str, options: dict[str, Any] | None = None, plug_ins: PlugIns = INSTALLED) -> FeatureSet:
     """Make a feature set by its file's name.
 
     Raises
@@ -69,7 +71,7 @@ def build_set(name: str, options: dict[str, Any] | None = None) -> FeatureSet:
     ConfigError
         If there is no such set, it has no such option, or it refuses an option's value; with the near miss.
     """
-    kind = plugins.load_class("features/sets", name, FeatureSet)  # type: ignore[type-abstract]
+    kind = plug_ins.load(FEATURE_SETS, name, FeatureSet)  # type: ignore[type-abstract]
     try:
         return kind.model_validate(options or {})
     except ValidationError as error:
@@ -83,11 +85,17 @@ class FeaturePlan(Model):
     Frozen; ``model_dump_json`` writes it and ``model_validate_json`` reads it back.
     """
 
+    plug_ins: PlugIns = Field(INSTALLED, exclude=True, description="where feature sets are looked up")
     asset_type: AssetType = Field(description="name, step, sensors with units and limits, ratios, products; no more")
     sets: tuple[PlugIn, ...] = Field(min_length=1, description="feature sets with all their options")
     conditioning: Conditioning = Field(Conditioning(), description="what is done to readings before windows are cut")
     windows: Windows = Windows()
     columns: tuple[str, ...] = Field((), description="features in order; left out: all that the sets offer")
+    code: dict[str, str] = Field(
+        {},
+        exclude_if=lambda code: not code,
+        description="set → digest of its code, of the sets that are not Wheeltapper's own",
+    )
 
     @classmethod
     def of(cls, plant: Plant) -> Self:
@@ -99,6 +107,7 @@ class FeaturePlan(Model):
             If a feature set or option is unknown, or two sets give the same column.
         """
         return cls(
+            plug_ins=plant.plug_ins,
             asset_type=plant.asset_type,
             sets=plant.features,
             conditioning=Conditioning(**{name: getattr(plant.cleaning, name) for name in Conditioning.model_fields}),
@@ -114,9 +123,21 @@ class FeaturePlan(Model):
 
     @field_validator("sets")
     @classmethod
-    def _fill_in_options(cls, sets: tuple[PlugIn, ...]) -> tuple[PlugIn, ...]:
+    def _fill_in_options(cls, sets: tuple[PlugIn, ...], info: ValidationInfo) -> tuple[PlugIn, ...]:
         """Write the defaults out: a later version with other defaults must still compute this plan as it was."""
-        return tuple(PlugIn(name=one.name, options=build_set(one.name, one.options).model_dump()) for one in sets)
+        plug_ins = info.data["plug_ins"]
+        return tuple(
+            PlugIn(name=one.name, options=build_set(one.name, one.options, plug_ins).model_dump()) for one in sets
+        )
+
+    @model_validator(mode="after")
+    def _is_computed_by_its_code(self) -> Self:
+        digests = {one.name: self.plug_ins.digest(FEATURE_SETS, one.name) for one in self.sets}
+        for name, digest in self.code.items():
+            if name in digests:
+                self.plug_ins.require(FEATURE_SETS, name, digest)
+        object.__setattr__(self, "code", {name: digest for name, digest in digests.items() if digest})
+        return self
 
     @model_validator(mode="after")
     def _conditions_own_sensors(self) -> Self:
@@ -134,7 +155,7 @@ class FeaturePlan(Model):
             if column not in owners:
                 raise ConfigError(
                     f"no feature named '{column}'; the plan's sets give {list(owners)}."
-                    f"{plugins.near_miss(column, list(owners))}"
+                    f"{near_miss(column, list(owners))}"
                 )
         if len(set(self.columns)) < len(self.columns):
             raise ConfigError(f"every feature may be named once; got {list(self.columns)}")
@@ -162,7 +183,7 @@ class FeaturePlan(Model):
 
     @cached_property
     def _built(self) -> tuple[FeatureSet, ...]:
-        return tuple(build_set(one.name, one.options) for one in self.sets)
+        return tuple(build_set(one.name, one.options, self.plug_ins) for one in self.sets)
 
     @cached_property
     def _asked(self) -> tuple[FeatureSet, ...]:
@@ -314,13 +335,14 @@ class FeaturePlan(Model):
             if column not in self.columns:
                 raise ConfigError(
                     f"the plan has no feature '{column}' to keep; it has {list(self.columns)}."
-                    f"{plugins.near_miss(column, list(self.columns))}"
+                    f"{near_miss(column, list(self.columns))}"
                 )
         if not wanted:
             raise ConfigError("a plan must keep at least one feature; got none to keep.")
         owners = self._owners()
         used = {owners[column] for column in wanted}
         return type(self)(
+            plug_ins=self.plug_ins,
             asset_type=self.asset_type,
             sets=tuple(one for one in self.sets if one.name in used),
             conditioning=self.conditioning,

@@ -1,4 +1,4 @@
-"""Categories: a text column becomes one sensor of 0 and 1 for each value that the plant knows."""
+"""Categories: a text column becomes one sensor of 0 and 1 for each value that the plant lists."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wheeltapper.config import category_sensor
 from wheeltapper.readings.columns import MISSING_WORDS, text
-from wheeltapper.readings.findings import short
+from wheeltapper.readings.problems import short
 
 Floats = NDArray[np.float64]
 
@@ -23,14 +23,14 @@ class OneHot:
     sensors: dict[str, Floats]
     """Sensor → 0 or 1, of shape (n_rows,); never missing."""
     notes: pd.Series[str]
-    """What is odd about each row, of shape (n_rows,); empty where nothing is."""
+    """Remark on each row, of shape (n_rows,); empty for most."""
 
 
-def one_hot(values: pd.Series[Any], category: str, known: tuple[str, ...]) -> OneHot:
-    """Turn a column of words into one sensor for each known word.
+def one_hot(values: pd.Series[Any], category: str, allowed: tuple[str, ...]) -> OneHot:
+    """Turn a column of words into one sensor for each word that the plant lists.
 
-    An unknown or missing word is 0 in all of them and noted. It is no missing number: that would make every window
-    round it useless for all sensors, although only a label is unknown.
+    A word that is missing or not listed is 0 in all of them, and the row gets a remark. It is not a missing number:
+    that would make every window round it useless for all sensors, although only a label is unknown.
 
     Parameters
     ----------
@@ -38,23 +38,24 @@ def one_hot(values: pd.Series[Any], category: str, known: tuple[str, ...]) -> On
         Words, or whole numbers that stand for words; blanks round them do not count, capitals do.
     category : str
         Its name, such as ``product``.
-    known : tuple of str
-        The words that the plant knows.
+    allowed : tuple of str
+        The words that the plant lists.
     """
     words = text(_whole(values))
-    lost = (words.isna() | words.str.lower().isin(set(MISSING_WORDS) - {w.lower() for w in known})).to_numpy(dtype=bool)
-    strange = ~lost & ~words.isin(known).to_numpy(dtype=bool)
-    notes = pd.Series("", index=words.index, dtype="str").mask(lost, f"{category} is missing")
-    allowed = ", ".join(known)
-    said = {word: f"{category} {short(word)} is none of {allowed}" for word in words[strange].unique()}
-    notes = notes.mask(strange, words.map(said))
+    missing_words = set(MISSING_WORDS) - {word.lower() for word in allowed}
+    missing = (words.isna() | words.str.lower().isin(missing_words)).to_numpy(dtype=bool)
+    strange = ~missing & ~words.isin(allowed).to_numpy(dtype=bool)
+    notes = pd.Series("", index=words.index, dtype="str").mask(missing, f"{category} is missing")
+    listed = ", ".join(allowed)
+    remarks = {word: f"{category} {short(word)} is none of {listed}" for word in words[strange].unique()}
+    notes = notes.mask(strange, words.map(remarks))
     return OneHot(
-        {category_sensor(category, word): np.asarray(words == word, dtype=np.float64) for word in known}, notes
+        {category_sensor(category, word): np.asarray(words == word, dtype=np.float64) for word in allowed}, notes
     )
 
 
 def _whole(values: pd.Series[Any]) -> pd.Series[Any]:
-    """Write whole numbers as such: a column with a gap in it comes as 1.0, 2.0 and missing."""
+    """Write whole numbers without decimals: a column with a gap in it arrives as 1.0, 2.0 and missing."""
     if not pd.api.types.is_float_dtype(values.dtype):
         return values
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)

@@ -1,4 +1,4 @@
-"""The training mask: rows that must never be learnt as normal, each with its reason."""
+"""Exclusion: windows that must never be learnt as normal, each with its reason."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.errors import DataError
-from wheeltapper.readings.health.flagging import STUCK
+from wheeltapper.readings.health.flagging import NOT_MEASURING
 from wheeltapper.tables import microseconds
 
 MOST = 0.5
-"""Share of an asset's training windows that flags may mask."""
+"""Largest share of an asset's training windows that flags, or alarms without a judgement, may exclude."""
 
 LEARNT = "learnt from"
 IN_LEAD = "shortly before a fault"
-"""Reason where a plant says that alarms may be early: what is early was not normal."""
+"""Reason where a plant's `lead` allows early alarms: then the time before a fault was not normal."""
 NOT_JUDGED = "inside an alarm that nobody has judged"
 BEFORE = "before the new normal"
-"""Reasons in the table of what is withheld."""
+"""Reasons in the table of withheld spans."""
 WAYS_OUT = (
     "Say what the alarms are (wheeltapper alarms PLANT lists them): wheeltapper confirm PLANT ALARM_ID if it is a "
     "fault, wheeltapper dismiss PLANT ALARM_ID if it is none, or wheeltapper rebaseline PLANT ASSET --from INSTANT "
@@ -30,13 +30,13 @@ WAYS_OUT = (
 
 
 def overlaps(rows: pd.DataFrame, spans: pd.DataFrame, guard: timedelta = timedelta(0)) -> pd.Series:
-    """Tell which windows touch one of their asset's spans, widened on both sides by ``guard``.
+    """Return which windows touch one of their asset's spans, widened on both sides by ``guard``.
 
     Parameters
     ----------
     rows : DataFrame with columns asset_id, window_start, window_end
     spans : DataFrame with columns asset_id, start, end
-        For instance faults.
+        Faults, for instance.
 
     Returns
     -------
@@ -47,9 +47,9 @@ def overlaps(rows: pd.DataFrame, spans: pd.DataFrame, guard: timedelta = timedel
     starts, ends = microseconds(rows["window_start"]), microseconds(rows["window_end"])
     from_, until = microseconds(spans["start"] - guard), microseconds(spans["end"] + guard)
     for asset, start, end in zip(spans["asset_id"], from_, until, strict=True):
-        own = places.get(asset)
-        if own is not None:
-            inside[own] |= (ends[own] >= start) & (starts[own] <= end)
+        windows = places.get(asset)
+        if windows is not None:
+            inside[windows] |= (ends[windows] >= start) & (starts[windows] <= end)
     return pd.Series(inside, index=rows.index)
 
 
@@ -66,23 +66,23 @@ def why_masked(
     *,
     lead: timedelta = timedelta(0),
 ) -> pd.Series:
-    """Return why each row is kept out of training and calibration; empty where it may be learnt from.
+    """Return why each window is excluded from training and calibration; empty where it may be learnt from.
 
-    A guard band around each fault is masked as well: its edges are never as sharp as its record.
+    A guard band around each fault is excluded as well: its true start and end differ from its record.
 
     Parameters
     ----------
     rows : DataFrame
         Rows of the table of features.
     faults : DataFrame
-        Known faults.
+        Rows of the table of faults.
     guard : timedelta
         How far a fault reaches beyond its record.
     flags : DataFrame, optional
-        Flags that `telling` has left: windows in which a sensor does not measure are masked. Unusual single values
-        mask nothing.
+        Flags that `informative_flags` returns: windows in which a sensor does not measure are excluded. Unusual single
+        values exclude nothing.
     lead : timedelta
-        How long before a fault nobody knows whether the machine was well: the plant's `lead`.
+        How long before a fault the machine may have been faulty already: the plant's `lead`.
     """
     reason = rows["why_not"].where(~rows["usable"], "")
     reason = reason.mask((reason == "") & ~rows["usable"], "not usable")
@@ -92,8 +92,8 @@ def why_masked(
         reason = reason.mask((reason == "") & overlaps(rows, leads(faults, lead)), IN_LEAD)
     if flags is None:
         return reason
-    said = "sensor " + flags["sensor"] + " " + flags["kind"].map(STUCK)
-    for why, spans in flags.groupby(said, sort=True):
+    reasons = "sensor " + flags["sensor"] + " " + flags["kind"].map(NOT_MEASURING)
+    for why, spans in flags.groupby(reasons, sort=True):
         reason = reason.mask((reason == "") & _touches(rows, spans), str(why))
     return reason
 
@@ -106,11 +106,11 @@ def withhold(rows: pd.DataFrame, reaching: pd.DataFrame, reason: pd.Series, with
     rows : DataFrame
         Rows of the table of features.
     reaching : DataFrame, aligned with ``rows``
-        The same as far back as each row looks, from `FeaturePlan.reaching`.
+        The same rows with the whole time that each is computed from, from `FeaturePlan.reaching`.
     reason : Series of str, aligned with ``rows``
-        What `why_masked` returned: a row that is masked anyway, by a known fault for instance, keeps its own reason.
+        The result of `why_masked`: a row that is excluded anyway, by a fault for instance, keeps its reason.
     withheld : DataFrame
-        Rows of the table of what is withheld.
+        Rows of the table of withheld spans.
     """
     usable, why_not = rows["usable"], rows["why_not"]
     for why, spans in withheld.groupby("reason", sort=True):
@@ -120,12 +120,12 @@ def withhold(rows: pd.DataFrame, reaching: pd.DataFrame, reason: pd.Series, with
 
 
 def tally(reason: pd.Series, part: pd.Series) -> dict[str, dict[str, int]]:
-    """Count the windows of each learning part: how many are learnt from, and how many are left out for which reason.
+    """Count the windows of each learning part: those that are learnt from, and those excluded for each reason.
 
     Parameters
     ----------
     reason : Series of str
-        What `why_masked` returned.
+        The result of `why_masked`.
     part : Series of str, aligned with ``reason``
 
     Returns
@@ -135,57 +135,57 @@ def tally(reason: pd.Series, part: pd.Series) -> dict[str, dict[str, int]]:
     """
     counted = {}
     for name in ("train", "calibrate"):
-        own = reason[part == name]
-        left_out = own[own != ""].value_counts()
-        ordered = sorted(left_out.items(), key=lambda one: (-int(one[1]), str(one[0])))
-        counted[name] = {LEARNT: int((own == "").sum())} | {str(why): int(count) for why, count in ordered}
+        reasons = reason[part == name]
+        excluded = reasons[reasons != ""].value_counts()
+        ordered = sorted(excluded.items(), key=lambda entry: (-int(entry[1]), str(entry[0])))
+        counted[name] = {LEARNT: int((reasons == "").sum())} | {str(why): int(count) for why, count in ordered}
     return counted
 
 
 def require_not_starved(rows: pd.DataFrame, part: pd.Series, reason: pd.Series, least: int) -> list[str]:
-    """Make sure that alarms which nobody has judged leave each asset something to learn from.
+    """Make sure that alarms without a judgement leave each asset enough windows to learn from.
 
     Returns
     -------
     list of str
-        A remark for each asset of which alarms withhold more than half of the usable windows of the train part.
+        A remark for each asset of which such alarms withhold more than half of the usable windows of the train part.
 
     Raises
     ------
     DataError
-        If fewer than ``least`` are left of such an asset: a model that always alarms would otherwise decide alone
-        what the next one may learn.
+        If fewer than ``least`` remain of such an asset: otherwise a model that always alarms would decide what the
+        next one may learn.
     """
     remarks = []
     is_in = rows["usable"] & (part == "train")
-    for asset, own in reason[is_in].groupby(rows.loc[is_in, "asset_id"], sort=True):
-        withheld, left = int((own == NOT_JUDGED).sum()), int((own == "").sum())
-        if withheld <= MOST * len(own):
+    for asset, reasons in reason[is_in].groupby(rows.loc[is_in, "asset_id"], sort=True):
+        withheld, remaining = int((reasons == NOT_JUDGED).sum()), int((reasons == "").sum())
+        if withheld <= MOST * len(reasons):
             continue
-        said = (
-            f"{asset}: {withheld:,} of the {len(own):,} windows that would be learnt from lie inside alarms that "
-            f"nobody has judged, {left:,} are left"
+        remark = (
+            f"{asset}: {withheld:,} of the {len(reasons):,} windows that would be learnt from lie inside alarms that "
+            f"nobody has judged, {remaining:,} are left"
         )
-        if left < least:
-            raise DataError(f"{said}; at least {least} are needed. {WAYS_OUT}")
-        remarks.append(said)
+        if remaining < least:
+            raise DataError(f"{remark}; at least {least} are needed. {WAYS_OUT}")
+        remarks.append(remark)
     return remarks
 
 
 @dataclass(frozen=True)
-class Told:
-    """Which flags tell windows that must not be learnt from, and which do not."""
+class InformativeFlags:
+    """Flags of sensors that usually measure; only these exclude windows."""
 
     flags: pd.DataFrame
     notes: tuple[str, ...]
-    """What is taken as usual after all, in words."""
+    """The sensors that are usually like that, whose flags are ignored, as sentences."""
 
 
-def telling(rows: pd.DataFrame, part: pd.Series, flags: pd.DataFrame) -> Told:
-    """Leave out the flags of sensors that are nearly always like that: then it is how the sensor is.
+def informative_flags(rows: pd.DataFrame, part: pd.Series, flags: pd.DataFrame) -> InformativeFlags:
+    """Return the flags without those of sensors that are nearly always flagged: for these it is the usual state.
 
-    A sensor is left out if its spans would mask more than half of the windows that its asset is trained or calibrated
-    with; and while several sensors together would, the one that masks most.
+    A sensor's flags are ignored if its spans would exclude more than half of the windows that its asset is trained or
+    calibrated with. While several sensors together would, the one that excludes most is ignored.
 
     Parameters
     ----------
@@ -196,30 +196,28 @@ def telling(rows: pd.DataFrame, part: pd.Series, flags: pd.DataFrame) -> Told:
     flags : DataFrame
         Rows of the table of flags.
     """
-    spans, notes = _stuck(flags), []
-    left_out = np.zeros(len(spans), dtype=bool)
+    spans, notes = flags[flags["kind"].isin(NOT_MEASURING)], []
+    is_ignored = np.zeros(len(spans), dtype=bool)
     places = {name: rows["usable"] & (part == name) for name in ("train", "calibrate")}
-    for asset, own in spans.groupby("asset_id", sort=True):
+    for asset, asset_spans in spans.groupby("asset_id", sort=True):
         windows = [rows[is_in & (rows["asset_id"] == asset)] for is_in in places.values()]
+        by_sensor = asset_spans.groupby("sensor", sort=True)
         touched = {
-            str(sensor): [_touches(some, one) for some in windows] for sensor, one in own.groupby("sensor", sort=True)
+            str(sensor): [_touches(rows_of_part, sensor_spans) for rows_of_part in windows]
+            for sensor, sensor_spans in by_sensor
         }
         while touched:
-            shares = {sensor: max(_share(one) for one in parts) for sensor, parts in touched.items()}
+            shares = {sensor: max(map(_share, parts)) for sensor, parts in touched.items()}
             together = max(_share(np.logical_or.reduce(parts)) for parts in zip(*touched.values(), strict=True))
             if together <= MOST:
                 break
             most = max(sorted(shares), key=shares.__getitem__)
             del touched[most]
-            left_out |= ((spans["asset_id"] == asset) & (spans["sensor"] == most)).to_numpy()
-            kinds = " and ".join(STUCK[str(kind)] for kind in own.loc[own["sensor"] == most, "kind"].unique())
-            notes.append(f"{asset} {most} is {kinds} in {shares[most]:.0%} of what would be learnt from: it is usual")
-    return Told(spans[~left_out], tuple(notes))
-
-
-def _stuck(flags: pd.DataFrame) -> pd.DataFrame:
-    """Return the flags that say that a sensor does not measure."""
-    return flags[flags["kind"].isin(STUCK)]
+            is_ignored |= ((spans["asset_id"] == asset) & (spans["sensor"] == most)).to_numpy()
+            kinds = asset_spans.loc[asset_spans["sensor"] == most, "kind"].unique()
+            states = " and ".join(NOT_MEASURING[str(kind)] for kind in kinds)
+            notes.append(f"{asset} {most} is {states} in {shares[most]:.0%} of what would be learnt from: it is usual")
+    return InformativeFlags(spans[~is_ignored], tuple(notes))
 
 
 def _share(touched: NDArray[np.bool_]) -> float:
@@ -227,13 +225,13 @@ def _share(touched: NDArray[np.bool_]) -> float:
 
 
 def _touches(rows: pd.DataFrame, spans: pd.DataFrame) -> NDArray[np.bool_]:
-    """Tell which windows touch one of their asset's spans, which do not overlap each other."""
+    """Return which windows touch one of their asset's spans; the spans do not overlap each other."""
     touched = np.zeros(len(rows), dtype=bool)
     places = rows.reset_index(drop=True).groupby("asset_id").indices
     starts, ends = microseconds(rows["window_start"]), microseconds(rows["window_end"])
-    for asset, own in spans.sort_values("start").groupby("asset_id"):
-        at = places.get(asset)
-        if at is not None:
-            begun = np.searchsorted(microseconds(own["start"]), ends[at], "right") - 1
-            touched[at] = (begun >= 0) & (microseconds(own["end"])[begun] >= starts[at])
+    for asset, asset_spans in spans.sort_values("start").groupby("asset_id"):
+        windows = places.get(asset)
+        if windows is not None:
+            latest = np.searchsorted(microseconds(asset_spans["start"]), ends[windows], "right") - 1
+            touched[windows] = (latest >= 0) & (microseconds(asset_spans["end"])[latest] >= starts[windows])
     return touched

@@ -1,4 +1,4 @@
-"""Order: each asset's time must go forward; the fewest rows are put aside that leave the rest in order."""
+"""Order: an asset's timestamps must increase; as few rows as possible are put aside to reach that."""
 
 from __future__ import annotations
 
@@ -10,48 +10,53 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper.readings.findings import Flags, Found
 from wheeltapper.readings.plain_values import iso
+from wheeltapper.readings.problems import Flags, RowProblems
 
 
-def check_order(rows: pd.DataFrame, latest: dict[str, pd.Timestamp], found: Found) -> None:
+def check_order(rows: pd.DataFrame, latest: dict[str, pd.Timestamp], problems: RowProblems) -> None:
     """Note repeated timestamps and the fewest rows whose removal leaves each asset's time strictly increasing."""
-    twice = rows.duplicated(["asset_id", "timestamp"]).to_numpy()
+    is_repeated = rows.duplicated(["asset_id", "timestamp"]).to_numpy()
     ends = rows["asset_id"].map(latest).astype("datetime64[us, UTC]") if latest else None
     if ends is not None:
-        twice = twice | (rows["timestamp"] == ends).to_numpy()
-    _add(rows[twice], "key_unique", lambda row: f"timestamp {iso(row.timestamp)} came before for {row.asset_id}", found)
+        is_repeated = is_repeated | (rows["timestamp"] == ends).to_numpy()
+    _add(
+        rows[is_repeated],
+        "key_unique",
+        lambda row: f"timestamp {iso(row.timestamp)} came before for {row.asset_id}",
+        problems,
+    )
     if ends is not None:
-        late = (rows["timestamp"] < ends).to_numpy() & ~twice
-        _add(rows[late], "in_order", lambda row: _steps_back(row.timestamp, latest[row.asset_id]), found)
-        twice = twice | late
-    left = rows[~twice]
-    steps = left.groupby("asset_id", sort=False)["timestamp"].diff()
-    for asset in left.loc[steps < pd.Timedelta(0), "asset_id"].unique():
-        _check_order_of_one(left[left["asset_id"] == asset], found)
+        is_late = (rows["timestamp"] < ends).to_numpy() & ~is_repeated
+        _add(rows[is_late], "in_order", lambda row: _steps_back(row.timestamp, latest[row.asset_id]), problems)
+        is_repeated = is_repeated | is_late
+    remaining = rows[~is_repeated]
+    steps = remaining.groupby("asset_id", sort=False)["timestamp"].diff()
+    for asset in remaining.loc[steps < pd.Timedelta(0), "asset_id"].unique():
+        _check_order_of_asset(remaining[remaining["asset_id"] == asset], problems)
 
 
-def _check_order_of_one(rows: pd.DataFrame, found: Found) -> None:
-    """Note what stands outside the longest increasing run of one asset's distinct timestamps."""
+def _check_order_of_asset(rows: pd.DataFrame, problems: RowProblems) -> None:
+    """Note the rows outside the longest increasing subsequence of one asset's distinct timestamps."""
     times = rows["timestamp"].dt.tz_localize(None).to_numpy().astype("int64")
     kept = longest_increasing(times)
     before = np.maximum.accumulate(np.where(kept, times, np.iinfo("int64").min))
     is_back = ~kept & (before > times)
     back, ends = rows[is_back], pd.Series(before[is_back], index=rows.index[is_back])
-    known = {at: pd.Timestamp(end, unit="us", tz="UTC") for at, end in ends.items()}
-    _add(back, "in_order", lambda row: _steps_back(row.timestamp, known[row.Index]), found)
+    latest = {place: pd.Timestamp(end, unit="us", tz="UTC") for place, end in ends.items()}
+    _add(back, "in_order", lambda row: _steps_back(row.timestamp, latest[row.Index]), problems)
     after = np.minimum.accumulate(np.where(kept, times, np.iinfo("int64").max)[::-1])[::-1]
     is_ahead = ~kept & ~is_back
     following = pd.Series(after[is_ahead], index=rows.index[is_ahead])
-    next_ones = {at: pd.Timestamp(time, unit="us", tz="UTC") for at, time in following.items()}
-    _add(rows[is_ahead], "in_order", lambda row: _runs_ahead(row.timestamp, next_ones[row.Index]), found)
+    earliest = {place: pd.Timestamp(time, unit="us", tz="UTC") for place, time in following.items()}
+    _add(rows[is_ahead], "in_order", lambda row: _runs_ahead(row.timestamp, earliest[row.Index]), problems)
 
 
 def longest_increasing(times: NDArray[np.int64]) -> Flags:
     """Return which values form the longest strictly increasing subsequence.
 
-    Values above all before and below all after belong to it anyway; only the others are searched, by patience sorting.
-    It goes backwards, so that of two equally long runs the one that was there first is kept.
+    A value above all before it and below all after it always belongs to it; only the others are searched, by patience
+    sorting. The search goes backwards, so that of two equally long subsequences the earlier one is kept.
 
     References
     ----------
@@ -79,12 +84,12 @@ def longest_increasing(times: NDArray[np.int64]) -> Flags:
     return kept
 
 
-def _add(rows: pd.DataFrame, expectation: str, say: Callable[[Any], str], found: Found) -> None:
+def _add(rows: pd.DataFrame, expectation: str, describe: Callable[[Any], str], problems: RowProblems) -> None:
     """Note whole rows; the index is the place in the batch."""
     if len(rows):
-        where = np.zeros(len(found.bad), dtype=bool)
+        where = np.zeros(len(problems.bad), dtype=bool)
         where[rows.index.to_numpy()] = True
-        found.add(where, expectation, lambda _: [say(row) for row in rows.itertuples()])
+        problems.add(where, expectation, lambda _: [describe(row) for row in rows.itertuples()])
 
 
 def _steps_back(time: pd.Timestamp, end: pd.Timestamp) -> str:
@@ -105,10 +110,10 @@ def in_words(pause: pd.Timedelta) -> str:
         (1000, "ms"),
         (1, "µs"),
     )
-    left = round(pause / pd.Timedelta(1, "us"))
+    remaining = round(pause / pd.Timedelta(1, "us"))
     parts = []
     for size, unit in units:
-        count, left = divmod(left, size)
+        count, remaining = divmod(remaining, size)
         if count:
             parts.append(f"{count} {unit}")
     return " ".join(parts[:2])

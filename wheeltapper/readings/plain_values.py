@@ -1,4 +1,4 @@
-"""Settling: any Python object that a source may hand over becomes one that can be compared, hashed and written."""
+"""Plain values: any Python object from a source becomes one that can be compared, hashed and written."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 
 _BEYOND = 2**1024
-"""The first whole number that is no float64 any more."""
+"""The smallest whole number that is too large for float64."""
 
 
 def settle(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return a table that holds the same and cannot surprise: any source may hand over any Python object.
+    """Return the same table with plain values; a source may deliver any Python object.
 
-    Columns of numbers, flags, texts and times stay as they are. In all others a value is None, a flag, a number or a
-    text: such values can be compared, hashed and written as JSON.
+    Columns of numbers, flags, texts and times stay as they are. In all others a value becomes None, a flag, a number
+    or a text: such values can be compared, hashed and written as JSON.
 
     Parameters
     ----------
@@ -31,12 +31,14 @@ def settle(rows: pd.DataFrame) -> pd.DataFrame:
     """
     names = [str(name) for name in rows.columns]
     distinct = [name if name not in names[:at] else f"{name} ({at})" for at, name in enumerate(names)]
-    fresh = rows.reset_index(drop=True).set_axis(distinct, axis="columns")
-    return fresh.assign(**{name: _settle_column(fresh[name]) for name in distinct if not _is_settled(fresh[name])})
+    indexed = rows.reset_index(drop=True).set_axis(distinct, axis="columns")
+    return indexed.assign(
+        **{name: _settle_column(indexed[name]) for name in distinct if not _is_settled(indexed[name])}
+    )
 
 
 def write_content(rows: pd.DataFrame) -> pd.Series[str]:
-    """Write each row as JSON, with every digit of its numbers; infinity, which JSON cannot hold, as a word."""
+    """Write each row as JSON, with every digit of its numbers; infinity, which JSON cannot hold, as text."""
     shown = rows.astype(object)
     return pd.Series([_as_json(row) for row in shown.where(shown.notna(), None).to_dict("records")], dtype="str")
 
@@ -75,7 +77,7 @@ def _settle_value(value: Any) -> Any:
 
 
 def _in_text(value: Any) -> str:
-    """Write any other object, the same in every process."""
+    """Write any other object as text, the same in every process."""
     if isinstance(value, np.datetime64):
         return str(value.astype("datetime64[us]"))  # a bare year would look like a number
     if isinstance(value, bytearray | memoryview):
@@ -84,7 +86,7 @@ def _in_text(value: Any) -> str:
 
 
 def _storable(text: str) -> str:
-    """Write half of a surrogate pair, which no file can hold, with its number."""
+    """Replace half of a surrogate pair, which no file can hold, by its number."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -96,7 +98,7 @@ def _as_json(row: dict[Any, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that JSON can hold; infinity, which it cannot, as a word."""
+    """Return a value that JSON can hold; infinity, which it cannot, as text."""
     if isinstance(value, str | bool) or type(value) is int:
         return value
     if pd.isna(value):

@@ -1,4 +1,4 @@
-"""Regimes told from sensors, where the source names none."""
+"""Regimes inferred from sensors, where the source names none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 
 def infer_regimes(named: pd.Series[str], values: Mapping[str, Floats], rules: Sequence[RegimeRule]) -> pd.Series[str]:
-    """Return each row's operating state: what its source named, else the first rule that fits, else ``normal``.
+    """Return each row's operating state: the one its source names, else that of the first rule that fits, else normal.
 
     Each row is judged by itself, so nothing looks ahead. Noise round a bound makes the state flicker: choose bounds
     that lie well between two states. A missing value fits no rule.
@@ -22,17 +22,17 @@ def infer_regimes(named: pd.Series[str], values: Mapping[str, Floats], rules: Se
     Parameters
     ----------
     named : Series of str of shape (n_rows,)
-        What the source named; empty where it named nothing.
+        The state that the source names; empty where it names none.
     values : mapping of sensor to ndarray of shape (n_rows,)
         In the asset type's units.
     rules : sequence of RegimeRule
     """
     if not rules:
         return named
-    told = np.full(len(named), "normal", dtype=object)
+    inferred = np.full(len(named), "normal", dtype=object)
     for rule in reversed(rules):  # the first one is written last, and wins
         sensor = values[rule.sensor]
         low = -np.inf if rule.above is None else rule.above
         high = np.inf if rule.below is None else rule.below
-        told[(sensor > low) & (sensor < high)] = rule.regime
-    return named.where(named != "", pd.Series(told, index=named.index, dtype="str"))
+        inferred[(sensor > low) & (sensor < high)] = rule.regime
+    return named.where(named != "", pd.Series(inferred, index=named.index, dtype="str"))

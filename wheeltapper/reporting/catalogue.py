@@ -1,6 +1,6 @@
-"""Catalogue: every figure that a report can have, the question it answers, and why it is missing where it is.
+"""Catalogue: every figure that a report can have, the question that it answers, and what it needs.
 
-The report prints it at its end, the documents print it from here, and a test holds both against what is drawn.
+The report and docs/report.md contain this list, and a test compares it with what is drawn.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Entry:
-    """One figure, or several of one kind where the name ends in ``*``."""
+    """One figure, or all figures whose names begin alike where the name ends in ``*``."""
 
     name: str
-    """Also the name of its file."""
+    """Name of the figure and of its file."""
     answers: str
-    """The question that somebody has who looks at it."""
+    """The question that it answers."""
     needs: str
-    """What it cannot be drawn without: the reason that is given where it is missing."""
+    """What it cannot be drawn without; the report shows this as the reason where the figure is missing."""
     chapter: str
-    """Id of the section of the report that it stands in."""
+    """Id of the section of the report that contains it."""
     known_as: str = ""
-    """What it is called elsewhere."""
+    """Its name in other systems."""
     rows: str = ""
-    """Rows of the survey of other systems that it answers."""
+    """Rows of the survey of other systems that ask for it."""
 
     def is_of(self, name: str) -> bool:
-        """Tell whether a figure of this name is one of these."""
+        """Tell whether a figure of this name belongs to the entry."""
         return name.startswith(self.name[:-1]) if self.name.endswith("*") else name == self.name
 
 
 _JUDGED, _FAULTS, _SCORES, _ALARMS, _READINGS = (
-    "a candidate that was judged",
-    "known faults in the part that candidates are judged on",
-    "a live model's scores",
+    "at least one judged candidate",
+    "known faults in the part on which candidates are judged",
+    "scores of a live model",
     "at least one alarm",
     "readings",
 )
@@ -42,7 +42,7 @@ _JUDGED, _FAULTS, _SCORES, _ALARMS, _READINGS = (
 CATALOGUE = (
     Entry(
         "dashboard",
-        "How is every machine now, is an alarm open, and which rang how often?",
+        "What is the state of every machine now, has it an open alarm, and how many alarms did it have?",
         _SCORES,
         "now",
         "real-time dashboard; anomalies of each machine and sensor",
@@ -50,7 +50,7 @@ CATALOGUE = (
     ),
     Entry(
         "model_comparison",
-        "Is the model better than rules anybody can check: faults found, false alarms, cost, ranking?",
+        "Is the model better than simple rules: faults found, false alarms, cost, ranking?",
         _JUDGED,
         "leaderboard",
         "model comparison",
@@ -58,7 +58,7 @@ CATALOGUE = (
     ),
     Entry(
         "detection_by_kind",
-        "Which kinds of fault are found, and how sure is that?",
+        "Which kinds of fault are found, and how certain is that?",
         _FAULTS,
         "leaderboard",
         "performance of each target",
@@ -66,15 +66,15 @@ CATALOGUE = (
     ),
     Entry(
         "failure_types",
-        "What did alarms say that each fault was, and was it right?",
-        "found faults of known kinds, and alarms that may name them",
+        "Which kind did the alarms name for each fault, and was it the right one?",
+        "found faults of known kinds, and alarms that name kinds",
         "leaderboard",
         "failure type classification, heat map",
         rows="000-31, 003-11",
     ),
     Entry(
         "detection_delay",
-        "How long after a fault's start does an alarm open, and how much of the fault is left then?",
+        "How long after the start of a fault does an alarm open, and how long does the fault last?",
         _FAULTS,
         "leaderboard",
         "early detection, time to detection",
@@ -82,7 +82,7 @@ CATALOGUE = (
     ),
     Entry(
         "confusion_matrices",
-        "How many normal and faulty windows are called anomalous, in numbers and in percent?",
+        "How many normal and faulty windows are called anomalous, as counts and in percent?",
         _FAULTS,
         "leaderboard",
         "confusion matrix, raw and normalised",
@@ -90,7 +90,7 @@ CATALOGUE = (
     ),
     Entry(
         "roc_curves",
-        "What would another threshold find, and what would it call wrongly?",
+        "How many faulty and normal windows would another threshold call anomalous?",
         _FAULTS,
         "leaderboard",
         "ROC",
@@ -98,7 +98,7 @@ CATALOGUE = (
     ),
     Entry(
         "pr_curves",
-        "How much of what is called anomalous would be right, at another threshold?",
+        "At another threshold, how many of the windows called anomalous would be in a fault?",
         _FAULTS,
         "leaderboard",
         "precision-recall",
@@ -106,7 +106,7 @@ CATALOGUE = (
     ),
     Entry(
         "detector_evaluation",
-        "How far do the severities of normal and faulty windows lie apart, and where does the threshold cut?",
+        "How much do the severities of normal and faulty windows differ, and does the threshold separate them?",
         _SCORES,
         "leaderboard",
         "score histogram, evaluation of an isolation forest",
@@ -122,7 +122,7 @@ CATALOGUE = (
     ),
     Entry(
         "time_series_anomalies",
-        "What did the sensors show at every anomalous window?",
+        "Which values did the sensors have at the anomalous windows?",
         "readings and scores of a machine with an alarm",
         "alarms",
         "time series with anomalies, scatter by time",
@@ -131,20 +131,20 @@ CATALOGUE = (
     Entry(
         "alarm_*",
         "What did the sensors do before, during and after an alarm?",
-        "an alarm with the readings round it",
+        "an alarm and the readings around it",
         "alarms",
     ),
     Entry(
         "multi_sensor_anomalies",
-        "Which sensors moved together while an alarm built up?",
-        "an alarm, and the live model with the feature rows round it",
+        "Which sensors moved together before and during an alarm?",
+        "an alarm, and the live model with the feature rows around it",
         "alarms",
         "multi-sensor anomaly detection",
         rows="000-31",
     ),
     Entry(
         "alarms_by_asset_and_sensor",
-        "Which machines ring most, led by which sensors, and how often for nothing?",
+        "Which machines have the most alarms, by which leading sensors, and how many alarms are false?",
         _ALARMS,
         "alarms",
         "bars of anomalies per machine and sensor, count",
@@ -152,7 +152,7 @@ CATALOGUE = (
     ),
     Entry(
         "alarms_over_day",
-        "Do alarms come at certain hours: a shift, a cleaning, a batch?",
+        "Do alarms come at certain hours, such as at a shift change, a cleaning or a batch?",
         _ALARMS,
         "alarms",
         "scatter by date and hour",
@@ -160,7 +160,7 @@ CATALOGUE = (
     ),
     Entry(
         "data_exploration",
-        "How many readings came, from which machines, when, in which regime, and what is missing?",
+        "How many readings are there by machine, time and regime, and which values are missing?",
         _READINGS,
         "data",
         "data exploration, count, count of each machine",
@@ -168,7 +168,7 @@ CATALOGUE = (
     ),
     Entry(
         "sensor_profiles",
-        "Which values does each sensor show, in normal running and in a fault (or an alarm)?",
+        "Which values does each sensor have in normal running, and in a fault (or an alarm)?",
         _READINGS,
         "data",
         "histograms normal against anomalous",
@@ -176,7 +176,7 @@ CATALOGUE = (
     ),
     Entry(
         "sensor_boxes",
-        "Where do each sensor's values lie in each regime?",
+        "Which values does each sensor have in each regime?",
         _READINGS,
         "data",
         "box plot",
@@ -184,8 +184,8 @@ CATALOGUE = (
     ),
     Entry(
         "feature_importance",
-        "Which features moved the alarms most?",
-        "an alarm whose detector says what moved it",
+        "Which features have the largest share of the alarms' severity?",
+        "an alarm whose detector says what raised its score",
         "features",
         "feature importance, top 15",
         rows="000-28",
@@ -195,6 +195,6 @@ CATALOGUE = (
 
 
 def missing(names: Iterable[str]) -> list[Entry]:
-    """Return the entries of which no figure was drawn."""
+    """Return the entries without a drawn figure."""
     drawn = list(names)
     return [entry for entry in CATALOGUE if not any(entry.is_of(name) for name in drawn)]

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from wheeltapper import detectors, manifest
 from wheeltapper.config import AssetType
 from wheeltapper.detectors import Detector
-from wheeltapper.errors import BundleError
+from wheeltapper.errors import BundleError, ConfigError
 from wheeltapper.features.impute import Imputer, filled
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.plugins import DETECTORS, FEATURE_SETS, INSTALLED, PlugIns
 from wheeltapper.scoring.calibration import Calibration
 from wheeltapper.scoring.effect import is_far
 
@@ -30,11 +31,16 @@ Floats = NDArray[np.float64]
 
 POOLED = "*"
 """The unit that scores every asset which has no model of its own."""
+REQUIREMENTS = ("numpy", "pandas", "scipy", "scikit-learn", "numba")
+"""Packages that any bundle is scored with; its feature sets may need more, see `requirements`."""
 FORMAT = 2
 """2 has an imputer and the hash of the plan that its own was shrunk from; a bundle that needs neither is written as 1,
 byte for byte as it was."""
 AT_ONCE = 40_000_000
 """Values that are scored at a time: detectors make copies, and a wide table has many."""
+REQUIREMENTS = ("numpy", "pandas", "scipy", "scikit-learn", "numba")
+"""Packages that any bundle is scored with; its feature sets may need more, see `requirements`."""
+EXAMPLE_ROWS = 3
 _DESCRIPTION, _ARRAYS = "bundle.json", "arrays.npz"
 
 
@@ -57,6 +63,21 @@ class Bundle:
     """Hash of the feature plan that ``plan`` was shrunk from: rows of it hold all that is needed."""
     read_as: str = ""
     """The hash that its files had when it was read; empty for one that was just made."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Features that it needs."""
+        return self.plan.columns
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Packages that it scores with."""
+        return requirements(self.plan)
+
+    def example(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the first usable feature rows, complete, as an example of what it is given."""
+        first = rows.iloc[np.flatnonzero(rows["usable"])[:EXAMPLE_ROWS]]
+        return self.complete(first)[list(self.plan.columns)].reset_index(drop=True)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -154,8 +175,10 @@ class Bundle:
             more["imputer"] = self.imputer.model_dump(mode="json")
         if self.whole not in ("", self.plan.hash):
             more["whole"] = self.whole
+        code = {name: digest for one in self.detectors.values() for name, digest in one.code.items()}
         description = {
             **more,
+            **({"code": code} if code else {}),
             "format": 1 + bool(more),
             "asset_type": self.asset_type.model_dump(mode="json"),
             "plan": self.plan.model_dump(mode="json"),
@@ -172,18 +195,32 @@ class Bundle:
         return {_DESCRIPTION: text.encode(), _ARRAYS: manifest.pack(arrays)}
 
 
+def requirements(plan: FeaturePlan) -> tuple[str, ...]:
+    """Return the packages that a bundle with this plan is scored with."""
+    return tuple(dict.fromkeys((*REQUIREMENTS, *plan.needs)))
+
+
 def inputs(detector: Detector, normaliser: RegimeNormaliser, rows: pd.DataFrame) -> pd.DataFrame:
     """Return the feature columns as a detector wants them."""
     return rows[list(normaliser.columns)] if detector.in_units else normaliser.transform(rows)
 
 
-def read(folder: Path, expected: str | None = None) -> Bundle:
+def read(folder: Path, expected: str | None = None, plug_ins: PlugIns = INSTALLED) -> Bundle:
     """Read a bundle, after its manifest (and its hash, where one is expected) has been verified.
+
+    Parameters
+    ----------
+    folder : Path
+    expected : str, optional
+        The bundle's hash.
+    plug_ins : PlugIns
+        Where its detector and feature sets are looked up: those of its plant.
 
     Raises
     ------
     BundleError
-        If a file was changed, added or removed, the format is not known, or no detector scores unknown assets.
+        If a file was changed, added or removed, the format is not known, no detector scores unknown assets, or a
+        plug-in is missing or not the one that the bundle was trained with.
     """
     files = manifest.read(folder, expected)
     content = json.loads(files[_DESCRIPTION])
@@ -191,15 +228,18 @@ def read(folder: Path, expected: str | None = None) -> Bundle:
         raise BundleError(f"{folder}: bundle format {content['format']} is not known; this version reads 1 to {FORMAT}")
     if POOLED not in content["options"]:
         raise BundleError(f"{folder}: has no detector for '{POOLED}', which scores assets without one of their own.")
+    _require_plug_ins(folder, content, plug_ins)
     arrays = manifest.unpack(files[_ARRAYS])
     normaliser = RegimeNormaliser(method=content["normaliser"]).restore(_below(arrays, "normaliser/"))
     fitted = {
-        unit: detectors.build(content["detector"], options).restore(_below(arrays, f"detector/{unit}/"))
+        unit: detectors.build(content["detector"], options, plug_ins=plug_ins).restore(
+            _below(arrays, f"detector/{unit}/")
+        )
         for unit, options in content["options"].items()
     }
     return Bundle(
         asset_type=AssetType.model_validate(content["asset_type"]),
-        plan=FeaturePlan.model_validate(content["plan"]),
+        plan=FeaturePlan.model_validate({**content["plan"], "plug_ins": plug_ins}),
         normaliser=normaliser,
         detector_name=content["detector"],
         detectors=fitted,
@@ -209,6 +249,17 @@ def read(folder: Path, expected: str | None = None) -> Bundle:
         whole=content.get("whole", ""),
         read_as=manifest.fingerprint(files),
     )
+
+
+def _require_plug_ins(folder: Path, content: dict[str, Any], plug_ins: PlugIns) -> None:
+    """Refuse a bundle whose plug-ins, those that are not Wheeltapper's own, are not here as they were in training."""
+    required = [(DETECTORS, content.get("code", {})), (FEATURE_SETS, content["plan"].get("code", {}))]
+    for kind, code in required:
+        for name, digest in code.items():
+            try:
+                plug_ins.require(kind, name, digest)
+            except ConfigError as error:
+                raise BundleError(f"{folder} cannot be read: {error}") from error
 
 
 def _below(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:

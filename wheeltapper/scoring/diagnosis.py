@@ -25,11 +25,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.config import AssetType, FaultKind
+from wheeltapper.config.sensor_faults import KINDS, RIVAL_UNITS, is_sensor_kind
 from wheeltapper.errors import DataError
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.restless import as_spread, of_sensor, rows_of
 from wheeltapper.scoring.bundle import Bundle
-from wheeltapper.simulation.sensor_faults import KINDS, OTHER_UNIT, is_sensor_kind
 
 Floats = NDArray[np.float64]
 
@@ -422,9 +422,9 @@ def _share_at_top(values: Floats, ends: tuple[float | None, float | None]) -> fl
 
 def _is_other_unit(unit: str, marks: Marks, place: int, limits: tuple[float | None, float | None]) -> bool:
     """Tell whether the values are the normal ones in another unit, as far as the sensor's range can show them."""
-    if unit not in OTHER_UNIT:
+    if unit not in RIVAL_UNITS:
         return False
-    factor, offset, _ = OTHER_UNIT[unit]
+    factor, offset, _ = RIVAL_UNITS[unit]
     low, high = (limits[0] if limits[0] is not None else -np.inf), (limits[1] if limits[1] is not None else np.inf)
     normal, scale = float(marks.normal[place]), float(marks.scale[place])
     expected = float(np.clip(normal * factor + offset, low, high))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wheeltapper.config import AssetType, Sensor
-from wheeltapper.simulation.sensor_faults import OTHER_UNIT
+from wheeltapper.config.sensor_faults import RIVAL_UNITS
 
 Floats = NDArray[np.float64]
 
@@ -123,7 +123,7 @@ def _step(at: Place, amount: float) -> Floats:
 
 
 def _unit_swap(at: Place, _: float) -> Floats:
-    factor, offset, _name = OTHER_UNIT[at.sensor.unit]
+    factor, offset, _name = RIVAL_UNITS[at.sensor.unit]
     return np.asarray(at.values * factor + offset)
 
 
@@ -211,9 +211,9 @@ def _why_not_kind(kind: str, sensor: Sensor, usual: Usual) -> str:
         return "it only counts up"
     if kind != "unit_swap":
         return ""
-    if sensor.unit not in OTHER_UNIT:
+    if sensor.unit not in RIVAL_UNITS:
         return f"its unit {sensor.unit} is taken for no other"
-    factor, offset, other = OTHER_UNIT[sensor.unit]
+    factor, offset, other = RIVAL_UNITS[sensor.unit]
     value = usual.centre * factor + offset
     if (sensor.high is not None and value > sensor.high) or (sensor.low is not None and value < sensor.low):
         return f"{usual.centre:.3g} {sensor.unit} in {other} lies outside its limits: it goes to quarantine"
@@ -231,7 +231,7 @@ def _sizes(kind: str, sensor: Sensor, sizes: tuple[float, ...]) -> tuple[float |
 def in_units(injection: Injection, sensor: Sensor, usual: Usual, window_minutes: float) -> str:
     """Say the size of a fault as somebody at the machine would: ``1.2 bar``, ``5 min``, ``MPa``."""
     if injection.kind == "unit_swap":
-        return OTHER_UNIT[sensor.unit][2]
+        return RIVAL_UNITS[sensor.unit][2]
     if injection.size is None:
         return "at all"
     if injection.kind == "lag":

@@ -1,9 +1,8 @@
-"""Faults of sensors: the machine is well, and what is shown of it is not.
+"""How broken sensors look: what a sensor shows while one of the faults of `wheeltapper.config.sensor_faults` lasts.
 
-They are the same for every kind of machine, so they are written once, here. A plant asks for them among the
-simulator's ``kinds``: ``stuck`` befalls any sensor, ``stuck:pressure`` this one. In the table of faults they always
-stand as ``stuck:pressure``, so the truth says which sensor lied. Sizes are in usual deviations of the sensor, taken
-over the normal running of the same machine without faults; lags of a clock in its rhythms.
+A plant asks for them among the simulator's ``kinds``: ``stuck`` happens to any sensor, ``stuck:pressure`` to this one.
+The table of faults always holds ``stuck:pressure``, so it says which sensor was wrong. Sizes are in usual deviations of
+the sensor, taken over the normal running of the same machine without faults; lags of a clock in its rhythms.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from wheeltapper.assets import Floats
-from wheeltapper.config import AssetType, FaultKind, Sensor
+from wheeltapper.config import AssetType, Sensor
+from wheeltapper.config.sensor_faults import RIVAL_UNITS, is_sensor_kind, sensors_with, split
 from wheeltapper.errors import SourceError
-from wheeltapper.plugins import near_miss
 from wheeltapper.simulation.faults import Fault, Flags
 
 DRIFT = 6.0
@@ -29,43 +28,29 @@ RESTLESS = 4.0
 CLIP_AT = -0.3
 """A fully clipped sensor shows nothing above this many deviations from its usual value, three more in the mildest."""
 LATE = 2.0
-"""By how many of the sensor's own rhythms a fully skewed clock is late: little is left by then of what it showed."""
+"""Rhythms of the sensor by which a fully skewed clock is late: its values then say little about the right ones."""
 FALLS_BEHIND = 0.5
 """Readings that a clock loses with each reading at most, so that it neither stands still nor runs backwards."""
 LONGEST_RHYTHM = 1024
-"""Readings within which a sensor has to move; what takes longer does not show during a fault."""
+"""Readings within which a sensor has to move; a slower movement does not show during a fault."""
 MOVES = 0.02
 """Share of a sensor's variance that lasts beyond a single reading; below it one value is as good as any other."""
 
-OTHER_UNIT: Mapping[str, tuple[float, float, str]] = {
-    "°C": (1.8, 32.0, "°F"),
-    "bar": (0.1, 0.0, "MPa"),
-    "mm/s": (1 / 25.4, 0.0, "in/s"),
-    "m/s": (3600 / 1852, 0.0, "knots"),
-    "m³/h": (1 / 3.6, 0.0, "l/s"),
-    "m³/min": (1000 / 60, 0.0, "l/s"),
-    "kW": (1.341, 0.0, "hp"),
-    "Hz": (60.0, 0.0, "1/min"),
-    "1/min": (1 / 60, 0.0, "Hz"),
-    "%": (0.01, 0.0, "share of one"),
-}
-"""Unit → factor, offset and name of the one that it is taken for."""
-
 
 class Usual(NamedTuple):
-    """What is usual for a sensor of a healthy machine."""
+    """Usual values of a sensor of a healthy machine."""
 
     centre: float
     """Median, in the sensor's unit."""
     deviation: float
     """Robust standard deviation, in the sensor's unit."""
     rhythm: int | None
-    """After so many readings it has half forgotten what it showed; None if it never moves in a way that lasts."""
+    """Readings after which half of a deviation is gone; None if it never moves in a way that lasts."""
 
 
 @dataclass(frozen=True)
 class _Place:
-    """What a fault needs to know about the readings inside it."""
+    """The readings inside a fault, and what decides how they are changed."""
 
     values: Floats
     severity: Floats
@@ -73,7 +58,7 @@ class _Place:
     sensor: Sensor
     fault: Fault
     before: Floats
-    """What the sensor showed up to then."""
+    """The values before the fault."""
 
 
 def _stuck(at: _Place, _: np.random.Generator) -> Floats:
@@ -109,7 +94,7 @@ def _clipped(at: _Place, _: np.random.Generator) -> Floats:
 
 
 def _unit_change(at: _Place, _: np.random.Generator) -> Floats:
-    factor, offset, _name = OTHER_UNIT[at.sensor.unit]
+    factor, offset, _name = RIVAL_UNITS[at.sensor.unit]
     return np.asarray(at.values * factor + offset)
 
 
@@ -124,9 +109,9 @@ def _clock_skew(at: _Place, _: np.random.Generator) -> Floats:
             f"fault kind '{at.fault.kind}': this sensor does not move in a way that lasts for two readings, so a late "
             "clock would show nothing. Name another sensor in kinds."
         )
-    wanted = at.fault.peak * LATE * at.usual.rhythm
-    gradual = min(wanted, FALLS_BEHIND * max(at.fault.growth * len(at.values), 1.0))
-    full = gradual if at.sensor.counter else wanted
+    target = at.fault.peak * LATE * at.usual.rhythm
+    gradual = min(target, FALLS_BEHIND * max(at.fault.growth * len(at.values), 1.0))
+    full = gradual if at.sensor.counter else target
     lag = np.maximum(np.round(full - gradual * (1 - at.severity / at.fault.peak)), 1).astype(np.int64)
     shown = np.concatenate([at.before, at.values])
     return np.asarray(shown[np.maximum(len(at.before) + np.arange(len(at.values)) - lag, 0)])
@@ -136,117 +121,18 @@ def _reset(at: _Place, _: np.random.Generator) -> Floats:
     return np.asarray(at.values - at.values[0])
 
 
-class _Kind(NamedTuple):
-    """One way in which a sensor lies."""
-
-    shows: Callable[[_Place, np.random.Generator], Floats]
-    description: str
-    first_check: str
-    of_counters: bool = False
-    of_others: bool = True
-
-
-_ALL: Mapping[str, _Kind] = {
-    "stuck": _Kind(
-        _stuck,
-        "The sensor shows the same value again and again.",
-        "Compare with a second instrument; look for a frozen transmitter or a logger that repeats itself.",
-        of_counters=True,
-    ),
-    "drift": _Kind(
-        _drift,
-        "The sensor's zero moves slowly away.",
-        "Calibrate the sensor against a reference.",
-    ),
-    "dropout": _Kind(
-        _dropout,
-        "The sensor falls silent, first now and then, at last for good.",
-        "Check plug, cable and supply of the sensor, and the radio link if it has one.",
-        of_counters=True,
-    ),
-    "spike": _Kind(
-        _spike,
-        "Single values jump far away and back.",
-        "Check shielding and earthing of the cable, and what switches near it.",
-    ),
-    "noise": _Kind(
-        _noise,
-        "The sensor becomes restless.",
-        "Check the sensor's mounting, terminals and shielding.",
-    ),
-    "clipped": _Kind(
-        _clipped,
-        "The sensor shows no high values any more.",
-        "Check the range that transmitter and logger are set to.",
-    ),
-    "unit_change": _Kind(
-        _unit_change,
-        "The sensor's values come in another unit.",
-        "Ask who changed the configuration of the transmitter or the gateway.",
-    ),
-    "clock_skew": _Kind(
-        _clock_skew,
-        "The sensor's clock is late, so its values come with the time of later ones.",
-        "Compare the logger's clock with a time server, and its values with a sensor that moves with it.",
-        of_counters=True,
-    ),
-    "reset": _Kind(
-        _reset,
-        "The counter begins again at zero.",
-        "Ask whether the meter was exchanged or lost its supply.",
-        of_counters=True,
-        of_others=False,
-    ),
+_SHOWS: Mapping[str, Callable[[_Place, np.random.Generator], Floats]] = {
+    "stuck": _stuck,
+    "drift": _drift,
+    "dropout": _dropout,
+    "spike": _spike,
+    "noise": _noise,
+    "clipped": _clipped,
+    "unit_change": _unit_change,
+    "clock_skew": _clock_skew,
+    "reset": _reset,
 }
-
-KINDS: Mapping[str, FaultKind] = {
-    name: FaultKind(description=kind.description, first_check=kind.first_check, part="sensor")
-    for name, kind in _ALL.items()
-}
-"""What sensors can suffer; which one can suffer what, `kinds_for` says."""
-
-
-def split(kind: str) -> tuple[str, str | None]:
-    """Split ``stuck:pressure`` into ``stuck`` and ``pressure``; a bare ``stuck`` names no sensor."""
-    name, _, sensor = kind.partition(":")
-    return name, sensor or None
-
-
-def is_sensor_kind(kind: str, asset_type: AssetType) -> bool:
-    """Tell whether a kind is one of these; a kind that the asset type itself describes is its own."""
-    return kind not in asset_type.faults and split(kind)[0] in KINDS
-
-
-def describe(kind: str, asset_type: AssetType) -> FaultKind:
-    """Return what is known about a kind of fault of a machine or of one of its sensors.
-
-    Raises
-    ------
-    SourceError
-        If the asset type has no such kind, no such sensor, or the sensor cannot suffer this.
-    """
-    if kind in asset_type.faults:
-        return asset_type.faults[kind]
-    name, sensor = split(kind)
-    if name not in KINDS:
-        known = [*asset_type.faults, *KINDS]
-        raise SourceError(
-            f"{asset_type.name} has no fault kind '{kind}' (it has: {', '.join(asset_type.faults) or 'none'}; and its "
-            f"sensors: {', '.join(KINDS)}).{near_miss(kind, known)}"
-        )
-    able = [one for one in asset_type.sensors if name in kinds_for(asset_type.sensors[one])]
-    if sensor is not None and sensor not in asset_type.sensors:
-        raise SourceError(
-            f"fault kind '{kind}': {asset_type.name} has no sensor '{sensor}' (it has: "
-            f"{', '.join(asset_type.sensors)}).{near_miss(sensor, list(asset_type.sensors))}"
-        )
-    if not able or (sensor is not None and sensor not in able):
-        raise SourceError(
-            f"fault kind '{kind}': {f'sensor {sensor}' if sensor else 'no sensor'} of {asset_type.name} can suffer "
-            f"{name} (these can: {', '.join(able) or 'none'}). A counter can be stuck, drop out, be late or be reset, "
-            f"others cannot be reset, and a unit can be mistaken where it has a rival: {', '.join(OTHER_UNIT)}."
-        )
-    return KINDS[name]
+"""Name of a fault → what its sensor shows while it lasts."""
 
 
 def choose_sensors(faults: Sequence[Fault], asset_type: AssetType, rng: np.random.Generator) -> list[Fault]:
@@ -256,8 +142,8 @@ def choose_sensors(faults: Sequence[Fault], asset_type: AssetType, rng: np.rando
         name, sensor = split(fault.kind)
         drawn = float(rng.random())
         if is_sensor_kind(fault.kind, asset_type):
-            able = [one for one in asset_type.sensors if name in kinds_for(asset_type.sensors[one])]
-            sensor = sensor or able[int(drawn * len(able))]
+            possible = sensors_with(name, asset_type)
+            sensor = sensor or possible[int(drawn * len(possible))]
             chosen.append(replace(fault, kind=f"{name}:{sensor}", rows=1 if name == "reset" else fault.rows))
         else:
             chosen.append(fault)
@@ -286,7 +172,7 @@ def disturb(
     Raises
     ------
     SourceError
-        If a fault could not be seen in the sensor that it befalls.
+        If a fault would not show in its sensor.
     """
     shown = {sensor: column.copy() for sensor, column in values.items()}
     for fault in faults:
@@ -302,31 +188,31 @@ def disturb(
             fault=fault,
             before=column[: fault.first],
         )
-        column[span] = _ALL[name].shows(place, rng)
+        column[span] = _SHOWS[name](place, rng)
     return shown
 
 
 def usual_of(values: Mapping[str, Floats], normal: Flags, asset_type: AssetType) -> dict[str, Usual]:
     """Return what is usual for each sensor in normal running.
 
-    Median, robust standard deviation (IQR ÷ 1.349), and the rhythm; a counter's rhythm is that of what it counts from
+    Median, robust standard deviation (IQR ÷ 1.349), and the rhythm; a counter's rhythm is that of its differences from
     reading to reading.
     """
-    found = {}
+    usual = {}
     for sensor, column in values.items():
-        own = column[normal] if normal.any() else column
-        low, middle, high = np.quantile(own, [0.25, 0.5, 0.75])
-        deviation = (high - low) / 1.349 or float(own.std()) or 0.01 * max(abs(float(middle)), 1.0)
+        values_in_normal = column[normal] if normal.any() else column
+        low, middle, high = np.quantile(values_in_normal, [0.25, 0.5, 0.75])
+        deviation = (high - low) / 1.349 or float(values_in_normal.std()) or 0.01 * max(abs(float(middle)), 1.0)
         is_counter = asset_type.sensors[sensor].counter
-        moving = np.diff(own) if is_counter else own
-        # A counter that counts evenly forgets nothing, but every reading of it differs from the one before.
+        moving = np.diff(values_in_normal) if is_counter else values_in_normal
+        # A counter that counts evenly has no rhythm, but every reading of it differs from the one before.
         rhythm = _rhythm(moving) or (1 if is_counter and moving.any() else None)
-        found[sensor] = Usual(float(middle), float(deviation), rhythm)
-    return found
+        usual[sensor] = Usual(float(middle), float(deviation), rhythm)
+    return usual
 
 
 def _rhythm(values: Floats) -> int | None:
-    """Return after how many readings half of what lasts beyond a single reading is forgotten.
+    """Return after how many readings half of a deviation that lasts beyond a single reading is gone.
 
     Read off the structure function, the mean square of x(t) − x(t − lag): it begins at twice the variance of the noise
     of single readings and ends at twice the whole variance.
@@ -346,12 +232,3 @@ def _lags() -> list[int]:
     """Return 1, 2, 3, 4, 6, 8, 12 … readings: fine enough for a rhythm, and few."""
     powers = 2 ** np.arange(int(np.log2(LONGEST_RHYTHM)) + 1)
     return sorted({*powers.tolist(), *(powers[2:] * 3 // 4).tolist()})
-
-
-def kinds_for(sensor: Sensor) -> tuple[str, ...]:
-    """List what a sensor can suffer: a counter to stick, drop out, be late or be reset, others all but the last.
-
-    A unit is only mistaken where it has a rival.
-    """
-    able = [name for name, kind in _ALL.items() if (kind.of_counters if sensor.counter else kind.of_others)]
-    return tuple(name for name in able if name != "unit_change" or sensor.unit in OTHER_UNIT)

@@ -1,55 +1,73 @@
-"""Sources: where readings come from. One source a file; this page holds what all of them promise."""
+"""Sources: where readings come from, one source a file."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from pydantic import ValidationError
 
-from wheeltapper import plugins, tables
+from wheeltapper import tables
 from wheeltapper.config import Model, Plant, PlugIn, describe
 from wheeltapper.errors import ConfigError
+from wheeltapper.plugins import INSTALLED, SOURCES, PlugIns
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows as they came, in the order in which they came: nothing checked, nothing dropped."""
+    """Rows as the source delivers them, in its order: nothing checked, nothing dropped."""
 
     origin: str
-    """The file, query or simulation that they came from, for messages."""
+    """The file, query or simulation that they are from, for messages."""
     rows: pd.DataFrame
     """Columns asset_id, timestamp, the plant's sensors, and regime where the source knows it.
 
     Values may still be text, missing or out of order; ``timestamp`` is text or UTC. An optional column ``defect``
-    says in words why the source itself could not make sense of a row; it is empty for all others.
+    describes why the source could not read a row; it is empty for all others.
     """
     faults: pd.DataFrame = field(default_factory=tables.FAULTS.empty)
-    """What the source itself knows about faults: rows of `tables.FAULTS`."""
+    """Faults that the source has labels for: rows of `tables.FAULTS`."""
     if_unordered: str = ""
-    """What to do where rows are not meant to follow each other in time; told with each row that is out of order."""
+    """Advice for rows that need not follow each other in time; shown with each row that is out of order."""
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Options that would read what is there, for a person to look at: nothing is read with them by itself."""
+    """Options that would read the data, for a person to look at; they are not used without one."""
 
     origin: str
-    """What was looked at."""
+    """The file or query that was looked at."""
     options: dict[str, Any]
     """All options of the source."""
     because: dict[str, str]
-    """Option → why it differs from what the plant says."""
+    """Option → why it differs from the plant's."""
     notes: tuple[str, ...] = ()
-    """What the options cannot say, such as a sensor whose column was not found."""
+    """Open questions, such as a sensor whose column was not found."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """Tiny data for the contract tests of a source."""
+
+    plant: Callable[[Path], str]
+    """Writes clean rows of two assets, one of them with a fault, below a folder; returns the YAML of a plant that reads
+    them."""
+    broken: Mapping[str, Callable[[Path], str]]
+    """Description of a mistake → the same with this mistake: reading must end in a `SourceError`. At least one."""
 
 
 class Source(Model, ABC):
     """One kind of source. Its fields are its options in the plant's YAML."""
+
+    @classmethod
+    def example(cls) -> Example | None:
+        """Return tiny data for contract tests; None where reading takes a server, which the tests then start."""
+        return None
 
     def check(self, plant: Plant) -> None:
         """Refuse options that do not go with the plant's asset type; reads nothing.
@@ -60,23 +78,23 @@ class Source(Model, ABC):
             If the options name a sensor or fault kind that the asset type does not have.
         """
 
-    def caveats(self, plant: Plant) -> tuple[str, ...]:  # noqa: ARG002 - most sources have nothing to confess
-        """Say in words what the options make up or assume, so that figures are not read as more than they are.
+    def caveats(self, plant: Plant) -> tuple[str, ...]:  # noqa: ARG002 - most sources assume nothing
+        """Return notes on what the options assume, for a careful reading of the figures.
 
-        Each sentence is shown under the leaderboard.
+        Each note is shown under the leaderboard.
         """
         return ()
 
     @classmethod
-    def suggest(cls, plant: Plant, options: dict[str, Any]) -> Suggestion | None:  # noqa: ARG003 - most cannot tell
-        """Look at what is there and say which options would read it; None where there is nothing to say.
+    def suggest(cls, plant: Plant, options: dict[str, Any]) -> Suggestion | None:  # noqa: ARG003 - most cannot
+        """Look at the data and suggest options that would read it; None where there is no suggestion.
 
         Parameters
         ----------
         plant : Plant
             Names the sensors that are looked for.
         options : dict
-            What the plant's YAML says; it may be wrong.
+            The options in the plant's YAML; they may be wrong.
         """
         return None
 
@@ -89,23 +107,22 @@ class Source(Model, ABC):
         Raises
         ------
         SourceError
-            If there is nothing to read, or a file or column is not as the options say.
+            If there is nothing to read, or a file or column is not as the options describe.
         """
 
 
 def suggest(plant: Plant) -> Suggestion | None:
-    """Ask a plant's source for options that would fit; None where it has nothing to say.
+    """Ask a plant's source for options that would fit; None where it has no suggestion.
 
     Raises
     ------
     ConfigError
         If there is no such source.
     """
-    kind = plugins.load_class("sources", plant.source.name, Source)  # type: ignore[type-abstract]
-    return kind.suggest(plant, plant.source.options)
+    return load(plant.source.name, plant.plug_ins).suggest(plant, plant.source.options)
 
 
-def build(wanted: PlugIn) -> Source:
+def build(source: PlugIn, plug_ins: PlugIns = INSTALLED) -> Source:
     """Make a plant's source.
 
     Raises
@@ -113,8 +130,19 @@ def build(wanted: PlugIn) -> Source:
     ConfigError
         If there is no such source, or its options are not as it wants them.
     """
-    kind = plugins.load_class("sources", wanted.name, Source)  # type: ignore[type-abstract]
+    kind = load(source.name, plug_ins)
     try:
-        return kind(**wanted.options)
+        return kind(**source.options)
     except ValidationError as error:
-        raise ConfigError(describe(error, f"source {wanted.name}", kind)) from error
+        raise ConfigError(describe(error, f"source {source.name}", kind)) from error
+
+
+def load(name: str, plug_ins: PlugIns = INSTALLED) -> type[Source]:
+    """Return the class of a source by its file's name.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such source.
+    """
+    return plug_ins.load(SOURCES, name, Source)  # type: ignore[type-abstract]

@@ -18,8 +18,8 @@ from sqlalchemy.pool import NullPool
 
 from wheeltapper.config import Plant
 from wheeltapper.errors import SourceError
-from wheeltapper.plugins import near_miss
 from wheeltapper.sources._files import locate
+from wheeltapper.spelling import near_miss
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}

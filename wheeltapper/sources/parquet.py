@@ -12,7 +12,7 @@ from pydantic import Field
 
 from wheeltapper.config import Plant
 from wheeltapper.errors import SourceError
-from wheeltapper.sources import Batch
+from wheeltapper.sources import Batch, Example
 from wheeltapper.sources._files import asset_name
 from wheeltapper.sources._flagged import FlaggedRuns
 from wheeltapper.sources._parquet import ParquetFile, find
@@ -43,6 +43,13 @@ class Parquet(ShapedSource):
         False, description="whether rows do not follow each other in time: each file is then read whole and sorted"
     )
 
+    @classmethod
+    def example(cls) -> Example:
+        """Return tiny data for contract tests; see `Source.example`."""
+        from wheeltapper.sources._examples import PARQUET
+
+        return PARQUET
+
     def read(self, plant: Plant, start: datetime | None = None, end: datetime | None = None) -> Iterator[Batch]:
         """Yield the files' rows from ``start`` (inclusive) to ``end`` (exclusive); see `Source.read`.
 
@@ -68,7 +75,7 @@ class Parquet(ShapedSource):
 
     def _pieces(self, plant: Plant, files: list[ParquetFile], span: Span) -> Iterator[Piece]:
         """Walk through the files chunk by chunk."""
-        columns = list(self.wanted(plant))
+        columns = list(self.required(plant))
         seen: set[str | None] = set()
         for file in files:
             long = self.long_rows(plant, file.shown)

@@ -1,4 +1,4 @@
-"""Other people's programs as processes: started, known again later, and ended with all that they started."""
+"""Other programs as processes: started, recognised later, and ended together with everything that they started."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+
 _TIED = """
 import os, runpy, signal, sys, threading, time
 
 def follow():
-    os.read(0, 1)  # comes back when the other end is closed, which the system does however its process ends
+    os.read(0, 1)  # returns when the other end is closed, which the system does however its process ends
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(10)
     os._exit(1)
@@ -23,27 +25,27 @@ threading.Thread(target=follow, daemon=True).start()
 del sys.argv[0]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
-"""Runs a module, and ends it as soon as we are gone, even by kill -9."""
+"""Runs a module, and ends it when the process that started it ends, even by kill -9."""
 
 _GRACE = 10.0
-"""Seconds between asking a process to end and ending it."""
+"""Seconds between SIGTERM and SIGKILL."""
 
 
 def start(module: tuple[str, ...], log: Path, *, dies_with_us: bool) -> subprocess.Popen[bytes]:
-    """Start a Python module with its arguments; what it says goes to a log file."""
+    """Start a Python module with its arguments; its output goes to a log file."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as said:
+    with log.open("ab") as output:
         return subprocess.Popen(
             (sys.executable, *(("-c", _TIED) if dies_with_us else ("-m",)), *module),
             stdin=subprocess.PIPE if dies_with_us else subprocess.DEVNULL,
-            stdout=said,
+            stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process that we started: politely, and after ten seconds firmly."""
+    """End a process that we started: with SIGTERM, and after ten seconds with SIGKILL."""
     if process.poll() is None:
         process.terminate()
         try:
@@ -56,71 +58,82 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def born(pid: int) -> str | None:
-    """Return when a process was born, which tells it from a later one of the same number; None if it has ended."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)  # an ended child of ours stays listed until it is asked for
-    return _born_on_linux(pid) if sys.platform == "linux" else _born_elsewhere(pid)
-
-
-def _born_on_linux(pid: int) -> str | None:
+    """Return when a process was started, which no later process of the same number shares; None if it has ended."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return _ticks_since_boot(pid) if psutil.LINUX else str(process.create_time())
+    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
         return None
+
+
+def _ticks_since_boot(pid: int) -> str:
+    """Return the boot's identifier and the clock ticks from it to the start of the process.
+
+    psutil's ``create_time`` adds the time of the boot, which moves when the clock is set: a machine without a battery
+    for its clock sets it minutes after `up`, and would not recognise its servers.
+    """
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return None if fields[0] in "ZX" else f"{boot} {fields[19]}"
-
-
-def _born_elsewhere(pid: int) -> str | None:
-    found = subprocess.run(("ps", "-o", "stat=,lstart=", "-p", str(pid)), capture_output=True, text=True, check=False)
-    state, _, when = found.stdout.strip().partition(" ")
-    return None if not when or state.startswith("Z") else when.strip()
+    # The name of the program, in brackets, may hold spaces and brackets.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return f"{boot} {fields[19]}"
 
 
 def end_groups(groups: dict[int, str]) -> None:
-    """End processes with all that they started: politely, and after ten seconds firmly.
+    """End processes and everything that they started: with SIGTERM, and after ten seconds with SIGKILL.
 
     Parameters
     ----------
     groups : mapping
-        Number of each first process → when it was born. Where only the first one was killed, the others are ended.
+        Number of each first process → when it was started (see `born`). If the first process has ended already, the
+        processes that it started are ended.
     """
     for number in (signal.SIGTERM, signal.SIGKILL):
-        left = [pid for pid, when in groups.items() if _is_left(pid, when)]
-        for pid in left:
+        for pid in _living(groups):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, number)
         deadline = time.monotonic() + _GRACE
-        while any(_is_left(pid, groups[pid]) for pid in left) and time.monotonic() < deadline:
+        while _living(groups) and time.monotonic() < deadline:
             time.sleep(0.1)
 
 
-def orphans(home: Path) -> dict[int, str]:
-    """Find flow runs of a worker of this home (number → when born): after kill -9 of the worker they go on alone.
+def _living(groups: dict[int, str]) -> set[int]:
+    """Return the groups that have a living process; a group whose number another process has got has ended.
 
-    Only Linux tells; elsewhere such a run is left to end by itself.
+    A number is not given to another process while its group has members.
     """
-    mark = f"WHEELTAPPER_HOME={home}".encode()
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            is_run = b"prefect.engine" in (folder / "cmdline").read_bytes().split(b"\0")
-            if is_run and mark in (folder / "environ").read_bytes().split(b"\0"):
-                when = born(int(folder.name))
-                if when is not None:
-                    found[int(folder.name)] = when
-    return found
+    ours = {pid for pid, started in groups.items() if born(pid) in (None, started)}
+    return ours & {
+        _group(process.pid)
+        for process in psutil.process_iter(["status"])
+        if process.info["status"] != psutil.STATUS_ZOMBIE
+    }
 
 
-def _is_left(pid: int, when: str) -> bool:
-    """Tell whether anything is left of a group. A number stays taken while its group has members."""
-    now = born(pid)
-    if now is not None:
-        return now == when
+def _group(pid: int) -> int | None:
     try:
-        os.killpg(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return False
-    return True
+        return os.getpgid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
+
+
+def orphans(home: Path) -> dict[int, str]:
+    """Return the flow runs of this home's worker: number → when started. They outlive a worker that was killed.
+
+    Where the system does not show a process's environment, its run is not found and ends by itself.
+    """
+    runs = {}
+    for process in psutil.process_iter(["cmdline"]):
+        if "prefect.engine" in (process.info["cmdline"] or ()) and _home_of(process) == str(home):
+            started = born(process.pid)
+            if started is not None:
+                runs[process.pid] = started
+    return runs
+
+
+def _home_of(process: psutil.Process) -> str | None:
+    try:
+        return str(process.environ().get("WHEELTAPPER_HOME"))
+    except (psutil.Error, OSError):
+        return None

@@ -1,35 +1,33 @@
-"""The servers on this machine: Prefect (for every run), MLflow and the reports; `station` starts those that stay.
+"""The servers on this machine: Prefect (for every run), MLflow and the reports; `lifecycle` starts those that stay.
 
-They are other people's programs started as processes of their own, on loopback only; nothing of them is imported here.
+They are other programs in processes of their own, on loopback only; nothing of them is imported here.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from wheeltapper.config import Settings
 from wheeltapper.errors import WheeltapperError
 from wheeltapper.station import processes
+from wheeltapper.station.parts import log_file, running
 from wheeltapper.station.prefect_api import PrefectApi
 
 _log = logging.getLogger("wheeltapper.prefect")
 
-_PATIENCE = 120.0
-"""Seconds that a server may take to answer: Prefect needs about 10, on a busy machine 40."""
+_START_SECONDS = 120.0
+"""How long a server may take to answer: Prefect needs about 10 s, on a busy machine 40 s."""
 
 QUIET = {
-    # Nothing is reported home.
+    # No telemetry.
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -38,14 +36,14 @@ QUIET = {
     "PREFECT_LOGGING_EXTRA_LOGGERS": "wheeltapper",
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_CLI_PROMPT": "false",
-    # The UI asks the server that it came from; by default it asks port 4200, whatever the port.
+    # The UI calls the server that it came from; by default it calls port 4200, whatever the port.
     "PREFECT_SERVER_UI_API_URL": "/api",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-    # A run that was killed frees its place within two minutes, also when the server restarts meanwhile.
+    # A run that was killed frees its place within two minutes, even if the server restarts meanwhile.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
-    # Runs are kept for 90 days, and not for ever.
+    # Runs are kept for 90 days, not for ever.
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
     "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
@@ -63,7 +61,7 @@ _ONE_RUN = {
 
 
 def prepare_environment(settings: Settings) -> None:
-    """Set what Prefect, MLflow and TensorFlow read when they are imported; what the user has set stays."""
+    """Set the variables that Prefect, MLflow and TensorFlow read at import; those that the user has set stay."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("PREFECT_HOME", str(settings.prefect))
@@ -79,7 +77,7 @@ class Server:
     health: str
 
     def answers(self) -> bool:
-        """Tell whether the server is up."""
+        """Say whether the server is up."""
         try:
             with urllib.request.urlopen(self.health, timeout=2) as answer:
                 return bool(answer.status == 200)
@@ -112,14 +110,14 @@ def report_server(settings: Settings, port: int) -> Server:
 
 
 def free_port() -> int:
-    """Return a port on loopback that nobody uses."""
+    """Return a free port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def port_is_free(port: int) -> bool:
-    """Tell whether a server can be started on this port."""
+    """Say whether a server can be started on this port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -134,31 +132,26 @@ def start(server: Server, settings: Settings, *, dies_with_us: bool) -> subproce
     return processes.start(server.module, log_file(settings, server.name), dies_with_us=dies_with_us)
 
 
-def log_file(settings: Settings, name: str) -> Path:
-    """Return where a part's output goes."""
-    return settings.home.resolve() / "logs" / f"{name}.log"
-
-
 def wait(server: Server, process: subprocess.Popen[bytes], settings: Settings) -> None:
     """Wait until the server answers.
 
     Raises
     ------
     WheeltapperError
-        If it ends or stays silent; the message names its log.
+        If it ends or does not answer in time; the message names its log.
     """
     log = log_file(settings, server.name)
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _START_SECONDS
     while not server.answers():
         if process.poll() is not None:
             raise WheeltapperError(f"the {server.name} server ended with code {process.returncode}; see {log}")
         if time.monotonic() > deadline:
-            raise WheeltapperError(f"the {server.name} server did not answer for {_PATIENCE:.0f} s; see {log}")
+            raise WheeltapperError(f"the {server.name} server did not answer for {_START_SECONDS:.0f} s; see {log}")
         time.sleep(0.1)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a server politely, and after ten seconds firmly."""
+    """End a server: with SIGTERM, and after ten seconds with SIGKILL."""
     processes.stop(process)
 
 
@@ -167,21 +160,21 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def prefect(settings: Settings, meanwhile: Callable[[], object]) -> Iterator[str]:
-    """Give a flow run a Prefect server: the one that is configured, the one that is up, or one of its own.
+    """Give a flow run a Prefect server: the configured one, the one of `up`, or a new one for this run only.
 
-    ``meanwhile`` is called while a new server starts, so that the two waits become one.
+    ``meanwhile`` is called while a new server starts, so that the two waits overlap.
 
     Raises
     ------
     WheeltapperError
-        If the server that is configured or up does not answer, or its own does not come up.
+        If the configured server or the one of `up` does not answer, or the new one does not start.
     """
-    known = os.environ.get("PREFECT_API_URL") or _that_is_up(settings)
-    if known:
-        _require_answer(known, settings)
-        os.environ["PREFECT_API_URL"] = known
+    existing = os.environ.get("PREFECT_API_URL") or _api_of_up(settings)
+    if existing:
+        _require_answer(existing, settings)
+        os.environ["PREFECT_API_URL"] = existing
         meanwhile()
-        yield known
+        yield existing
         return
     _log.info("starting a server for this run (10 to 20 s)")
     server = prefect_server(free_port())
@@ -196,13 +189,13 @@ def prefect(settings: Settings, meanwhile: Callable[[], object]) -> Iterator[str
         stop(process)
 
 
-def _that_is_up(settings: Settings) -> str | None:
-    known = running(settings).get("prefect")
-    return f"{known['url']}/api" if known else None
+def _api_of_up(settings: Settings) -> str | None:
+    part = running(settings).get("prefect")
+    return f"{part.url}/api" if part else None
 
 
 def _require_answer(api: str, settings: Settings) -> None:
-    """Refuse a server that is not there, before Prefect waits for it for minutes."""
+    """Refuse a server that does not answer, before Prefect waits for it for minutes."""
     if PrefectApi(api).answers():
         return
     if os.environ.get("PREFECT_API_URL"):
@@ -227,39 +220,3 @@ def _start_for_one_run(server: Server, settings: Settings) -> subprocess.Popen[b
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-# -- what `up` has started -------------------------------------------------------------------------------------------
-
-
-def running(settings: Settings) -> dict[str, dict[str, str]]:
-    """Return the parts that `up` started and that are still alive: name → pid, born, url."""
-    return {name: one for name, one in parts(settings).items() if processes.born(int(one["pid"])) == one["born"]}
-
-
-def parts(settings: Settings) -> dict[str, dict[str, str]]:
-    """Return all parts that `up` started, also those that were killed: name → pid, born, url."""
-    path = state_file(settings)
-    if not path.is_file():
-        return {}
-    written: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
-    return written
-
-
-def remember(
-    settings: Settings, alive: dict[str, dict[str, str]], name: str, process: subprocess.Popen[bytes], url: str
-) -> None:
-    """Write down what was started at once, so that `run`, `status` and `down` find it whatever happens next."""
-    born = processes.born(process.pid)
-    if born is None:
-        raise WheeltapperError(f"{name} ended as soon as it was started; see {log_file(settings, name)}")
-    alive[name] = {"pid": str(process.pid), "born": born, "url": url}
-    path = state_file(settings)
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(alive, indent=1), encoding="utf-8")
-    new.replace(path)
-
-
-def state_file(settings: Settings) -> Path:
-    """Return where is written down what `up` started."""
-    return settings.home.resolve() / "servers.json"

@@ -1,8 +1,8 @@
 """The tables of a plant: parquet files with a transaction log, written completely or not at all."""
 
 from wheeltapper.store.log import Damage as Damage
-from wheeltapper.store.store import KeyExistsError as KeyExistsError
-from wheeltapper.store.store import Ref as Ref
-from wheeltapper.store.store import Staged as Staged
+from wheeltapper.store.planning import KeyExistsError as KeyExistsError
+from wheeltapper.store.refs import Ref as Ref
+from wheeltapper.store.refs import Staged as Staged
 from wheeltapper.store.store import Store as Store
-from wheeltapper.store.store import verify_all as verify_all
+from wheeltapper.store.verification import verify_all as verify_all

@@ -13,23 +13,24 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 
 from wheeltapper import faultpoints
 from wheeltapper.errors import StoreError
-from wheeltapper.store.content import PERIOD, Columns, PeriodKind, arrow_schema
+from wheeltapper.store.entries import CHECK, RECORD, State
 from wheeltapper.store.files import File, make_folder, sync_file, sync_folder
-from wheeltapper.store.log import CHECK, LOG_FOLDER, RECORD, Log, State
+from wheeltapper.store.layout import PERIOD, Columns, PeriodKind, arrow_schema
+from wheeltapper.store.log import LOG_FOLDER, Log
 
 CHECKPOINT_EVERY = 100
-"""Commits between two checkpoints: summaries that let other readers of Delta skip old entries; we never read them."""
+"""Commits between two checkpoints: summaries for other readers of Delta; we never read them."""
 
 _NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 
 
 class ConflictError(StoreError):
-    """Somebody else committed first; look again and retry."""
+    """Another writer committed first; read the new version and try again."""
 
 
 @dataclass(frozen=True)
 class Commit:
-    """What a writer wants to become the next version."""
+    """The next version, as a writer proposes it."""
 
     operation: str
     txn: str
@@ -51,9 +52,9 @@ def commit(log: Log, state: State, change: Commit) -> State:
     Raises
     ------
     ConflictError
-        If somebody else has made that version meanwhile; nothing was changed.
+        If another writer has made that version meanwhile; nothing was changed.
     StoreError
-        If Delta refuses or its view of the table is not ours.
+        If Delta refuses, or sees the table differently than the log.
     """
     version = state.version + 1
     faultpoints.hit("store.before_commit")
@@ -126,11 +127,11 @@ def _extend(log: Log, state: State, change: Commit) -> None:
 
 
 def _require_same_view(log: Log, table: DeltaTable, state: State, txn: str) -> None:
-    """See that the handle which will commit looks at the version that the change was computed from."""
+    """Require that Delta sees the version from which the change was computed."""
     if table.version() != state.version or table.transaction_version(txn) is not None:
         raise ConflictError(f"{log.folder}: another writer has moved on from version {state.version}")
-    seen = set(table.get_add_actions(flatten=True)["path"].to_pylist())
-    if seen != set(state.files):
+    visible = set(table.get_add_actions(flatten=True)["path"].to_pylist())
+    if visible != set(state.files):
         raise StoreError(
             f"{log.folder}: Delta sees other files in version {state.version} than the log holds, so a checkpoint "
             f"in {log.folder / LOG_FOLDER} is damaged. Delete the *.checkpoint.parquet files and _last_checkpoint "

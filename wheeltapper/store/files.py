@@ -1,4 +1,4 @@
-"""Data files of the store: written so that a power cut cannot halve them, read so that a flipped bit cannot lie."""
+"""Data files of the store: written whole even through a power cut, and read only if every bit is as it was written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wheeltapper.errors import StoreError
 
 @dataclass(frozen=True)
 class File:
-    """What the log remembers of one data file."""
+    """One data file, as the log records it."""
 
     path: str
     """Relative to the table's folder, with forward slashes."""
@@ -27,7 +27,7 @@ class File:
     sha256: str
     rows: int
     content: str
-    """Order-independent sum of its rows' hashes, see `wheeltapper.store.content`."""
+    """Order-independent sum of its rows' hashes, see `wheeltapper.store.digests`."""
     period: str | None
     """Its day or month; None where the table is kept in one piece."""
     first: int | None
@@ -87,7 +87,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Push a file that somebody else wrote to the disk."""
+    """Make a file that another program wrote survive a power cut."""
     handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -96,7 +96,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Push a folder's list of names to the disk (Windows has no such call and needs none)."""
+    """Make the names in a folder survive a power cut (Windows has no such call and needs none)."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -118,7 +118,7 @@ def load(folder: Path, file: File, columns: list[str] | None = None) -> pa.Table
 
 
 def require(folder: Path, file: File) -> None:
-    """See that a data file is there with all its bytes; what is in them is checked whenever it is read.
+    """Require that a data file exists with all its bytes; its content is checked whenever it is read.
 
     Raises
     ------
@@ -127,12 +127,12 @@ def require(folder: Path, file: File) -> None:
     path = folder / file.path
     size = path.stat().st_size if path.is_file() else None
     if size != file.size:
-        found = "is missing" if size is None else f"has {size} bytes"
-        raise StoreError(f"{path} {found}; {file.size} bytes were written. Run the same step again.")
+        state = "is missing" if size is None else f"has {size} bytes"
+        raise StoreError(f"{path} {state}; {file.size} bytes were written. Run the same step again.")
 
 
 def damage(folder: Path, file: File) -> str | None:
-    """Say what is wrong with a data file: size, SHA-256, page checksums, number of rows; None if nothing is."""
+    """Return what is wrong with a data file (size, SHA-256, page checksums, number of rows); None if it is sound."""
     try:
         data = _trusted_bytes(folder, file)
     except StoreError as error:
@@ -157,7 +157,7 @@ def _trusted_bytes(folder: Path, file: File) -> bytes:
         raise StoreError(f"{path} cannot be read ({error}). {advice}") from error
     if len(data) != file.size:
         raise StoreError(f"{path} is damaged: expected {file.size} bytes, found {len(data)}. {advice}")
-    found = hashlib.sha256(data).hexdigest()
-    if found != file.sha256:
-        raise StoreError(f"{path} is damaged: expected SHA-256 {file.sha256}, found {found}. {advice}")
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 != file.sha256:
+        raise StoreError(f"{path} is damaged: expected SHA-256 {file.sha256}, found {sha256}. {advice}")
     return data

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pandas as pd
@@ -15,14 +14,7 @@ from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import calibration
 from wheeltapper.scoring.bundle import POOLED, Bundle, inputs
 from wheeltapper.scoring.effect import is_far
-from wheeltapper.training.preparation import MIN_TRAIN_ROWS, Preparation, guard, prepare
-
-__all__ = ["Preparation", "baselines_of", "calibrated", "fit_candidate", "guard", "prepare", "spacing"]
-
-
-def spacing(plant: Plant) -> timedelta:
-    """Return the usual time between two windows."""
-    return plant.windows.every * plant.step
+from wheeltapper.training.preparation import MIN_TRAIN_ROWS, Preparation, prepare
 
 
 def baselines_of(plant: Plant) -> tuple[PlugIn, ...]:
@@ -38,7 +30,8 @@ def baselines_of(plant: Plant) -> tuple[PlugIn, ...]:
     options = {"limits": {end: limits for end, limits in own.items() if limits}}
     # Where features are selected, all but the sensors themselves may go.
     columns = FeaturePlan.of(plant).columns if plant.select is None else tuple(plant.asset_type.sensors)
-    return tuple(PlugIn(name=name, options=options.get(name, {})) for name in detectors.baselines(columns))
+    names = detectors.baselines(columns, plant.plug_ins)
+    return tuple(PlugIn(name=name, options=options.get(name, {})) for name in names)
 
 
 def fit_candidate(
@@ -64,7 +57,7 @@ def fit_candidate(
     faults : DataFrame
         Known faults: they are never learnt as normal.
     flags : DataFrame, optional
-        Spans in which a sensor does not measure, from `wheeltapper.readings.exclude.telling`: nor are they.
+        Spans in which a sensor does not measure, from `wheeltapper.readings.exclude.informative_flags`: nor are they.
     prepared : Preparation, optional
         What `prepare` made of the same arguments before, for many candidates at once.
 
@@ -98,7 +91,7 @@ def calibrated(bundle: Bundle, plant: Plant, rows: pd.DataFrame) -> Bundle:
             rows,
             bundle.raw_scores(rows),
             budget=plant.alarm_budget,
-            spacing=spacing(plant),
+            spacing=plant.window_spacing,
             max_gap=plant.max_gap,
             rule=plant.alarms,
             is_far=is_far(bundle.asset_type, bundle.normaliser, rows),
@@ -112,7 +105,7 @@ def _fit_detectors(
     """Fit one detector for all, and one for each asset with enough rows where the plant asks for that."""
 
     def make() -> Detector:
-        return detectors.build(wanted.name, wanted.options, seed=plant.seed)
+        return detectors.build(wanted.name, wanted.options, seed=plant.seed, plug_ins=plant.plug_ins)
 
     z = inputs(make(), normaliser, train)
     # In the order of time over all assets: what a detector holds back at the end is then the latest of each.

@@ -19,7 +19,7 @@ from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.exclude import why_masked
 from wheeltapper.tables import microseconds
 from wheeltapper.training.parts import PURGED
-from wheeltapper.training.preparation import MIN_TRAIN_ROWS, Preparation, guard, prepare
+from wheeltapper.training.preparation import MIN_TRAIN_ROWS, Preparation, prepare
 
 NO_BLOCK = -1
 """Stands for a window that reaches from one block into the next."""
@@ -74,7 +74,7 @@ def cut_folds(
         If a block has too few windows of normal running.
     """
     rows = features[part == "train"]
-    reason = why_masked(FeaturePlan.of(plant).reaching(rows), faults, guard(plant), flags)
+    reason = why_masked(FeaturePlan.of(plant).reaching(rows), faults, plant.window_reach, flags)
     block = block_of(rows, reason == "", cuts["calibrate_from"], count + 1)
     _require_normal_rows(plant, block[reason == ""], count)
     folds = range(1, count + 1)

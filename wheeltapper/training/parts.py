@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -20,6 +20,8 @@ from wheeltapper.tables import microseconds
 
 PARTS = ("train", "calibrate", "validate", "test")
 PURGED = "purged"
+TIMES = ["asset_id", "timestamp", "origin"]
+"""Columns of the readings that the parts are cut by."""
 _CUTS = ["calibrate_from", "validate_from", "test_from"]
 _EVER, _NEVER = pd.Timestamp("1700-01-01", tz="UTC"), pd.Timestamp("2262-01-01", tz="UTC")
 
@@ -99,16 +101,31 @@ def _require_readings(readings: pd.DataFrame, cut: pd.DataFrame, plant: Plant) -
             )
 
 
-def assign(features: pd.DataFrame, cut: pd.DataFrame) -> pd.Series:
-    """Return the part of each feature row: train, calibrate, validate, test or purged."""
+def assign(features: pd.DataFrame, cut: pd.DataFrame, embargo: timedelta = timedelta(0)) -> pd.Series:
+    """Return the part of each feature row: train, calibrate, validate, test or purged.
+
+    Parameters
+    ----------
+    features : DataFrame with columns asset_id, window_start, window_end
+    cut : DataFrame
+        What `cuts` returned.
+    embargo : timedelta
+        How far beyond a window's end its label looks. A window whose label looks across a cut is purged, like one that
+        lies across it.
+
+    Returns
+    -------
+    Series of str, aligned with ``features``
+    """
     own = cut.reindex(features["asset_id"])
     start, end = microseconds(features["window_start"]), microseconds(features["window_end"])
+    label_end = end + embargo // timedelta(microseconds=1)
     part = np.full(len(features), "train", dtype=object)
     crosses = np.zeros(len(features), dtype=bool)
     for name, column in zip(PARTS[1:], _CUTS, strict=True):
         instant = microseconds(own[column])
         part[end >= instant] = name
-        crosses |= (start < instant) & (end >= instant)
+        crosses |= (start < instant) & (label_end >= instant)
     part[crosses | own[_CUTS[0]].isna().to_numpy()] = PURGED
     return pd.Series(part, index=features.index, name="part", dtype="str")
 

@@ -7,7 +7,6 @@ no value, and what is usual. All of it is learnt from the train part alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,6 @@ import pandas as pd
 from wheeltapper import tables
 from wheeltapper.config import Plant
 from wheeltapper.errors import DataError
-from wheeltapper.features.conditioning import look_back
 from wheeltapper.features.impute import MIN_SHARE, Imputer, filled, with_values
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
@@ -49,11 +47,6 @@ class Preparation:
     """What became of the wish to keep only relevant features, in words; empty where nobody asked."""
 
 
-def guard(plant: Plant) -> timedelta:
-    """Return the band around a fault that is kept out of learning: a window's length and that of its smoothing."""
-    return plant.windows.lasting(plant.step) + look_back(plant.cleaning.smooth) * plant.step
-
-
 def prepare(
     plant: Plant, features: pd.DataFrame, part: pd.Series, faults: pd.DataFrame, flags: pd.DataFrame | None = None
 ) -> Preparation:
@@ -68,7 +61,7 @@ def prepare(
     faults : DataFrame
         Known faults: they are never learnt as normal.
     flags : DataFrame, optional
-        Spans in which a sensor does not measure, from `wheeltapper.readings.exclude.telling`: nor are they.
+        Spans in which a sensor does not measure, from `wheeltapper.readings.exclude.informative_flags`: nor are they.
 
     Raises
     ------
@@ -77,7 +70,7 @@ def prepare(
         in half of them.
     """
     plan = FeaturePlan.of(plant)
-    reason = why_masked(plan.reaching(features), faults, guard(plant), flags, lead=plant.lead)
+    reason = why_masked(plan.reaching(features), faults, plant.window_reach, flags, lead=plant.lead)
     _require_normal_rows(plant, part, reason)
     normal = reason == ""
     train, calibrate = features[_thinned(normal & (part == "train"), plan)], features[normal & (part == "calibrate")]

@@ -1,236 +1,217 @@
-"""Search: which of several options does best on readings that nothing was fitted on, within a budget of time."""
+"""Search a candidate's options before it is trained: one trial after the other, each a run of its own in MLflow."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+import logging
+import time
+from dataclasses import dataclass
 from datetime import timedelta
-from statistics import fmean, stdev
-from typing import Any, Literal, TypeVar
+from typing import Any
 
-import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
-
-from wheeltapper import tables
+from wheeltapper import faultpoints
+from wheeltapper.config import Plant, PlugIn, Search
 from wheeltapper.errors import DataError
-from wheeltapper.evaluation.events import match
-from wheeltapper.evaluation.exposure import is_in_fault, watched_rows
-from wheeltapper.evaluation.ranking import mean_vus_pr, rank_windows
+from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.selftest.examine import share_found
+from wheeltapper.selftest.twins import Twins, recent_twins
+from wheeltapper.training import search_options, trials
+from wheeltapper.training.candidate import fit_candidate
+from wheeltapper.training.folds import Fold, cut_folds
+from wheeltapper.training.objective import Job
+from wheeltapper.training.table import TrainingTable
+from wheeltapper.training.trials import NAMES, STOPPED, Block, JudgedBy, Trial
+from wheeltapper.workspace import Workspace, brief
 
-Options = TypeVar("Options")
-JudgedBy = Literal["vus_pr", "hearing"]
-NAMES: dict[JudgedBy, str] = {"vus_pr": "VUS-PR", "hearing": "faults heard"}
-"""What the figure is called where people read it."""
-STOPPED = "stopped, time used up"
-"""What is said of a trial that was not judged on all folds."""
+_log = logging.getLogger("wheeltapper.train")
 
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Block(_Record):
-    """A held-out block of the train part, and how much was fitted on before it."""
-
-    start: str = Field(description="beginning of its first window, UTC, ISO 8601")
-    end: str = Field(description="end of its last window")
-    fitted_on: int = Field(description="normal windows before it")
-    windows: int = Field(description="usable windows in it")
-    guessing: float | None = Field(description="VUS-PR of a random score; None where no fault can be ranked in it")
+SEARCH, TRIAL = "search.json", "trial.json"
+"""The documents of a candidate's run and of a trial's run."""
 
 
-class Trial(_Record):
-    """One set of options, and how it did on each block."""
+@dataclass(frozen=True)
+class HeldOut:
+    """What all trials of a training are judged on: the folds, and by what figure."""
 
-    options: dict[str, Any]
-    figures: tuple[float | None, ...] = Field(
-        description="0 to 1, higher is better; None: nothing to rank in the block; none at all if it was refused, "
-        "those of the first blocks if it was stopped"
-    )
-    seconds: float = Field(ge=0, description="what it took to fit and judge it on all blocks, or until it was stopped")
-    prepared: float = Field(
-        default=0, ge=0, description="seconds that it took to prepare the search; the first trial has them with it"
-    )
-    refused: str = Field(default="", description="why it cannot be fitted on this data; empty if it can")
-    stopped: bool = Field(default=False, description="the time was used up before all blocks were judged")
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether it was judged on all blocks; no other can be chosen."""
-        return not (self.refused or self.stopped)
-
-    @property
-    def mean(self) -> float:
-        """The figure that decides."""
-        return fmean(self._known)
-
-    @property
-    def spread(self) -> float | None:
-        """Standard deviation of the figure over the blocks; None of a single one."""
-        return stdev(self._known) if len(self._known) > 1 else None
-
-    @property
-    def _known(self) -> list[float]:
-        return [one for one in self.figures if one is not None]
+    folds: tuple[Fold, ...]
+    blocks: tuple[Block, ...]
+    judged_by: JudgedBy
+    twins: tuple[Twins, ...]
+    """Of each fold, where its trials are judged by the self-test; else none."""
 
 
-def attempt_in_time(
-    trials: Sequence[Options], attempt: Callable[[int, Options, float], Trial], budget: timedelta
-) -> list[Trial]:
-    """Attempt trials one after the other; none is begun once preparation and those before it have used up the budget.
+@dataclass(frozen=True)
+class Clock:
+    """What a trial has to keep to, in seconds."""
 
-    The first is always attempted: it is what would be fitted without a search. Until one has come to its end none is
-    stopped, so that there is something to choose.
-
-    Parameters
-    ----------
-    trials : sequence
-        In the order in which they are attempted.
-    attempt : callable
-        Takes a number from 1 on, what is to be tried, and the seconds that are left for it (endless for the first).
-    budget : timedelta
-        Longer than nothing; by the trials' own seconds, so that one who looks a trial up instead of repeating it stops
-        at the same place.
-    """
-    done: list[Trial] = []
-    for number, options in enumerate(trials, start=1):
-        left = budget.total_seconds() - sum(one.prepared + one.seconds for one in done)
-        if done and (left <= 0 or done[-1].stopped):
-            break
-        done.append(attempt(number, options, left if any(one.is_whole for one in done) else math.inf))
-    return done
+    left: float
+    """For the trial; endless for one that must come to its end."""
+    prepared: float
+    """What came before it and counts with it."""
 
 
-def judge_in_time(
-    folds: int, judge: Callable[[int], float | None], left: float, clock: Callable[[], float]
-) -> tuple[float | None, ...]:
-    """Judge one trial on fold after fold; no further one is begun once the time is used up.
-
-    Parameters
-    ----------
-    judge : callable
-        Takes the place of a fold, from 0 on, and returns the figure.
-    left : float
-        Seconds; the first fold is always judged.
-    clock : callable
-        Returns seconds since whenever, such as `time.monotonic`.
+def search(job: Job) -> dict[str, Any] | None:
+    """Return what the search of one candidate tried and chose, and write it down; None where nothing is searched.
 
     Returns
     -------
-    tuple
-        The figures; fewer than folds if the trial was stopped.
+    dict or None
+        See `wheeltapper.training.trials.told`; ``chosen`` are the options to train with.
     """
-    begun = clock()
-    figures: list[float | None] = []
-    for place in range(folds):
-        if figures and clock() - begun >= left:
-            break
-        figures.append(judge(place))
-    return tuple(figures)
-
-
-def best(trials: Sequence[Trial]) -> int:
-    """Return the place of the trial with the highest mean; of equal ones the first: no change without a gain.
-
-    One that was stopped is none of them: the folds that it was not judged on may be the harder ones.
-
-    Raises
-    ------
-    DataError
-        If every trial was refused.
-    """
-    whole = [place for place, one in enumerate(trials) if one.is_whole]
-    if not whole:
-        raise DataError(f"none of {len(trials)} trials of the search could be fitted: {trials[0].refused}")
-    return max(whole, key=lambda place: trials[place].mean)
-
-
-def guessing(
-    block: pd.DataFrame, faults: pd.DataFrame, *, vus_window: int, seed: int, **watch: timedelta
-) -> float | None:
-    """Return the VUS-PR of a random score on a block; None where no asset has both faulty and normal windows there.
-
-    Parameters
-    ----------
-    block : DataFrame
-        Rows of the features table.
-    faults : DataFrame
-        Known faults.
-    vus_window, seed
-        As for `rank_windows`.
-    watch
-        ``spacing`` and ``max_gap`` of `watched_rows`.
-    """
-    usable = block.loc[block["usable"], ["asset_id", "window_end", "regime"]]
-    rows = watched_rows(usable.assign(score=0.0, threshold=1.0), **watch)
-    if rows.empty:
+    settings = job.plant.search
+    if settings is None or job.candidate.name not in settings.over:
         return None
-    return rank_windows(rows, _truth(rows, faults), vus_window=vus_window, seed=seed).vus_pr_random
+    combinations = search_options.of(job.plant, job.candidate)
+    began = time.monotonic()
+    held_out = job.shared.get(f"folds {job.training.key}", lambda: _cut(job, settings))
+    prepared = time.monotonic() - began
+
+    def attempt(number: int, options: PlugIn, left: float) -> Trial:
+        clock = Clock(left, prepared if number == 1 else 0.0)
+        trial = _attempt(job, held_out, options, clock)
+        place = f"{job.label}: trial {number} of {len(combinations)}, {brief(options.options) or 'defaults'}"
+        if trial.refused:
+            _log.info("%s: refused, %s", place, trial.refused)
+        elif trial.stopped:
+            _log.info("%s: %s after %d of %d folds", place, STOPPED, len(trial.figures), len(held_out.folds))
+        else:
+            _log.info("%s: %s %.3f", place, NAMES[held_out.judged_by], trial.mean)
+        return trial
+
+    done = trials.attempt_in_time(combinations, attempt, timedelta(minutes=settings.minutes))
+    untried = [options.options for options in combinations[len(done) :]]
+    how = settings.model_dump(mode="json", include={"how", "minutes", "folds"})
+    record = trials.told(done, untried, held_out.blocks, held_out.judged_by, how)
+    job.space.registry.log(job.run_id, documents={SEARCH: record}, tags={"search.judged_by": held_out.judged_by})
+    _log_choice(job.label, record, settings)
+    return record
 
 
-def ranks(scores: pd.DataFrame, faults: pd.DataFrame, *, vus_window: int, **watch: timedelta) -> float | None:
-    """Return the VUS-PR of the scores of a block, taken exactly as candidates are judged by it later."""
-    rows = watched_rows(scores, **watch)
-    return mean_vus_pr(rows, _truth(rows, faults), vus_window=vus_window)
+def in_short(record: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what a bundle says of the search that its options come from; nothing where there was none."""
+    if record is None:
+        return {}
+    untried = len(record["left"]) + len(record["stopped"])
+    return {"search": {"judged_by": record["judged_by"], "trials": len(record["trials"]), "left": untried}}
 
 
-def _truth(rows: pd.DataFrame, faults: pd.DataFrame) -> Any:
-    spans = match(rows, tables.ALARMS.empty(), faults, timedelta(0)).faults
-    return is_in_fault(rows, spans[["asset_id", "start", "end"]])
-
-
-def told(
-    trials: Sequence[Trial],
-    left: Sequence[dict[str, Any]],
-    blocks: Sequence[Block],
-    judged_by: JudgedBy,
-    settings: dict[str, Any],
-) -> dict[str, Any]:
-    """Return a search as JSON: asked for, tried with how it did, refused, stopped, not begun, and chosen.
-
-    How long each trial took is not among it: that is another on every machine, and stands with the trial.
-
-    Parameters
-    ----------
-    left : sequence of dict
-        Options that there was no time for.
-    settings : dict
-        How it was searched: ``how``, ``minutes``, ``folds``.
-    """
-    chosen = best(trials)
-    rows = [
-        {
-            "options": one.options,
-            "figures": list(one.figures),
-            "mean": one.mean,
-            "spread": one.spread,
-            "as_written": place == 0,
-            "chosen": place == chosen,
-        }
-        for place, one in enumerate(trials)
-        if one.is_whole
-    ]
-    return settings | {
-        "judged_by": judged_by,
-        "said": _said(blocks, judged_by),
-        "blocks": [one.model_dump(mode="json") for one in blocks],
-        "trials": rows,
-        "refused": [{"options": one.options, "reason": one.refused} for one in trials if one.refused],
-        "stopped": [
-            {"options": one.options, "reason": STOPPED, "figures": list(one.figures)} for one in trials if one.stopped
-        ],
-        "left": list(left),
-        "chosen": trials[chosen].options,
-    }
-
-
-def _said(blocks: Sequence[Block], judged_by: JudgedBy) -> str:
-    """Say what the trials were judged by."""
-    folds = len(blocks)
-    if judged_by == "hearing":
-        return (
-            f"mean over {folds} folds of the share of moderate faults that are heard when they are put into normal "
-            "running (no known fault can be ranked in the held-out blocks)"
+def _log_choice(label: str, record: dict[str, Any], settings: Search) -> None:
+    means = [trial["mean"] for trial in record["trials"]]
+    is_compared = record["trials"][0]["as_written"]
+    _log.info(
+        "%s: chosen of %d: %s, %s %.3f%s",
+        label,
+        len(means),
+        brief(record["chosen"]) or "defaults",
+        NAMES[record["judged_by"]],
+        max(means),
+        f" (as written {means[0]:.3f})" if is_compared else " (as written it cannot be fitted)",
+    )
+    if record["left"] or record["stopped"]:
+        _log.info(
+            "%s: the search's %g minutes are used up, %d trials were not begun%s",
+            label,
+            settings.minutes,
+            len(record["left"]),
+            ", one was stopped" if record["stopped"] else "",
         )
-    faulty = sum(one.guessing is not None for one in blocks)
-    return f"mean VUS-PR over the {faulty} of {folds} folds that hold known faults"
+
+
+def _attempt(job: Job, held_out: HeldOut, options: PlugIn, clock: Clock) -> Trial:
+    """Fit and judge one set of options on every fold, as a run of its own; a finished one is only looked up."""
+    registry = job.space.registry
+    key = f"{job.training.key}:{job.label}:{search_options.key(options, job.plant.plug_ins)}"
+    run_id = registry.trial_run(job.run_id, key, brief(options.options) or "defaults")
+    if registry.finished(run_id):
+        return Trial.model_validate(registry.document(run_id, TRIAL))
+    began, folds = time.monotonic(), len(held_out.folds)
+    figures: tuple[float | None, ...] = ()
+    refused = ""
+    try:
+        figures = trials.judge_in_time(
+            folds, lambda place: _figure(job.plant, held_out, job.table, options, place), clock.left, time.monotonic
+        )
+    except DataError as error:  # these options do not fit this data; others may
+        refused = str(error)
+    except Exception:
+        registry.finish(run_id, "FAILED")
+        raise
+    trial = Trial(
+        options=options.options,
+        figures=figures,
+        seconds=round(time.monotonic() - began, 3),
+        prepared=round(clock.prepared, 3),
+        refused=refused,
+        stopped=not refused and len(figures) < folds,
+    )
+    _write_down(job, run_id, options, trial, held_out.judged_by)
+    faultpoints.hit("search.before_finish")
+    registry.finish(run_id)
+    return trial
+
+
+def _write_down(job: Job, run_id: str, options: PlugIn, trial: Trial, judged_by: JudgedBy) -> None:
+    by_fold = {f"{judged_by}.fold_{number}": figure for number, figure in enumerate(trial.figures, start=1)}
+    job.space.registry.log(
+        run_id,
+        params={"detector": options.name} | {f"option.{name}": value for name, value in options.options.items()},
+        metrics={name: figure for name, figure in by_fold.items() if figure is not None}
+        | ({f"{judged_by}.mean": trial.mean} if trial.is_whole else {})
+        | {"seconds": trial.seconds},
+        tags={"judged_by": judged_by, "folds": str(len(trial.figures))}
+        | ({"refused": trial.refused} if trial.refused else {})
+        | ({"stopped": STOPPED} if trial.stopped else {}),
+        documents={TRIAL: trial.model_dump(mode="json")},
+    )
+
+
+def _figure(plant: Plant, held_out: HeldOut, table: TrainingTable, options: PlugIn, place: int) -> float | None:
+    """Fit and calibrate before one block; return how well the block is ranked, or what share of faults is found."""
+    fold = held_out.folds[place]
+    if held_out.judged_by == "vus_pr" and held_out.blocks[place].guessing is None:
+        return None
+    rows = table.features, table.part, table.faults  # already in what is prepared
+    bundle = fit_candidate(plant, options, *rows, provenance={}, prepared=fold.ready)
+    if held_out.judged_by == "hearing":
+        return share_found(bundle, held_out.twins[place], plant.alarms)
+    return trials.ranks(bundle.score(fold.block), table.faults, vus_window=_vus_window(plant), **_exposure(plant))
+
+
+def _cut(job: Job, settings: Search) -> HeldOut:
+    """Cut the folds, and settle by what their trials are judged."""
+    plant, table = job.plant, job.table
+    folds = cut_folds(plant, table.features, table.part, table.cuts, table.faults, table.flags, settings.folds)
+    blocks = tuple(_block(plant, fold, table) for fold in folds)
+    if any(block.guessing is not None for block in blocks):
+        return HeldOut(folds, blocks, "vus_pr", ())
+    version = job.training.readings.version
+    return HeldOut(folds, blocks, "hearing", tuple(_twins(job.space, fold, version) for fold in folds))
+
+
+def _block(plant: Plant, fold: Fold, table: TrainingTable) -> Block:
+    start, end = fold.span()
+    chance = trials.guessing(
+        fold.block, table.faults, vus_window=_vus_window(plant), seed=plant.seed, **_exposure(plant)
+    )
+    return Block(
+        start=start,
+        end=end,
+        fitted_on=len(fold.ready.train),
+        windows=int(fold.block["usable"].sum()),
+        guessing=chance,
+    )
+
+
+def _twins(space: Workspace, fold: Fold, version: int) -> Twins:
+    """Put known faults into the normal running of one block."""
+    try:
+        return recent_twins(space, FeaturePlan.of(space.plant), fold.normal, version)
+    except DataError as error:
+        raise DataError(f"fold {fold.number} of the search cannot be judged: {error}") from error
+
+
+def _exposure(plant: Plant) -> dict[str, timedelta]:
+    return {"spacing": plant.window_spacing, "max_gap": plant.max_gap}
+
+
+def _vus_window(plant: Plant) -> int:
+    return 2 * plant.windows.usual_rows(plant.step)

@@ -12,6 +12,7 @@ from typing import Any
 from wheeltapper import detectors
 from wheeltapper.config import Plant, PlugIn, Search
 from wheeltapper.errors import ConfigError
+from wheeltapper.plugins import INSTALLED, PlugIns
 
 MOST = 1000
 """Combinations of a grid: one that is larger is a mistake, or a case for a random search."""
@@ -31,15 +32,15 @@ def of(plant: Plant, wanted: PlugIn) -> tuple[PlugIn, ...]:
     if plant.search is None or wanted.name not in plant.search.over:
         return (wanted,)
     over, most = plant.search.over[wanted.name], plant.search.most_drawn
-    found = {key(wanted): wanted}
+    found = {key(wanted, plant.plug_ins): wanted}
     for combination in _combinations(wanted.name, plant.search, plant.seed):
         one = PlugIn(name=wanted.name, options=wanted.options | dict(zip(over, combination, strict=True)))
-        found.setdefault(key(one), one)
+        found.setdefault(key(one, plant.plug_ins), one)
     trials = tuple(found.values())
     return trials[:most] if plant.search.how == "random" else trials
 
 
-def key(wanted: PlugIn) -> str:
+def key(wanted: PlugIn, plug_ins: PlugIns = INSTALLED) -> str:
     """Return what names a detector with all its options, defaults and presets resolved: the same for the same one.
 
     Raises
@@ -47,7 +48,7 @@ def key(wanted: PlugIn) -> str:
     ConfigError
         If there is no such detector, or it refuses an option.
     """
-    options = detectors.build(wanted.name, wanted.options).options
+    options = detectors.build(wanted.name, wanted.options, plug_ins=plug_ins).options
     text = json.dumps([wanted.name, options], sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -7,28 +7,31 @@ fault (`dismiss`), or the machine's new normal (`rebaseline`).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from wheeltapper import tables
 from wheeltapper.config import Plant
-from wheeltapper.decisions.feedback import Decision, new_normals
+from wheeltapper.decisions.feedback import (
+    Decision,
+    alarm_span,
+    first_heard_of,
+    in_force,
+    new_normals,
+    order_of_champions,
+    settle_faults,
+)
 from wheeltapper.readings.exclude import BEFORE, NOT_JUDGED
-from wheeltapper.training.candidate import guard, spacing
+from wheeltapper.store import Ref
+from wheeltapper.training import parts
+from wheeltapper.workspace import Workspace
 
 EVER_BEFORE = pd.Timestamp("1700-01-01", tz="UTC").as_unit("us")
 """Before any reading."""
 _FOR_EVER = pd.Timestamp("2262-01-01", tz="UTC").as_unit("us")
 _TICK = pd.Timedelta(1, "us")
-
-
-def span(alarm: pd.Series, plant: Plant) -> tuple[pd.Timestamp, pd.Timestamp]:
-    """Return the ends of an alarm's first and last anomalous window.
-
-    An alarm opens only after several anomalous windows in a row; all of them are meant.
-    """
-    return alarm["opened_at"] - (plant.alarms.open_after - 1) * spacing(plant), alarm["last_at"]
 
 
 def reach(scores: pd.DataFrame, champions: Sequence[str]) -> dict[tuple[str, str], tuple[pd.Timestamp, pd.Timestamp]]:
@@ -88,14 +91,14 @@ def withheld(
     """
     normals = new_normals(list(decided))
     judged = [one for one in decided if one.word in ("confirm", "dismiss")]
-    band = guard(plant)
+    band = plant.window_reach
     rows = [_before(one) for one in normals.values()]
     pieces: dict[str, list[tuple[pd.Timestamp, pd.Timestamp, str]]] = {}
     for _, alarm in alarms.iterrows():
         asset, bundle = str(alarm["asset_id"]), str(alarm["bundle"])
         if (bundle, asset) not in reached:
             continue
-        start, end = span(alarm, plant)
+        start, end = alarm_span(alarm, plant)
         first, until = reached[bundle, asset]
         own = [one for one in judged if one.asset == asset]
         if alarm["state"] == "open" and not any(one.word == "dismiss" and one.end == end for one in own):
@@ -194,3 +197,26 @@ def _merged(
         else:
             together.append((start, end, alarm))
     return together
+
+
+def write_withheld(space: Workspace) -> Ref:
+    """Write down what the next training may not learn from; return the table as it is now.
+
+    Alarms on windows that would not be learnt from anyway are left out: scoring writes them after each training, and
+    they must not make the same training another one.
+    """
+    store = space.store
+    settle_faults(store)
+    decided, champions = in_force(store), order_of_champions(store)
+    alarms = store.read(tables.ALARMS)
+    alarms = alarms[alarms["bundle"].isin(champions)]
+    spans = tables.WITHHELD.empty()
+    if len(alarms) or decided:
+        scores = store.read(tables.SCORES, columns=[*tables.SCORES.key, "role"])
+        reached = reach(scores[scores["role"] == "champion"], champions)
+        spans = withheld(alarms, reached, decided, first_heard_of(store), space.plant)
+        times = store.read(tables.READINGS, columns=parts.TIMES)
+        spans = before_learning(spans, parts.cuts(times, space.plant, normal_from(spans))["validate_from"])
+    content = hashlib.sha256(spans.to_json(orient="records", date_format="iso", date_unit="us").encode()).hexdigest()
+    after = store.version(tables.WITHHELD)
+    return store.overwrite(tables.WITHHELD, spans, txn=f"withheld:{content[:16]}:after {after}")

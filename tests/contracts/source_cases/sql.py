@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tests.postgres import new_database
+from wheeltapper.sources import Example
 
 PLANT = """
 asset_type: {{step: 1min, sensors: {{load: {{unit: A}}}}}}
@@ -27,18 +28,19 @@ def _plant(*statements: str, table: str = "readings") -> str:
     return PLANT.format(url=new_database(*statements), table=table)
 
 
-def write_plant(folder: Path) -> str:
-    return _plant(TABLE, _rows())
-
-
 def _not_there(folder: Path) -> str:
     return PLANT.format(url="postgresql://reader@127.0.0.1:1/plant", table="readings")
 
 
-BROKEN = {
-    "no server": _not_there,
-    "no table": lambda folder: _plant(TABLE, _rows(), table="reading"),
-    "no column": lambda folder: _plant(TABLE.replace("load", "weight")),
-    "no rows": lambda folder: _plant(TABLE),
-    "a variable that is not set": lambda folder: PLANT.format(url="postgresql://r:${NO_SUCH_VARIABLE}@h/p", table="t"),
-}
+EXAMPLE = Example(
+    plant=lambda _: _plant(TABLE, _rows()),
+    broken={
+        "no server": _not_there,
+        "no table": lambda folder: _plant(TABLE, _rows(), table="reading"),
+        "no column": lambda folder: _plant(TABLE.replace("load", "weight")),
+        "no rows": lambda folder: _plant(TABLE),
+        "a variable that is not set": lambda folder: PLANT.format(
+            url="postgresql://r:${NO_SUCH_VARIABLE}@h/p", table="t"
+        ),
+    },
+)

@@ -1,4 +1,4 @@
-"""What the command line must not keep to itself."""
+"""What the terminal shows of a verdict and of a new normal, and the commands that it suggests."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import pytest
 from rich.console import Console
 
 from wheeltapper.cli import looking
-from wheeltapper.cli.printing import cheaper_baseline, show_new_normal, show_verdict
+from wheeltapper.cli.printing.new_normal import show_new_normal
+from wheeltapper.cli.printing.verdict import cheaper_baseline, show_verdict
 from wheeltapper.errors import NoChampionError
+from wheeltapper.evaluation.gates import Gate
 from wheeltapper.readings.exclude import LEARNT, NOT_JUDGED
-from wheeltapper.training.by_hand import Preview
+from wheeltapper.training.choose import Judged
+from wheeltapper.training.rebaseline import Preview
 
 
 def row(name: str, cost: float | None, is_baseline: bool = True) -> dict[str, Any]:
@@ -31,68 +34,62 @@ def test_a_baseline_that_wins_on_the_test_part_is_named() -> None:
     assert cheaper_baseline([row("k_sigma", 90.0)], row("lof", None, is_baseline=False)) is None
 
 
-def test_a_training_says_what_alarms_have_kept_out_of_it(capsys: pytest.CaptureFixture[str]) -> None:
-    """Who is not told that an alarm waits for a word does not know why the model stays as it was."""
-    judged = {"verdict": "keep", "candidate": "lof", "gates": [], "reasons": [], "test": []}
+def test_windows_left_out_because_of_an_alarm_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """An alarm that nobody has judged keeps windows out of learning: the number is shown, and how to judge it."""
     learnt = {"train": {LEARNT: 900, NOT_JUDGED: 300}, "calibrate": {LEARNT: 200, NOT_JUDGED: 40}}
-    on = Console(width=200)
-    show_verdict(on, judged | {"learnt": learnt})
-    said = capsys.readouterr().out
-    assert "Left out of learning: 340 windows inside an alarm that nobody has judged." in said
-    assert "wheeltapper dismiss PLANT ALARM_ID" in said
-    show_verdict(on, judged | {"learnt": {"train": {LEARNT: 900}, "calibrate": {LEARNT: 240}}})
-    show_verdict(on, judged)
+    console = Console(width=200)
+    show_verdict(console, judgement(learnt=learnt))
+    shown = capsys.readouterr().out
+    assert "Left out of learning: 340 windows inside an alarm that nobody has judged." in shown
+    assert "wheeltapper dismiss PLANT ALARM_ID" in shown
+    show_verdict(console, judgement(learnt={"train": {LEARNT: 900}, "calibrate": {LEARNT: 240}}))
+    show_verdict(console, judgement())
     assert "Left out" not in capsys.readouterr().out
 
 
-def failed(name: str, blocks: bool = True) -> dict[str, Any]:
-    return {"name": name, "passed": False, "blocks": blocks, "reason": "told apart by nothing"}
+def failed(name: str, blocks: bool = True) -> Gate:
+    return Gate(name=name, passed=False, figure=None, limit=None, blocks=blocks, reason="as good as a baseline")
 
 
-def test_a_refusal_says_of_every_candidate_why_and_what_may_help(capsys: pytest.CaptureFixture[str]) -> None:
+def judgement(**fields: Any) -> Judged:
+    """Return how a training ended that kept its champion, or as the fields say."""
+    plain: dict[str, Any] = {"verdict": "keep", "candidate": "lof", "reasons": [], "gates": [], "leaderboard": []}
+    return Judged.model_validate(plain | {"bundle": "", "model_uri": "", "candidate_run": ""} | fields)
+
+
+def test_a_refusal_shows_a_reason_for_every_candidate_and_what_may_help(capsys: pytest.CaptureFixture[str]) -> None:
     """Two candidates, refused by different gates; a gate that only informs gives no advice."""
-    judged = {
-        "verdict": "refuse",
-        "candidate": "lof",
-        "gates": [failed("beats_baselines"), failed("keeps_budget", blocks=False)],
-        "passed_over": {"ecod": ["is_not_blind", "has_learnt"]},
-        "reasons": [],
-        "test": [],
-    }
+    gates = [failed("beats_baselines"), failed("keeps_budget", blocks=False)]
+    judged = judgement(verdict="refuse", gates=gates, passed_over={"ecod": ["is_not_blind", "has_learnt"]})
     show_verdict(Console(width=300), judged)
-    said = capsys.readouterr().out
-    assert "Not ecod: it fails 'is not blind', 'has learnt'." in said
-    assert "More weeks with known faults" in said
-    assert "alarm_budget" not in said
+    shown = capsys.readouterr().out
+    assert "Not ecod: it fails 'is not blind', 'has learnt'." in shown
+    assert "Add weeks with known faults" in shown
+    assert "alarm_budget" not in shown
 
 
-def test_a_promotion_says_why_a_better_placed_candidate_was_not_it(capsys: pytest.CaptureFixture[str]) -> None:
-    """It is on the leaderboard above the one that goes live: that needs a reason, and no advice."""
-    judged = {"verdict": "promote", "candidate": "lof", "gates": [], "reasons": [], "test": []}
-    show_verdict(Console(width=300), judged | {"passed_over": {"ecod": ["beats_baselines"]}})
-    said = capsys.readouterr().out
-    assert "Not ecod: it fails 'beats baselines'." in said
-    assert "More weeks" not in said
+def test_a_promotion_shows_why_a_better_placed_candidate_was_not_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    """It stands above the one that goes live: that needs a reason, but no advice."""
+    show_verdict(Console(width=300), judgement(verdict="promote", passed_over={"ecod": ["beats_baselines"]}))
+    shown = capsys.readouterr().out
+    assert "Not ecod: it fails 'beats baselines'." in shown
+    assert "Add weeks" not in shown
 
 
 @pytest.mark.parametrize("asset", ["pump-07", "O'Hara, 2; 50%", "[red]"])
-def test_the_command_that_accepts_a_new_normal_can_be_typed_as_it_stands(
-    asset: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Whatever a machine or a folder is called, a shell reads the printed line as six words and a switch."""
-    found = Preview(asset, pd.Timestamp("2026-01-31", tz="UTC"), "normal", (), {}, ())
+def test_the_command_that_accepts_a_new_normal_can_be_copied(asset: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A shell splits the printed line into six words and a switch, whatever the machine or the folder is called."""
+    preview = Preview(asset, pd.Timestamp("2026-01-31", tz="UTC"), "normal", (), {}, ())
     plant = "conf [old]/two pumps.yaml"
-    show_new_normal(Console(width=200), found, shlex.quote(plant), None)
-    (line,) = [one for one in capsys.readouterr().out.splitlines() if one.startswith("  wheeltapper")]
+    show_new_normal(Console(width=200), preview, shlex.quote(plant), None)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  wheeltapper")]
     begin = "2026-01-31T00:00:00Z"
     assert shlex.split(line) == ["wheeltapper", "rebaseline", plant, asset, "--from", begin, "--yes"]
 
 
 @pytest.mark.parametrize("look", [looking.report, looking.alarms, looking.leaderboard])
-def test_a_command_that_would_help_can_be_typed_as_it_stands(
-    look: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The path of the plant has a space in it, and is quoted where it is to be typed again."""
+def test_a_suggested_command_can_be_copied(look: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path of the plant contains a space, so it is quoted."""
     monkeypatch.setenv("WHEELTAPPER_HOME", str(tmp_path / "home"))
     path = tmp_path / "two pumps" / "mill.yaml"
     path.parent.mkdir()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wheeltapper import config, tables
+from wheeltapper import check_plant, config, tables
 from wheeltapper.config import Plant, PlugIn, machines
 from wheeltapper.errors import ConfigError
 
@@ -28,7 +28,7 @@ def load(folder: Path, text: str, name: str = "mill.yaml") -> Plant:
     """Load a plant the way that the command line and the flows do."""
     file = folder / name
     file.write_text(text, encoding="utf-8")
-    return config.load(str(file))
+    return check_plant.load(str(file))
 
 
 def refused(folder: Path, text: str, name: str = "mill.yaml") -> str:
@@ -71,7 +71,7 @@ MISTAKES = {
     # misspelt keys, at every level
     "top": (
         MILL + "alarm_budgte: 2",
-        "alarm_budgte: unknown key 'alarm_budgte'. Did you mean 'alarm_budget'? Known here: description, asset_type",
+        "alarm_budgte: unknown key 'alarm_budgte'. Did you mean 'alarm_budget'? Known here: description, plugins,",
     ),
     "a key that must be there": (MILL.replace("candidates:", "candidats:"), "Did you mean 'candidates'?"),
     "asset type": (MILL.replace("  step:", "  stepp:"), "asset_type.stepp: unknown key 'stepp'. Did you mean 'step'?"),
@@ -326,7 +326,7 @@ def test_another_encoding_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "mill.yaml"
     file.write_bytes("description: Mühle".encode("latin-1"))
     with pytest.raises(ConfigError, match=r"mill\.yaml is not UTF-8 text"):
-        config.load(str(file))
+        check_plant.load(str(file))
 
 
 def test_the_files_name_must_be_a_plants_name(tmp_path: Path) -> None:
@@ -337,13 +337,13 @@ def test_the_files_name_must_be_a_plants_name(tmp_path: Path) -> None:
 def test_an_unknown_plant_gets_its_near_miss() -> None:
     """The message lists the plants that there are."""
     with pytest.raises(ConfigError, match=r"no plant named 'pump_staton'.*Did you mean 'pump_station'\?"):
-        config.load("pump_staton")
+        check_plant.load("pump_staton")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """A path that leads nowhere is told from a name."""
     with pytest.raises(ConfigError, match=r"no such file: .*nowhere\.yaml\. Give the name of a plant in conf/"):
-        config.load(str(tmp_path / "nowhere.yaml"))
+        check_plant.load(str(tmp_path / "nowhere.yaml"))
 
 
 def test_a_simulated_plant_needs_physics(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ class Desk:
             gates=[],
             reason="by the gates",
         )
-        promotion.follow_ledger(self.space)
+        promotion.follow_ledger(self.space, OBJECTIVE)
 
     def promote(self, to: int | None = None) -> dict[str, Any]:
         return promotion.promote(self.space, OBJECTIVE, to, actor="ada", now=self.now())
@@ -216,11 +216,11 @@ def test_the_ledger_comes_first_and_the_next_step_finishes(desk: Desk, monkeypat
         raise InjectedFaultError("killed here")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Registry, "set_alias", cut_short)
+        patch.setattr(desk.space.registry, "set_alias", cut_short)
         with pytest.raises(InjectedFaultError):
             desk.promote(2)
     assert (desk.live(), desk.aliases()) == ("2", (1, 3))
-    promotion.follow_ledger(desk.space)
+    promotion.follow_ledger(desk.space, OBJECTIVE)
     assert (desk.live(), desk.aliases()) == ("2", (2, None))
 
 
@@ -234,14 +234,14 @@ def test_cut_short_between_the_two_aliases(desk: Desk, monkeypatch: pytest.Monke
             desk.promote(3)
     assert desk.aliases() == (3, 3)
     for _ in range(2):
-        promotion.follow_ledger(desk.space)
+        promotion.follow_ledger(desk.space, OBJECTIVE)
         assert desk.aliases() == (3, None)
 
 
 def test_an_empty_ledger_moves_nothing(desk: Desk) -> None:
     """Three versions and no decision: no champion, no challenger; an alias that somebody set by hand goes."""
-    promotion.follow_ledger(desk.space)
+    promotion.follow_ledger(desk.space, OBJECTIVE)
     assert desk.aliases() == (None, None)
     desk.space.registry.set_alias("mill", OBJECTIVE, "challenger", 2, expected=None)
-    promotion.follow_ledger(desk.space)
+    promotion.follow_ledger(desk.space, OBJECTIVE)
     assert desk.aliases() == (None, None)

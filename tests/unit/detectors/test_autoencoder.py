@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from wheeltapper.detectors import autoencoder, build
-from wheeltapper.detectors._rows import thinned
 from wheeltapper.detectors._tensorflow import _CHATTER, open_tensorflow
+from wheeltapper.detectors.rows import thinned
 
 
 def follow_the_load(n_rows: int = 400) -> pd.DataFrame:

@@ -91,8 +91,9 @@ def test_another_rhythm_is_nothing_to_a_control_chart(heard, usual):
         assert abs(faster[column].mean() - usual[column].mean()) < 0.02
 
 
-@pytest.mark.parametrize("n_steps", [8, 11])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    ("name", "n_steps"), [("conv_autoencoder", 8), ("conv_autoencoder", 11), ("lstm_autoencoder", 11)]
+)
 def test_numpy_redraws_what_keras_redraws(name, n_steps, monkeypatch):
     """To a hundred-thousandth, also where the number of steps is no multiple of four."""
     detector = build(name, {"epochs": 1}, seed=3)
@@ -117,18 +118,23 @@ def test_training_stops_when_the_last_tenth_no_longer_improves():
     assert detector.score(sequences(noise[-30:])).mean() == pytest.approx(losses.min(), rel=0.05)
 
 
+def trained_hash(name: str, seed: int) -> str:
+    """Fit a detector for a short time; return the hash of what it has learnt."""
+    options = {"epochs": 1, "max_rows": 60} if name in NETWORKS else {"max_rows": 60}
+    state = build(name, options, seed=seed).fit(sequences(waves(120, 8))).state
+    return manifest.fingerprint({"arrays.npz": manifest.pack(state)})
+
+
 @pytest.mark.parametrize("name", FAST)
+def test_another_seed_gives_another_hash(name):
+    """Chance decides which rows are learnt from, and where a network begins."""
+    assert trained_hash(name, 7) != trained_hash(name, 8)
+
+
+@pytest.mark.parametrize("name", [name for name in FAST if name not in NETWORKS])
 def test_the_same_seed_and_rows_give_the_same_hash(name):
-    """Two trainings with seed 7 give the same bytes; where chance decides, another seed gives others."""
-    rows = sequences(waves(120, 8))
-    options = {"epochs": 2, "max_rows": 60} if name in NETWORKS else {"max_rows": 60}
-
-    def trained(seed: int) -> str:
-        state = build(name, options, seed=seed).fit(rows).state
-        return manifest.fingerprint({"arrays.npz": manifest.pack(state)})
-
-    assert trained(7) == trained(7)
-    assert trained(7) != trained(8)
+    """Two trainings with seed 7 give the same bytes; of networks, tests/contracts says so with every number."""
+    assert trained_hash(name, 7) == trained_hash(name, 7)
 
 
 @pytest.mark.parametrize("name", FAST)

@@ -162,7 +162,7 @@ def test_features_that_may_lack_a_value_are_only_noted(plant):
 
 
 def test_few_usable_windows_are_noted():
-    """A plant that is mostly off is hard to watch, and that is said."""
+    """A plant that is mostly off is hard to watch, and the note says so."""
     rows = frame(usable=[False, False, True], why_not=["off", "off", ""])
     (note,) = features.check(rows, PLANT, None).notes
-    assert note == "Not so: At least 50% of the windows may be learnt from. It is 0.3333."
+    assert note == "Not so: At least 50% of the windows are usable. It is 0.3333."

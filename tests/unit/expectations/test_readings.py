@@ -48,7 +48,7 @@ def frame(**columns):
     return rows.assign(**columns)
 
 
-def found(rows):
+def rejected(rows):
     """Row → promise and reason, of a batch that may go on."""
     findings = readings.check(rows, PLANT, None)
     assert findings.ok, findings.failures
@@ -63,7 +63,7 @@ def test_clean_readings_keep_every_promise():
 
 def test_values_outside_their_limits_are_put_aside_with_the_unit():
     """Both limits belong to the range; the row is named by its column 'row'."""
-    assert found(frame(pressure=[0.0, 12.0, 14.2, -0.5])) == {
+    assert rejected(frame(pressure=[0.0, 12.0, 14.2, -0.5])) == {
         12: ("pressure_within_limits", "pressure 14.2 bar is outside 0 to 12 bar"),
         13: ("pressure_within_limits", "pressure -0.5 bar is outside 0 to 12 bar"),
     }
@@ -71,26 +71,26 @@ def test_values_outside_their_limits_are_put_aside_with_the_unit():
 
 def test_a_pure_number_has_no_unit_in_its_reason():
     """Unit 1 is not written."""
-    assert found(frame(load=[0.1, 1.5, 0.2, 0.3])) == {11: ("load_within_limits", "load 1.5 is outside 0 to 1")}
+    assert rejected(frame(load=[0.1, 1.5, 0.2, 0.3])) == {11: ("load_within_limits", "load 1.5 is outside 0 to 1")}
 
 
 def test_infinity_breaks_an_open_limit():
     """A sensor without an upper limit still has to be finite."""
-    assert list(found(frame(power=[1.0, np.inf, 2.0, 3.0]))) == [11]
-    below = found(frame(shift=[1.0, -np.inf, 2.0, 3.0]))
+    assert list(rejected(frame(power=[1.0, np.inf, 2.0, 3.0]))) == [11]
+    below = rejected(frame(shift=[1.0, -np.inf, 2.0, 3.0]))
     assert below == {11: ("shift_is_finite", "shift -inf mm is not a finite number")}
 
 
 def test_a_missing_value_is_kept():
     """One missing value is no reason to put a row aside."""
-    assert found(frame(pressure=[1.0, np.nan, 3.0, 4.0])) == {}
+    assert rejected(frame(pressure=[1.0, np.nan, 3.0, 4.0])) == {}
 
 
 def test_two_broken_promises_are_one_line():
     """A row is put aside once, with all its reasons."""
     rows = frame(pressure=[1.0, 99.0, 3.0, 4.0], regime=["normal", "party", "off", "normal"])
-    assert list(found(rows)) == [11]
-    assert found(rows)[11] == (
+    assert list(rejected(rows)) == [11]
+    assert rejected(rows)[11] == (
         "regime_known",
         "regime 'party' is none of normal, off; pressure 99 bar is outside 0 to 12 bar",
     )
@@ -99,16 +99,16 @@ def test_two_broken_promises_are_one_line():
 def test_of_repeated_readings_the_first_stays():
     """GX names both; only the later one goes, also because it does not move forward."""
     times = frame()["timestamp"].iloc[[0, 1, 1, 2]].reset_index(drop=True)
-    assert list(found(frame(timestamp=times))) == [12]
+    assert list(rejected(frame(timestamp=times))) == [12]
     far = frame()["timestamp"].iloc[[0, 1, 2, 0]].reset_index(drop=True)
-    assert list(found(frame(timestamp=far))) == [13]
+    assert list(rejected(frame(timestamp=far))) == [13]
 
 
 def test_order_is_promised_for_each_asset():
     """Another asset's clock does not matter."""
     times = frame()["timestamp"].iloc[[2, 0, 3, 1]].reset_index(drop=True)
-    assert found(frame(timestamp=times, asset_id=["a", "b", "a", "b"])) == {}
-    assert found(frame(timestamp=times))[11] == ("in_order", "lies 120 s behind the asset's previous reading")
+    assert rejected(frame(timestamp=times, asset_id=["a", "b", "a", "b"])) == {}
+    assert rejected(frame(timestamp=times))[11] == ("in_order", "lies 120 s behind the asset's previous reading")
 
 
 @pytest.mark.parametrize(
@@ -282,8 +282,8 @@ def test_everything_at_once_is_at_most_eight_lines():
         asset("clipped", pressure=np.minimum(swing, 6.0)),
         asset("away").drop(index=range(100, 200)),
     ]
-    found = notes(*wrong, *(one.assign(asset_id=one["asset_id"] + " 2") for one in wrong))
-    kinds = [note.partition(":")[0] for note in found]
+    observations = notes(*wrong, *(rows.assign(asset_id=rows["asset_id"] + " 2") for rows in wrong))
+    kinds = [note.partition(":")[0] for note in observations]
     assert kinds == [
         "On another scale",
         "Counters that were set back",
@@ -325,5 +325,5 @@ def test_runs_in_parallel_do_not_mix():
     """Four tasks at once get their own findings."""
     frames = [frame(pressure=[1.0, 2.0, 3.0, 100.0 + number]) for number in range(4)]
     with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(found, frames))
+        results = list(pool.map(rejected, frames))
     assert [result[13][1].split()[1] for result in results] == ["100", "101", "102", "103"]

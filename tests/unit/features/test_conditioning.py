@@ -264,8 +264,11 @@ def test_a_window_has_the_regime_of_all_that_it_is_made_from() -> None:
         assert smooth["regime"].tolist() == ["transition", "transition", "normal"], "minute 15 is after a gap"
 
 
-def test_003_03_a_missing_value_is_missing_unless_the_plant_says_otherwise() -> None:
-    """By default its windows are unusable and say so; with two minutes allowed the last value stands in."""
+def test_a_missing_value_is_missing_unless_the_plant_says_otherwise() -> None:
+    """By default its windows are unusable and say so; with two minutes allowed the last value stands in.
+
+    Reference row 003-03.
+    """
     frame = readings([0, 1, 2, 3, 4], [1, 2, NAN, NAN, 5])
     left, filled = plan_of("{}").compute(frame), plan_of("{fill: {heat: 2min}}").compute(frame)
     assert left["why_not"].tolist() == ["no value for energy", *["missing heat"] * 3]

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wheeltapper import config, tables
+from wheeltapper import config, plants, tables
 from wheeltapper.errors import ConfigError, DataError
 from wheeltapper.features.conditioning import Track
-from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.features.plan import FeaturePlan, build_set
 
 SENSORS = {
     "flow": {"unit": "m³/h", "low": 0, "high": 250},
@@ -50,12 +50,12 @@ def test_columns_come_in_the_order_of_the_sets() -> None:
     assert plan_of(sets=["latest", "ratios"]).columns == ("flow", "pressure", "current", "pressure__per__flow")
 
 
-def test_the_pump_has_27_features() -> None:
-    """Six sensors, twelve window statistics, six rates and three pairs: 27, as the plant's file promises."""
-    pairs = [("a", "b"), ("c", "d")]
-    sensors = {name: {"unit": "1", "low": 0, "high": 1} for name in "abcdef"}
-    machine = {"name": "pump", "step": "1min", "sensors": sensors, "ratios": pairs, "products": [("e", "f")]}
-    assert len(plan_of(asset_type=machine).columns) == 27
+def test_the_pump_station_has_27_features() -> None:
+    """Six readings, twelve statistics of the window, six rates and three pairs. Reference row 001-16."""
+    plant = plants.load("pump_station")
+    assert len(FeaturePlan.of(plant).columns) == 27
+    counts = [len(build_set(one.name, one.options).columns(plant.asset_type)) for one in plant.features]
+    assert counts == [6, 12, 6, 3]
 
 
 def test_a_plan_is_made_of_a_plant(tmp_path: Path) -> None:

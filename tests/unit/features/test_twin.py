@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wheeltapper import config, sources
+from wheeltapper import plants, sources
 from wheeltapper.assets import Drivers
 from wheeltapper.assets.pump import ASSET_TYPE as PUMP
 from wheeltapper.assets.pump import PHYSICS
@@ -34,8 +34,8 @@ def residuals(machine: AssetType, rows: int = 2, **sensors: Any) -> dict[str, np
     return build_set("twin").compute(stretch, machine)
 
 
-def test_001_n5_by_hand() -> None:
-    """Expected is twice the flow: residuals 1 and 3 have the mean 2, and 3 and −1 have 1."""
+def test_by_hand() -> None:
+    """Expected is twice the flow: residuals 1 and 3 have the mean 2, and 3 and −1 have 1. Reference row 001-N5."""
     sensors = {"flow": {"unit": "m³/h"}, "pressure": {"unit": "bar"}}
     machine = AssetType.model_validate(
         {"name": "x", "step": "1min", "sensors": sensors, "twin": {"pressure": "2 * flow"}}
@@ -54,13 +54,16 @@ def test_a_sensor_in_a_formula_is_what_it_measures() -> None:
     assert found["power__twin__pressure__flow"].tolist() == [1]
 
 
-def test_001_n5_no_twin_no_column() -> None:
-    """An asset type without formulas gives nothing to watch."""
+def test_no_twin_no_column() -> None:
+    """An asset type without formulas gives nothing to watch. Reference row 001-N5."""
     assert build_set("twin").columns(PUMP.model_copy(update={"twin": {}})) == ()
 
 
-def test_001_n5_the_laws_are_those_of_the_simulated_pump() -> None:
-    """Without disturbance all three residuals are zero, from a third of the load to beyond the full one."""
+def test_the_laws_are_those_of_the_simulated_pump() -> None:
+    """Without disturbance all three residuals are zero, from a third of the load to beyond the full one.
+
+    Reference row 001-N5.
+    """
     level = np.linspace(0.3, 1.25, 40)
     still = {name: np.zeros(40) for name in PHYSICS.signals}
     healthy = PHYSICS.respond(Drivers(step=60.0, regime=np.full(40, "normal"), level=level, signals=still))
@@ -81,7 +84,7 @@ features: [latest, twin]
 candidates: [pca_residual]
 seed: 11
 """
-    plant = config.parse(text, name="station", folder=Path(), where="station.yaml")
+    plant = plants.parse(text, name="station", folder=Path(), where="station.yaml")
     batches = list(sources.build(plant.source).read(plant))
     rows = FeaturePlan.of(plant).compute(pd.concat([clean.parse(one, plant).rows for one in batches]))
     rows = rows[rows["usable"] & (rows["regime"] != "transition")].assign(kind="")
@@ -92,10 +95,12 @@ seed: 11
     return rows
 
 
-def test_001_n5_normal_running_stays_near_zero(station: pd.DataFrame) -> None:
+def test_normal_running_stays_near_zero(station: pd.DataFrame) -> None:
     """Over all regimes, starting up included: within a fifth of a bar, 3 A and 3 % on average, and quieter than raw.
 
     Every sensor of every pump is off by up to 2 % for good, which is 1.5 A and 0.13 bar.
+
+    Reference row 001-N5.
     """
     normal = station[station["kind"] == ""]
     assert len(normal) > 80_000
@@ -120,8 +125,11 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("kind", "column", "deviations"), BROKEN)
-def test_001_n5_a_broken_law_shows(station: pd.DataFrame, kind: str, column: str, deviations: float) -> None:
-    """Each kind of fault moves a residual by that many of its usual deviations, in the direction that physics says."""
+def test_a_broken_law_shows(station: pd.DataFrame, kind: str, column: str, deviations: float) -> None:
+    """Each kind of fault moves a residual by that many of its usual deviations, in the direction that physics says.
+
+    Reference row 001-N5.
+    """
     normal, faulty = station[station["kind"] == ""], station[station["kind"] == kind]
     assert len(faulty) > 20
     moved = (faulty[column].mean() - normal[column].mean()) / normal[column].std()

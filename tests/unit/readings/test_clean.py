@@ -10,6 +10,7 @@ import pytest
 from wheeltapper import config
 from wheeltapper.errors import DataError
 from wheeltapper.readings import clean
+from wheeltapper.readings.order import longest_increasing
 from wheeltapper.sources import Batch
 
 PLANT = config.parse(
@@ -42,10 +43,10 @@ def batch(times, pressure, current=None, asset="a", **more):
 
 def parsed(*args, **kwargs):
     """Parse, and check what must hold always."""
-    came = batch(*args, **kwargs)
-    result = clean.parse(came, PLANT)
-    assert len(result.rows) + len(result.rejected) == len(came.rows)
-    assert sorted([*result.rows["row"], *result.rejected["row"]]) == list(range(len(came.rows)))
+    delivered = batch(*args, **kwargs)
+    result = clean.parse(delivered, PLANT)
+    assert len(result.rows) + len(result.rejected) == len(delivered.rows)
+    assert sorted([*result.rows["row"], *result.rejected["row"]]) == list(range(len(delivered.rows)))
     return result
 
 
@@ -104,8 +105,8 @@ def test_infinity_is_put_aside(value):
 
 def test_a_row_without_any_value_is_put_aside():
     """All sensors missing says nothing about the machine."""
-    found = reasons(parsed([0, 1], [None, 1.0], current=[np.nan, np.nan]))
-    assert found == {0: ("some_value", "no sensor has a value")}
+    rejected = reasons(parsed([0, 1], [None, 1.0], current=[np.nan, np.nan]))
+    assert rejected == {0: ("some_value", "no sensor has a value")}
 
 
 @pytest.mark.parametrize(
@@ -126,9 +127,9 @@ def test_a_time_without_one_meaning_is_put_aside(time, reason):
 
 def test_naive_timestamps_are_put_aside():
     """Timestamps that pandas read without a zone mean nothing certain."""
-    came = Batch("x", pd.DataFrame({"asset_id": ["a"], "timestamp": pd.to_datetime(["2026-01-05"])}))
-    came = Batch("x", came.rows.assign(pressure=1.0, current=1.0))
-    assert "names no time zone" in clean.parse(came, PLANT).rejected["reason"][0]
+    delivered = Batch("x", pd.DataFrame({"asset_id": ["a"], "timestamp": pd.to_datetime(["2026-01-05"])}))
+    delivered = Batch("x", delivered.rows.assign(pressure=1.0, current=1.0))
+    assert "names no time zone" in clean.parse(delivered, PLANT).rejected["reason"][0]
 
 
 def test_offsets_are_turned_into_utc():
@@ -139,15 +140,15 @@ def test_offsets_are_turned_into_utc():
 
 def test_the_first_of_equal_timestamps_stays():
     """A repeated timestamp is put aside, also when it does not follow at once; other assets do not matter."""
-    found = reasons(parsed([0, 1, 1, 0, 0], [1, 2, 3, 4, 5], asset=["a", "a", "a", "a", "b"]))
-    assert {row: promise for row, (promise, _) in found.items()} == {2: "key_unique", 3: "key_unique"}
+    rejected = reasons(parsed([0, 1, 1, 0, 0], [1, 2, 3, 4, 5], asset=["a", "a", "a", "a", "b"]))
+    assert {row: promise for row, (promise, _) in rejected.items()} == {2: "key_unique", 3: "key_unique"}
 
 
 def test_a_step_back_says_by_how_much():
     """A reading behind its asset's latest one is put aside; the next in order stays."""
-    found = reasons(parsed([0, 10, 4, 11], [1, 2, 3, 4]))
-    assert list(found) == [2]
-    assert found[2] == (
+    rejected = reasons(parsed([0, 10, 4, 11], [1, 2, 3, 4]))
+    assert list(rejected) == [2]
+    assert rejected[2] == (
         "in_order",
         "timestamp 2026-01-05T12:04:00+00:00 steps back by 6 min behind 2026-01-05T12:10:00+00:00",
     )
@@ -155,9 +156,9 @@ def test_a_step_back_says_by_how_much():
 
 def test_one_stray_time_in_the_future_does_not_cost_the_rest():
     """The row that runs ahead is put aside, not the three after it."""
-    found = reasons(parsed([0, 5000, 1, 2, 3], [1, 2, 3, 4, 5]))
-    assert list(found) == [1]
-    assert "runs ahead by 3 d 11 h" in found[1][1]
+    rejected = reasons(parsed([0, 5000, 1, 2, 3], [1, 2, 3, 4, 5]))
+    assert list(rejected) == [1]
+    assert "runs ahead by 3 d 11 h" in rejected[1][1]
 
 
 def test_a_row_put_aside_for_another_reason_does_not_move_the_clock():
@@ -177,7 +178,7 @@ def test_order_goes_on_from_earlier_batches():
 def test_as_few_rows_as_possible_are_out_of_order(seed):
     """The kept rows are the longest increasing run: compared with trying every subset."""
     values = np.random.default_rng(seed).permutation(9).astype("int64")
-    kept = clean.longest_increasing(values)
+    kept = longest_increasing(values)
     assert np.all(np.diff(values[kept]) > 0)
     subsets = (values[[bool(mask >> i & 1) for i in range(9)]] for mask in range(2**9))
     assert kept.sum() == max(len(subset) for subset in subsets if np.all(np.diff(subset) > 0))
@@ -185,10 +186,10 @@ def test_as_few_rows_as_possible_are_out_of_order(seed):
 
 def test_unknown_and_missing_regimes_are_put_aside():
     """An operating state that the asset type does not have is not guessed."""
-    found = reasons(parsed([0, 1, 2], [1, 2, 3], regime=["off", "party", None]))
-    assert found[1] == ("regime_known", "regime 'party' is none of normal, off")
-    assert "regime is missing" in found[2][1]
-    assert 0 not in found
+    rejected = reasons(parsed([0, 1, 2], [1, 2, 3], regime=["off", "party", None]))
+    assert rejected[1] == ("regime_known", "regime 'party' is none of normal, off")
+    assert "regime is missing" in rejected[2][1]
+    assert 0 not in rejected
 
 
 def test_a_row_without_an_asset_is_put_aside():
@@ -198,16 +199,16 @@ def test_a_row_without_an_asset_is_put_aside():
 
 def test_a_defect_named_by_the_source_is_the_reason():
     """What the source already found is not said twice."""
-    found = reasons(parsed([0, "13:00"], [1, 2], defect=["", "row 3 has 2 fields instead of 4"]))
-    assert found == {1: ("row_readable", "row 3 has 2 fields instead of 4")}
+    rejected = reasons(parsed([0, "13:00"], [1, 2], defect=["", "row 3 has 2 fields instead of 4"]))
+    assert rejected == {1: ("row_readable", "row 3 has 2 fields instead of 4")}
 
 
 def test_several_reasons_become_one_line():
     """A row is put aside once, with everything that is wrong with it."""
-    found = reasons(parsed(["never"], ["abc"], regime=["party"]))
-    assert list(found) == [0]
-    assert found[0][1].startswith("timestamp 'never' cannot be read; ")
-    assert found[0][1].endswith("pressure: 'abc' is not a number")
+    rejected = reasons(parsed(["never"], ["abc"], regime=["party"]))
+    assert list(rejected) == [0]
+    assert rejected[0][1].startswith("timestamp 'never' cannot be read; ")
+    assert rejected[0][1].endswith("pressure: 'abc' is not a number")
 
 
 def test_content_is_the_row_as_it_came():
@@ -226,34 +227,6 @@ def test_nothing_in_nothing_out():
 
 def test_a_missing_column_is_the_sources_fault():
     """A sensor's column must be there, even if empty."""
-    came = Batch("x.csv", batch([0], [1]).rows.drop(columns="current"))
-    with pytest.raises(DataError, match=r"x\.csv came without column \['current'\]"):
-        clean.parse(came, PLANT)
-
-
-def test_set_aside_moves_rows_with_their_content():
-    """Rows that break a promise later join those put aside, and none is lost."""
-    came = batch([0, "never", 2], [1, 2, 99])
-    result = clean.parse(came, PLANT)
-    found = pd.DataFrame({"row": [2], "expectation": ["pressure_within_limits"], "reason": ["too high"]})
-    moved = clean.set_aside(result, came, found)
-    assert moved.rows["row"].tolist() == [0]
-    assert moved.rejected["row"].tolist() == [1, 2]
-    assert json.loads(moved.rejected["content"][1])["pressure"] == 99
-
-
-def test_profile_counts_by_hand():
-    """Step, gap, missing values, spread and outliers of ten readings, one a minute with a pause of nine."""
-    result = parsed([*range(9), 17, 17], [1.0, 2, 1, 2, 1, 2, 1, None, 2, 50, 1])
-    about = clean.profile(result.rows, PLANT, result.rejected)
-    assert about["rows"] == 10
-    assert about["assets"] == ["a"]
-    assert about["step_seconds"] == 60
-    assert about["gaps"] == [{"asset_id": "a", "until": "2026-01-05T12:17:00+00:00", "seconds": 540.0}]
-    assert about["duplicate_share"] == pytest.approx(1 / 11)
-    assert about["backward_share"] == 0
-    assert about["rejected"] == {"key_unique": 1}
-    pressure = about["sensors"]["pressure"]
-    assert (pressure["missing"], pressure["min"], pressure["max"], pressure["outliers"]) == (1, 1.0, 50.0, 1)
-    assert pressure["mean"] == pytest.approx(62 / 9)
-    json.dumps(about)
+    delivered = Batch("x.csv", batch([0], [1]).rows.drop(columns="current"))
+    with pytest.raises(DataError, match=r"x\.csv lacks column \['current'\]"):
+        clean.parse(delivered, PLANT)

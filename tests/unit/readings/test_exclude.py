@@ -7,7 +7,7 @@ from datetime import timedelta
 import pandas as pd
 
 from wheeltapper import tables
-from wheeltapper.readings.exclude import IN_LEAD, overlaps, telling, why_masked
+from wheeltapper.readings.exclude import IN_LEAD, informative_flags, overlaps, why_masked
 
 NONE = tables.FAULTS.empty()
 
@@ -41,15 +41,15 @@ def fault(start: float, end: float, asset: str = "pump-01") -> pd.DataFrame:
 def test_a_window_that_touches_a_fault_overlaps_it() -> None:
     """Windows 8-10 to 18-20 against a fault from 11 to 15: those that end at 11 or later and start by 15."""
     rows = windows(10, 10.9, 11, 14, 17, 17.1, 20)
-    found = overlaps(rows, fault(11, 15))
-    assert found.tolist() == [False, False, True, True, True, False, False]
-    assert found.index.equals(rows.index)
+    is_touched = overlaps(rows, fault(11, 15))
+    assert is_touched.tolist() == [False, False, True, True, True, False, False]
+    assert is_touched.index.equals(rows.index)
 
 
 def test_the_guard_widens_both_sides() -> None:
     """With one minute of guard, what ends at 10 or starts at 16 is masked too."""
-    found = overlaps(windows(9.9, 10, 18, 18.1), fault(11, 15), timedelta(minutes=1))
-    assert found.tolist() == [False, True, True, False]
+    is_touched = overlaps(windows(9.9, 10, 18, 18.1), fault(11, 15), timedelta(minutes=1))
+    assert is_touched.tolist() == [False, True, True, False]
 
 
 def test_a_fault_masks_its_own_asset_only() -> None:
@@ -105,23 +105,23 @@ def test_a_window_with_a_stuck_sensor_is_never_learnt_with_its_reason() -> None:
 def test_each_kind_of_sickness_has_its_words_and_other_assets_are_left_alone() -> None:
     """Silent, clipped and jumping sensors are named; the same span of another machine masks nothing here."""
     rows = windows(10, 20, 30)
-    found = flags((9, 10, "a", "dropout"), (19, 20, "b", "clipped"), (29, 30, "c", "jump_in_scale"))
-    assert why_masked(rows, NONE, timedelta(0), found).tolist() == [
+    sensor_flags = flags((9, 10, "a", "dropout"), (19, 20, "b", "clipped"), (29, 30, "c", "jump_in_scale"))
+    assert why_masked(rows, NONE, timedelta(0), sensor_flags).tolist() == [
         "sensor a silent",
         "sensor b at the end of its range",
         "sensor c on another scale",
     ]
-    assert why_masked(rows, NONE, timedelta(0), found.assign(asset_id="pump-02")).eq("").all()
+    assert why_masked(rows, NONE, timedelta(0), sensor_flags.assign(asset_id="pump-02")).eq("").all()
 
 
-def test_003_04_unusual_values_and_counter_resets_mask_nothing() -> None:
-    """A flagged value is learnt from like any other."""
+def test_unusual_values_and_counter_resets_mask_nothing() -> None:
+    """A flagged value is learnt from like any other. Reference row 003-04."""
     rows = windows(10, 20)
-    found = flags((9, 10, "a", "iqr"), (9, 10, "a", "hampel"), (19, 20, "b", "counter_reset"))
-    told = telling(rows, pd.Series("train", index=rows.index), found)
-    assert told.flags.empty
-    assert told.notes == ()
-    assert why_masked(rows, NONE, timedelta(0), found).eq("").all()
+    sensor_flags = flags((9, 10, "a", "iqr"), (9, 10, "a", "hampel"), (19, 20, "b", "counter_reset"))
+    informative = informative_flags(rows, pd.Series("train", index=rows.index), sensor_flags)
+    assert informative.flags.empty
+    assert informative.notes == ()
+    assert why_masked(rows, NONE, timedelta(0), sensor_flags).eq("").all()
 
 
 def test_a_sensor_that_is_mostly_like_that_is_taken_as_it_is() -> None:
@@ -129,22 +129,22 @@ def test_a_sensor_that_is_mostly_like_that_is_taken_as_it_is() -> None:
     rows = windows(10, 20, 30, 40, 50)
     part = pd.Series(["train"] * 4 + ["test"], index=rows.index)
     often, seldom = (8, 30, "often", "flat"), (38, 40, "seldom", "flat")
-    told = telling(rows, part, flags(often, seldom))
-    assert told.flags["sensor"].tolist() == ["seldom"]
-    assert told.notes == ("pump-01 often is stuck in 75% of what would be learnt from: it is usual",)
+    informative = informative_flags(rows, part, flags(often, seldom))
+    assert informative.flags["sensor"].tolist() == ["seldom"]
+    assert informative.notes == ("pump-01 often is stuck in 75% of what would be learnt from: it is usual",)
 
 
 def test_sensors_that_are_mostly_like_that_together_are_taken_as_they_are() -> None:
     """Two sensors that mask half and a quarter leave too little: the one that masks most is left out."""
     rows = windows(10, 20, 30, 40)
     part = pd.Series("calibrate", index=rows.index)
-    told = telling(rows, part, flags((8, 20, "a", "flat"), (28, 30, "b", "dropout")))
-    assert told.flags["sensor"].tolist() == ["b"]
+    informative = informative_flags(rows, part, flags((8, 20, "a", "flat"), (28, 30, "b", "dropout")))
+    assert informative.flags["sensor"].tolist() == ["b"]
 
 
 def test_windows_outside_training_do_not_count() -> None:
     """What happens in the test part makes no sensor usual."""
     rows = windows(10, 20, 30, 40)
     part = pd.Series(["train", "train", "test", "test"], index=rows.index)
-    told = telling(rows, part, flags((18, 40, "a", "flat")))
-    assert told.flags["sensor"].tolist() == ["a"]
+    informative = informative_flags(rows, part, flags((18, 40, "a", "flat")))
+    assert informative.flags["sensor"].tolist() == ["a"]

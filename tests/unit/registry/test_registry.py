@@ -1,4 +1,4 @@
-"""What was done is found again, one promotion wins, and nothing in a model can run."""
+"""Repeated work finds what it made before, one promotion wins, and nothing in a model can run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import yaml
 from wheeltapper import faultpoints, manifest
 from wheeltapper.errors import BundleError, RegistryError
 from wheeltapper.registry import Dataset, Registry
-from wheeltapper.registry.database import _revision
+from wheeltapper.registry.database import schema_revision
 
 PLANT, OBJECTIVE = "pump_station", "detect"
 ROOT = Path(__file__).parents[3]
@@ -91,13 +91,13 @@ def test_trials_lie_below_their_candidate(registry: Registry) -> None:
 
 
 def test_an_interrupted_run_is_reopened_and_a_finished_one_is_not(registry: Registry) -> None:
-    """A killed run goes on; what came to its end stays at its end."""
+    """A killed run continues; a finished run stays finished."""
     run = registry.parent_run("key", "training")
     assert not registry.finished(run)
     registry.finish(run, "FAILED")
     assert registry.parent_run("key", "training") == run
     registry.candidate_run(run, "lof", "lof")
-    assert registry._ask("get_run", run).info.status == "RUNNING"
+    assert registry.client.call("get_run", run).info.status == "RUNNING"
     registry.finish(run)
     assert registry.parent_run("key", "training") == run
     assert registry.finished(run)
@@ -107,9 +107,9 @@ def test_finishing_twice_keeps_the_first_end(registry: Registry) -> None:
     """Doing it again must not make the run look longer than it was."""
     run = registry.parent_run("key", "training")
     registry.finish(run)
-    end = registry._ask("get_run", run).info.end_time
+    end = registry.client.call("get_run", run).info.end_time
     registry.finish(run)
-    assert registry._ask("get_run", run).info.end_time == end
+    assert registry.client.call("get_run", run).info.end_time == end
 
 
 def test_everything_logged_is_there(registry: Registry, tmp_path: Path) -> None:
@@ -140,14 +140,14 @@ def test_everything_logged_is_there(registry: Registry, tmp_path: Path) -> None:
     assert sorted(path.name for path in (files / "figures").iterdir()) == ["roc.png", "severity.png"]
     assert json.loads((files / "gates.json").read_text()) == {"beats_baselines": True}
     assert (files / "why.txt").read_text() == "calm"
-    (shown,) = registry._ask("get_run", run).inputs.dataset_inputs
+    (shown,) = registry.client.call("get_run", run).inputs.dataset_inputs
     assert (shown.dataset.name, shown.dataset.digest) == ("readings", "d" * 36)
     assert json.loads(shown.dataset.source) == {"uri": "delta table readings@v3"}
     assert shown.tags[0].value == "train"
 
 
 def test_a_document_is_read_back(registry: Registry) -> None:
-    """What was written as JSON comes back; one that is not there is named, together with its run."""
+    """A JSON document is read back; a missing one is named together with its run."""
     run = registry.parent_run("key", "training")
     registry.log(run, documents={"judgement/gates.json": {"beats_baselines": True}})
     assert registry.document(run, "judgement/gates.json") == {"beats_baselines": True}
@@ -160,16 +160,16 @@ def test_logging_again_changes_nothing_and_a_new_figure_wins(registry: Registry)
     run = registry.parent_run("key", "training")
     for _ in range(2):
         registry.log(run, metrics={"cost": 12.0, "delay": float("nan")})
-    assert len(registry._ask("get_metric_history", run, "cost")) == 1
+    assert len(registry.client.call("get_metric_history", run, "cost")) == 1
     registry.log(run, metrics={"cost": 3.0})
-    assert registry._ask("get_run", run).data.metrics["cost"] == 3.0
+    assert registry.client.call("get_run", run).data.metrics["cost"] == 3.0
 
 
 def test_more_than_mlflow_takes_at_a_time(registry: Registry) -> None:
     """Two hundred and fifty settings and figures arrive, although MLflow takes a hundred at a time."""
     run = registry.parent_run("key", "training")
     registry.log(run, params={f"p{i}": i for i in range(250)}, metrics={f"m{i}": i for i in range(250)})
-    data = registry._ask("get_run", run).data
+    data = registry.client.call("get_run", run).data
     assert len(data.params) == len(data.metrics) == 250
 
 
@@ -225,14 +225,14 @@ def test_a_busy_database_is_waited_for(registry: Registry, tmp_path: Path) -> No
     from threading import Timer
 
     run = registry.parent_run("key", "training")
-    other = sqlite3.connect(tmp_path / "mlflow.db", check_same_thread=False)
+    writer = sqlite3.connect(tmp_path / "mlflow.db", check_same_thread=False)
     try:
-        other.execute("BEGIN IMMEDIATE")
-        Timer(1.0, other.rollback).start()
+        writer.execute("BEGIN IMMEDIATE")
+        Timer(1.0, writer.rollback).start()
         registry.log(run, metrics={"score": 1.0})
     finally:
-        other.close()
-    assert registry._ask("get_run", run).data.metrics == {"score": 1.0}
+        writer.close()
+    assert registry.client.call("get_run", run).data.metrics == {"score": 1.0}
 
 
 def test_the_last_finished_training_is_found(registry: Registry) -> None:
@@ -243,25 +243,13 @@ def test_the_last_finished_training_is_found(registry: Registry) -> None:
     registry.finish(registry.candidate_run(first, "lof", "lof"))
     assert registry.last_run(PLANT) is None
     registry.finish(first)
-    found = registry.last_run(PLANT)
-    assert found is not None
-    assert (found["run_id"], found["name"]) == (first, "first")
+    last = registry.last_run(PLANT)
+    assert last is not None
+    assert (last["run_id"], last["name"]) == (first, "first")
     registry.finish(second)
-    found = registry.last_run(PLANT)
-    assert found is not None
-    assert found["run_id"] == second
-
-
-def test_pages_of_the_ui(registry: Registry) -> None:
-    """The addresses that were opened in a browser: a run, and a training's candidates in their order."""
-    server = "http://127.0.0.1:5000/"
-    model_view = "workflowType=machine_learning"
-    assert registry.page(server, "abc") == f"http://127.0.0.1:5000/#/experiments/2/runs/abc?{model_view}"
-    assert registry.leaderboard_page(server, "abc", "vus_pr") == (
-        f"http://127.0.0.1:5000/#/experiments/2/runs?{model_view}"
-        "&searchFilter=tags.%60mlflow.parentRunId%60%20%3D%20%27abc%27"
-        "&orderByKey=metrics.%60vus_pr%60&orderByAsc=false"
-    )
+    last = registry.last_run(PLANT)
+    assert last is not None
+    assert last["run_id"] == second
 
 
 # -- bundles
@@ -276,8 +264,8 @@ def test_a_model_has_a_signature_and_nothing_that_runs(registry: Registry, tmp_p
     (mlmodel,) = (tmp_path / "mlartifacts").rglob("MLmodel")
     described = yaml.safe_load(mlmodel.read_text())
     inputs, outputs = (json.loads(described["signature"][side]) for side in ("inputs", "outputs"))
-    assert [(one["name"], one["type"]) for one in inputs] == [("pressure", "double"), ("current", "double")]
-    assert [one["name"] for one in outputs] == ["score", "threshold", "severity"]
+    assert [(column["name"], column["type"]) for column in inputs] == [("pressure", "double"), ("current", "double")]
+    assert [column["name"] for column in outputs] == ["score", "threshold", "severity"]
     assert described["flavors"] == {
         "wheeltapper": {"bundle": "bundle", "bundle_hash": bundle, "wheeltapper_version": "0.1.0"}
     }
@@ -286,9 +274,9 @@ def test_a_model_has_a_signature_and_nothing_that_runs(registry: Registry, tmp_p
         "columns": ["pressure", "current"],
         "data": [[4.0, 11.0]],
     }
-    kept = {path.relative_to(mlmodel.parent).as_posix() for path in mlmodel.parent.rglob("*") if path.is_file()}
+    stored = {path.relative_to(mlmodel.parent).as_posix() for path in mlmodel.parent.rglob("*") if path.is_file()}
     ours = {"bundle/arrays.npz", "bundle/bundle.json", "bundle/manifest.json"}
-    assert kept == ours | {"MLmodel", "requirements.txt", "input_example.json"}
+    assert stored == ours | {"MLmodel", "requirements.txt", "input_example.json"}
     for path in (tmp_path / "mlartifacts").rglob("*"):
         assert path.suffix not in (".pkl", ".pickle", ".py", ".joblib")
 
@@ -299,32 +287,32 @@ def test_a_bundle_is_logged_once(registry: Registry, tmp_path: Path) -> None:
     model = registry.log_bundle(run, write_bundle(tmp_path)[0], ["a"], ["numpy"])
     assert registry.log_bundle(run, write_bundle(tmp_path)[0], ["a"], ["numpy"]) == model
     assert registry.log_bundle(run, write_bundle(tmp_path, 2)[0], ["a"], ["numpy"]) != model
-    assert len(registry._ask("get_run", run).outputs.model_outputs) == 2
+    assert len(registry.client.call("get_run", run).outputs.model_outputs) == 2
 
 
 @pytest.mark.parametrize("model_first", [True, False])
 def test_figures_and_settings_are_shown_at_the_model(registry: Registry, tmp_path: Path, model_first: bool) -> None:
-    """Whatever comes first, the model shows what the run does; a missing figure is not 0 there."""
+    """In either order, the model shows the figures of its run; a missing figure is not 0 there."""
     run = registry.parent_run("key", "training")
     for step in (model_first, not model_first):
         if step:
             model = registry.log_bundle(run, write_bundle(tmp_path)[0], ["a"], ["numpy"])
         else:
             registry.log(run, params={"trees": 200}, metrics={"vus_pr": 0.25, "delay": float("nan")})
-    shown = registry._ask("get_logged_model", model.removeprefix("models:/"))
-    assert [(one.key, one.value) for one in shown.metrics] == [("vus_pr", 0.25)]
+    shown = registry.client.call("get_logged_model", model.removeprefix("models:/"))
+    assert [(metric.key, metric.value) for metric in shown.metrics] == [("vus_pr", 0.25)]
     assert shown.params == {"trees": "200"}
-    assert len(registry._ask("get_metric_history", run, "vus_pr")) == 1
+    assert len(registry.client.call("get_metric_history", run, "vus_pr")) == 1
 
 
 def test_a_damaged_bundle_is_not_logged(registry: Registry, tmp_path: Path) -> None:
-    """What does not match its manifest never reaches the registry."""
+    """A bundle that does not match its manifest never reaches the registry."""
     run = registry.parent_run("key", "training")
     folder, _ = write_bundle(tmp_path)
     (folder / "bundle.json").write_bytes(b"[]")
     with pytest.raises(BundleError, match=r"bundle\.json was changed"):
         registry.log_bundle(run, folder, ["a"], ["numpy"])
-    assert registry._ask("get_run", run).outputs.model_outputs == []
+    assert registry.client.call("get_run", run).outputs.model_outputs == []
 
 
 def test_an_interrupted_upload_is_completed(
@@ -354,17 +342,17 @@ def test_files_that_were_lost_are_kept_again(registry: Registry, tmp_path: Path)
     run = registry.parent_run("key", "training")
     folder, bundle = write_bundle(tmp_path)
     model = registry.log_bundle(run, folder, ["a"], ["numpy"])
-    (kept,) = (tmp_path / "mlartifacts").rglob("arrays.npz")
-    kept.write_bytes(b"")
+    (arrays,) = (tmp_path / "mlartifacts").rglob("arrays.npz")
+    arrays.write_bytes(b"")
     assert registry.log_bundle(run, folder, ["a"], ["numpy"]) == model
-    assert manifest.verify(kept.parent) == bundle
+    assert manifest.verify(arrays.parent) == bundle
 
 
 # -- versions and aliases
 
 
 def test_a_version_downloads_and_verifies(registry: Registry, tmp_path: Path) -> None:
-    """What was written is what is fetched, in place or as a copy."""
+    """The downloaded bytes are the written ones, in place or as a copy."""
     register(registry, tmp_path, 1)
     (version,) = registry.versions(PLANT, OBJECTIVE)
     written = manifest.read(tmp_path / "bundle-1")
@@ -402,16 +390,16 @@ def test_a_tampered_version_is_refused(registry: Registry, tmp_path: Path, attac
 def test_a_bundle_is_registered_once(registry: Registry, tmp_path: Path) -> None:
     """The same bundle keeps its version; versions of an objective are listed newest first."""
     assert [register(registry, tmp_path, number) for number in (1, 2, 1)] == [1, 2, 1]
-    assert [one.version for one in registry.versions(PLANT, OBJECTIVE)] == [2, 1]
+    assert [version.version for version in registry.versions(PLANT, OBJECTIVE)] == [2, 1]
     assert registry.versions(PLANT, "failure_type") == []
-    shown = [one.tags["mlflow.modelVersions"] for one in registry._ask("search_logged_models", ["2"])]
+    shown = [model.tags["mlflow.modelVersions"] for model in registry.client.call("search_logged_models", ["2"])]
     assert sorted(json.loads(text)[0]["version"] for text in shown) == [1, 2]
 
 
 def test_a_version_of_someone_else_is_refused(registry: Registry, tmp_path: Path) -> None:
     """A version that was registered by hand has no bundle hash, so nothing about it can be checked."""
     register(registry, tmp_path, 1)
-    registry._ask("create_model_version", f"{PLANT}.{OBJECTIVE}", (tmp_path / "elsewhere").as_uri())
+    registry.client.call("create_model_version", f"{PLANT}.{OBJECTIVE}", (tmp_path / "elsewhere").as_uri())
     with pytest.raises(RegistryError, match=r"version 2 of pump_station\.detect was not registered by Wheeltapper"):
         registry.versions(PLANT, OBJECTIVE)
 
@@ -444,8 +432,8 @@ def test_a_promotion_that_expects_another_champion_is_refused(registry: Registry
     for number in (1, 2, 3):
         register(registry, tmp_path, number)
     registry.set_alias(PLANT, OBJECTIVE, "champion", 2, expected=None)
-    for expected, said in ((None, "nothing"), (1, "version 1")):
-        with pytest.raises(RegistryError, match=f"expected champion to be {said}, but it is version 2"):
+    for expected, description in ((None, "nothing"), (1, "version 1")):
+        with pytest.raises(RegistryError, match=f"expected champion to be {description}, but it is version 2"):
             registry.set_alias(PLANT, OBJECTIVE, "champion", 3, expected=expected)
     registry.set_alias(PLANT, OBJECTIVE, "champion", 2, expected=None)
     champion = registry.champion(PLANT, OBJECTIVE)
@@ -464,7 +452,7 @@ def test_an_unknown_version_is_refused(registry: Registry, tmp_path: Path) -> No
 
 
 def test_of_racing_promotions_one_wins(open_registry: Callable[[], Registry], tmp_path: Path) -> None:
-    """Four promoters see the same champion at the same moment: one succeeds, three are told."""
+    """Four promoters see the same champion at the same moment: one succeeds, three get an error."""
     for number in range(1, 6):
         register(open_registry(), tmp_path, number)
     open_registry().set_alias(PLANT, OBJECTIVE, "champion", 1, expected=None)
@@ -520,7 +508,9 @@ def test_a_run_that_died_is_completed_without_doubles(
     parent = registry.parent_run("training", "training")
     assert [row["name"] for row in registry.candidates(parent)] == ["lof"]
     assert len(list((tmp_path / "mlartifacts" / "models").iterdir())) == 1
-    assert [(one.version, one.aliases) for one in registry.versions(PLANT, OBJECTIVE)] == [(1, ("champion",))]
+    assert [(version.version, version.aliases) for version in registry.versions(PLANT, OBJECTIVE)] == [
+        (1, ("champion",))
+    ]
 
 
 # -- the database
@@ -531,7 +521,7 @@ def test_a_deleted_experiment_is_not_silently_replaced(
 ) -> None:
     """The message says how to bring it back."""
     registry.prepare()
-    registry._ask("delete_experiment", registry._open()[1])
+    registry.client.call("delete_experiment", registry.client.experiment_id)
     with pytest.raises(RegistryError, match="mlflow experiments restore --experiment-id 2"):
         open_registry().prepare()
 
@@ -559,7 +549,7 @@ def test_an_older_database_is_migrated_after_a_copy(tmp_path: Path) -> None:
         command.upgrade(config, older)
     engine.dispose()
     Registry(f"sqlite:///{database}", tmp_path / "files", PLANT).prepare()
-    assert [_revision(tmp_path / name) for name in ("mlflow.db", f"mlflow.db.{older}")] == [
+    assert [schema_revision(tmp_path / name) for name in ("mlflow.db", f"mlflow.db.{older}")] == [
         utils._get_latest_schema_revision(),
         older,
     ]
@@ -574,13 +564,13 @@ def test_a_newer_database_is_refused(empty_database: Path, tmp_path: Path) -> No
         connection.commit()
     with pytest.raises(RegistryError, match="was made by a newer MLflow"):
         Registry(f"sqlite:///{database}", tmp_path / "files", PLANT).prepare()
-    assert _revision(database) == "f00df00df00d"
+    assert schema_revision(database) == "f00df00df00d"
 
 
 _RACER = """
 import logging, sys
 from pathlib import Path
-logging.basicConfig(level=logging.INFO)  # as Prefect does: what MLflow and Alembic say at this level would be seen
+logging.basicConfig(level=logging.INFO)  # as Prefect does: so that output of MLflow and Alembic would be visible
 from wheeltapper.registry import Registry
 home = Path(sys.argv[1])
 registry = Registry(f"sqlite:///{home / 'mlflow.db'}", home / "mlartifacts", "pump_station")
@@ -606,10 +596,10 @@ def test_processes_race_to_a_fresh_database_in_silence(tmp_path: Path) -> None:
         for number in range(3)
     ]
     ends = [racer.communicate(timeout=120) for racer in racers]
-    assert [(racer.returncode, said[1]) for racer, said in zip(racers, ends, strict=True)] == [(0, "")] * 3
-    (run,) = {said[0].strip() for said in ends}
+    assert [(racer.returncode, output[1]) for racer, output in zip(racers, ends, strict=True)] == [(0, "")] * 3
+    (run,) = {output[0].strip() for output in ends}
     registry = Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "mlartifacts", PLANT)
-    assert sorted(registry._ask("get_run", run).data.metrics) == ["racer_0", "racer_1", "racer_2"]
+    assert sorted(registry.client.call("get_run", run).data.metrics) == ["racer_0", "racer_1", "racer_2"]
 
 
 def test_importing_the_door_does_not_import_mlflow() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from wheeltapper import config, tables
 from wheeltapper.config import Plant
-from wheeltapper.reporting.report import ReportData
+from wheeltapper.reporting.data import ReportData
 
 START = pd.Timestamp("2026-02-03 10:00", tz="UTC")
 
@@ -110,8 +110,8 @@ def data(plant: Plant) -> ReportData:
         verdict="promote",
         reasons=["cheaper than k_sigma"],
         gates=[
-            {"name": "self_test", "passed": True, "figure": 0.9, "limit": 0.8, "reason": "hears 9 of 10"},
-            {"name": "finds_faults", "passed": False, "figure": 0.4, "limit": 0.5, "reason": "hears too few"},
+            {"name": "self_test", "passed": True, "figure": 0.9, "limit": 0.8, "reason": "finds 9 of 10"},
+            {"name": "finds_faults", "passed": False, "figure": 0.4, "limit": 0.5, "reason": "finds too few"},
             {"name": "drift", "passed": None, "figure": None, "limit": 1.0, "reason": "too little data"},
         ],
         readings=pd.concat(
@@ -135,6 +135,13 @@ def data(plant: Plant) -> ReportData:
 
 
 @pytest.fixture(scope="session")
+def undrawn(data: ReportData) -> ReportData:
+    """The same without readings, scores, alarms and curves: for tests of words, as few figures are drawn from it."""
+    empty = {"readings": tables.READINGS.empty(), "scores": tables.SCORES.empty(), "alarms": tables.ALARMS.empty()}
+    return replace(data, **empty, roc={}, pr={})
+
+
+@pytest.fixture(scope="session")
 def whole(data: ReportData) -> ReportData:
     """Everything that a report can show: one fault found after a minute, one missed, and what moved the alarm."""
     kind = {"faults": 1, "detection_rate_low": 0.0, "detection_rate_high": 1.0, "detection_rate": 1.0, "found": 1}
@@ -154,8 +161,8 @@ def whole(data: ReportData) -> ReportData:
 
 
 def outcome(asset: str, kind: str, start: float, delay: float | None) -> dict[str, object]:
-    told = {"asset_id": asset, "kind": kind, "start": minute(start).isoformat(), "cost": 1.0}
-    return told | {"found": delay is not None, "delay_minutes": delay}
+    fault = {"asset_id": asset, "kind": kind, "start": minute(start).isoformat(), "cost": 1.0}
+    return fault | {"found": delay is not None, "delay_minutes": delay}
 
 
 NAMING: dict[str, object] = {

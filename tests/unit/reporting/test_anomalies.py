@@ -21,7 +21,7 @@ def test_a_dot_stands_at_its_reading(plant):
 
 
 def test_the_most_severe_are_marked():
-    """Of 300 anomalous windows the highest stay."""
+    """From 300 anomalous windows, those of the highest severity are marked."""
     readings, scores = readings_of("p", [1.0] * 300), scores_of("p", [2.0 + number for number in range(300)])
     assert marked(readings, scores)["timestamp"].tolist() == [minute(at) for at in range(300 - MARKS, 300)]
 
@@ -29,5 +29,5 @@ def test_the_most_severe_are_marked():
 def test_readings_of_another_time_are_refused(plant):
     """Nothing was scored while these were taken."""
     scores = scores_of("p", [0.1]).assign(window_end=minute(900))
-    with pytest.raises(DataError, match="in the time that was scored"):
+    with pytest.raises(DataError, match="in the scored time"):
         anomalies_figure(readings_of("p", [1.0]), scores, tables.FAULTS.empty(), plant.asset_type, ["pressure"])

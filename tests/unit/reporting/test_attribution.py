@@ -1,4 +1,4 @@
-"""What moved the score: strips over time and weights, as they were given."""
+"""Strips over time and weights are drawn with the values that were passed."""
 
 import json
 
@@ -38,7 +38,7 @@ def test_the_sensor_that_moved_most_stands_on_top():
     """Pressure before flow, and the alarm is named."""
     figure = attribution.multi_sensor_figure({"a1": MOVED}, alarm_of("pump-1", 1, 3))
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["pressure", "flow"]
-    assert any(text.startswith("pump-1, alarm from 2026-02-03 10:01") for text in texts(figure))
+    assert any(text.startswith("pump-1, alarm of 2026-02-03 10:01") for text in texts(figure))
 
 
 def test_every_alarm_weighs_the_same():

@@ -1,4 +1,4 @@
-"""What came in is counted, not estimated."""
+"""Readings are counted exactly, and values are drawn where they lie."""
 
 import numpy as np
 import pandas as pd
@@ -33,7 +33,7 @@ def test_time_without_readings_counts_as_none():
 
 
 def test_a_year_is_counted_by_longer_steps():
-    """So many days would be no figure: seven of them are one step, and nothing is lost."""
+    """A year has too many days for one figure: a step has seven of them, and no reading is lost."""
     times = pd.Series(pd.date_range("2025-01-01", periods=365, freq="1D", tz="UTC"))
     counts, step = exploration.counts_over_time(times)
     assert step == "7D"

@@ -10,8 +10,10 @@ from matplotlib.dates import num2date
 from tests.unit.reporting.conftest import UNJUDGED, alarm_of, faults_of, judgement, minute, readings_of, scores_of
 from wheeltapper import tables
 from wheeltapper.errors import DataError
+from wheeltapper.evaluation.curves import window_curves
+from wheeltapper.reporting.alarm_rows import ranked_sensors
 from wheeltapper.reporting.figures import canvas, comparison, timeline
-from wheeltapper.reporting.figures.curves import window_curves
+from wheeltapper.reporting.figures.alarm import alarm_figure
 from wheeltapper.reporting.figures.profiles import inside, sensor_profiles_figure
 
 NO_FAULTS, NO_ALARMS = tables.FAULTS.empty(), tables.ALARMS.empty()
@@ -19,7 +21,7 @@ NO_FAULTS, NO_ALARMS = tables.FAULTS.empty(), tables.ALARMS.empty()
 
 def texts(figure):
     figure.draw_without_rendering()
-    return [text.get_text() for text in figure.findobj(lambda one: hasattr(one, "get_text")) if text.get_text()]
+    return [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")) if text.get_text()]
 
 
 def test_a_confusion_matrix_shows_its_four_numbers():
@@ -36,8 +38,8 @@ def test_a_single_confusion_needs_no_name():
 NAMING = {"kinds": {"cavitation": {"cavitation": 17, "stuck": 3}, "drift": {"unknown": 4, "missed": 5}}}
 
 
-def test_a_matrix_of_kinds_shows_what_was_said():
-    """Each count stands in the figure; what was said and never true, unknown and missed follow the true kinds."""
+def test_a_matrix_of_kinds_shows_what_alarms_named():
+    """Every count is in the figure; kinds that were never true, unknown and missed follow the true kinds."""
     assert comparison.columns_of(NAMING["kinds"]) == ["cavitation", "drift", "stuck", "unknown", "missed"]
     shown = texts(comparison.naming_figure(NAMING))
     assert {"17", "3", "4", "5", "cavitation", "stuck", "unknown", "missed"} <= set(shown)
@@ -61,7 +63,7 @@ def test_an_empty_figure_is_refused(draw):
         draw()
 
 
-def test_an_unjudged_candidate_is_said_in_words():
+def test_an_unjudged_figure_is_written_as_such():
     """Where one candidate has no figure, the words stand in its place."""
     board = [judgement("lof"), judgement("always_normal", vus_pr=None)]
     assert "not judged" in texts(comparison.comparison_figure(board, budget=1.0))
@@ -97,7 +99,7 @@ def test_faults_alarms_and_parts_have_lanes_of_their_own():
 
 
 def test_an_empty_lane_says_none():
-    """No fault and no alarm are said, not left to be guessed."""
+    """A lane without a fault or an alarm is labelled as empty."""
     assert texts(timeline.score_figure(scores_of("p", [0.1, 0.2]), NO_FAULTS, NO_ALARMS, "p")).count("none") == 2
 
 
@@ -116,7 +118,7 @@ def test_two_assets_in_one_timeline_are_refused():
 def test_an_alarm_shows_its_own_sensor_and_what_is_usual():
     """The ranked sensor is drawn with its unit; the other is not."""
     readings = readings_of("p", [8.0] * 10 + [5.0] * 5)
-    figure = timeline.alarm_figure(readings, alarm_of("p", 11, 14).iloc[0], _type(), NO_FAULTS)
+    figure = alarm_figure(readings, alarm_of("p", 11, 14).iloc[0], _type(), NO_FAULTS)
     assert [axes.get_ylabel() for axes in figure.axes] == ["pressure\n(bar)"]
     assert figure.axes[0].lines[0].get_ydata().tolist() == [8.0] * 10 + [5.0] * 5
 
@@ -124,7 +126,7 @@ def test_an_alarm_shows_its_own_sensor_and_what_is_usual():
 def test_an_alarm_without_readings_is_refused():
     """The message names the asset and the stretch that is missing."""
     with pytest.raises(DataError, match="q has no readings from"):
-        timeline.alarm_figure(readings_of("p", [1.0, 2.0]), alarm_of("q", 0, 1).iloc[0], _type())
+        alarm_figure(readings_of("p", [1.0, 2.0]), alarm_of("q", 0, 1).iloc[0], _type())
 
 
 def test_an_alarms_sensors_must_be_a_list():
@@ -132,7 +134,7 @@ def test_an_alarms_sensors_must_be_a_list():
     alarm = alarm_of("p", 0, 1).iloc[0].copy()
     alarm["sensors"] = json.dumps([{"name": "pressure"}])
     with pytest.raises(DataError, match="alarm a1"):
-        timeline.ranked_sensors(alarm)
+        ranked_sensors(alarm)
 
 
 def test_the_parts_of_an_asset_without_a_test_part():

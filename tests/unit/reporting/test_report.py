@@ -1,4 +1,4 @@
-"""The report says everything it knows, says what it does not know, and runs nothing."""
+"""The report contains everything that is known, names what is unknown, and contains no script."""
 
 import re
 from dataclasses import replace
@@ -13,15 +13,17 @@ from wheeltapper import tables
 from wheeltapper.config import PartsByAssets
 from wheeltapper.evaluation.leaderboard import BY_NAME, BY_SELF_TEST
 from wheeltapper.reporting import report
+from wheeltapper.reporting.data import ReportData
 from wheeltapper.reporting.figures import drawings
-from wheeltapper.reporting.report import ReportData, render, write
+from wheeltapper.reporting.report import render, write
 from wheeltapper.reporting.text import words
+from wheeltapper.reporting.text.summary import maturity_sentence
 
 EVIL = "<script>alert('x')</script>\"><img src=x onerror=alert(1)> $x$ ../../etc"
 
 
 class Page(HTMLParser):
-    """What a browser would see: tags, attributes, and the words between them."""
+    """What a browser sees: tags, attributes, and the text between them."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -59,38 +61,38 @@ def page(html) -> Page:
     return Page(html)
 
 
-def test_the_report_tells_the_whole_story(page):
+def test_every_part_of_the_story_is_in_the_report(page):
     """Verdict, reasons, gates, leaderboard, machines, alarms, data, features and origin are all there."""
-    for said in (
+    for sentence in (
         "Promote: lof",
         "cheaper than k_sigma",
         "✓ passed",
         "✗ failed",
         "not judged",
-        "3 of 4 faults in the test part were found",
+        "Found in the test part: 3 of 4 faults",
         "0.50 false alarms per asset and week (95 % interval 0.060 to 1.8); you accept 1.",
         "pump-1: 1 true fault and 1 alarm",
         "pressure −38 %",
         "20 rows kept",
-        "3 rows put aside",
+        "3 rows in quarantine",
         "pressure above 12 bar",
         "pressure__mean",
         "abc123",
         "wheeltapper up",
         "written 2026-02-04 06:30 UTC",
     ):
-        assert said in page.text, said
+        assert sentence in page.text, sentence
     assert not page.open
 
 
 def test_baselines_are_printed_above_the_models(page):
     """The baseline comes first although it was passed last."""
     text = page.text
-    board = text[text.index("Baselines stand on top") :]
+    board = text[text.index("Baselines come first") :]
     assert board.index("k_sigma") < board.index("lof")
 
 
-def test_the_file_needs_nothing_else(page, html):
+def test_the_file_needs_no_other_file(page, html):
     """No script, no style sheet, no font and no image comes from outside; every image is in the page."""
     assert not {"script", "link", "iframe", "object"} & set(page.tags)
     assert all(source.startswith("data:image/svg+xml;base64,") for source in page.sources())
@@ -99,10 +101,10 @@ def test_the_file_needs_nothing_else(page, html):
 
 
 def test_every_figure_says_what_it_shows(page):
-    """Each image has words for those who cannot see it."""
-    told = [value for tag, name, value in page.attributes if tag == "img" and name == "alt"]
-    assert len(told) == len(page.sources())
-    assert all(told)
+    """Each image has a description for readers who cannot see it."""
+    descriptions = [value for tag, name, value in page.attributes if tag == "img" and name == "alt"]
+    assert len(descriptions) == len(page.sources())
+    assert all(descriptions)
 
 
 def test_nothing_from_data_runs(data, plant):
@@ -137,15 +139,15 @@ def test_an_empty_report_says_so(plant, data):
     """Without a champion, scores or data there are words, no figures and no 'nan' or 'None'."""
     page = Page(render(ReportData(plant=plant, generated_at=data.generated_at)))
     assert page.sources() == []
-    for said in (
+    for sentence in (
         "No verdict",
-        "No candidate was judged",
+        "judged no candidate",
         "no scores yet",
         "no alarms",
         "no readings",
         "cannot be traced",
     ):
-        assert said in page.text, said
+        assert sentence in page.text, sentence
     assert not re.search(r"\b(nan|None|NaT|inf)\b", page.text)
 
 
@@ -161,7 +163,7 @@ def test_unjudgeable_figures_are_words(data):
     )
     text = Page(render(bare)).text
     assert "cannot be judged: no faults known" in text
-    assert "No alarm was raised" in text
+    assert "There are no alarms" in text
     assert "No confusion matrix and no curve can be drawn" in text
     assert text.count("not judged") >= 6
     assert not re.search(r"\b(nan|None|NaT|inf)\b", text)
@@ -188,7 +190,7 @@ def test_figures_are_written_under_clear_names(data, html, tmp_path):
     path = write(data, tmp_path)
     assert path == tmp_path / "report.html"
     assert path.read_text(encoding="utf-8") == html
-    assert sorted(one.stem for one in (tmp_path / "figures").iterdir()) == [
+    assert sorted(file.stem for file in (tmp_path / "figures").iterdir()) == [
         "alarm_a1",
         "alarms_by_asset_and_sensor",
         "alarms_over_day",
@@ -206,8 +208,8 @@ def test_figures_are_written_under_clear_names(data, html, tmp_path):
         "sensor_profiles",
         "time_series_anomalies",
     ]
-    assert all(one.read_bytes().startswith(b"\x89PNG") for one in (tmp_path / "figures").iterdir())
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["figures", "report.html"]
+    assert all(file.read_bytes().startswith(b"\x89PNG") for file in (tmp_path / "figures").iterdir())
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["figures", "report.html"]
 
 
 def test_names_of_files_stay_in_their_folder():
@@ -227,9 +229,10 @@ def test_many_assets_share_a_grid(data):
         alarms=tables.ALARMS.empty(),
         readings=tables.READINGS.empty(),
     )
-    names = [one.name for one in drawings.draw(many) if one.name.startswith("score_over_time")]
-    assert names == ["score_over_time_all", "score_over_time_pump-7"]
-    assert len([row for row in report.render(many).split("<tr>") if 'scope="row">pump-' in row]) >= 26
+    page = render(many)
+    grid, *others = re.findall(r"figures/(score_over_time[\w-]*)[.]png", page)
+    assert (grid, others) == ("score_over_time_all", ["score_over_time_pump-7"])
+    assert len([row for row in page.split("<tr>") if 'scope="row">pump-' in row]) >= 26
 
 
 def test_assets_are_in_the_order_that_people_expect():
@@ -250,35 +253,35 @@ def test_the_template_lies_beside_the_code():
     assert (folder / "report.css").is_file()
 
 
-def test_each_kind_of_fault_says_what_it_cost(data):
+def test_each_kind_of_fault_says_what_it_cost(undrawn):
     """Two seal leaks of which one was missed: their cost beside that of watching nothing, and how long one stood."""
     kind = {"kind": "seal_leak", "faults": 2, "found": 1, "detection_rate": 0.5, "median_delay_minutes": 8.0}
     kind |= {"detection_rate_low": 0.09, "detection_rate_high": 0.91}
     priced = kind | {"cost": 9200.0, "cost_if_missed": 14400.0, "downtime_hours": 3.0}
     old = {**kind, "kind": "wear"}
-    text = Page(render(replace(data, leaderboard=[judgement("lof", by_kind=(priced, old))]))).text
-    assert "9 200 unwatched 14 400" in text
+    text = Page(render(replace(undrawn, leaderboard=[judgement("lof", by_kind=(priced, old))]))).text
+    assert "9 200 if missed 14 400" in text
     assert "3 h" in text
-    assert "not priced" in text, "a board from before costs were told by kind"
+    assert "not priced" in text, "a run of a version without costs by kind"
     assert "not stated" in text
 
 
-def test_the_report_says_what_alarms_called_the_faults(data):
-    """Two matrices with every true and every said name, a sentence above them, and nothing where nobody named any."""
+def test_the_report_shows_which_kinds_the_alarms_named(undrawn):
+    """Two matrices with every true and every named kind, and a sentence above them; none where no alarm names kinds."""
     naming = {"kinds": {"seal_leak": {"seal_leak": 31, "missed": 2}, "drift": {"spike": 4}}}
     naming |= {"parts": {"machine": {"machine": 31, "missed": 2}, "sensor": {"sensor": 4}}, "found": 35}
     naming |= {"part_right": 35, "part_wrong": 0, "part_share_low": 0.9, "part_share_high": 1.0, "machine_found": 0}
     naming |= {"sensor_found": 4, "sensor_right": 4, "sensor_kind_right": 0}
-    text = Page(render(replace(data, leaderboard=[judgement("lof", naming=naming)]))).text
-    assert "What the alarms said it was" in text
-    assert "rightly in 35 of 35" in text
-    assert "It was seal leak drift spike unknown missed seal leak 31 2 drift 4" in text
-    assert "It was machine sensor unknown missed machine 31 2 sensor 4" in text
-    assert "What the alarms said it was" not in Page(render(data)).text
+    text = Page(render(replace(undrawn, leaderboard=[judgement("lof", naming=naming)]))).text
+    assert "What the alarms named" in text
+    assert "in 35 of 35" in text
+    assert "Truth seal leak drift spike unknown missed seal leak 31 2 drift 4" in text
+    assert "Truth machine sensor unknown missed machine 31 2 sensor 4" in text
+    assert "What the alarms named" not in Page(render(undrawn)).text
 
 
-def test_failures_ranges_and_savings_are_in_the_tables(data):
-    """Of two failures one was foreseen 90 minutes before and one too late; range F1 stands beside guessing."""
+def test_failures_ranges_and_savings_are_in_the_tables(undrawn):
+    """One of two failures had an alarm 90 minutes before it, the other too late; range F1 stands beside guessing."""
     outcome = {"asset_id": "p", "kind": "worn", "start": "2026-02-02T00:00:00+00:00", "found": True, "cost": 2000.0}
     outcome["delay_minutes"] = 5.0
     row = judgement(
@@ -295,22 +298,22 @@ def test_failures_ranges_and_savings_are_in_the_tables(data):
             outcome | {"lead_minutes": -1.0, "saved": 7990.0},
         ],
     )
-    page = render(replace(data, leaderboard=[row]))
-    for said in (
+    page = render(replace(undrawn, leaderboard=[row]))
+    for sentence in (
         "Before the failure",
         "90\u00a0min",
         "too late",
         "0.387",
-        "guessing 0.059",
+        "random 0.059",
         "0.411 to 0.722",
         "8\u202f000",
     ):
-        assert said in page, said
-    assert "Before the failure" not in render(replace(data, leaderboard=[judgement("lof", outcomes=[outcome])]))
+        assert sentence in page, sentence
+    assert "Before the failure" not in render(replace(undrawn, leaderboard=[judgement("lof", outcomes=[outcome])]))
 
 
-def test_whole_assets_that_are_left_out_are_named_with_their_part(data: ReportData) -> None:
-    """No instants where there are none: each asset has one part, and the page says what the figures are about."""
+def test_assets_that_belong_to_one_part_are_listed_with_it(undrawn: ReportData) -> None:
+    """Each asset has one part, and no instants are shown; the page says which machines the figures are about."""
     ever, end = pd.Timestamp("1700-01-01", tz="UTC"), minute(10)
     cuts = {
         "learner": (end, end, end),
@@ -319,21 +322,21 @@ def test_whole_assets_that_are_left_out_are_named_with_their_part(data: ReportDa
         "last": (ever, ever, ever),
     }
     parts = pd.DataFrame.from_dict(cuts, orient="index", columns=["calibrate_from", "validate_from", "test_from"])
-    plant = data.plant.model_copy(update={"parts": PartsByAssets()})
-    page = render(replace(data, plant=plant, parts=parts))
-    assert "machines that no candidate has learnt from" in page
+    plant = undrawn.plant.model_copy(update={"parts": PartsByAssets()})
+    page = render(replace(undrawn, plant=plant, parts=parts))
+    assert "machines from which they have not learnt" in page
     for asset, part in zip(cuts, ("train", "calibrate", "validate", "test"), strict=True):
         assert re.search(rf"{asset}</th><td>{part}</td>", page), asset
     assert "1700" not in page
 
 
-def test_a_challenge_is_about_the_challenger(data: ReportData) -> None:
-    """The heading and the figures are its own; what is shown of scores and alarms is still the champion's."""
+def test_a_challenge_is_about_the_challenger(undrawn: ReportData) -> None:
+    """The heading and the figures are its own; scores and alarms are still those of the champion."""
     live = "mahalanobis, live since 2026-01-01"
-    page = render(replace(data, champion=live, chosen="lof", verdict="challenge"))
+    page = render(replace(undrawn, champion=live, chosen="lof", verdict="challenge"))
     assert "Challenge: lof" in page and f"Challenge: {live}" not in page
-    assert "has no judgement" not in page
-    kept = render(replace(data, champion=live, chosen="lof", verdict="keep"))
+    assert "is not on the leaderboard" not in page
+    kept = render(replace(undrawn, champion=live, chosen="lof", verdict="keep"))
     assert f"Keep: {live}" in kept
 
 
@@ -341,8 +344,11 @@ def test_a_challenge_is_about_the_challenger(data: ReportData) -> None:
 def test_the_figures_of_a_judgement_are_about_the_model_of_the_page(
     whole: ReportData, champion: str | None, verdict: str
 ) -> None:
-    """A refused model and a challenger have their faults drawn, and their own curve stands out; nobody else's does."""
-    drawn = {one.name: one for one in drawings.draw(replace(whole, champion=champion, chosen="lof", verdict=verdict))}
+    """A refused model and a challenger have their faults drawn, and their own curve stands out; no other curve does."""
+    drawn = {
+        drawing.name: drawing
+        for drawing in drawings.draw(replace(whole, champion=champion, chosen="lof", verdict=verdict))
+    }
     for name in ("detection_by_kind", "failure_types", "detection_delay"):
         assert "lof on the test part" in drawn[name].title
     for name in ("roc_curves", "pr_curves"):
@@ -352,24 +358,30 @@ def test_the_figures_of_a_judgement_are_about_the_model_of_the_page(
 
 
 @pytest.mark.parametrize(
-    ("ranked_by", "said"),
+    ("ranked_by", "sentence"),
     [
-        (BY_SELF_TEST, "Validation part: candidates are chosen on it. No fault is known there, so they are ranked by "),
-        (BY_NAME, "they are in order of their names"),
-        ("cost, else VUS-PR", "Validation part: candidates are chosen on it, ranked by cost, else VUS-PR. "),
-        ("", "Validation part: candidates are chosen on it. 4 faults"),
+        (
+            BY_SELF_TEST,
+            "Validation part: candidates are compared and chosen on it. No fault is known there, so they are ranked",
+        ),
+        (BY_NAME, "they are listed in order of their names"),
+        (
+            "cost, else VUS-PR",
+            "Validation part: candidates are compared and chosen on it, ranked by cost, else VUS-PR. ",
+        ),
+        ("", "Validation part: candidates are compared and chosen on it. 4 faults"),
     ],
 )
-def test_the_board_says_what_ranked_its_candidates(data: ReportData, ranked_by: str, said: str) -> None:
-    """Whether faults are known or not; the test part chooses nothing, so nothing of it is said there."""
+def test_the_board_says_what_ranked_its_candidates(undrawn: ReportData, ranked_by: str, sentence: str) -> None:
+    """Whether faults are known or not; on the test part nothing is chosen, so it has no such sentence."""
     board = [judgement("lof", part="validate"), judgement("lof")]
-    text = Page(render(replace(data, leaderboard=board, ranked_by=ranked_by))).text
-    assert said in text
-    assert text.index(said) < text.index("Test part: looked at once, after the choice. 4 faults")
+    text = Page(render(replace(undrawn, leaderboard=board, ranked_by=ranked_by))).text
+    assert sentence in text
+    assert text.index(sentence) < text.index("Test part: used only once, after the choice. 4 faults")
 
 
-def test_the_table_of_machines_says_how_far_each_threshold_is_its_own(data: ReportData) -> None:
-    """One sentence explains the words; a machine that sent readings and was never scored has one too."""
+def test_the_table_of_machines_shows_the_maturity_of_each_threshold(data: ReportData, html: str) -> None:
+    """One sentence explains the words; a machine with readings but without scores has a maturity too."""
     late = replace(
         data,
         readings=pd.concat([data.readings, readings_of("pump-3", [8.0] * 3)]),
@@ -379,16 +391,14 @@ def test_the_table_of_machines_says_how_far_each_threshold_is_its_own(data: Repo
     for asset, word in late.maturity.items():
         assert re.search(rf'scope="row">{asset}</th>((?!</tr>).)*<td>{word}</td>', page, re.DOTALL), asset
     text = Page(page).text
-    assert "Its threshold is" in text
-    assert (
-        text.count("as long as one accepted alarm takes, provisional until it is as long as 4 take, and trusted") == 1
-    )
-    assert "Fixed is" not in text
-    assert "Fixed is" in render(replace(late, maturity={"pump-1": "fixed"}))
-    assert "Its threshold is" not in render(data)
+    assert "Maturity of the threshold" in text
+    assert text.count("provisional while it is shorter than 4 times that, and trusted from then on") == 1
+    assert "Fixed:" not in text
+    assert "Fixed:" in maturity_sentence({"pump-1": "fixed"})
+    assert "Maturity of the threshold" not in html
 
 
-def test_a_plant_without_a_test_part_has_a_report(data: ReportData) -> None:
-    """Its rows come from the validation part, and those of an earlier version leave the tables out."""
+def test_a_plant_without_a_test_part_has_a_report(undrawn: ReportData) -> None:
+    """Its figures come from the validation part; rows of earlier versions lack some tables."""
     row = {name: value for name, value in judgement("lof", part="validate").items() if name != "by_kind"}
-    assert "3 of 4 faults in the validate part were found" in Page(render(replace(data, leaderboard=[row]))).text
+    assert "Found in the validate part: 3 of 4 faults" in Page(render(replace(undrawn, leaderboard=[row]))).text

@@ -22,7 +22,7 @@ def test_windows_are_split_by_what_was_true():
 
 
 def test_without_faults_there_is_one_group():
-    """Nobody knows which is which."""
+    """Without known faults, normal and faulty windows cannot be separated."""
     assert list(severity.by_truth(SCORES, tables.FAULTS.empty())) == ["every window"]
 
 

@@ -6,7 +6,7 @@ from wheeltapper.reporting.text import words
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "text"),
     [
         (12_400.4, "12\u202f400"),
         (0.8333, "0.833"),
@@ -17,9 +17,9 @@ from wheeltapper.reporting.text import words
         (float("nan"), "not judged"),
     ],
 )
-def test_numbers(value, said):
+def test_numbers(value, text):
     """Three telling digits, thousands apart, and words where nothing is known."""
-    assert words.number(value) == said
+    assert words.number(value) == text
 
 
 def test_a_rate_keeps_its_second_digit():
@@ -29,17 +29,17 @@ def test_a_rate_keeps_its_second_digit():
 
 
 @pytest.mark.parametrize(
-    ("share", "said"), [(0.5, "50 %"), (1.0, "100 %"), (0.9999, "> 99.9 %"), (0.0001, "< 0.1 %"), (0.052, "5.2 %")]
+    ("share", "text"), [(0.5, "50 %"), (1.0, "100 %"), (0.9999, "> 99.9 %"), (0.0001, "< 0.1 %"), (0.052, "5.2 %")]
 )
-def test_shares(share, said):
+def test_shares(share, text):
     """A share that is not quite everything is never written as 100 %."""
-    assert words.percent(share).replace("\u00a0", " ") == said
+    assert words.percent(share).replace("\u00a0", " ") == text
 
 
-@pytest.mark.parametrize(("value", "said"), [(0.5, "30 s"), (4.2, "4.2 min"), (210, "3.5 h"), (4320, "3 days")])
-def test_durations(value, said):
+@pytest.mark.parametrize(("value", "text"), [(0.5, "30 s"), (4.2, "4.2 min"), (210, "3.5 h"), (4320, "3 days")])
+def test_durations(value, text):
     """The unit fits the length."""
-    assert words.minutes(value).replace("\u00a0", " ") == said
+    assert words.minutes(value).replace("\u00a0", " ") == text
 
 
 def test_an_instant_is_told_in_utc():

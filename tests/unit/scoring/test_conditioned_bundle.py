@@ -15,7 +15,6 @@ from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.selftest import obvious
 from wheeltapper.tables import microseconds
-from wheeltapper.training.candidate import guard, spacing
 
 HOW = "{resample: 2min, fill: {heat: 6min}, smooth: {load: {by: median, rows: 3}}}"
 
@@ -80,6 +79,6 @@ def test_a_median_lets_no_single_reading_through(clean_mill: Mill, clean: Bundle
 
 def test_the_guard_is_as_long_as_what_a_window_is_made_from(clean_mill: Mill, the_mill: Mill) -> None:
     """Three cells of two minutes and two more before them; plain windows last three minutes."""
-    assert guard(the_mill.plant) == timedelta(minutes=3)
-    assert guard(clean_mill.plant) == timedelta(minutes=10)
-    assert spacing(clean_mill.plant) == timedelta(minutes=2)
+    assert the_mill.plant.window_reach == timedelta(minutes=3)
+    assert clean_mill.plant.window_reach == timedelta(minutes=10)
+    assert clean_mill.plant.window_spacing == timedelta(minutes=2)

@@ -18,7 +18,7 @@ from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.restless import from_mean_square
 from wheeltapper.scoring import diagnosis
 from wheeltapper.scoring.diagnosis import Diagnosis, _stuck_in, diagnose, name_alarms, parts_of_kinds, with_names
-from wheeltapper.simulation.fleet import Span, Wishes, simulate
+from wheeltapper.simulation.fleet import Disturbances, Span, simulate
 
 NORMAL = {
     "temperature": (45.0, 2.0),
@@ -81,10 +81,13 @@ def damaged(kind: str, severity: float) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", PUMP.faults)
 @pytest.mark.parametrize("severity", [0.6, 1.0])
-def test_001_n1_a_fault_of_the_machine_is_named_by_its_effects(
+def test_a_fault_of_the_machine_is_named_by_its_effects(
     normaliser: RegimeNormaliser, kind: str, severity: float
 ) -> None:
-    """What the asset type lists for a kind, in part or in full, looks like that kind, with its first check."""
+    """What the asset type lists for a kind, in part or in full, looks like that kind, with its first check.
+
+    Reference row 001-N1.
+    """
     found = diagnose(PUMP, normaliser, as_rows(damaged(kind, severity)))
     assert found == Diagnosis(kind, "machine", None, PUMP.faults[kind].first_check)
 
@@ -304,10 +307,12 @@ def test_simulated_pumps_are_diagnosed_well_and_seldom_wrongly() -> None:
     What is asked: machine told from sensor in four of five faults, seven in ten of the machine's called by their kind.
     """
     span = Span(datetime(2026, 1, 5, tzinfo=UTC), timedelta(days=21), timedelta(minutes=1))
-    wishes = Wishes(anomaly_rate=0.08, kinds=(*PUMP.faults, "stuck", "drift", "spike", "noise", "unit_change"))
+    disturbances = Disturbances(
+        anomaly_rate=0.08, kinds=(*PUMP.faults, "stuck", "drift", "spike", "noise", "unit_change")
+    )
     parts, kinds = [], []
     for number in (1, 2):
-        shown, faults = simulate(PUMP, span, seed=101, number=number, wishes=wishes)
+        shown, faults = simulate(PUMP, span, seed=101, number=number, disturbances=disturbances)
         rows = as_rows({name: shown[name].to_numpy() for name in NORMAL})
         rows = rows.assign(
             regime=shown["regime"].array[WINDOW - 1 :], window_end=shown["timestamp"].array[WINDOW - 1 :]

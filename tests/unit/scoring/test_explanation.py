@@ -20,7 +20,7 @@ from wheeltapper.scoring.rarity import Rarity
 from wheeltapper.scoring.tail import Tail
 
 OPTIONS = {"autoencoder": {"epochs": 10}, "conv_autoencoder": {"epochs": 5}, "lstm_autoencoder": {"epochs": 5}}
-EVERY = {name: type(build(name)) for name in plugins.names("detectors")}
+EVERY = {name: type(build(name)) for name in plugins.INSTALLED.names(plugins.DETECTORS)}
 DETECTORS = [name for name, kind in EVERY.items() if not kind.needs and not name.startswith("always_")]
 """Those that look at rows at all, and find what they need in those of the mill."""
 PARTLY_BLIND = {"random_score", "one_sensor", "last_value", "rate_of_change", "matrix_profile", "rules"}
@@ -84,10 +84,11 @@ def test_the_planted_sensor_comes_first(mill_of: Any, fitted: Any, detector: str
 
 
 @pytest.mark.parametrize("detector", each(SEEING))
-def test_001_n2_the_contributions_to_an_alarm_add_up_to_its_peak_severity(
-    mill_of: Any, fitted: Any, detector: str
-) -> None:
-    """What is said of the sensors is about this alarm's own figure, to the last digit, and none counts against it."""
+def test_the_contributions_to_an_alarm_add_up_to_its_peak_severity(mill_of: Any, fitted: Any, detector: str) -> None:
+    """What is said of the sensors is about this alarm's own figure, to the last digit, and none counts against it.
+
+    Reference row 001-N2.
+    """
     bundle = fitted(detector)
     rows = broken(mill_of(detector), "mill-1", "heat", SIZES["heat"])
     peak = bundle.score(rows)["severity"].max()

@@ -15,10 +15,9 @@ from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.exclude import overlaps, why_masked
 from wheeltapper.scoring import explanation
-from wheeltapper.training.candidate import guard
 
 CALENDAR = ("calendar__hour_sin", "calendar__hour_cos", "calendar__weekday_sin", "calendar__weekday_cos")
-SEEING = {name: kind for name in plugins.names("detectors") if not (kind := type(build(name))).needs}
+SEEING = {name: kind for name in plugins.INSTALLED.names(plugins.DETECTORS) if not (kind := type(build(name))).needs}
 DETECTORS = [
     name
     for name, kind in SEEING.items()
@@ -29,8 +28,8 @@ DETECTORS = [
 """Those that look at every sensor of the mill with a clock; the last ones look at less, or at nothing."""
 
 
-def test_002_19_the_plan_knows_what_belongs_to_no_sensor(the_mill: Any, clock_mill: Any) -> None:
-    """The clock's five columns, and nothing else; a plant without a calendar has none."""
+def test_the_plan_knows_what_belongs_to_no_sensor(the_mill: Any, clock_mill: Any) -> None:
+    """The clock's five columns, and nothing else; a plant without a calendar has none. Reference row 002-19."""
     assert FeaturePlan.of(clock_mill.plant).of_no_sensor == (*CALENDAR, "calendar__is_night")
     assert FeaturePlan.of(the_mill.plant).of_no_sensor == ()
 
@@ -91,7 +90,7 @@ def test_a_look_back_reaches_into_the_fault(the_mill: Any, clock_mill: Any) -> N
     assert not overlaps(rows[after], clock_mill.faults).any()  # the fault was over at 13:50
     assert overlaps(plan.reaching(rows[after]), clock_mill.faults).all()
     assert (
-        why_masked(plan.reaching(rows[after]), clock_mill.faults, guard(clock_mill.plant)) == "inside a fault"
+        why_masked(plan.reaching(rows[after]), clock_mill.faults, clock_mill.plant.window_reach) == "inside a fault"
     ).all()
     same = FeaturePlan.of(the_mill.plant).reaching(the_mill.features)
     pd.testing.assert_frame_equal(same, the_mill.features)

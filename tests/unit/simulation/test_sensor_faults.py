@@ -1,20 +1,18 @@
 """Broken sensors lie in the way that their kind says, and the machine knows nothing of it."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from wheeltapper import config
 from wheeltapper.assets.power_meter import ASSET_TYPE as METER
 from wheeltapper.assets.pump import ASSET_TYPE as PUMP
+from wheeltapper.config.sensor_faults import describe
 from wheeltapper.errors import SourceError
 from wheeltapper.simulation import sensor_faults, signals
 from wheeltapper.simulation.faults import Fault
-from wheeltapper.simulation.fleet import Span, Wishes, simulate
+from wheeltapper.simulation.fleet import Disturbances, Span, simulate
 from wheeltapper.simulation.sensor_faults import Usual
-from wheeltapper.sources.simulator import Simulator
 
 WEEK = Span(datetime(2026, 1, 5, tzinfo=UTC), timedelta(days=7), timedelta(minutes=1))
 WELL = 6.0 + np.sin(np.arange(100.0))  # about 6 bar
@@ -160,25 +158,9 @@ def test_a_counter_s_rhythm_is_that_of_its_steps() -> None:
     assert sensor_faults.usual_of({"energy": np.full(100, 7.0)}, normal, METER)["energy"].rhythm is None
 
 
-def test_every_rival_unit_is_right() -> None:
-    """Factors and offsets agree with pint."""
-    import pint
-
-    units = pint.application_registry
-    names = {"°F": "degF", "in/s": "inch/s", "knots": "knot", "1/min": "rpm", "share of one": "dimensionless"}
-    names |= {"hp": "horsepower", "l/s": "l/s", "MPa": "MPa", "Hz": "Hz"}
-    for unit, (factor, offset, rival) in sensor_faults.OTHER_UNIT.items():
-        source = {"1/min": "rpm", "%": "percent", "°C": "degC", "Hz": "Hz", "m³/h": "m**3/h", "m³/min": "m**3/min"}
-        if {unit, rival} == {"1/min", "Hz"}:  # turns, not radians
-            assert factor == pytest.approx(60.0 if unit == "Hz" else 1 / 60)
-            continue
-        expected = units.Quantity(10.0, source.get(unit, unit)).to(names[rival]).magnitude
-        assert 10 * factor + offset == pytest.approx(expected, rel=1e-3), unit
-
-
 def test_the_truth_names_the_sensor() -> None:
     """A bare kind befalls several sensors, and each stands in the table as kind:sensor."""
-    _, faults = simulate(PUMP, WEEK, seed=1, number=1, wishes=Wishes(0.2, ("stuck",)))
+    _, faults = simulate(PUMP, WEEK, seed=1, number=1, disturbances=Disturbances(0.2, ("stuck",)))
     kinds = set(faults["kind"])
     assert len(kinds) > 2
     assert {kind.partition(":")[0] for kind in kinds} == {"stuck"}
@@ -187,9 +169,9 @@ def test_the_truth_names_the_sensor() -> None:
 
 def test_machine_and_sensor_faults_come_together() -> None:
     """With three kinds asked for, all come, and what is known of each says which part is broken."""
-    wishes = Wishes(0.2, ("cavitation", "stuck:pressure", "noise:current"))
-    readings, faults = simulate(PUMP, WEEK, seed=1, number=1, wishes=wishes)
-    parts = {kind: sensor_faults.describe(kind, PUMP).part for kind in set(faults["kind"])}
+    disturbances = Disturbances(0.2, ("cavitation", "stuck:pressure", "noise:current"))
+    readings, faults = simulate(PUMP, WEEK, seed=1, number=1, disturbances=disturbances)
+    parts = {kind: describe(kind, PUMP).part for kind in set(faults["kind"])}
     assert parts == {"cavitation": "machine", "stuck:pressure": "sensor", "noise:current": "sensor"}
     fault = faults[faults["kind"] == "stuck:pressure"].iloc[0]
     assert readings.loc[readings["timestamp"].between(fault["start"], fault["end"]), "pressure"].nunique() == 1
@@ -198,37 +180,6 @@ def test_machine_and_sensor_faults_come_together() -> None:
 def test_values_stay_within_limits() -> None:
     """Also a drifting, jumping or renamed sensor shows nothing that it cannot show."""
     kinds = ("drift", "spike", "noise", "unit_change")
-    readings, _ = simulate(PUMP, WEEK, seed=2, number=1, wishes=Wishes(0.4, kinds, overlap=True))
+    readings, _ = simulate(PUMP, WEEK, seed=2, number=1, disturbances=Disturbances(0.4, kinds, overlap=True))
     for name, sensor in PUMP.sensors.items():
         assert readings[name].between(sensor.low, sensor.high).all(), name
-
-
-@pytest.mark.parametrize(
-    ("kind", "says"),
-    [
-        ("stuk", "Did you mean 'stuck'"),
-        ("stuck:presure", "Did you mean 'pressure'"),
-        ("reset:pressure", "sensor pressure of pump can suffer reset"),
-        ("reset", "no sensor of pump can suffer reset"),
-        ("unit_change:current", "these can: "),
-    ],
-)
-def test_a_kind_that_cannot_be_is_refused(kind: str, says: str) -> None:
-    """The message says which sensors could suffer it, and the near miss."""
-    plant = config.parse(
-        "asset_type: pump\nsource: simulator\nfeatures: [latest]\ncandidates: [lof]",
-        name="tiny",
-        folder=Path(),
-        where="tiny.yaml",
-    )
-    source = Simulator(start="2026-01-05", duration="1d", anomaly_rate=0.1, kinds=[kind])
-    with pytest.raises(SourceError, match=says):
-        source.check(plant)
-
-
-def test_a_counter_suffers_only_what_a_counter_can() -> None:
-    """A meter sticks, drops out, is late and is reset; it does not drift."""
-    assert sensor_faults.kinds_for(METER.sensors["energy"]) == ("stuck", "dropout", "clock_skew", "reset")
-    assert "reset" not in sensor_faults.kinds_for(PUMP.sensors["pressure"])
-    with pytest.raises(SourceError, match="no sensor of power_meter can suffer drift"):
-        sensor_faults.describe("drift", METER)

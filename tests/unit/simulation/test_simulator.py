@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from wheeltapper import config, sources
+from wheeltapper import plants, sources
 from wheeltapper.assets.pump import ASSET_TYPE
 from wheeltapper.errors import SourceError
 from wheeltapper.sources import Batch
@@ -22,7 +22,7 @@ candidates: [lof]
 
 
 def _read(seed: int = 1, **options: object) -> list[Batch]:
-    plant = config.parse(f"{PLANT}\nseed: {seed}", name="tiny", folder=Path(), where="tiny.yaml")
+    plant = plants.parse(f"{PLANT}\nseed: {seed}", name="tiny", folder=Path(), where="tiny.yaml")
     return list(Simulator(**{"start": "2026-01-05", "duration": "2d", **options}).read(plant))
 
 
@@ -91,7 +91,7 @@ def test_a_pump_at_rest_is_quiet() -> None:
 
 def test_dates_without_a_zone_are_utc() -> None:
     """A cut from noon, naive or UTC, begins at noon UTC."""
-    plant = config.parse(PLANT, name="tiny", folder=Path(), where="tiny.yaml")
+    plant = plants.parse(PLANT, name="tiny", folder=Path(), where="tiny.yaml")
     source = Simulator(start="2026-01-05", duration="1d")
     for noon in (datetime(2026, 1, 5, 12), datetime(2026, 1, 5, 12, tzinfo=UTC)):
         (batch,) = source.read(plant, start=noon)
@@ -115,7 +115,7 @@ def test_senseless_options_are_refused(options: dict[str, object]) -> None:
 
 def test_the_built_in_plant_is_read() -> None:
     """The pump station of conf/ has as many pumps, readings and rows inside faults as its file says."""
-    plant = config.load(str(Path(__file__).parents[3] / "conf" / "pump_station.yaml"))
+    plant = plants.load(str(Path(__file__).parents[3] / "conf" / "pump_station.yaml"))
     source = sources.build(plant.source)
     assert isinstance(source, Simulator)
     batches = list(source.read(plant))
@@ -133,7 +133,7 @@ def test_a_pump_year_is_whole() -> None:
 
 def test_readings_that_come_late_are_cut_by_the_time_that_they_show() -> None:
     """Read in two halves, cut within a step, late readings come once, and on the side where their time lies."""
-    plant = config.parse(PLANT, name="tiny", folder=Path(), where="tiny.yaml")
+    plant = plants.parse(PLANT, name="tiny", folder=Path(), where="tiny.yaml")
     source = Simulator(start="2026-01-05", duration="2h", step="10min", jitter="9min", gap_rate=0.1)
     cut = datetime(2026, 1, 5, 1, 4, tzinfo=UTC)
     (whole,), (early,), (late,) = source.read(plant), source.read(plant, end=cut), source.read(plant, start=cut)
@@ -149,6 +149,6 @@ def test_a_gap_without_gaps_is_a_mistake() -> None:
 
 def test_readings_must_not_overtake_each_other() -> None:
     """A jitter as long as the step is refused when the plant is read."""
-    plant = config.parse(PLANT, name="tiny", folder=Path(), where="tiny.yaml")
+    plant = plants.parse(PLANT, name="tiny", folder=Path(), where="tiny.yaml")
     with pytest.raises(SourceError, match="jitter must be shorter than a step of 1min"):
         Simulator(start="2026-01-05", duration="1d", jitter="1min").check(plant)

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from wheeltapper import config
+from wheeltapper import config, plants
 from wheeltapper.errors import ConfigError, SourceError
 from wheeltapper.sources import Batch, build
 from wheeltapper.training import parts
@@ -249,7 +249,7 @@ def test_a_plant_in_a_folder_of_conf_has_the_folders_name_before_it(
         path.write_text(PLANT % f"first: 2026-01-05, fault_kind: {path.parent.name}")
     monkeypatch.chdir(tmp_path)
     assert list(config.plant_files()) == ["mill", "more/mine", "sets/mill", "sets/mine", "sets/river"]
-    assert config.load("sets/river") == config.load("river")
-    assert config.load("mill").source.options["fault_kind"] == "conf"
+    assert plants.load("sets/river") == plants.load("river")
+    assert plants.load("mill").source.options["fault_kind"] == "conf"
     with pytest.raises(ConfigError, match="no plant named 'mine'"):
-        config.load("mine")
+        plants.load("mine")

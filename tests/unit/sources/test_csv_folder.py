@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from wheeltapper import config
+from wheeltapper import config, plants
 from wheeltapper.errors import SourceError
 from wheeltapper.readings import clean
 from wheeltapper.sources.csv_folder import CsvFolder
@@ -355,7 +355,7 @@ DATA = Path(os.environ.get("WHEELTAPPER_DATA") or Path(__file__).parents[3].pare
 def test_real_plants_lose_no_row(path, monkeypatch):
     """Every plant of conf/ that reads CSV files: rows in = rows kept + rows put aside."""
     monkeypatch.setenv("WHEELTAPPER_DATA", str(DATA))
-    real = config.load(str(path))
+    real = plants.load(str(path))
     if real.source.name != "csv_folder":
         pytest.skip(f"{real.name} does not read CSV files")
     for batch in CsvFolder(**real.source.options).read(real):

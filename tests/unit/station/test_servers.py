@@ -1,4 +1,4 @@
-"""Processes that are started, known again and ended; ports; a server that is not there."""
+"""Processes that are started, recognised and ended; ports; a server that does not answer."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
 from wheeltapper.config import Settings
 from wheeltapper.errors import ConfigError, WheeltapperError
-from wheeltapper.station import lifecycle, processes, servers
+from wheeltapper.station import lifecycle, parts, processes, servers
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -64,8 +65,10 @@ def _born(pid: int) -> str | None:
     return processes.born(pid)
 
 
-def test_a_process_is_told_from_a_later_one_of_the_same_number(stranger):
-    """When a process was born stays the same while it lives, and is None once it has ended."""
+@pytest.mark.parametrize("is_linux", [psutil.LINUX, False])
+def test_a_process_differs_from_a_later_one_of_the_same_number(stranger, monkeypatch, is_linux):
+    """When a process was started stays the same while it lives, and is None once it has ended."""
+    monkeypatch.setattr(psutil, "LINUX", is_linux)
     first = _born(stranger.pid)
     assert first is not None
     assert _born(stranger.pid) == first
@@ -79,8 +82,8 @@ def test_down_leaves_a_stranger_alone_who_got_the_number_of_a_server(tmp_path, s
     entry = {"pid": str(stranger.pid), "born": "before the restart", "url": "http://127.0.0.1:9"}
     (tmp_path / "servers.json").write_text(json.dumps({"reports": entry}))
     settings = Settings(home=tmp_path)
-    assert servers.running(settings) == {}
-    assert [one.state for one in lifecycle.status(settings)] == ["ended"]
+    assert parts.running(settings) == {}
+    assert [service.state for service in lifecycle.status(settings)] == ["ended"]
     lifecycle.down(settings)
     assert stranger.poll() is None
     assert lifecycle.status(settings) == []
@@ -103,16 +106,35 @@ def test_what_a_killed_process_has_started_is_ended_too(tmp_path):
         assert wait_until(lambda: _born(child) is None)
 
 
+def test_flow_runs_that_outlive_their_worker_are_found(tmp_path):
+    """A run of this home is found; one of another home and another program of this home are not."""
+
+    def run(home: Path, module: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", "import time; time.sleep(60)", "-m", module]
+        return subprocess.Popen(command, env={**os.environ, "WHEELTAPPER_HOME": str(home)}, start_new_session=True)
+
+    ours, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    started = [run(ours, "prefect.engine"), run(elsewhere, "prefect.engine"), run(ours, "http.server")]
+    try:
+        assert wait_until(lambda: processes.orphans(ours) == {started[0].pid: _born(started[0].pid)})
+        processes.end_groups(processes.orphans(ours))
+        assert [_born(process.pid) is None for process in started] == [True, False, False]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
 @pytest.mark.parametrize("name", ["prefect", "mlflow", "reports"])
 def test_a_port_in_use_is_refused_and_names_its_variable(tmp_path, name):
-    """Somebody listens on the port: nothing is left running, and the message says which variable moves it."""
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        ports = {f"{one}_port": servers.free_port() for one in ("prefect", "mlflow", "reports")}
-        settings = Settings(home=tmp_path, **{**ports, f"{name}_port": other.getsockname()[1]})
+    """Another program uses the port: nothing is left running, and the message says which variable moves it."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        ports = {f"{server}_port": servers.free_port() for server in ("prefect", "mlflow", "reports")}
+        settings = Settings(home=tmp_path, **{**ports, f"{name}_port": listener.getsockname()[1]})
         with pytest.raises(WheeltapperError, match=f"WHEELTAPPER_{name.upper()}_PORT"):
-            lifecycle.up(settings, deploy=False, now=NOW, tell=print)
+            lifecycle.up(settings, deploy=False, now=NOW, announce=print)
     assert lifecycle.status(settings) == []
 
 
@@ -121,7 +143,7 @@ def test_two_servers_with_one_port_are_refused(tmp_path):
     port = servers.free_port()
     settings = Settings(home=tmp_path, prefect_port=port, mlflow_port=port)
     with pytest.raises(ConfigError, match="must differ"):
-        lifecycle.up(settings, deploy=False, now=NOW, tell=print)
+        lifecycle.up(settings, deploy=False, now=NOW, announce=print)
 
 
 def test_a_configured_server_that_is_not_there_is_named_at_once(tmp_path, monkeypatch):

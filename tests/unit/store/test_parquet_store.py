@@ -57,8 +57,10 @@ def plant(path: str, folder: Path, options: str = "") -> config.Plant:
 
 def read(path: str, folder: Path, options: str = "") -> list[Any]:
     """Return asset and values of each batch."""
-    own = plant(path, folder, options)
-    return [(batch.rows["asset_id"][0], batch.rows["flow"].tolist()) for batch in sources.build(own.source).read(own)]
+    fleet = plant(path, folder, options)
+    return [
+        (batch.rows["asset_id"][0], batch.rows["flow"].tolist()) for batch in sources.build(fleet.source).read(fleet)
+    ]
 
 
 ALL = [1.0, 2.0, 3.0]
@@ -82,8 +84,8 @@ def test_file_folder_and_pattern_are_read(bucket: str, path: str, assets: list[s
 
 def test_a_folder_s_name_is_a_column_and_faults_are_read(bucket: str, tmp_path: Path) -> None:
     """As on a disk."""
-    own = plant("s3://plant/**/*10.parquet", tmp_path, ", asset_column: site, fault_column: bad")
-    (batch,) = sources.build(own.source).read(own)
+    fleet = plant("s3://plant/**/*10.parquet", tmp_path, ", asset_column: site, fault_column: bad")
+    (batch,) = sources.build(fleet.source).read(fleet)
     assert set(batch.rows["asset_id"]) == {"north"}
     assert len(batch.faults) == 1
 
@@ -91,8 +93,8 @@ def test_a_folder_s_name_is_a_column_and_faults_are_read(bucket: str, tmp_path: 
 def test_check_reads_it_and_writes_nothing(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Assets, span and step, as of any other source."""
     monkeypatch.setenv("WHEELTAPPER_HOME", str(tmp_path / "home"))
-    found = survey(plant("s3://plant/site=north", tmp_path))
-    assert (found["rows"], found["step_seconds"], len(found["assets"])) == (6, 60.0, 2)
+    result = survey(plant("s3://plant/site=north", tmp_path))
+    assert (result["rows"], result["step_seconds"], len(result["assets"])) == (6, 60.0, 2)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -15,7 +15,8 @@ import pytest
 
 from wheeltapper import faultpoints
 from wheeltapper.errors import ConfigError, DataError, StoreError
-from wheeltapper.store import KeyExistsError, Ref, Store, store, verify_all
+from wheeltapper.store import KeyExistsError, Ref, Staged, Store, locking, planning, verify_all, writing
+from wheeltapper.store.log import Log
 from wheeltapper.tables import Column, Table
 
 LEVELS = Table(
@@ -130,7 +131,7 @@ def test_late_rows_and_many_batches(plant: Store) -> None:
     for minute in order:
         plant.upsert(LEVELS, levels(("a", f"2026-01-05T10:{minute:02}:00Z", minute)), txn=f"m{minute}")
     assert plant.read(LEVELS)["level"].tolist() == list(range(40))
-    assert len(plant._log(LEVELS).state().files) <= store.MOST_FILES
+    assert len(Log(plant.folder / LEVELS.name).state().files) <= planning.MOST_FILES
 
 
 def test_a_txn_counts_once(plant: Store) -> None:
@@ -162,11 +163,11 @@ def test_append_refuses_a_known_key(plant: Store) -> None:
 def test_overwrite_changes_columns(plant: Store) -> None:
     """Overwrite puts other rows and columns in place; the old version stays readable with its own columns."""
     plant.upsert(LEVELS, levels(("a", MONDAY, 1), ("b", TUESDAY, 2)), txn="1")
-    other = levels(("a", MONDAY, 7)).rename(columns={"level": "flow"})
-    assert plant.overwrite(LEVELS, other, txn="2").version == 1
+    flows = levels(("a", MONDAY, 7)).rename(columns={"level": "flow"})
+    assert plant.overwrite(LEVELS, flows, txn="2").version == 1
     assert plant.read(LEVELS)["flow"].tolist() == [7]
     assert facts(plant.read(LEVELS, version=0)) == [("a", MONDAY, 1), ("b", TUESDAY, 2)]
-    assert plant.overwrite(LEVELS, other.assign(seen=SEEN + pd.Timedelta("1h")), txn="3").version == 1
+    assert plant.overwrite(LEVELS, flows.assign(seen=SEEN + pd.Timedelta("1h")), txn="3").version == 1
     assert plant.verify() == []
 
 
@@ -302,7 +303,7 @@ def test_digest_knows_content_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "other",
+    "changed",
     [
         levels(("a", MONDAY, 1), ("b", MONDAY, 3)),
         levels(("a", MONDAY, 2), ("b", MONDAY, 1)),
@@ -315,12 +316,12 @@ def test_digest_knows_content_only(tmp_path: Path) -> None:
     ],
     ids=["value", "swapped", "fewer", "asset", "time", "empty text is not missing text", "column", "infinite"],
 )
-def test_digest_tells_content_apart(tmp_path: Path, other: pd.DataFrame) -> None:
+def test_digest_tells_content_apart(tmp_path: Path, changed: pd.DataFrame) -> None:
     """Any other fact gives another digest."""
-    one, two = Store(tmp_path, "x"), Store(tmp_path, "y")
-    one.upsert(LEVELS, levels(("a", MONDAY, 1), ("b", MONDAY, 2)), txn="1")
-    two.upsert(LEVELS, other, txn="1")
-    assert one.digest(LEVELS) != two.digest(LEVELS)
+    first, second = Store(tmp_path, "x"), Store(tmp_path, "y")
+    first.upsert(LEVELS, levels(("a", MONDAY, 1), ("b", MONDAY, 2)), txn="1")
+    second.upsert(LEVELS, changed, txn="1")
+    assert first.digest(LEVELS) != second.digest(LEVELS)
 
 
 def test_digest_of_this_release(plant: Store) -> None:
@@ -336,27 +337,27 @@ import sys
 sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[3])]!r}
 from contextlib import nullcontext
 from test_store import write_batches
-from wheeltapper import store
+from wheeltapper.store import Store, writing
 if sys.argv[3] == "no-lock":
-    store.Store._lock = lambda *_: nullcontext()
-    store.ATTEMPTS = 200
+    writing.locked = lambda folder: nullcontext()
+    writing.ATTEMPTS = 200
 print("ready", flush=True)
 sys.stdin.readline()
-write_batches(store.Store(sys.argv[1], "mill"), sys.argv[2], say=lambda batch: print(batch, flush=True))
+write_batches(Store(sys.argv[1], "mill"), sys.argv[2], announce=lambda batch: print(batch, flush=True))
 sys.stdin.readline()
 """
 
 
-def write_batches(plant: Store, asset: str, say: Callable[[int], None] = lambda batch: None) -> None:
+def write_batches(plant: Store, asset: str, announce: Callable[[int], None] = lambda batch: None) -> None:
     """Eight batches of two assets on two days."""
     for batch in range(8):
-        say(batch)
+        announce(batch)
         rows = [(f"{asset}{n}", f"2026-01-0{1 + day}T{batch:02}:00:00Z", batch) for n in (1, 2) for day in (0, 1)]
         plant.upsert(LEVELS, levels(*rows), txn=f"{asset}-{batch}")
 
 
 def start_writer(root: Path, asset: str = "a", mode: str = "lock", fault: str = "") -> "subprocess.Popen[str]":
-    """A process of its own that writes eight batches once it is told to go."""
+    """Start a process that writes eight batches as soon as it gets a line of input."""
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(root), asset, mode],
         stdin=subprocess.PIPE,
@@ -438,18 +439,18 @@ def test_two_racing_processes(tmp_path: Path, mode: str) -> None:
 def test_a_racer_that_never_pauses(plant: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A writer that loses every race gives up with a message and has changed nothing of its own."""
     rival = Store(plant.folder.parent, "mill")
-    monkeypatch.setattr(Store, "_lock", lambda *_: nullcontext())
-    monkeypatch.setattr(store, "ATTEMPTS", 3)
+    monkeypatch.setattr(writing, "locked", lambda folder: nullcontext())
+    monkeypatch.setattr(writing, "ATTEMPTS", 3)
     count = iter(range(100))
-    commit = store.commit
+    commit = writing.commit
 
     def beaten(*args: object) -> object:
         with monkeypatch.context() as pause:
-            pause.setattr(store, "commit", commit)
+            pause.setattr(writing, "commit", commit)
             rival.upsert(NOTES, notes(n1=float(next(count))), txn=f"rival {next(count)}")
         return commit(*args)
 
-    monkeypatch.setattr(store, "commit", beaten)
+    monkeypatch.setattr(writing, "commit", beaten)
     with pytest.raises(StoreError, match="3 times in a row"):
         plant.upsert(NOTES, notes(n0=1), txn="mine")
     assert plant.read(NOTES)["number"].tolist() == [1]
@@ -459,9 +460,9 @@ def test_a_racer_that_never_pauses(plant: Store, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_writer_waits_for_the_lock(plant: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who waits too long is told which table and which lock."""
-    monkeypatch.setattr(store, "LOCK_SECONDS", 0.01)
-    with plant._lock("notes"), pytest.raises(StoreError, match=r"notes.*\.lock"):
+    """The error after too long a wait names the table and the lock."""
+    monkeypatch.setattr(locking, "LOCK_SECONDS", 0.01)
+    with locking.locked(plant.folder / "notes"), pytest.raises(StoreError, match=r"notes.*\.lock"):
         Store(plant.folder.parent, "mill").upsert(NOTES, notes(n0=1), txn="1")
 
 
@@ -544,7 +545,7 @@ def test_staged_rows_count_only_once_they_replace(plant: Store) -> None:
     plant.upsert(LEVELS, levels(("old", MONDAY, 9)), txn="1")
     parts = [plant.stage(LEVELS, levels(("a", MONDAY, 1))), plant.stage(LEVELS, levels(("b", MONDAY, 2)))]
     assert facts(plant.read(LEVELS)) == [("old", MONDAY, 9)]
-    parts = [store.Staged.from_dict(json.loads(json.dumps(part.as_dict()))) for part in parts]
+    parts = [Staged.from_dict(json.loads(json.dumps(part.as_dict()))) for part in parts]
     ref = plant.replace(LEVELS, parts, txn="2", made_from={"notes": 7})
     assert ref.version == 1
     assert facts(plant.read(LEVELS)) == [("a", MONDAY, 1), ("b", MONDAY, 2)]
@@ -572,13 +573,13 @@ def test_a_staged_file_that_is_gone_is_missed(plant: Store) -> None:
 
 def test_parts_of_two_plans_do_not_mix(plant: Store) -> None:
     """One part has a column that the other lacks."""
-    one = plant.stage(LEVELS, levels(("a", MONDAY, 1)))
-    other = plant.stage(LEVELS, levels(("b", MONDAY, 1)).assign(power=2.0))
+    narrow = plant.stage(LEVELS, levels(("a", MONDAY, 1)))
+    wide = plant.stage(LEVELS, levels(("b", MONDAY, 1)).assign(power=2.0))
     with pytest.raises(StoreError, match="different columns"):
-        plant.replace(LEVELS, [one, other], txn="1")
+        plant.replace(LEVELS, [narrow, wide], txn="1")
 
 
-def test_what_changed_since_a_version_is_told_by_time(plant: Store) -> None:
+def test_the_time_span_of_changes_since_a_version(plant: Store) -> None:
     """Tuesday's rows came after version 0: from Tuesday to Tuesday. Since the newest version nothing changed."""
     plant.upsert(LEVELS, levels(("a", MONDAY, 1)), txn="1")
     plant.upsert(LEVELS, levels(("a", TUESDAY, 1), ("b", TUESDAY, 2)), txn="2")

@@ -1,4 +1,4 @@
-"""A damaged store: whatever happens to a file, reading refuses and names it, and verify lists it."""
+"""A damaged store: reading refuses each damaged file and names it, and verify lists it."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from wheeltapper.errors import StoreError
-from wheeltapper.store import Store, commit, files, store, verify_all
+from wheeltapper.store import Store, commit, files, verify_all, writing
+from wheeltapper.store.log import Log
 from wheeltapper.tables import Column, Table
 
 NOISE = Table(
@@ -46,7 +47,7 @@ def fresh(plant: Store) -> Store:
 
 
 def live_files(plant: Store) -> list[Path]:
-    return [plant.folder / "noise" / path for path in sorted(plant._log(NOISE).state().files)]
+    return [plant.folder / "noise" / path for path in sorted(Log(plant.folder / "noise").state().files)]
 
 
 def entry(plant: Store, version: int) -> Path:
@@ -169,9 +170,9 @@ def test_a_line_less_in_the_log(plant: Store) -> None:
     """An entry that lost a whole line is still valid JSON, and is refused."""
     path = entry(plant, 2)
     lines = path.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if '"remove"' not in line]
-    assert len(kept) == len(lines) - 1
-    path.write_text("".join(kept))
+    remaining = [line for line in lines if '"remove"' not in line]
+    assert len(remaining) == len(lines) - 1
+    path.write_text("".join(remaining))
     refuses(plant, path)
 
 
@@ -210,10 +211,10 @@ def test_a_log_that_lost_its_end(plant: Store) -> None:
 
 def test_an_entry_swapped_for_another_stores(plant: Store, tmp_path: Path) -> None:
     """An entry from another history is valid in itself; the chain refuses it."""
-    other = Store(tmp_path / "other", "mill")
-    other.upsert(NOISE, noise(5, shift=9), txn="1")
-    other.upsert(NOISE, noise(6), txn="2")
-    entry(plant, 1).write_bytes(entry(other, 1).read_bytes())
+    stranger = Store(tmp_path / "other", "mill")
+    stranger.upsert(NOISE, noise(5, shift=9), txn="1")
+    stranger.upsert(NOISE, noise(6), txn="2")
+    entry(plant, 1).write_bytes(entry(stranger, 1).read_bytes())
     with pytest.raises(StoreError, match="one of them was changed"):
         fresh(plant).read(NOISE)
     assert plant.verify() != []
@@ -283,8 +284,8 @@ def test_checkpoints(plant: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     path.write_bytes(intact)
     stale = path.with_name(f"{9:020d}.checkpoint.parquet")
     path.rename(stale)
-    found = [damage.path for damage in plant.verify()]
-    assert found == [str(stale), str(log / "_last_checkpoint")]
+    damaged = [damage.path for damage in plant.verify()]
+    assert damaged == [str(stale), str(log / "_last_checkpoint")]
     stale.unlink()
     (log / "_last_checkpoint").write_bytes(b"")
     assert [damage.path for damage in plant.verify()] == [str(log / "_last_checkpoint")]
@@ -296,13 +297,13 @@ def test_checkpoints(plant: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_checkpoint_that_lies_stops_commits(plant: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Delta trusts checkpoints; a valid one with another table's files is noticed before anything is committed."""
     monkeypatch.setattr(commit, "CHECKPOINT_EVERY", 2)
-    other = Store(plant.folder.parent, "other")
+    stranger = Store(plant.folder.parent, "other")
     for day in (5, 6, 7):
-        other.upsert(NOISE, noise(day, shift=9), txn=str(day))
+        stranger.upsert(NOISE, noise(day, shift=9), txn=str(day))
     name = f"{2:020d}.checkpoint.parquet"
     log = entry(plant, 2).parent
-    (log / name).write_bytes((entry(other, 2).parent / name).read_bytes())
-    (log / "_last_checkpoint").write_bytes((entry(other, 2).parent / "_last_checkpoint").read_bytes())
+    (log / name).write_bytes((entry(stranger, 2).parent / name).read_bytes())
+    (log / "_last_checkpoint").write_bytes((entry(stranger, 2).parent / "_last_checkpoint").read_bytes())
     assert [damage.path for damage in plant.verify()] == [str(log / name)]
     with pytest.raises(StoreError, match="checkpoint"):
         fresh(plant).upsert(NOISE, noise(8), txn="4")
@@ -334,13 +335,13 @@ def test_a_full_disk_while_writing_data(plant: Store) -> None:
 def test_a_full_disk_while_committing(plant: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """No space for the log entry: a clean error, the old version stays, and it works once there is space."""
     before = plant.ref(NOISE)
-    commit = store.commit
+    commit = writing.commit
 
     def cramped(*args: Any) -> Any:
         with little_space(300):
             return commit(*args)
 
-    monkeypatch.setattr(store, "commit", cramped)
+    monkeypatch.setattr(writing, "commit", cramped)
     with pytest.raises(StoreError, match="Delta refused version 3"):
         plant.upsert(NOISE, noise(7), txn="4")
     monkeypatch.undo()
@@ -353,7 +354,7 @@ def test_a_full_disk_while_committing(plant: Store, monkeypatch: pytest.MonkeyPa
 
 def test_row_counts_are_checked(plant: Store) -> None:
     """Verify compares rows with the log even where bytes and SHA-256 agree."""
-    file = next(iter(plant._log(NOISE).state().files.values()))
+    file = next(iter(Log(plant.folder / "noise").state().files.values()))
     wrong = files.File(**{**file.as_dict(), "rows": file.rows + 1})
     assert "rows" in str(files.damage(plant.folder / "noise", wrong))
     assert files.damage(plant.folder / "noise", file) is None

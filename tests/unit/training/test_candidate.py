@@ -12,7 +12,7 @@ from wheeltapper import tables
 from wheeltapper.errors import ConfigError, DataError
 from wheeltapper.scoring import alarms
 from wheeltapper.scoring.bundle import POOLED, fingerprint
-from wheeltapper.training.candidate import calibrated, guard, spacing
+from wheeltapper.training.candidate import calibrated
 
 
 def spoilt(features: pd.DataFrame, where: Any) -> pd.DataFrame:
@@ -61,8 +61,8 @@ def test_rows_inside_faults_are_never_learnt(the_mill: Any, bundle: Any) -> None
     for fault in the_mill.faults.itertuples():
         found |= (
             (rows["asset_id"] == fault.asset_id)
-            & (rows["window_end"] >= fault.start - guard(the_mill.plant))
-            & (rows["window_start"] <= fault.end + guard(the_mill.plant))
+            & (rows["window_end"] >= fault.start - the_mill.plant.window_reach)
+            & (rows["window_start"] <= fault.end + the_mill.plant.window_reach)
         )
     assert found[the_mill.part == "train"].any()
     assert found[the_mill.part == "calibrate"].any()
@@ -131,8 +131,8 @@ def test_a_smaller_budget_raises_the_threshold(the_mill: Any, bundle: Any) -> No
 
 def test_windows_lie_one_step_apart(the_mill: Any) -> None:
     """One window a minute, three minutes of guard."""
-    assert spacing(the_mill.plant) == pd.Timedelta("1min")
-    assert guard(the_mill.plant) == pd.Timedelta("3min")
+    assert the_mill.plant.window_spacing == pd.Timedelta("1min")
+    assert the_mill.plant.window_reach == pd.Timedelta("3min")
 
 
 def test_an_unknown_option_is_refused(the_mill: Any) -> None:

@@ -8,8 +8,10 @@ Importing this page imports neither numba nor tsfresh.
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import logging
+import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,7 +21,6 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from wheeltapper import plugins
 from wheeltapper.errors import ConfigError, DataError, WheeltapperError
 
 Floats = NDArray[np.float64]
@@ -40,7 +41,6 @@ Kind = Literal["minimal", "efficient", "comprehensive"]
 
 _log = logging.getLogger("wheeltapper.features")
 
-_FOLDER = "features/kernels"
 _FUSED = "minimal"
 """Asked first, and once for all of its calculators: they share one pass over the readings."""
 _AS_TEXT = {"augmented_dickey_fuller": ("autolag",)}
@@ -265,9 +265,14 @@ def _require_windows(n: int, first: Places, last: Places) -> None:
         raise DataError(f"window {at} runs from reading {first[at]} to {last[at]}, but there are readings 0 to {n - 1}")
 
 
+def modules() -> list[str]:
+    """List the modules that offer kernels, in the order of their names."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+
+
 @cache
 def _module(name: str) -> ModuleType:
-    return plugins.load_module(_FOLDER, name)
+    return importlib.import_module(f"{__name__}.{name}")
 
 
 @cache
@@ -275,7 +280,7 @@ def _others() -> dict[str, Kernel]:
     """Return the kernels of all modules but the fused one; importing them takes a while, so it is done once."""
     owners: dict[str, str] = {}
     found: dict[str, Kernel] = {}
-    for name in plugins.names(_FOLDER):
+    for name in modules():
         if name == _FUSED:
             continue
         for calculator, kernel in _module(name).KERNELS.items():

@@ -16,9 +16,9 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from wheeltapper import plugins
 from wheeltapper.errors import ConfigError
 from wheeltapper.features.kernels import Floats, Kind, Places, name_of, names
+from wheeltapper.spelling import near_miss
 
 _NEVER = ("matrix_profile", "linear_trend_timewise")
 """The first needs a package that no Python from 3.11 on can install, the second a clock, which a window has not."""
@@ -88,7 +88,7 @@ def _function(calculator: str) -> Callable[..., Any]:
     if calculator not in known or calculator in _NEVER:
         raise ConfigError(
             f"no calculator '{calculator}' to be used here; tsfresh has {[one for one in known if one not in _NEVER]}."
-            f"{plugins.near_miss(calculator, known)}"
+            f"{near_miss(calculator, known)}"
         )
     function: Callable[..., Any] = getattr(feature_calculators, calculator)
     return function

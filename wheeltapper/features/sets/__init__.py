@@ -57,6 +57,8 @@ class FeatureSet(Model, ABC):
     Where an option has this value it is no part of a plan's hash: stored feature rows stay valid. A default may still
     be another one, and may change.
     """
+    example_options: ClassVar[dict[str, Any]] = {}
+    """Options for an example and for contract tests, where the defaults do not suit or there are none."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Packages that computing takes beside numpy, pandas and scipy, by the names that pip knows them by."""
 

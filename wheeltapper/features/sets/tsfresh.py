@@ -8,11 +8,11 @@ from typing import ClassVar, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from wheeltapper import plugins
 from wheeltapper.config import AssetType
 from wheeltapper.errors import ConfigError
 from wheeltapper.features import kernels
 from wheeltapper.features.sets import FeatureSet, Floats, Stretch
+from wheeltapper.spelling import near_miss
 
 
 class Tsfresh(FeatureSet):
@@ -45,7 +45,7 @@ class Tsfresh(FeatureSet):
                 wider = " The settings 'comprehensive' have it." if one in _calculators("comprehensive") else ""
                 raise ConfigError(
                     f"tsfresh's {self.settings} settings have no calculator '{one}'; they have {list(known)}."
-                    f"{wider or plugins.near_miss(one, list(known))}"
+                    f"{wider or near_miss(one, list(known))}"
                 )
         return self
 

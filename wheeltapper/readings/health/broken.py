@@ -1,8 +1,8 @@
 """Sensor health: sensors that are stuck, silent, at the end of their range, or suddenly on another scale.
 
-Each sensor of each asset is compared with its own past alone. No label is looked at, and what is said of a reading
-rests on it and on earlier ones; see `runs` for the start of a run. A sensor that has always been
-like that is never found: nobody knows how it would be otherwise.
+Each sensor of each asset is compared with its own past alone. No label is used. Whether a reading is flagged depends on
+it and on earlier readings; see `runs` for the start of a run. A sensor that has been broken from the beginning is never
+found: there is nothing to compare it with.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ LEAST_CLIPPED = 20
 LEAST_SILENT = 10
 """Missing readings in a row that are never called silence."""
 BLOCK = 30
-"""Readings that a level is told from."""
+"""Readings that a level is computed from."""
 MANY_BLOCKS = 20
-"""Blocks that must have come before a level can jump."""
+"""Earlier blocks that there must be before a level can jump."""
 FACTOR = 10.0
 """An order of magnitude: units differ by more, machines hardly."""
 ALIKE = 5.0
 """In another unit the spread grows as the level does, but for this factor of chance."""
 
 
-def flat(values: Floats, low: float | None = None, high: float | None = None) -> Runs:
-    """Find where a sensor shows the same value much longer than it usually does, inside its range.
+def unchanged(values: Floats, low: float | None = None, high: float | None = None) -> tuple[Runs, Runs]:
+    """Find where a sensor shows the same value much longer than usual: stuck inside its range, or clipped at an end.
 
     A machine that stands still has quiet sensors, too: where its regime does not say so, the first two such pauses
     are found; from then on they are usual.
@@ -41,27 +41,18 @@ def flat(values: Floats, low: float | None = None, high: float | None = None) ->
     Parameters
     ----------
     values : ndarray of shape (n,)
-        One sensor of one asset, in time order; missing ones are passed over.
+        One sensor of one asset, in time order; missing values are skipped.
     low, high : float, optional
-        Values between which the sensor can show something, in its unit.
+        Limits of the sensor, in its unit. An end of its range is a limit, or its lowest or highest value so far.
+
+    Returns
+    -------
+    stuck, clipped : Runs
     """
-    return unchanged(values, low, high)[0]
-
-
-def clipped(values: Floats, low: float | None = None, high: float | None = None) -> Runs:
-    """Find where a sensor sits at the end of its range: at a limit, or at its lowest or highest value so far.
-
-    See `flat`: the same, but at the end of the range.
-    """
-    return unchanged(values, low, high)[1]
-
-
-def unchanged(values: Floats, low: float | None = None, high: float | None = None) -> tuple[Runs, Runs]:
-    """Find both at once: where a sensor is stuck inside its range, and where at an end of it; see `flat`, `clipped`."""
     places = np.flatnonzero(~np.isnan(values))
     shown = values[places]
     start, end = cut_runs(np.diff(shown, prepend=np.nan) != 0)
-    # What a run shows is compared with what came before it began, so later values do not change what it is.
+    # A run's value is compared with earlier values only, so later values do not change its kind.
     at = shown[start]
     at_end = (at >= np.maximum.accumulate(at)) | (at <= np.minimum.accumulate(at))
     at_end |= (at == low) | (at == high)
@@ -71,33 +62,33 @@ def unchanged(values: Floats, low: float | None = None, high: float | None = Non
 
 
 def dropout(values: Floats) -> Runs:
-    """Find where a sensor is silent much longer than it usually is, while others of its asset speak.
+    """Find where a sensor has no value for much longer than usual, while other sensors of its asset have values.
 
     Parameters
     ----------
     values : ndarray of shape (n,)
-        One sensor of one asset, in time order. A row without any sensor's value is no reading, so a missing one means
-        that others speak.
+        One sensor of one asset, in time order. A row without any value is no reading, so where this sensor's value is
+        missing, another sensor has one.
     """
-    lost = np.isnan(values)
-    start, end = cut_runs(np.diff(lost, prepend=False))
-    silent = lost[start] if len(lost) else np.zeros(0, dtype=bool)
-    has_spoken = np.maximum.accumulate(~lost)[start] if len(lost) else silent
+    missing = np.isnan(values)
+    start, end = cut_runs(np.diff(missing, prepend=False))
+    silent = missing[start] if len(missing) else np.zeros(0, dtype=bool)
+    had_value = np.maximum.accumulate(~missing)[start] if len(missing) else silent
     runs = too_long(start[silent], end[silent], LEAST_SILENT)
-    return runs.only(has_spoken[silent][np.searchsorted(start[silent], runs.start)])
+    return runs.only(had_value[silent][np.searchsorted(start[silent], runs.start)])
 
 
 def jump_in_scale(values: Floats) -> Runs:
     """Find where level and spread become ten times as large or small as they ever were, as in another unit.
 
-    Levels are told from blocks of `BLOCK` readings. Both must change alike: a machine that is switched off falls to
-    nothing, but its noise does not shrink by the same factor. After as long a time as came before, the new scale is
-    the usual one.
+    Levels are computed from blocks of `BLOCK` readings. Both must change alike: a machine that is switched off falls
+    to zero, but its noise does not shrink by the same factor. When the new scale has lasted as long as all the time
+    before it, it is the usual one.
 
     Parameters
     ----------
     values : ndarray of shape (n,)
-        One sensor of one asset, in time order; missing ones are passed over.
+        One sensor of one asset, in time order; missing values are skipped.
     """
     places = np.flatnonzero(~np.isnan(values))
     shown = np.abs(values[places])
@@ -105,8 +96,8 @@ def jump_in_scale(values: Floats) -> Runs:
     spans = _jumps(level.tolist(), spread.tolist())
     first = [_walk(shown, begin * BLOCK - 1, -1, was, level[begin]) + 1 for begin, _, was in spans]
     last = [_walk(shown, (end + 1) * BLOCK, 1, was, level[end]) - 1 for _, end, was in spans]
-    known = [(begin + 1) * BLOCK - 1 for begin, _, _ in spans]
-    return Runs(*(np.array(one, dtype=np.int64) for one in (first, known, last))).at(places)
+    block_end = [(begin + 1) * BLOCK - 1 for begin, _, _ in spans]
+    return Runs(*(np.array(column, dtype=np.int64) for column in (first, block_end, last))).at(places)
 
 
 def _levels(values: Floats) -> tuple[Floats, Floats]:
@@ -130,36 +121,36 @@ def _walk(sizes: Floats, place: int, step: int, was: float, level: float) -> int
 
 def _jumps(level: list[float], spread: list[float]) -> list[tuple[int, int, float]]:
     """Return first and last block of each stretch on another scale, with the level before it."""
-    found: list[tuple[int, int, float]] = []
+    stretches: list[tuple[int, int, float]] = []
     usual: list[int] = []
     lowest, highest = np.inf, -np.inf
-    begun, was = -1, 0.0
-    for place, (here, wide) in enumerate(zip(level, spread, strict=True)):
-        is_far = len(usual) >= MANY_BLOCKS and (here >= FACTOR * highest > 0 or 0 < here <= lowest / FACTOR)
+    start, before = -1, 0.0
+    for place, (size, width) in enumerate(zip(level, spread, strict=True)):
+        is_far = len(usual) >= MANY_BLOCKS and (size >= FACTOR * highest > 0 or 0 < size <= lowest / FACTOR)
         is_jump = False
         if is_far:
             recent = usual[-MANY_BLOCKS:]
-            old = float(np.median([level[one] for one in recent]))
-            expected = here / old * float(np.median([spread[one] for one in recent])) if old else np.inf
-            is_jump = expected / ALIKE <= wide <= expected * ALIKE  # from nothing at all no scale can be told
-        if is_jump and begun < 0:
-            begun, was = place, old
-        if begun >= 0 and (not is_jump or place - begun >= len(usual)):
-            found.append((begun, place - 1, was))
-            is_far, begun = is_far and not is_jump, -1  # what has lasted as long as all before it is usual
+            old = float(np.median([level[block] for block in recent]))
+            expected = size / old * float(np.median([spread[block] for block in recent])) if old else np.inf
+            is_jump = expected / ALIKE <= width <= expected * ALIKE  # zero has no scale
+        if is_jump and start < 0:
+            start, before = place, old
+        if start >= 0 and (not is_jump or place - start >= len(usual)):
+            stretches.append((start, place - 1, before))
+            is_far, start = is_far and not is_jump, -1  # after so long a time it is usual
         if not is_far:  # a block that is half old and half new is neither
             usual.append(place)
-            lowest, highest = min(lowest, here), max(highest, here)
-    return found if begun < 0 else [*found, (begun, len(level) - 1, was)]
+            lowest, highest = min(lowest, size), max(highest, size)
+    return stretches if start < 0 else [*stretches, (start, len(level) - 1, before)]
 
 
 def counter_reset(values: Floats) -> Runs:
-    """Find where a counter that only counts up shows less than before: it was reset, replaced or has rolled over.
+    """Find where a counter that only counts up shows less than before: it was reset, replaced or has overflowed.
 
     Parameters
     ----------
     values : ndarray of shape (n,)
-        One counter of one asset, in time order; missing ones are passed over.
+        One counter of one asset, in time order; missing values are skipped.
     """
     places = np.flatnonzero(~np.isnan(values))
     fallen = places[np.flatnonzero(np.diff(values[places]) < 0) + 1]

@@ -1,4 +1,4 @@
-"""The table of flags: everything that is odd about sensors and their values, asset by asset."""
+"""Flags of readings: sensors that do not measure and values that are unusual, asset by asset."""
 
 from __future__ import annotations
 
@@ -17,17 +17,22 @@ from wheeltapper.readings.order import in_words
 
 Floats = NDArray[np.float64]
 
-STUCK = {
+NOT_MEASURING = {
     "flat": "stuck",
     "dropout": "silent",
     "clipped": "at the end of its range",
     "jump_in_scale": "on another scale",
 }
-"""Kinds that say that a sensor does not measure, with what is said of it: never learnt from."""
-HEALTH = (*STUCK, "counter_reset")
-"""Kinds that tell about a sensor, not about single values."""
-WORDS = {**STUCK, "counter_reset": "counts from the beginning", "iqr": "unusual values", "hampel": "unusual values"}
-"""Kind → what is said of the sensor."""
+"""Kind of flag that a sensor has while it does not measure → how it is described. Never learnt from."""
+HEALTH = (*NOT_MEASURING, "counter_reset")
+"""Kinds that are about a sensor, not about single values."""
+WORDS = {
+    **NOT_MEASURING,
+    "counter_reset": "counts from the beginning",
+    "iqr": "unusual values",
+    "hampel": "unusual values",
+}
+"""Kind → how the sensor is described."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,10 @@ class _Series:
 
 
 def flag_readings(readings: pd.DataFrame, asset_type: AssetType, kinds: Collection[str]) -> pd.DataFrame:
-    """Return what is odd about sensors and their values; the readings stay as they are.
+    """Return the flags of readings; the readings stay as they are.
 
-    Readings of regimes in which nobody watches the machine (maintenance, off) are passed over, and so are sensors that
-    stand for a category. Each asset and each sensor is looked at by itself, so memory is bounded by the longest.
+    Readings of idle regimes (maintenance, off) are skipped, and so are sensors that stand for a category. Each sensor
+    of each asset is examined by itself, so memory is bounded by the longest.
 
     Parameters
     ----------
@@ -53,7 +58,7 @@ def flag_readings(readings: pd.DataFrame, asset_type: AssetType, kinds: Collecti
     asset_type : AssetType
         Names the sensors, their units and limits, and which are counters.
     kinds : collection of str
-        Flags of single values that are wanted: ``iqr``, ``hampel``. Sensor health is always looked at.
+        Flags of single values to compute: ``iqr``, ``hampel``. Sensor health is always examined.
 
     Returns
     -------
@@ -80,7 +85,7 @@ def worst_first(flags: pd.DataFrame) -> pd.DataFrame:
 
 
 def _flag(series: _Series, kinds: Collection[str]) -> Iterator[pd.DataFrame]:
-    """Yield what is odd about one sensor, kind by kind."""
+    """Yield the flags of one sensor, kind by kind."""
     values, sensor = series.values, series.sensor
     yield _rows(series, "dropout", broken.dropout(values), _for_how_long)
     stuck, clipped = broken.unchanged(values, sensor.low, sensor.high)
@@ -91,33 +96,33 @@ def _flag(series: _Series, kinds: Collection[str]) -> Iterator[pd.DataFrame]:
         yield _rows(series, "counter_reset", broken.counter_reset(values), _fallen)
     else:
         yield _rows(series, "jump_in_scale", broken.jump_in_scale(values), _jumped)
-    looked_at = _counted_in_an_hour(series) if sensor.counter else values
+    examined = _hourly_rate(series) if sensor.counter else values
     unit = sensor.unit_of_features
-    for kind, (low, high) in (unusual.bounds(looked_at, kinds) if kinds else {}).items():
-        outside = unusual.outside(looked_at, low, high)
+    for kind, (low, high) in (unusual.bounds(examined, kinds) if kinds else {}).items():
+        outside = unusual.outside(examined, low, high)
         start, end = cut_runs(np.diff(outside, prepend=False))
-        odd = outside[start] if len(outside) else outside
-        runs = Runs(start[odd], start[odd], end[odd])
-        said = [
+        is_outside = outside[start] if len(outside) else outside
+        runs = Runs(start[is_outside], start[is_outside], end[is_outside])
+        details = [
             f"{value:.5g} {unit}, usual was {least:.5g} to {most:.5g}"
-            for value, least, most in zip(looked_at[runs.start], low[runs.start], high[runs.start], strict=True)
+            for value, least, most in zip(examined[runs.start], low[runs.start], high[runs.start], strict=True)
         ]
-        yield _table(series, kind, runs, said)
+        yield _table(series, kind, runs, details)
 
 
-def _counted_in_an_hour(series: _Series) -> Floats:
+def _hourly_rate(series: _Series) -> Floats:
     hours = np.diff(series.times) / 3.6e9
     return (
         np.concatenate([[np.nan], np.diff(series.values) / hours]) if len(hours) else np.full(len(series.times), np.nan)
     )
 
 
-def _rows(series: _Series, kind: str, runs: Runs, say: Callable[[_Series, int, int], str]) -> pd.DataFrame:
-    said = [say(series, int(start), int(end)) for start, end in zip(runs.start, runs.end, strict=True)]
-    return _table(series, kind, runs, said)
+def _rows(series: _Series, kind: str, runs: Runs, describe: Callable[[_Series, int, int], str]) -> pd.DataFrame:
+    details = [describe(series, int(start), int(end)) for start, end in zip(runs.start, runs.end, strict=True)]
+    return _table(series, kind, runs, details)
 
 
-def _table(series: _Series, kind: str, runs: Runs, said: list[str]) -> pd.DataFrame:
+def _table(series: _Series, kind: str, runs: Runs, details: list[str]) -> pd.DataFrame:
     def when(places: Places) -> pd.Series[pd.Timestamp]:
         return pd.Series(pd.DatetimeIndex(series.times[places].astype("datetime64[us]"), tz="UTC"))
 
@@ -127,7 +132,7 @@ def _table(series: _Series, kind: str, runs: Runs, said: list[str]) -> pd.DataFr
             "start": when(runs.start),
             "end": when(runs.end),
             "count": (runs.end - runs.start + 1).astype(np.int64),
-            "detail": pd.Series(said, dtype="str"),
+            "detail": pd.Series(details, dtype="str"),
         }
     )
 
@@ -144,9 +149,9 @@ def _unchanged(series: _Series, start: int, end: int) -> str:
 
 def _jumped(series: _Series, start: int, end: int) -> str:
     before = float(np.nanmedian(np.abs(series.values[max(0, start - broken.BLOCK * broken.MANY_BLOCKS) : start])))
-    here = float(np.nanmedian(np.abs(series.values[start : end + 1])))
-    times = f"{here / before:.3g} times as large" if here >= before else f"{before / here:.3g} times as small"
-    return f"from about {before:.4g} to {here:.4g} {series.sensor.unit}, {times}, as if its unit had changed"
+    after = float(np.nanmedian(np.abs(series.values[start : end + 1])))
+    times = f"{after / before:.3g} times as large" if after >= before else f"{before / after:.3g} times as small"
+    return f"from about {before:.4g} to {after:.4g} {series.sensor.unit}, {times}, as if its unit had changed"
 
 
 def _fallen(series: _Series, start: int, end: int) -> str:

@@ -1,9 +1,9 @@
-"""Runs: readings in a row that have something in common for much longer than this sensor usually does.
+"""Runs: readings in a row that have something in common for much longer than usual for this sensor.
 
-What is usual is learnt from the sensor's own past: runs that together hold more than a small share of the readings
-before. So one odd event does not set the rule, and a machine that stands still every night does, after its first. A run
-is *known* to be too long at one of its readings; from then on its start is told as well, with hindsight: the readings
-before that one were not yet called anything when they came. Whatever comes later can only make the last run longer.
+The usual length is learnt from the sensor's own past: lengths of runs that together hold more than a small share of the
+readings before. So one odd event does not set the usual length, and a machine that stands still every night does, after
+its first night. A run is *known* to be too long only at one of its readings. Its start is reported as well, with
+hindsight: the readings between were not flagged when they arrived. Later readings can only make the last run longer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Flags = NDArray[np.bool_]
 Places = NDArray[np.int64]
 
 HISTORY = 500
-"""Readings that must have come before anything is called unusual."""
+"""Earlier readings that there must be before anything is called unusual."""
 SHARE = 0.02
 """Runs of a length are usual if they, and longer ones, hold this share of the readings before."""
 TIMES = 3
@@ -69,8 +69,8 @@ def too_long(start: Places, end: Places, least: Places | int) -> Runs:
     usual = np.zeros(len(length), dtype=np.int64)
     usual[counts] = _usual(start[counts], length[counts], shortest)
     limit = np.maximum(least, TIMES * usual)
-    found = (length > limit) & (start >= HISTORY)
-    return Runs(start[found], (start + limit)[found], end[found])
+    is_too_long = (length > limit) & (start >= HISTORY)
+    return Runs(start[is_too_long], (start + limit)[is_too_long], end[is_too_long])
 
 
 def _usual(start: Places, length: Places, shortest: int) -> Places:
@@ -78,9 +78,9 @@ def _usual(start: Places, length: Places, shortest: int) -> Places:
     steps = int(2 * np.log2(max(length.max(initial=1) / shortest, 1))) + 2
     edges = np.ceil(shortest * 2.0 ** (np.arange(steps + 1) / 2)).astype(np.int64)
     at = np.searchsorted(edges, length, "right") - 1
-    held = np.zeros((len(length) + 1, steps), dtype=np.int64)
-    held[np.arange(1, len(length) + 1), at] = length
-    before = np.cumsum(held, axis=0)[:-1]
+    readings = np.zeros((len(length) + 1, steps), dtype=np.int64)
+    readings[np.arange(1, len(length) + 1), at] = length
+    before = np.cumsum(readings, axis=0)[:-1]
     at_least = np.cumsum(before[:, ::-1], axis=1)[:, ::-1]
     is_usual = (at_least >= SHARE * start[:, None]) & (at_least > 0)
     longest = np.where(is_usual.any(axis=1), steps - 1 - np.argmax(is_usual[:, ::-1], axis=1), -1)

@@ -1,4 +1,4 @@
-"""Compiled: quartiles, median and median deviation of the values before each value, in one pass."""
+"""Compiled code: quartiles, median and median deviation of the values before each value, in one pass."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from wheeltapper.compiled import compiled
 def trailing_order(values: Any, rows: Any, least: Any) -> Any:
     """Return lower quartile, median, upper quartile and median absolute deviation of the ``rows`` values before each.
 
-    The window is kept sorted: a value leaves, one is put in its place, and all four are read off.
+    The window is kept sorted: the oldest value leaves, the newest is inserted, and all four are read off.
 
     Parameters
     ----------
     values : ndarray of shape (n,)
         No value is missing.
     rows, least : int
-        Values that are looked back at, and how many there must be.
+        Length of the window, and how many values it must hold at least.
 
     Returns
     -------
     ndarray of shape (4, n)
         NaN where fewer than ``least`` values came before.
     """
-    found = np.full((4, len(values)), np.nan)
+    order = np.full((4, len(values)), np.nan)
     ordered = np.empty(rows)
     held = 0
     for place in range(len(values)):
@@ -36,9 +36,9 @@ def trailing_order(values: Any, rows: Any, least: Any) -> Any:
                 at = 0.25 * (which + 1) * (held - 1)
                 below = int(at)
                 above = min(below + 1, held - 1)
-                found[which, place] = ordered[below] + (at - below) * (ordered[above] - ordered[below])
+                order[which, place] = ordered[below] + (at - below) * (ordered[above] - ordered[below])
             # The smallest deviations stand on both sides of the median: walk outwards until half are passed.
-            median = found[1, place]
+            median = order[1, place]
             right = held // 2
             left = right - 1
             last = before = 0.0
@@ -50,14 +50,14 @@ def trailing_order(values: Any, rows: Any, least: Any) -> Any:
                 else:
                     last = median - ordered[left]
                     left -= 1
-            found[3, place] = last if held % 2 else 0.5 * (before + last)
+            order[3, place] = last if held % 2 else 0.5 * (before + last)
         value = values[place]
         if held < rows:
             at_end = held
             held += 1
         else:
-            gone = values[place - rows]
-            at_end = np.searchsorted(ordered, gone)
+            oldest = values[place - rows]
+            at_end = np.searchsorted(ordered, oldest)
             while at_end < held - 1:
                 ordered[at_end] = ordered[at_end + 1]
                 at_end += 1
@@ -65,4 +65,4 @@ def trailing_order(values: Any, rows: Any, least: Any) -> Any:
             ordered[at_end] = ordered[at_end - 1]
             at_end -= 1
         ordered[at_end] = value
-    return found
+    return order

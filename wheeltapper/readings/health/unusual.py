@@ -1,7 +1,7 @@
 """Flags: values that are unusual beside those just before them. They are marked, never deleted and never altered.
 
-Nothing here knows a label, and nothing looks ahead. A flag says that a value is unlike its own recent past: a spike
-does so, but so does the first reading after a change of load. It is a hint for the eye, and masks nothing.
+No label is used, and no later value. A flag says that a value is unlike its own recent past: a spike is, but so is the
+first reading after a change of load. It is a hint for the eye, and masks nothing.
 """
 
 from __future__ import annotations
@@ -11,105 +11,91 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from wheeltapper.errors import ConfigError
-
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 ROWS = 60
-"""Values that are looked back at."""
+"""Earlier values that a value is compared with."""
 LEAST = 30
-"""Values that must have come before anything is called unusual."""
+"""Earlier values that there must be before anything is called unusual."""
+REACH = 1.5
+"""Interquartile ranges beyond the quartiles that are still usual."""
+DEVIATIONS = 3.0
+"""Standard deviations from the median, estimated by the median absolute deviation, that are still usual."""
 
 NORMAL = 1.4826
-"""Median absolute deviations in the standard deviation of a normal distribution: 1 / 0.6745."""
+"""Standard deviation of a normal distribution in median absolute deviations: 1 / 0.6745."""
 
 
-def iqr(values: Floats, *, rows: int = ROWS, reach: float = 1.5) -> Flags:
-    """Flag values that lie far outside the middle half of the values before them.
+def bounds(values: Floats, kinds: Collection[str]) -> dict[str, tuple[Floats, Floats]]:
+    """Return, for each kind of flag, the lowest and highest value that are usual at each place.
 
     Parameters
     ----------
     values : ndarray of shape (n,)
-        One sensor of one asset, in time order; missing ones are never flagged, and passed over.
-    rows : int
-        Values that are looked back at; the value itself is not among them.
-    reach : float
-        Interquartile ranges beyond the quartiles that are still usual.
+        One sensor of one asset, in time order; missing values are skipped.
+    kinds : collection of str
+        ``iqr`` and ``hampel``; see `iqr_bounds` and `hampel_bounds`.
 
     Returns
     -------
-    ndarray of bool of shape (n,)
-        False for the first `LEAST` values, and where the values before are all but equal: then there is no range.
+    dict of str to (low, high), each of shape (n,)
+        NaN where fewer than `LEAST` values came before, or these have no range.
+    """
+    order = _trailing_order(values)
+    compute = {"iqr": iqr_bounds, "hampel": hampel_bounds}
+    return {kind: compute[kind](order) for kind in kinds}
+
+
+def iqr_bounds(order: Floats) -> tuple[Floats, Floats]:
+    """Return bounds `REACH` interquartile ranges beyond the quartiles of the values before; NaN if these are equal.
+
+    Parameters
+    ----------
+    order : ndarray of shape (4, n)
+        Lower quartile, median, upper quartile and median deviation of the values before each value.
 
     References
     ----------
     .. [1] J. W. Tukey, "Exploratory Data Analysis", 1977, chapter 2: the fences.
     """
-    return outside(values, *iqr_bounds(_order(values, rows), reach))
+    lower, _, upper, _ = order
+    width = np.where(upper > lower, upper - lower, np.nan)
+    return lower - REACH * width, upper + REACH * width
 
 
-def hampel(values: Floats, *, rows: int = ROWS, deviations: float = 3.0) -> Flags:
-    """Flag values that lie far from the median of the values before them.
+def hampel_bounds(order: Floats) -> tuple[Floats, Floats]:
+    """Return bounds `DEVIATIONS` standard deviations from the median of the values before.
 
-    Median and median deviation hardly move for a few wild values, so several spikes in a row are all flagged. On a
-    steady slope it flags late: the median lags behind.
+    Median and median deviation hardly move for a few wild values, so several spikes in a row are all outside. On a
+    steady slope the median lags behind. The bounds are NaN where more than half of the values before are equal.
 
     Parameters
     ----------
-    values : ndarray of shape (n,)
-        One sensor of one asset, in time order; missing ones are never flagged, and passed over.
-    rows : int
-        Values that are looked back at; the value itself is not among them (Hampel's own filter looks ahead as well).
-    deviations : float
-        Standard deviations, told from the median absolute deviation, that are still usual.
-
-    Returns
-    -------
-    ndarray of bool of shape (n,)
-        False for the first `LEAST` values, and where more than half of the values before are equal.
+    order : ndarray of shape (4, n)
+        Lower quartile, median, upper quartile and median deviation of the values before each value. (Hampel's own
+        filter uses later values as well.)
 
     References
     ----------
     .. [1] R. K. Pearson et al., "Generalized Hampel Filters", EURASIP J. Adv. Signal Process. 2016,
        doi:10.1186/s13634-016-0383-6
     """
-    return outside(values, *hampel_bounds(_order(values, rows), deviations))
-
-
-def bounds(values: Floats, kinds: Collection[str], *, rows: int = ROWS) -> dict[str, tuple[Floats, Floats]]:
-    """Return, for each kind of flag, the lowest and highest value that are usual; NaN where nobody can tell."""
-    order = _order(values, rows)
-    draw = {"iqr": iqr_bounds, "hampel": hampel_bounds}
-    return {kind: draw[kind](order) for kind in kinds}
-
-
-def iqr_bounds(order: Floats, reach: float = 1.5) -> tuple[Floats, Floats]:
-    """Return the lowest and highest usual value from quartiles of shape (4, n); see `iqr`."""
-    lower, _, upper, _ = order
-    width = np.where(upper > lower, upper - lower, np.nan)
-    return lower - reach * width, upper + reach * width
-
-
-def hampel_bounds(order: Floats, deviations: float = 3.0) -> tuple[Floats, Floats]:
-    """Return the lowest and highest usual value from medians and their deviations of shape (4, n); see `hampel`."""
     _, median, _, deviation = order
-    width = deviations * NORMAL * np.where(deviation > 0, deviation, np.nan)
+    width = DEVIATIONS * NORMAL * np.where(deviation > 0, deviation, np.nan)
     return median - width, median + width
 
 
 def outside(values: Floats, low: Floats, high: Floats) -> Flags:
-    """Say which values lie outside their bounds; what is missing lies nowhere."""
+    """Return which values lie outside their bounds; a missing value never does."""
     return np.asarray((values < low) | (values > high), dtype=bool)
 
 
-def _order(values: Floats, rows: int) -> Floats:
-    """Return quartiles and median deviation of the known values before each, of shape (4, n); see `trailing_order`."""
-    if rows < LEAST:
-        raise ConfigError(f"unusual values are told from at least {LEAST} values before them, got rows={rows}.")
+def _trailing_order(values: Floats) -> Floats:
+    """Return quartiles and median deviation of the given values before each, of shape (4, n); see `trailing_order`."""
     from wheeltapper.readings.health.trailing import trailing_order
 
-    known = ~np.isnan(values)
-    found = np.full((4, len(values)), np.nan)
-    found[:, known] = trailing_order(np.ascontiguousarray(values[known], dtype=np.float64), rows, LEAST)
-    return found
+    is_given = ~np.isnan(values)
+    order = np.full((4, len(values)), np.nan)
+    order[:, is_given] = trailing_order(np.ascontiguousarray(values[is_given], dtype=np.float64), ROWS, LEAST)
+    return order

@@ -1,1 +1,1 @@
-"""What `wheeltapper check` says of a source before anything is written."""
+"""What `wheeltapper check` reports about a source before anything is written."""

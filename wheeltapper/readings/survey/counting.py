@@ -1,12 +1,13 @@
-"""Tallies of readings that come piece by piece: when an asset speaks, what a sensor shows, and a sample of all.
+"""Counts of readings that arrive piece by piece: times of an asset, values of a sensor, and a sample of all readings.
 
-Memory does not grow with the readings.
+Memory does not grow with the number of readings.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,33 +23,33 @@ _LONGEST = 10
 
 
 @dataclass
-class AssetTally:
-    """When one asset speaks."""
+class AssetTimes:
+    """The times of one asset's readings."""
 
     count: int = 0
     first: pd.Timestamp | None = None
     last: pd.Timestamp | None = None
     pauses: Counter[float] = field(default_factory=Counter)
-    """Pause in s → how often; of very many different ones three digits are kept."""
+    """Pause in s → how often; if very many are different, they are rounded to three digits."""
     longest: list[tuple[float, str]] = field(default_factory=list)
     """The longest pauses, each with the reading that ended it."""
 
     def add(self, times: pd.Series[Any]) -> None:
-        """Take in its next readings, in order."""
+        """Add the asset's next readings, in order."""
         before = times.shift()
         if self.last is not None:
             before.iloc[0] = self.last
         seconds = (times - before).dt.total_seconds().to_numpy()
         forward = seconds > 0
-        self._remember(seconds[forward])
+        self._count_pauses(seconds[forward])
         top = np.flatnonzero(forward)[np.argsort(seconds[forward], kind="stable")[-_LONGEST:]]
         ended = [(float(seconds[at]), str(iso(times.iloc[at]))) for at in top]
         self.longest = heapq.nlargest(_LONGEST, [*self.longest, *ended])
         self.count += len(times)
-        self.first = times.min() if self.first is None else min(self.first, times.min())
-        self.last = times.max() if self.last is None else max(self.last, times.max())
+        self.first = _extreme(min, self.first, times.min())
+        self.last = _extreme(max, self.last, times.max())
 
-    def _remember(self, seconds: Any) -> None:
+    def _count_pauses(self, seconds: Any) -> None:
         values, counts = np.unique(np.round(seconds, 6), return_counts=True)
         if len(self.pauses) + len(values) > _MOST_PAUSES:
             self.pauses = _three_digits(self.pauses)
@@ -57,7 +58,7 @@ class AssetTally:
             self.pauses[value] += count
 
     def step(self) -> float | None:
-        """Return the usual pause in s: the most frequent one, or where none is frequent the middle one."""
+        """Return the usual pause in s: the most frequent one, or the median if none is frequent."""
         if not self.pauses:
             return None
         total = sum(self.pauses.values())
@@ -74,26 +75,35 @@ class AssetTally:
         return sum(count for pause, count in self.pauses.items() if step and pause > 2 * step)
 
     def long_pauses(self, name: str) -> list[tuple[float, str, str]]:
-        """Return the longest of them: seconds, the reading that ended it, and the asset."""
+        """Return the longest of these pauses: seconds, the reading that ended it, and the asset."""
         step = self.step()
         return [(seconds, until, name) for seconds, until in self.longest if step and seconds > 2 * step]
 
-    def told(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as plain JSON values."""
         longest = self.longest[0][0] if self.longest and self.gaps() else None
         about = {"rows": self.count, "first": iso(self.first), "last": iso(self.last), "step_seconds": self.step()}
         return {**about, "gaps": self.gaps(), "longest_gap_seconds": longest}
 
     @classmethod
-    def together(cls, assets: Any) -> AssetTally:
-        """Return all of them as one."""
-        all_ = cls()
-        for one in assets:
-            all_.count += one.count
-            all_.pauses.update(one.pauses)
-            all_.first = one.first if all_.first is None else min(all_.first, one.first)
-            all_.last = one.last if all_.last is None else max(all_.last, one.last)
-        return all_
+    def together(cls, assets: Iterable[AssetTimes]) -> AssetTimes:
+        """Return the times of several assets as one; the longest pauses are left out."""
+        total = cls()
+        for asset in assets:
+            total.count += asset.count
+            total.pauses.update(asset.pauses)
+            total.first = _extreme(min, total.first, asset.first)
+            total.last = _extreme(max, total.last, asset.last)
+        return total
+
+
+def _extreme(
+    choose: Callable[[pd.Timestamp, pd.Timestamp], pd.Timestamp], a: pd.Timestamp | None, b: pd.Timestamp | None
+) -> pd.Timestamp | None:
+    """Return the earlier or later of two times, of which one may be missing."""
+    if a is None or b is None:
+        return b if a is None else a
+    return choose(a, b)
 
 
 def _three_digits(pauses: Counter[float]) -> Counter[float]:
@@ -104,8 +114,8 @@ def _three_digits(pauses: Counter[float]) -> Counter[float]:
 
 
 @dataclass
-class SensorTally:
-    """What one sensor shows, exactly."""
+class SensorValues:
+    """Counts and limits of one sensor's values, exactly."""
 
     count: int = 0
     missing: int = 0
@@ -114,7 +124,7 @@ class SensorTally:
     high: float = -np.inf
 
     def add(self, values: pd.Series[float], low: float | None, high: float | None) -> None:
-        """Take in its next values, in its unit."""
+        """Add the sensor's next values, in its unit."""
         given = values.dropna()
         self.count += len(given)
         self.missing += len(values) - len(given)
@@ -123,8 +133,11 @@ class SensorTally:
         too_low = 0 if low is None else int((given < low).sum())
         self.outside += too_low + (0 if high is None else int((given > high).sum()))
 
-    def told(self, sample: pd.Series[float] | None) -> dict[str, Any]:
-        """Return it as plain JSON values, with what only a sample of the values tells."""
+    def as_dict(self, sample: pd.Series[float] | None) -> dict[str, Any]:
+        """Return the figures as plain JSON values; mean, deviation and outliers are those of a sample of the values.
+
+        An outlier lies more than 1.5 interquartile ranges outside the quartiles, over all assets together.
+        """
         about: dict[str, Any] = {"missing": self.missing, "outside": self.outside}
         about |= {"min": _number(self.low), "max": _number(self.high)}
         given = pd.Series(dtype="float64") if sample is None else sample.dropna()
@@ -139,7 +152,7 @@ def _number(value: Any) -> float | None:
 
 
 class Sample:
-    """All readings while they are few, then each asset's every second, fourth, eighth and so on."""
+    """All readings while they are few, then every second, fourth, eighth … reading of each asset."""
 
     def __init__(self) -> None:
         self.every = 1
@@ -147,11 +160,11 @@ class Sample:
         self._counts: dict[str, int] = {}
 
     def add(self, rows: pd.DataFrame) -> None:
-        """Take in the next rows."""
+        """Add the next rows."""
         if not len(rows):
             return
-        own = rows["asset_id"].groupby(rows["asset_id"]).cumcount()
-        place = own + rows["asset_id"].map(self._counts).fillna(0).astype("int64")
+        place_in_rows = rows["asset_id"].groupby(rows["asset_id"]).cumcount()
+        place = place_in_rows + rows["asset_id"].map(self._counts).fillna(0).astype("int64")
         for asset, count in rows["asset_id"].value_counts().items():
             self._counts[str(asset)] = self._counts.get(str(asset), 0) + int(count)
         self._parts.append(rows.assign(_place=place)[place % self.every == 0])
@@ -161,7 +174,7 @@ class Sample:
             self._parts = [together[together["_place"] % self.every == 0]]
 
     def rows(self) -> pd.DataFrame:
-        """Return what was kept, by asset and time."""
+        """Return the sample, sorted by asset and time."""
         if not self._parts:
             return pd.DataFrame()
         together = pd.concat(self._parts, ignore_index=True).drop(columns="_place")

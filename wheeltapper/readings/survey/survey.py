@@ -1,7 +1,7 @@
-"""A survey of a source before anything is written: who speaks, from when to when, how often, and what looks wrong.
+"""A survey of a source before anything is written: its assets, their time spans and steps, and what looks wrong.
 
-Memory does not grow with the source: what needs all readings at once (deviations, outliers, suspicions) is told from a
-thinned copy where there are very many, and the survey says so.
+Memory does not grow with the source: figures that need all readings at once (deviations, outliers, suspicions) are
+computed from a sample if there are very many readings, and the survey says so (``every``).
 """
 
 from __future__ import annotations
@@ -21,91 +21,91 @@ from wheeltapper.errors import ConfigError, DataError, SourceError
 from wheeltapper.readings import clean
 from wheeltapper.readings.plain_values import iso
 from wheeltapper.readings.survey import suspicions
-from wheeltapper.readings.survey.counting import AssetTally, Sample, SensorTally
+from wheeltapper.readings.survey.counting import AssetTimes, Sample, SensorValues
 from wheeltapper.sources import Batch, Suggestion
 
 _MOST_REJECTED = 100_000
 _LONGEST = 10
 _TRIED = 10_000
-"""Rows that a suggestion is tried on."""
+"""Rows that suggested options are tried on."""
 
 
 def survey(plant: Plant) -> dict[str, Any]:
-    """Read a plant's source without writing anything, and describe what is in it.
+    """Read a plant's source without writing anything, and describe its readings.
 
     Returns
     -------
     dict of plain JSON values
         ``rows``, ``assets`` (names), ``first``, ``last``, ``step_seconds``, ``gap_count``, ``gaps`` (the longest),
         ``by_asset``, ``faults``, ``rejected`` (promise → rows), ``reasons`` (promise → an example), ``sensors``,
-        ``every`` (the sample's stride: 1 is all) and ``suspicions``. Where the source cannot be read, or hardly a row
-        of it can be kept: ``problem`` and ``suggestion``.
+        ``every`` (the sample's stride: 1 is all) and ``suspicions``. If the source cannot be read: ``problem`` and
+        ``suggestion``; if fewer than half of its rows can be kept, a ``suggestion`` as well.
 
     Raises
     ------
     ConfigError, SourceError, DataError
-        If it cannot be read, and nothing better can be suggested.
+        If the source cannot be read, and no other options can be suggested.
     """
     try:
-        found = _read(plant)
+        surveyed = _read(plant)
     except (ConfigError, SourceError, DataError) as error:
         suggestion = _suggest(plant, kept=0.0)
         if suggestion is None:
             raise
         return {"plant": plant.name, "problem": str(error), "suggestion": suggestion}
-    aside = sum(found["rejected"].values())
-    if aside > found["rows"]:
-        found["suggestion"] = _suggest(plant, kept=found["rows"] / (aside + found["rows"]))
-    return found
+    rejected = sum(surveyed["rejected"].values())
+    if rejected > surveyed["rows"]:
+        surveyed["suggestion"] = _suggest(plant, kept=surveyed["rows"] / (rejected + surveyed["rows"]))
+    return surveyed
 
 
 def _read(plant: Plant) -> dict[str, Any]:
-    source = sources.build(plant.source)
+    source = sources.build(plant.source, plant.plug_ins)
     source.check(plant)
-    notes = _Notes(plant)
+    totals = _Totals(plant)
     origin, latest = "", dict[str, pd.Timestamp]()
     for batch in source.read(plant):
-        # One file may come in several batches; its order is checked through all of them.
+        # One file may arrive in several batches; its order is checked through all of them.
         parsed = clean.parse(batch, plant, latest if batch.origin == origin else None)
         origin, latest = batch.origin, parsed.latest
-        notes.add(batch, parsed)
-    if notes.rows + sum(notes.rejected.values()) == 0:
+        totals.add(batch, parsed)
+    if totals.rows + sum(totals.rejected.values()) == 0:
         raise DataError(f"{plant.name}: the source has no readings.")
-    return {"plant": plant.name, **notes.told(), "caveats": list(source.caveats(plant))}
+    return {"plant": plant.name, **totals.as_dict(), "caveats": list(source.caveats(plant))}
 
 
 def _suggest(plant: Plant, *, kept: float) -> dict[str, Any] | None:
-    """Ask the source for options that fit, and try them; None where they are not better than what is."""
-    found = sources.suggest(plant)
-    if found is None:
+    """Ask the source for options that fit, and try them; None if they are not better than the present ones."""
+    suggestion = sources.suggest(plant)
+    if suggestion is None:
         return None
-    told, share = _try(plant, found)
-    if share <= kept and not found.notes:
+    trial, share = _try(plant, suggestion)
+    if share <= kept and not suggestion.notes:
         return None
-    return {**asdict(found), "source": plant.source.name, "notes": list(found.notes), "trial": told}
+    return {**asdict(suggestion), "source": plant.source.name, "notes": list(suggestion.notes), "trial": trial}
 
 
-def _try(plant: Plant, found: Suggestion) -> tuple[str, float]:
-    """Read the first rows with the suggested options; return what came of it, and the share that could be kept."""
-    wanted = plant.source.model_copy(update={"options": found.options})
+def _try(plant: Plant, suggestion: Suggestion) -> tuple[str, float]:
+    """Read the first rows with the suggested options; return the outcome as a sentence, and the share of rows kept."""
+    suggested = plant.source.model_copy(update={"options": suggestion.options})
     try:
-        source = sources.build(wanted)
+        source = sources.build(suggested, plant.plug_ins)
         source.check(plant)
         batch = next(source.read(plant), None)
         if batch is None or not len(batch.rows):
-            return "with these options nothing comes", 0.0
+            return "with these options there are no readings", 0.0
         head = Batch(batch.origin, batch.rows.head(_TRIED).reset_index(drop=True))
         parsed = clean.parse(head, plant)
     except (ConfigError, SourceError, DataError) as error:
-        return f"tried on {found.origin}, they still end with: {error}", 0.0
+        return f"tried on {suggestion.origin}, they still end with: {error}", 0.0
     share = len(parsed.rows) / len(head.rows)
-    said = f"tried on {batch.origin}: {len(parsed.rows):,} of the first {len(head.rows):,} readings can be kept"
-    return said + (f"; the others: {parsed.rejected['reason'].iloc[0]}" if len(parsed.rejected) else ""), share
+    outcome = f"tried on {batch.origin}: {len(parsed.rows):,} of the first {len(head.rows):,} readings can be kept"
+    return outcome + (f"; the others: {parsed.rejected['reason'].iloc[0]}" if len(parsed.rejected) else ""), share
 
 
 @dataclass
-class _Notes:
-    """What is remembered of all batches."""
+class _Totals:
+    """Counts and figures of all batches so far."""
 
     plant: Plant
     rows: int = 0
@@ -113,28 +113,28 @@ class _Notes:
     spans: pd.DataFrame = field(default_factory=tables.FAULTS.empty)
     rejected: Counter[str] = field(default_factory=Counter)
     reasons: dict[str, str] = field(default_factory=dict)
-    odd: Counter[str] = field(default_factory=Counter)
-    aside: list[pd.DataFrame] = field(default_factory=list)
-    back: int = 0
+    remarks: Counter[str] = field(default_factory=Counter)
+    rejected_rows: list[pd.DataFrame] = field(default_factory=list)
+    steps_back: int = 0
     _clock: _Clock = field(default_factory=lambda: _Clock())  # noqa: PLW0108 - it stands below
-    assets: dict[str, AssetTally] = field(default_factory=dict)
-    sensors: dict[str, SensorTally] = field(default_factory=dict)
+    assets: dict[str, AssetTimes] = field(default_factory=dict)
+    sensors: dict[str, SensorValues] = field(default_factory=dict)
     minutes: Any = field(default_factory=lambda: np.array([], dtype="int64"))
     sample: Sample = field(default_factory=Sample)
 
     def add(self, batch: Batch, parsed: clean.Parsed) -> None:
-        """Take in one batch."""
+        """Add one batch."""
         rows = parsed.rows
         self.rows += len(rows)
         self.faults += len(batch.faults)
         self.spans = pd.concat([self.spans, batch.faults], ignore_index=True) if len(batch.faults) else self.spans
         self._add_rejected(parsed.rejected)
-        self.odd.update(parsed.notes)
-        self.back += self._clock.steps_back(batch.origin, rows, parsed.rejected)
-        for asset, own in rows.groupby("asset_id", sort=False):
-            self.assets.setdefault(str(asset), AssetTally()).add(own["timestamp"])
+        self.remarks.update(parsed.notes)
+        self.steps_back += self._clock.steps_back(batch.origin, rows, parsed.rejected)
+        for asset, times in rows.groupby("asset_id", sort=False)["timestamp"]:
+            self.assets.setdefault(str(asset), AssetTimes()).add(times)
         for name, sensor in self.plant.asset_type.sensors.items():
-            self.sensors.setdefault(name, SensorTally()).add(rows[name], sensor.low, sensor.high)
+            self.sensors.setdefault(name, SensorValues()).add(rows[name], sensor.low, sensor.high)
         micros = tables.microseconds(rows["timestamp"])
         self.minutes = np.union1d(self.minutes, np.unique(micros // 60_000_000))
         self.sample.add(rows[["asset_id", "timestamp", *self.plant.asset_type.sensors]])
@@ -142,40 +142,41 @@ class _Notes:
     def _add_rejected(self, rejected: pd.DataFrame) -> None:
         counts = rejected["expectation"].value_counts()
         self.rejected.update({str(name): int(count) for name, count in counts.items()})
-        for name, own in rejected.groupby("expectation"):
-            self.reasons.setdefault(str(name), str(own["reason"].iloc[0]))
-        left = _MOST_REJECTED - sum(map(len, self.aside))
-        self.aside.append(rejected[["timestamp", "expectation", "reason"]].head(max(0, left)))
+        for name, reasons in rejected.groupby("expectation")["reason"]:
+            self.reasons.setdefault(str(name), str(reasons.iloc[0]))
+        free = _MOST_REJECTED - sum(map(len, self.rejected_rows))
+        self.rejected_rows.append(rejected[["timestamp", "expectation", "reason"]].head(max(0, free)))
 
-    def told(self) -> dict[str, Any]:
-        """Return the survey."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return the survey as plain JSON values."""
         total = self.rows + sum(self.rejected.values())
-        everybody = AssetTally.together(self.assets.values())
-        longest = heapq.nlargest(_LONGEST, (gap for name, one in self.assets.items() for gap in one.long_pauses(name)))
+        every_asset = AssetTimes.together(self.assets.values())
+        gaps = (gap for name, times in self.assets.items() for gap in times.long_pauses(name))
+        longest = heapq.nlargest(_LONGEST, gaps)
         about = {
             "rows": self.rows,
             "assets": sorted(self.assets),
-            "first": iso(everybody.first),
-            "last": iso(everybody.last),
-            "step_seconds": everybody.step(),
-            "gap_count": sum(one.gaps() for one in self.assets.values()),
+            "first": iso(every_asset.first),
+            "last": iso(every_asset.last),
+            "step_seconds": every_asset.step(),
+            "gap_count": sum(times.gaps() for times in self.assets.values()),
             "gaps": [{"asset_id": name, "until": until, "seconds": seconds} for seconds, until, name in longest],
             "duplicate_share": self.rejected["key_unique"] / total if total else 0.0,
             "backward_share": self.rejected["in_order"] / total if total else 0.0,
-            "steps_back": self.back,
-            "by_asset": {name: self.assets[name].told() for name in sorted(self.assets)},
+            "steps_back": self.steps_back,
+            "by_asset": {name: self.assets[name].as_dict() for name in sorted(self.assets)},
             "faults": self.faults,
             "rejected": dict(self.rejected),
             "reasons": self.reasons,
-            "notes": dict(self.odd),
+            "notes": dict(self.remarks),
             "every": self.sample.every,
         }
         rows = self.sample.rows()
         sensors = {
-            name: {"unit": sensor.unit, **self.sensors[name].told(rows[name] if len(rows) else None)}
+            name: {"unit": sensor.unit, **self.sensors[name].as_dict(rows[name] if len(rows) else None)}
             for name, sensor in self.plant.asset_type.sensors.items()
         }
-        return {**about, "sensors": sensors, "suspicions": [asdict(one) for one in self._suspicions(rows, about)]}
+        return {**about, "sensors": sensors, "suspicions": [asdict(each) for each in self._suspicions(rows, about)]}
 
     def _suspicions(self, rows: pd.DataFrame, about: dict[str, Any]) -> Iterator[suspicions.Suspicion]:
         if rows.empty:
@@ -184,7 +185,7 @@ class _Notes:
         yield from suspicions.suspect(
             rows,
             self.plant,
-            pd.concat(self.aside, ignore_index=True),
+            pd.concat(self.rejected_rows, ignore_index=True),
             backward_share=about["backward_share"],
             minutes=instants,
             faults=self.spans,
@@ -193,22 +194,22 @@ class _Notes:
 
 
 class _Clock:
-    """Follows the time of each asset as it came, through the batches of a file."""
+    """Follows the time of each asset in the order of delivery, through the batches of a file."""
 
     def __init__(self) -> None:
         self._origin = ""
         self._last: dict[str, pd.Timestamp] = {}
 
     def steps_back(self, origin: str, rows: pd.DataFrame, rejected: pd.DataFrame) -> int:
-        """Count where it went backwards in the next batch, also where what followed was only repeated."""
+        """Count the rows of the next batch whose time is before that of the row before, rejected rows included."""
         if origin != self._origin:
             self._origin, self._last = origin, {}
-        aside = rejected[rejected["expectation"].isin(["key_unique", "in_order"])]
-        times = pd.to_datetime(aside["timestamp"], utc=True, errors="coerce", format="ISO8601")
-        late = aside[["row", "asset_id"]].assign(timestamp=times.astype(rows["timestamp"].dtype))
-        came = pd.concat([rows[["row", "asset_id", "timestamp"]], late]) if len(late) else rows
-        came = came.sort_values("row", kind="stable")
-        by_asset = came.groupby("asset_id", sort=False)["timestamp"]
-        before = by_asset.shift().fillna(came["asset_id"].map(self._last).astype(rows["timestamp"].dtype))
+        repeated = rejected[rejected["expectation"].isin(["key_unique", "in_order"])]
+        times = pd.to_datetime(repeated["timestamp"], utc=True, errors="coerce", format="ISO8601")
+        unordered = repeated[["row", "asset_id"]].assign(timestamp=times.astype(rows["timestamp"].dtype))
+        delivered = pd.concat([rows[["row", "asset_id", "timestamp"]], unordered]) if len(unordered) else rows
+        delivered = delivered.sort_values("row", kind="stable")
+        by_asset = delivered.groupby("asset_id", sort=False)["timestamp"]
+        before = by_asset.shift().fillna(delivered["asset_id"].map(self._last).astype(rows["timestamp"].dtype))
         self._last |= {str(asset): time for asset, time in by_asset.last().items()}
-        return int((came["timestamp"] < before).sum())
+        return int((delivered["timestamp"] < before).sum())

@@ -1,6 +1,6 @@
-"""What looks wrong with readings before anything is learnt from them: units, clocks, order, counters.
+"""Suspicions about readings before anything is learnt from them: units, clocks, order, counters, copies.
 
-A suspicion is a hint with its evidence, for a person to judge; nothing is changed by it.
+A suspicion is a hint with its evidence, for a person to judge; it changes nothing.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ UNITS = (
 """Units that are mistaken for each other in plants."""
 
 FACTORS = (0.001, 1000.0, 0.01, 100.0)
-"""A unit's prefix that was lost, or a per cent that was none."""
+"""Factors of a lost prefix (m, k), or of a fraction that was taken for per cent."""
 
 ZONES = ("Europe/Berlin", "Europe/London", "America/New_York", "Australia/Sydney")
 """One zone for each of the usual days on which clocks change."""
 
 _FEW = 100
-"""Readings below which nothing is suspected of a sensor."""
+"""With fewer readings, nothing is suspected of a sensor."""
 
 
 @dataclass(frozen=True)
 class Suspicion:
-    """One thing that looks wrong."""
+    """A hint that something is wrong."""
 
     kind: str
     """unit, time_zone, time_format, order, counter, constant, copy or step"""
@@ -56,12 +56,12 @@ def suspect(
     minutes: pd.Series[pd.Timestamp] | None = None,
     faults: pd.DataFrame | None = None,
 ) -> list[Suspicion]:
-    """List what looks wrong with readings.
+    """List the suspicions about readings.
 
     Parameters
     ----------
     rows : DataFrame
-        Columns asset_id, timestamp (UTC) and the plant's sensors; of each asset in time order.
+        Columns asset_id, timestamp (UTC) and the plant's sensors; each asset's rows in time order.
     plant : Plant
         Names the sensors, their units and limits.
     rejected : DataFrame
@@ -69,27 +69,27 @@ def suspect(
     backward_share : float
         Share of all rows that stepped back in time, 0 to 1.
     minutes : Series, optional
-        The minutes in which there is any reading at all, where ``rows`` are only some of them.
+        The minutes in which there is any reading at all, if ``rows`` are only a sample.
     faults : DataFrame, optional
-        Rows of `tables.FAULTS`: what is known about faults.
+        Rows of `tables.FAULTS`.
     """
-    found: list[Suspicion] = []
+    suspicions: list[Suspicion] = []
     for name in plant.asset_type.measured:
         sensor = plant.asset_type.sensors[name]
-        found += units(rows["asset_id"], rows[name], name, sensor)
+        suspicions += units(rows["asset_id"], rows[name], name, sensor)
         if not sensor.counter:
-            found += counters(rows["asset_id"], rows[name], name)
-    heard = rows if minutes is None else pd.DataFrame({"asset_id": "any", "timestamp": minutes})
-    found += constants(rows, plant)
-    found += copies(rows, plant, faults)
-    return [*found, *clocks(heard, rejected), *years(rows["timestamp"]), *order(backward_share)]
+            suspicions += counters(rows["asset_id"], rows[name], name)
+    times = rows if minutes is None else pd.DataFrame({"asset_id": "any", "timestamp": minutes})
+    suspicions += constants(rows, plant)
+    suspicions += copies(rows, plant, faults)
+    return [*suspicions, *clocks(times, rejected), *years(rows["timestamp"]), *order(backward_share)]
 
 
 def units(asset_id: pd.Series[str], values: pd.Series[float], name: str, sensor: Sensor) -> list[Suspicion]:
-    """Suspect another unit where most of an asset's readings are outside the limits but fit after a conversion.
+    """Suspect another unit if most of an asset's readings are outside the limits but fit after a conversion.
 
-    Does not see a wrong unit whose numbers stay inside the limits, nor a sensor without both limits: nearly every
-    factor would bring readings below a single one.
+    It does not find a wrong unit whose numbers stay inside the limits. A sensor that lacks one of the limits is not
+    examined: nearly every factor would bring readings below a single limit.
 
     Parameters
     ----------
@@ -98,56 +98,61 @@ def units(asset_id: pd.Series[str], values: pd.Series[float], name: str, sensor:
     """
     if sensor.low is None or sensor.high is None:
         return []
-    said: dict[str, list[str]] = {}
-    for asset, own in values.dropna().groupby(asset_id):
-        numbers: Floats = np.asarray(own, dtype=np.float64)
+    assets_by_hint: dict[str, list[str]] = {}
+    for asset, asset_values in values.dropna().groupby(asset_id):
+        numbers: Floats = np.asarray(asset_values, dtype=np.float64)
         outside = 1 - _share_inside(numbers, sensor)
-        if len(own) >= _FEW and outside > 0.5:
-            fits = _fits(numbers, sensor)
-            example = f"{own.median():.4g}"
-            said.setdefault(fits, []).append(f"{asset} ({outside:.0%} outside, median {example})")
+        if len(numbers) >= _FEW and outside > 0.5:
+            median = f"{asset_values.median():.4g}"
+            description = f"{asset} ({outside:.0%} outside, median {median})"
+            assets_by_hint.setdefault(_fitting_unit(numbers, sensor), []).append(description)
     return [
         Suspicion(
             "unit",
             name,
-            f"{name} of {_some(assets)} does not fit its limits of {sensor.limits()}: {fits}. If it comes in another "
-            f"unit, say so in the plant (cleaning: units: {{{name}: …}}); else correct unit and limits.",
+            f"{name} of {_some(assets)} does not fit its limits of {sensor.limits()}: {hint}. If the source delivers "
+            f"another unit, name it in the plant (cleaning: units: {{{name}: …}}); else correct unit and limits.",
         )
-        for fits, assets in said.items()
+        for hint, assets in assets_by_hint.items()
     ]
 
 
-def _fits(values: Floats, sensor: Sensor) -> str:
-    """Say which conversions bring nearly all values inside the limits: known units first, two at most.
+def _fitting_unit(values: Floats, sensor: Sensor) -> str:
+    """Name the conversions that bring nearly all values inside the limits: units first, two at most.
 
-    A sensor is bought for what it measures, so a conversion is the likelier the nearer it brings the median to the
-    middle between the limits.
+    A sensor is chosen for the values that it measures. So the nearer a conversion brings the median to the middle
+    between the limits, the more likely it is.
     """
-
-    def fitting(choices: Iterable[tuple[str, float, float]]) -> list[str]:
-        inside = [one for one in choices if _share_inside(values * one[1] + one[2], sensor) > 0.99]
-        middle, median = ((sensor.low or 0.0) + (sensor.high or 0.0)) / 2, float(np.median(values))
-        return [one[0] for one in sorted(inside, key=lambda one: abs(median * one[1] + one[2] - middle))][:2]
-
-    if found := fitting(_conversions(sensor.unit)):
-        return f"the numbers look like {' or '.join(found)} instead of {sensor.unit}"
-    if found := fitting((f"{factor:g}", factor, 0.0) for factor in FACTORS):
-        return f"times {' or '.join(found)} it would fit"
+    if units := _fitting(values, sensor, _conversions(sensor.unit)):
+        return f"the numbers look like {' or '.join(units)} instead of {sensor.unit}"
+    if factors := _fitting(values, sensor, ((f"{factor:g}", factor, 0.0) for factor in FACTORS)):
+        return f"times {' or '.join(factors)} it would fit"
     return "no usual unit or factor would fit either"
 
 
+def _fitting(values: Floats, sensor: Sensor, conversions: Iterable[tuple[str, float, float]]) -> list[str]:
+    """Return the names of the two most likely conversions (name, factor, shift)."""
+    middle, median = ((sensor.low or 0.0) + (sensor.high or 0.0)) / 2, float(np.median(values))
+    distances = [
+        (abs(median * factor + shift - middle), name)
+        for name, factor, shift in conversions
+        if _share_inside(values * factor + shift, sensor) > 0.99
+    ]
+    return [name for _, name in sorted(distances, key=lambda entry: entry[0])[:2]]
+
+
 def _conversions(unit: str) -> Iterator[tuple[str, float, float]]:
-    """Yield each other unit of the same kind as ``value * factor + shift`` gives the sensor's."""
+    """Yield each other unit of the same kind with its factor and shift: ``value * factor + shift`` is in ``unit``."""
     import pint
 
     registry = pint.application_registry
     for other in UNITS:
         try:
-            shift, one = (float(registry.Quantity(value, other).to(unit).magnitude) for value in (0.0, 1.0))
+            at_zero, at_one = (float(registry.Quantity(value, other).to(unit).magnitude) for value in (0.0, 1.0))
         except pint.DimensionalityError:
             continue
-        if (one - shift, shift) != (1.0, 0.0):
-            yield other, one - shift, shift
+        if (at_one - at_zero, at_zero) != (1.0, 0.0):
+            yield other, at_one - at_zero, at_zero
 
 
 def _share_inside(values: Floats, sensor: Sensor) -> float:
@@ -157,75 +162,75 @@ def _share_inside(values: Floats, sensor: Sensor) -> float:
 
 
 def counters(asset_id: pd.Series[str], values: pd.Series[float], name: str) -> list[Suspicion]:
-    """Suspect a cumulative counter (energy, operating hours) where a sensor hardly ever falls but keeps rising.
+    """Suspect a cumulative counter (energy, operating hours) if a sensor keeps rising and hardly ever falls.
 
     One step in a hundred may fall: counters are reset. A slow ramp without any noise looks the same.
     """
     rising = []
-    for asset, own in values.dropna().groupby(asset_id):
-        steps = np.diff(own.to_numpy())
-        if len(own) >= _FEW and np.mean(steps < 0) <= 0.01 and np.mean(steps > 0) >= 0.2:
+    for asset, asset_values in values.dropna().groupby(asset_id):
+        steps = np.diff(asset_values.to_numpy())
+        if len(asset_values) >= _FEW and np.mean(steps < 0) <= 0.01 and np.mean(steps > 0) >= 0.2:
             rising.append(f"{asset} ({np.mean(steps >= 0):.1%} of its steps do not fall)")
     if not rising:
         return []
-    said = (
-        f"{name} of {_some(rising)} looks like a cumulative counter. What tells about the machine is how fast it "
-        f"rises: write counter: true with sensor {name} in the asset type."
+    hint = (
+        f"{name} of {_some(rising)} looks like a cumulative counter. Its rate shows the state of the machine, its "
+        f"value does not: write counter: true with sensor {name} in the asset type."
     )
-    return [Suspicion("counter", name, said)]
+    return [Suspicion("counter", name, hint)]
 
 
 def constants(rows: pd.DataFrame, plant: Plant) -> list[Suspicion]:
-    """Suspect sensors that show one value all the time, on every asset: nothing can be learnt from them."""
+    """Suspect sensors that have the same value all the time, on every asset: nothing can be learnt from them."""
     names = [name for name in plant.asset_type.measured if rows[name].count() >= _FEW and rows[name].nunique() == 1]
     if not names:
         return []
     values = [f"{name} ({rows[name].dropna().iloc[0]:.4g})" for name in names]
-    said = (
-        f"{_some(values, 12)} never {'moves' if len(names) == 1 else 'move'}: a dead sensor, a setting that nobody "
+    hint = (
+        f"{_some(values, 12)} never {'moves' if len(names) == 1 else 'move'}: a dead sensor, a setting that was never "
         "changed, or a column that means something else. Nothing can be learnt from it; leave it out of sensors, or "
-        "mend the source."
+        "correct the source."
     )
-    return [Suspicion("constant", ", ".join(names), said)]
+    return [Suspicion("constant", ", ".join(names), hint)]
 
 
 def copies(rows: pd.DataFrame, plant: Plant, faults: pd.DataFrame | None) -> list[Suspicion]:
-    """Suspect two assets that are one where many of their readings are the same at the same instants.
+    """Suspect that two assets are the same one if many of their readings are the same at the same instants.
 
-    Only readings that differ from the one before count: machines that stand still are alike without being one.
+    Only readings that differ from the one before count: machines that stand still look alike.
     """
     sensors = list(plant.asset_type.measured)
     moves = (rows[sensors] != rows[sensors].shift()).any(axis=1) & (rows["asset_id"] == rows["asset_id"].shift())
     moving = rows[moves]
-    twice = moving[moving.duplicated(["timestamp", *sensors], keep=False)]
-    if not len(twice):
+    repeated = moving[moving.duplicated(["timestamp", *sensors], keep=False)]
+    if not len(repeated):
         return []
-    key = twice.groupby(["timestamp", *sensors], sort=False, dropna=False).ngroup().rename("key")
-    own = twice[["asset_id", "timestamp"]].assign(key=key)
-    both = own.merge(own, on="key", suffixes=("", "_other"))
+    key = repeated.groupby(["timestamp", *sensors], sort=False, dropna=False).ngroup().rename("key")
+    keyed = repeated[["asset_id", "timestamp"]].assign(key=key)
+    both = keyed.merge(keyed, on="key", suffixes=("", "_other"))
     both = both[both["asset_id"] < both["asset_id_other"]]
-    found = []
-    for (one, other), shared in both.groupby(["asset_id", "asset_id_other"]):
-        shorter = min((rows["asset_id"] == one).sum(), (rows["asset_id"] == other).sum())
+    pairs = []
+    for (first, second), shared in both.groupby(["asset_id", "asset_id_other"]):
+        shorter = min((rows["asset_id"] == first).sum(), (rows["asset_id"] == second).sum())
         if len(shared) >= max(10, 0.02 * shorter):
-            opposed = _labelled_apart(shared["timestamp"], str(one), str(other), faults)
+            opposed = _count_opposed(shared["timestamp"], str(first), str(second), faults)
             labels = f", {opposed:,} of them with opposite labels" if opposed else ""
-            found.append(f"{one} and {other} ({len(shared):,} readings{labels})")
-    if not found:
+            pairs.append(f"{first} and {second} ({len(shared):,} readings{labels})")
+    if not pairs:
         return []
-    said = (
-        f"{_some(found)} hold the same values at the same times: the same experiment twice, or overlapping exports. "
-        "Whoever learns from one and is tested on the other looks better than he is; leave one out in the source."
+    hint = (
+        f"{_some(pairs)} hold the same values at the same times: the same experiment twice, or overlapping exports. "
+        "A model that learns from one and is tested on the other looks better than it is; leave one out in the source."
     )
-    return [Suspicion("copy", "timestamp", said)]
+    return [Suspicion("copy", "timestamp", hint)]
 
 
-def _labelled_apart(times: pd.Series[pd.Timestamp], one: str, other: str, faults: pd.DataFrame | None) -> int:
+def _count_opposed(times: pd.Series[pd.Timestamp], first: str, second: str, faults: pd.DataFrame | None) -> int:
     """Count the instants at which one asset is inside a fault and the other is not."""
     if faults is None or not len(faults):
         return 0
-    is_in_one, is_in_other = (_inside(times, faults[faults["asset_id"] == name]) for name in (one, other))
-    return int((is_in_one != is_in_other).sum())
+    is_in_first, is_in_second = (_inside(times, faults[faults["asset_id"] == name]) for name in (first, second))
+    return int((is_in_first != is_in_second).sum())
 
 
 def _inside(times: pd.Series[pd.Timestamp], faults: pd.DataFrame) -> NDArray[np.bool_]:
@@ -238,8 +243,8 @@ def _inside(times: pd.Series[pd.Timestamp], faults: pd.DataFrame) -> NDArray[np.
 def clocks(rows: pd.DataFrame, rejected: pd.DataFrame) -> list[Suspicion]:
     """Suspect wall-clock times that were read as UTC, or UTC that was read as wall-clock times.
 
-    Evidence are the two hours a year at which clocks change: on a wall clock one is missing and one comes twice.
-    Data without such a day, or with a step of more than half an hour, gives none.
+    The evidence is in the two hours a year at which clocks change: on a wall clock one is missing and one occurs twice.
+    Data without such a day, or with a step of more than half an hour, gives no evidence.
     """
     skipped = rejected[rejected["reason"].str.contains("does not exist in", regex=False)]
     if len(skipped):
@@ -260,19 +265,21 @@ def clocks(rows: pd.DataFrame, rejected: pd.DataFrame) -> list[Suspicion]:
     zone, evidence = max(seen.items(), key=lambda item: len(item[1]))
     if not evidence:
         return []
-    said = (
+    hint = (
         f"{'; '.join(evidence[:3])}: these are the hours at which clocks change in {zone} and zones like it. The "
         f"times look like wall-clock times: set time_zone in the source, such as time_zone: {zone}."
     )
-    return [Suspicion("time_zone", "timestamp", said)]
+    return [Suspicion("time_zone", "timestamp", hint)]
 
 
 def _changes_seen(rows: pd.DataFrame, rejected: pd.DataFrame, zone: str, step: timedelta) -> Iterator[str]:
     """Yield the clock changes of a zone that the times show as a wall clock would."""
     times = np.sort(rows["timestamp"].dt.tz_localize(None).unique())
-    aside = pd.to_datetime(rejected["timestamp"], utc=True, errors="coerce", format="ISO8601").dt.tz_localize(None)
-    repeated = aside[rejected["expectation"].isin(["key_unique", "in_order"])]
-    wanted = 0.5 * (timedelta(hours=1) / step)
+    rejected_times = pd.to_datetime(rejected["timestamp"], utc=True, errors="coerce", format="ISO8601").dt.tz_localize(
+        None
+    )
+    repeated = rejected_times[rejected["expectation"].isin(["key_unique", "in_order"])]
+    enough = 0.5 * (timedelta(hours=1) / step)
     for begin, is_skipped in _clock_changes(zone, pd.Timestamp(times[0]), pd.Timestamp(times[-1])):
         end = begin + timedelta(hours=1)
         near = 2 * step
@@ -283,7 +290,7 @@ def _changes_seen(rows: pd.DataFrame, rejected: pd.DataFrame, zone: str, step: t
         hour = f"{begin:%H:%M} to {end:%H:%M} on {begin:%Y-%m-%d}"
         if is_skipped and not inside and before and after:
             yield f"no reading from {hour}"
-        if not is_skipped and ((repeated >= begin) & (repeated < end)).sum() >= wanted:
+        if not is_skipped and ((repeated >= begin) & (repeated < end)).sum() >= enough:
             yield f"the readings from {hour} come twice"
 
 
@@ -307,48 +314,48 @@ def _offset(wall: datetime, zone: ZoneInfo, fold: int) -> timedelta | None:
 
 
 def years(timestamp: pd.Series[pd.Timestamp]) -> list[Suspicion]:
-    """Suspect the time's unit or format where readings are from before 1990 or after 2100."""
+    """Suspect the time's unit or format if readings are from before 1990 or after 2100."""
     times = timestamp.dropna()
     strange = times[(times.dt.year < 1990) | (times.dt.year > 2100)]
     if not len(strange):
         return []
-    said = (
+    hint = (
         f"{len(strange):,} of {len(times):,} readings are from before 1990 or after 2100, such as "
         f"{strange.iloc[0].isoformat()}. Check time_format in the source: unix, unix_ms or unix_us."
     )
-    return [Suspicion("time_format", "timestamp", said)]
+    return [Suspicion("time_format", "timestamp", hint)]
 
 
 def order(backward_share: float) -> list[Suspicion]:
-    """Suspect unsorted data where more than one row in ten steps back in time."""
+    """Suspect unsorted data if more than one row in ten steps back in time."""
     if backward_share <= 0.1:
         return []
-    said = (
+    hint = (
         f"{backward_share:.0%} of all rows step back in time and would go to quarantine. If files are not sorted by "
         "time, set shuffled: true in the source; if one file holds several machines, set asset_column."
     )
-    return [Suspicion("order", "timestamp", said)]
+    return [Suspicion("order", "timestamp", hint)]
 
 
 def step(seen: float | None, expected: timedelta) -> list[Suspicion]:
-    """Suspect the asset type's step where readings usually follow each other faster or slower.
+    """Suspect the asset type's step if readings usually follow each other faster or slower.
 
     Parameters
     ----------
     seen : float or None
         The usual pause between two readings in s.
     expected : timedelta
-        What the asset type says.
+        The asset type's step.
     """
     if seen is None or 0.6 < seen / expected.total_seconds() < 1.6:
         return []
-    usual, said = format_duration(timedelta(seconds=seen)), format_duration(expected)
+    usual, configured = format_duration(timedelta(seconds=seen)), format_duration(expected)
     return [
         Suspicion(
             "step",
             "timestamp",
-            f"readings usually come every {usual}, but the asset type's step is {said}: windows, gaps and reaction "
-            f"times are counted in it. Write step: {usual} in the asset type.",
+            f"readings usually arrive every {usual}, but the asset type's step is {configured}: windows, gaps and "
+            f"reaction times are counted in it. Write step: {usual} in the asset type.",
         )
     ]
 

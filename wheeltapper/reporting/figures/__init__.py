@@ -1,1 +1,1 @@
-"""Figures of the report, drawn with matplotlib."""
+"""The figures of the report: one question a figure, one kind of figure a file."""

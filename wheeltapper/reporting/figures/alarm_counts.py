@@ -1,4 +1,4 @@
-"""Tallies: how many alarms, of which machine, led by which sensor, and at what time of day."""
+"""Alarm counts: how many alarms of which machine, with which leading sensor, and at what time of day."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from wheeltapper.reporting.alarm_rows import ranked_sensors
 from wheeltapper.reporting.figures import canvas
+from wheeltapper.reporting.figures.axes import shortened, time_axis
 from wheeltapper.reporting.figures.profiles import inside
-from wheeltapper.reporting.figures.timeline import ranked_sensors, shortened, time_axis
 from wheeltapper.reporting.text import words
 from wheeltapper.tables import microseconds
 
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST = 25
-"""Bars in one panel; the rest is added up in one more."""
-UNSAID = "no sensor named"
+"""Bars in one panel; the others are added up in one more."""
+NO_SENSOR = "no sensor named"
 _DAY = 86_400e6
 
 
 def leaders(alarms: pd.DataFrame) -> list[str]:
-    """Return the sensor that each alarm ranks first; `UNSAID` where it ranks none."""
+    """Return the leading sensor of each alarm, the one that it ranks first; `NO_SENSOR` where it ranks none."""
     ranked = [ranked_sensors(alarm) for alarm in alarms.to_dict("records")]
-    return [str(one[0]["sensor"]) if one else UNSAID for one in ranked]
+    return [str(sensors[0]["sensor"]) if sensors else NO_SENSOR for sensors in ranked]
 
 
 def alarm_counts(alarms: pd.DataFrame) -> pd.DataFrame:
@@ -58,19 +59,19 @@ def alarm_bars_figure(alarms: pd.DataFrame, faults: pd.DataFrame) -> Figure:
     """
     canvas.require(len(alarms), "the count of alarms", "at least one alarm")
     is_right = inside(alarms["asset_id"], alarms["opened_at"], faults)
-    by_asset = _tally(alarms["asset_id"].tolist(), is_right)
-    by_sensor = _tally(leaders(alarms), is_right)
+    by_asset = _count(alarms["asset_id"].tolist(), is_right)
+    by_sensor = _count(leaders(alarms), is_right)
     figure = canvas.blank(10, 1.15 + 0.26 * max(len(by_asset), len(by_sensor), 3))
     left, right = figure.subplots(1, 2)
-    _draw_bars(left, by_asset, "Alarms of each machine", split=len(faults) > 0)
-    _draw_bars(right, by_sensor, "Alarms that each sensor led", split=len(faults) > 0)
+    _draw_bars(left, by_asset, "Alarms by machine", split=len(faults) > 0)
+    _draw_bars(right, by_sensor, "Alarms by leading sensor", split=len(faults) > 0)
     if len(faults):
         canvas.legend(figure, left.get_legend_handles_labels()[0], loc="outside upper right", ncols=2)
     return figure
 
 
-def _tally(names: list[str], is_right: NDArray[np.bool_]) -> pd.DataFrame:
-    """Count names, most frequent first, the rarest added up: columns ``right`` and ``wrong``."""
+def _count(names: list[str], is_right: NDArray[np.bool_]) -> pd.DataFrame:
+    """Count names, the most frequent first, the rarest added up: columns ``right`` and ``wrong``."""
     table = pd.DataFrame({"name": names, "right": is_right, "wrong": ~is_right}).groupby("name").sum()
     table = table.loc[table.sum(axis=1).sort_values(ascending=False, kind="stable").index]
     rest = table.iloc[MOST:]
@@ -79,10 +80,10 @@ def _tally(names: list[str], is_right: NDArray[np.bool_]) -> pd.DataFrame:
     return pd.concat([table.iloc[:MOST], rest.sum().to_frame(f"{len(rest)} others").T])
 
 
-def _draw_bars(axes: Axes, table: pd.DataFrame, what: str, *, split: bool) -> None:
+def _draw_bars(axes: Axes, table: pd.DataFrame, heading: str, *, split: bool) -> None:
     canvas.dress(axes, grid="x")
     axes.spines["left"].set_visible(False)
-    canvas.title(axes, what)
+    canvas.title(axes, heading)
     places = np.arange(len(table))
     right, wrong = table["right"].to_numpy(), table["wrong"].to_numpy()
     if split:
@@ -105,7 +106,7 @@ def _draw_bars(axes: Axes, table: pd.DataFrame, what: str, *, split: bool) -> No
 
 
 def alarms_over_day_figure(alarms: pd.DataFrame, faults: pd.DataFrame) -> Figure:
-    """Draw each alarm's day and hour: a shift, a cleaning or a batch that rings at the same hour shows as a row.
+    """Draw each alarm by date and hour: alarms that come at the same hour, such as at a shift change, form a row.
 
     Parameters
     ----------
@@ -122,10 +123,10 @@ def alarms_over_day_figure(alarms: pd.DataFrame, faults: pd.DataFrame) -> Figure
     instants = microseconds(alarms["opened_at"])
     hours = instants % int(_DAY) / 3600e6
     is_right = inside(alarms["asset_id"], alarms["opened_at"], faults)
-    told = "opened outside every known fault" if len(faults) else "alarm opened"
+    other = "opened outside every known fault" if len(faults) else "alarm opened"
     looks: tuple[tuple[NDArray[np.bool_], dict[str, Any]], ...] = (
         (is_right, {"marker": "o", "color": canvas.SCORE, "label": "opened inside a known fault"}),
-        (~is_right, {"marker": "X", "color": canvas.ALARM, "label": told}),
+        (~is_right, {"marker": "X", "color": canvas.ALARM, "label": other}),
     )
     for rows, look in looks:
         if rows.any():

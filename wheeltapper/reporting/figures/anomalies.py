@@ -1,4 +1,4 @@
-"""Anomalies: a machine's sensors over all the time that was scored, with every anomalous window marked on them."""
+"""Anomalies: a machine's sensors over the scored time, with the anomalous windows marked."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pandas as pd
 
 from wheeltapper.config import AssetType
 from wheeltapper.reporting.figures import canvas
+from wheeltapper.reporting.figures.axes import axis_label, shade, time_axis
 from wheeltapper.reporting.figures.envelope import envelope
-from wheeltapper.reporting.figures.timeline import axis_label, shade, time_axis
 from wheeltapper.tables import microseconds
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SENSORS = 4
 MARKS = 200
-"""Anomalous windows that are marked on one sensor; of more, the most severe."""
+"""Most windows that are marked; those of the highest severity come first."""
 _DAY = 86_400e6
 
 
@@ -43,19 +43,19 @@ def anomalies_figure(
         If there is no reading of these sensors in the scored time.
     """
     first, last = scores["window_end"].min(), scores["window_end"].max()
-    own = readings[(readings["timestamp"] >= first) & (readings["timestamp"] <= last)]
-    shown = [name for name in sensors if name in own and own[name].notna().any()][:SENSORS]
-    canvas.require(shown, "anomalies over time", "at least one reading in the time that was scored")
+    inside = readings[(readings["timestamp"] >= first) & (readings["timestamp"] <= last)]
+    shown = [name for name in sensors if name in inside and inside[name].notna().any()][:SENSORS]
+    canvas.require(shown, "anomalies over time", "at least one reading in the scored time")
     figure, grid = canvas.strips((1.0,) * len(shown), gap=0.12)
-    odd = marked(own, scores)
+    anomalous = marked(inside, scores)
     for axes, name in zip(grid, shown, strict=True):
         canvas.dress(axes)
         unit = asset_type.sensors[name].unit
         axes.set_ylabel(axis_label(name, unit))
         shade(axes, list(zip(faults["start"], faults["end"], strict=True)), canvas.FAULT, top=0.07)
-        seconds, values = envelope(microseconds(own["timestamp"]) / 1e6, own[name].to_numpy(np.float64), 600)
+        seconds, values = envelope(microseconds(inside["timestamp"]) / 1e6, inside[name].to_numpy(np.float64), 600)
         axes.plot(seconds / 86_400, values, color=canvas.SCORE, linewidth=0.7)
-        axes.plot(microseconds(odd["timestamp"]) / _DAY, odd[name], "o", color=canvas.ALARM, markersize=2.6)
+        axes.plot(microseconds(anomalous["timestamp"]) / _DAY, anomalous[name], "o", color=canvas.ALARM, markersize=2.6)
     canvas.legend(grid[0], _handles(len(faults) > 0), loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderpad=0.1)
     time_axis(grid[-1], pd.Series([first, last]))
     return figure
@@ -63,8 +63,8 @@ def anomalies_figure(
 
 def marked(readings: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """Return the readings at which an anomalous window ends, `MARKS` at most, those of the highest severity."""
-    odd = scores.loc[scores["severity"] > 1, ["window_end", "severity"]].nlargest(MARKS, "severity")
-    return readings[readings["timestamp"].isin(odd["window_end"])]
+    anomalous = scores.loc[scores["severity"] > 1, ["window_end", "severity"]].nlargest(MARKS, "severity")
+    return readings[readings["timestamp"].isin(anomalous["window_end"])]
 
 
 def _handles(has_faults: bool) -> list[object]:

@@ -1,4 +1,4 @@
-"""Attribution: what moved the score: sensors over the time of an alarm, and the features behind all alarms."""
+"""Attribution: which sensors raised the score over the time of an alarm, and which features in all alarms."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from wheeltapper.reporting.alarm_rows import ranked_sensors
+from wheeltapper.reporting.attribution_of_alarms import STEPS
 from wheeltapper.reporting.figures import canvas
-from wheeltapper.reporting.figures.timeline import ranked_sensors, shortened, time_axis
+from wheeltapper.reporting.figures.axes import shortened, time_axis
 from wheeltapper.reporting.text import words
 from wheeltapper.tables import microseconds
 
@@ -20,21 +22,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TOP = 15
-"""Features that are drawn, the weightiest first."""
+"""Features that are drawn, those with the largest share."""
 SENSORS = 12
 """Sensors of one alarm that are drawn."""
-STEPS = 200
-"""Steps of time in one strip."""
 _DAY = 86_400e6
 
 
 def multi_sensor_figure(moved: Mapping[str, pd.DataFrame], alarms: pd.DataFrame) -> Figure:
-    """Draw how much each sensor adds to the severity, window by window, round each alarm: what moved together.
+    """Draw each sensor's part of the severity, window by window, around each alarm: which sensors moved together.
 
     Parameters
     ----------
     moved : mapping of alarm → DataFrame of shape (n_windows, n_sensors)
-        Indexed by the windows' ends (UTC): the part of each window's severity that each sensor accounts for.
+        Each sensor's part of the severity of each window, indexed by the windows' ends (UTC).
     alarms : DataFrame like `tables.ALARMS`
         Holds at least those alarms.
 
@@ -43,7 +43,7 @@ def multi_sensor_figure(moved: Mapping[str, pd.DataFrame], alarms: pd.DataFrame)
     DataError
         If there is no alarm with such windows.
     """
-    canvas.require(moved, "what moved together", "the windows of at least one alarm")
+    canvas.require(moved, "sensors that moved together", "the windows of at least one alarm")
     ordered = {name: _leading(frame) for name, frame in moved.items()}
     heights = [0.24 * frame.shape[1] for frame in ordered.values()]
     from matplotlib.figure import Figure
@@ -52,12 +52,12 @@ def multi_sensor_figure(moved: Mapping[str, pd.DataFrame], alarms: pd.DataFrame)
     height = sum(heights) + gap * (len(heights) - 1) + top + bottom
     figure = Figure(figsize=(10, height), facecolor=canvas.PAPER)
     edge = height - top
-    for (name, frame), own in zip(ordered.items(), heights, strict=True):
-        bottom_edge, share = (edge - own) / height, own / height
+    for (name, frame), strip_height in zip(ordered.items(), heights, strict=True):
+        bottom_edge, share = (edge - strip_height) / height, strip_height / height
         axes = figure.add_axes((left / 10, bottom_edge, 1 - (left + right) / 10, share))
         key = figure.add_axes((1 - (right - 0.12) / 10, bottom_edge, 0.014, share))
         _draw_moved(axes, key, frame, alarms.loc[alarms["alarm_id"] == name].iloc[0])
-        edge -= own + gap
+        edge -= strip_height + gap
     return figure
 
 
@@ -66,13 +66,13 @@ def _leading(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def strip(frame: pd.DataFrame, steps: int = STEPS) -> tuple[NDArray[np.float64], float, float]:
-    """Lay windows on even steps of time: the highest of a step is kept, a step without a window is NaN.
+    """Arrange windows on even steps of time: the highest value of a step is used, a step without a window is NaN.
 
     Returns
     -------
     cells : ndarray of shape (n_sensors, n_steps)
     first, last : float
-        Where the strip begins and ends, in days since 1970.
+        Start and end of the strip, in days since 1970.
     """
     ends = microseconds(pd.DatetimeIndex(frame.index))
     steps = min(steps, len(ends))
@@ -85,7 +85,7 @@ def strip(frame: pd.DataFrame, steps: int = STEPS) -> tuple[NDArray[np.float64],
 
 
 def _draw_moved(axes: Axes, key: Axes, frame: pd.DataFrame, alarm: pd.Series) -> None:
-    """Draw one alarm's strip with a key of its own: severities of two alarms may differ a hundredfold."""
+    """Draw the strip of one alarm, each with its own colour scale: severities may differ a hundredfold."""
     cells, first, last = strip(frame)
     peak = max(1.0, float(np.nanmax(cells, initial=0.0)))
     canvas.dress(axes, grid="")
@@ -100,7 +100,7 @@ def _draw_moved(axes: Axes, key: Axes, frame: pd.DataFrame, alarm: pd.Series) ->
     axes.set_yticks(range(frame.shape[1]), [canvas.plain(shortened(str(name), 22)) for name in frame.columns])
     axes.tick_params(axis="y", length=0)
     canvas.title(
-        axes, f"{alarm['asset_id']}, alarm from {words.instant(alarm['opened_at'])} UTC, between the arrows", pad=8
+        axes, f"{alarm['asset_id']}, alarm of {words.instant(alarm['opened_at'])} UTC: between the two arrows", pad=8
     )
     for instant in (alarm["opened_at"], alarm["last_at"]):
         at = microseconds(pd.Series([instant]))[0] / _DAY
@@ -112,7 +112,7 @@ def _draw_moved(axes: Axes, key: Axes, frame: pd.DataFrame, alarm: pd.Series) ->
 
 
 def _scale(peak: float) -> Normalize:
-    """Spread out the small parts: they tell what moved first."""
+    """Give small values more of the colour scale: they show which sensor moved first."""
     from matplotlib.colors import PowerNorm
 
     return PowerNorm(0.5, 0, peak)
@@ -128,26 +128,26 @@ def _draw_key(axes: Axes, key: Axes, peak: float) -> None:
 
 
 def sensor_weights(alarms: pd.DataFrame) -> dict[str, float]:
-    """Return what share of the alarms' severity each sensor accounts for; every alarm counts the same.
+    """Return each sensor's share of the alarms' severity; every alarm has the same weight.
 
-    Where an alarm names no shares, it is left out.
+    An alarm that names no shares is left out.
     """
-    told = [
-        {str(one["sensor"]): float(one.get("share") or 0.0) for one in ranked_sensors(alarm)}
+    shares_of_alarms = [
+        {str(entry["sensor"]): float(entry.get("share") or 0.0) for entry in ranked_sensors(alarm)}
         for alarm in alarms.to_dict("records")
     ]
-    table = pd.DataFrame([one for one in told if sum(one.values()) > 0]).fillna(0.0)
+    table = pd.DataFrame([shares for shares in shares_of_alarms if sum(shares.values()) > 0]).fillna(0.0)
     return {} if table.empty else {str(name): float(value) for name, value in table.mean().items()}
 
 
-def importance_figure(weights: Mapping[str, float], what: str = "feature") -> Figure:
-    """Draw the features (or sensors) that moved the alarms most, the weightiest on top.
+def importance_figure(weights: Mapping[str, float], kind: str = "feature") -> Figure:
+    """Draw the features (or sensors) with the largest share of the alarms' severity, the largest on top.
 
     Parameters
     ----------
     weights : mapping of name → share from 0 to 1
-        All together at most 1; the first `TOP` are drawn, the rest is told below.
-    what : str
+        Together at most 1; the first `TOP` are drawn, the sum of the others is written below.
+    kind : str
         feature or sensor.
 
     Raises
@@ -155,8 +155,12 @@ def importance_figure(weights: Mapping[str, float], what: str = "feature") -> Fi
     DataError
         If nothing has a weight.
     """
-    ordered = sorted(((value, name) for name, value in weights.items() if value > 0), key=lambda one: (-one[0], one[1]))
-    canvas.require(ordered, f"the weight of each {what}", "at least one alarm whose detector says what moved it")
+    ordered = sorted(
+        ((value, name) for name, value in weights.items() if value > 0), key=lambda item: (-item[0], item[1])
+    )
+    canvas.require(
+        ordered, f"the weight of each {kind}", "at least one alarm whose detector says what raised its score"
+    )
     shown = ordered[:TOP]
     figure = canvas.blank(10, 0.95 + 0.25 * len(shown))
     axes = canvas.dress(figure.subplots(), grid="x")
@@ -175,9 +179,9 @@ def importance_figure(weights: Mapping[str, float], what: str = "feature") -> Fi
     axes.xaxis.set_major_formatter(lambda value, _: words.percent(value))
     rest = sum(value for value, _ in ordered[TOP:])
     more = (
-        f"; {words.things(len(ordered) - TOP, f'more {what}')} together {words.percent(rest)}"
+        f"; {words.things(len(ordered) - TOP, f'more {kind}')} together {words.percent(rest)}"
         if len(ordered) > TOP
         else ""
     )
-    axes.set_xlabel(f"share of the alarms' severity at their peak{more}")
+    axes.set_xlabel(f"share of the severity at the alarms' peaks{more}")
     return figure

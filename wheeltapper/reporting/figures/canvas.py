@@ -1,8 +1,8 @@
-"""Canvas: how every figure looks, and how it becomes an SVG for the report or a PNG for everyone else.
+"""Canvas: the look of every figure, and how a figure becomes an SVG for the report or a PNG file.
 
-Colours are Okabe and Ito's [1]_, which people with any kind of colour blindness can tell apart; none of them carries a
-meaning alone (lanes, hatches, line styles and words say the same). Figures are plain `matplotlib.figure.Figure`
-objects, never pyplot ones: nothing global is kept, so that tasks may draw at the same time.
+The colours are those of Okabe and Ito [1]_, which people with any kind of colour blindness can distinguish. No meaning
+depends on colour alone: lanes, hatches, line styles and text show it as well. Figures are plain
+`matplotlib.figure.Figure` objects, not pyplot ones: they share no global state, so that tasks can draw in parallel.
 
 References
 ----------
@@ -45,26 +45,26 @@ _DARK = {
     PART_A: "#3b4650",
     PART_B: "#5a6773",
 }
-"""What each colour becomes on a dark screen; colours that are not here are light enough already."""
+"""Colour → its replacement on a dark screen; colours that are not listed are light enough."""
 
 _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', Arial, sans-serif"
 _FAMILY = re.compile(r"font-family: [^;\"]*; ")
 _LONG = re.compile(r"(\.\d\d)\d+")
-"""Decimals that nobody sees: a hundredth of a point is left, and a third of the file saved."""
+"""Decimals that are too small to see: a hundredth of a point remains, and the file becomes a third smaller."""
 _SETTINGS_LOCK = threading.Lock()
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
-def require(content: object, what: str, needed: str) -> None:
-    """Refuse to draw what would be empty.
+def require(content: object, figure: str, needed: str) -> None:
+    """Refuse to draw a figure that would be empty.
 
     Raises
     ------
     DataError
-        If there is no content; the message says what is needed.
+        If there is no content. The message names what is needed.
     """
     if not content:
-        raise DataError(f"{what} cannot be drawn: expected {needed}, got none. Say so in words instead.")
+        raise DataError(f"{figure} cannot be drawn: expected {needed}, got none. Leave the figure out.")
 
 
 def blank(width: float = 10.0, height: float = 3.0) -> Figure:
@@ -75,9 +75,10 @@ def blank(width: float = 10.0, height: float = 3.0) -> Figure:
 
 
 def strips(heights: tuple[float, ...], *, width: float = 10.0, gap: float = 0.0) -> tuple[Figure, list[Axes]]:
-    """Return a figure of strips on one time axis, each of its height in inches, with the same margins in every figure.
+    """Return a figure of strips with a common time axis, each with its height in inches, and fixed margins.
 
-    Timelines under each other line up that way, and matplotlib's own layout, the slower half of drawing, is not needed.
+    With fixed margins, timelines below each other line up. They also avoid matplotlib's layout, which takes half of the
+    drawing time.
     """
     from matplotlib.figure import Figure
 
@@ -86,22 +87,22 @@ def strips(heights: tuple[float, ...], *, width: float = 10.0, gap: float = 0.0)
     figure = Figure(figsize=(width, height), facecolor=PAPER)
     axes: list[Axes] = []
     edge = height - top
-    for own in heights:
-        box = (left / width, (edge - own) / height, 1 - (left + right) / width, own / height)
+    for strip in heights:
+        box = (left / width, (edge - strip) / height, 1 - (left + right) / width, strip / height)
         axes.append(figure.add_axes(box, sharex=axes[0] if axes else None))
-        edge -= own + gap
+        edge -= strip + gap
     for upper in axes[:-1]:
         upper.tick_params(labelbottom=False)
     return figure, axes
 
 
 def plain(text: object) -> str:
-    """Return a text that is drawn as it is: no formula between dollar signs, no line breaks or control characters."""
+    """Return a text that matplotlib draws unchanged: no formula between dollar signs, no control characters."""
     return _UNPRINTABLE.sub(" ", str(text)).replace("$", r"\$")
 
 
 def dress(axes: Axes, *, grid: Literal["", "both", "x", "y"] = "y") -> Axes:
-    """Give an axis the quiet look: thin grid behind the data, no box round it."""
+    """Give an axis the look of all figures: a thin grid behind the data, no box around it."""
     axes.set_facecolor(PAPER)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -116,12 +117,12 @@ def dress(axes: Axes, *, grid: Literal["", "both", "x", "y"] = "y") -> Axes:
 
 
 def title(axes: Axes, text: object, **look: Any) -> None:
-    """Write an axis's title at its left edge, as it is."""
+    """Write an axis's title at its left edge."""
     axes.set_title(plain(text), loc="left", color=INK, **{"fontsize": 9.5, **look})
 
 
 def legend(target: Any, handles: list[Any] | None = None, **options: Any) -> None:
-    """Write a legend in the house look above or inside ``target`` (an axis or a figure)."""
+    """Write a legend in the common look above or inside ``target`` (an axis or a figure)."""
     options = {"fontsize": 8.5, "frameon": False, "labelcolor": INK, **options}
     target.legend(**options) if handles is None else target.legend(handles=handles, **options)
 
@@ -129,7 +130,7 @@ def legend(target: Any, handles: list[Any] | None = None, **options: Any) -> Non
 def square(
     corner: tuple[float, float], colour: str, opacity: float, *, width: float = 0.96, height: float = 0.96
 ) -> Any:
-    """Return one cell of a matrix: the more opaque, the more there is."""
+    """Return one cell of a matrix; a higher opacity stands for a higher number."""
     from matplotlib.patches import Rectangle
 
     return Rectangle(corner, width, height, facecolor=colour, alpha=opacity, edgecolor="none")
@@ -141,8 +142,8 @@ def to_png(figure: Figure, dots_per_inch: int = 110) -> bytes:
 
 
 def to_svg(figure: Figure) -> str:
-    """Return a figure as an SVG that follows the reader's light or dark screen; the same figure gives the same text."""
-    with _SETTINGS_LOCK:  # matplotlib takes these two only from its global settings
+    """Return a figure as an SVG for light and dark screens; the same figure gives the same text."""
+    with _SETTINGS_LOCK:  # matplotlib reads these two only from its global settings
         from matplotlib import rc_context
 
         with rc_context({"svg.fonttype": "none", "svg.hashsalt": "wheeltapper"}):
@@ -150,10 +151,10 @@ def to_svg(figure: Figure) -> str:
             text = _print(figure, format="svg", metadata=nothing).decode("utf-8")
     text = text[text.index("<svg") :]
     names = {colour: f"c{place}" for place, colour in enumerate(_DARK)}
-    # Only inside style attributes and rules: a label that happens to read like a colour stays as it is.
+    # Only inside style attributes: a label that looks like a colour is not changed.
     text = re.sub(
         r'style="[^"]*"',
-        lambda style: _FAMILY.sub("", re.sub(r"#[0-9a-f]{6}", lambda hit: _variable(hit[0], names), style[0])),
+        lambda style: _FAMILY.sub("", re.sub(r"#[0-9a-f]{6}", lambda match: _variable(match[0], names), style[0])),
         text,
     )
     light = "".join(f"--{name}:{colour};" for colour, name in names.items())
@@ -165,7 +166,7 @@ def to_svg(figure: Figure) -> str:
 
 
 def data_uri(svg: str) -> str:
-    """Return an SVG as the text of an image that needs no file and no network."""
+    """Return an SVG as an image address that contains the image itself."""
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode("utf-8")).decode("ascii")
 
 
@@ -176,8 +177,8 @@ def _variable(colour: str, names: dict[str, str]) -> str:
 def _print(figure: Figure, **options: Any) -> bytes:
     target = io.BytesIO()
     with warnings.catch_warnings():
-        # An asset's name in a script that matplotlib's own font lacks is a box in the PNG and right in the report.
+        # A name in a script that matplotlib's font lacks is drawn as boxes in the PNG, and correctly in the report.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(target, facecolor=PAPER, **options)
-    figure.set_layout_engine("none")  # everything has its place now; printing it again need not look for it
+    figure.set_layout_engine("none")  # the layout is now fixed, so that printing again does not compute it again
     return target.getvalue()

@@ -1,7 +1,6 @@
-"""Figures that compare candidates: confusion matrices, ROC and precision-recall curves, and the figures that matter.
+"""Comparison: candidates compared by confusion matrices, ROC and precision-recall curves, cost and false alarms.
 
-Each function returns a matplotlib Figure that belongs to nobody: the report embeds it, MLflow logs it, a notebook
-shows it.
+Each function returns a plain matplotlib Figure, for the report, for MLflow or for a notebook.
 """
 
 from __future__ import annotations
@@ -11,8 +10,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from wheeltapper.evaluation.curves import Curves
 from wheeltapper.reporting.figures import canvas
-from wheeltapper.reporting.figures.curves import Curves
 from wheeltapper.reporting.text import words
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ _STYLES = ("-", "--", "-.", ":")
 
 
 def confusion_figure(counts: Mapping[str, Any]) -> Figure:
-    """Draw how many windows each candidate called right and wrong, one square of four numbers for each.
+    """Draw how many windows each candidate called normal and anomalous, one square of four numbers for each.
 
     Parameters
     ----------
@@ -37,21 +36,21 @@ def confusion_figure(counts: Mapping[str, Any]) -> Figure:
     """
     if "tp" in counts:
         counts = {"": counts}
-    known = {name: c for name, c in counts.items() if c is not None}
-    canvas.require(known, "confusion matrices", "counts tp, fp, fn and tn of at least one candidate")
-    columns = min(4, len(known))
-    rows = math.ceil(len(known) / columns)
+    matrices = {name: count for name, count in counts.items() if count is not None}
+    canvas.require(matrices, "confusion matrices", "counts tp, fp, fn and tn of at least one candidate")
+    columns = min(4, len(matrices))
+    rows = math.ceil(len(matrices) / columns)
     figure = canvas.blank(2.5 * columns + 0.4, 2.45 * rows)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, (name, count) in zip(grid, known.items(), strict=False):
+    for axes, (name, count) in zip(grid, matrices.items(), strict=False):
         _draw_confusion(axes, name, count)
-    for axes in grid[len(known) :]:
+    for axes in grid[len(matrices) :]:
         axes.set_visible(False)
     return figure
 
 
 def naming_figure(naming: Mapping[str, Any]) -> Figure:
-    """Draw what found faults were called: true kinds down, what their alarms said across; right ones are marked.
+    """Draw which kind the alarms named for each kind of fault: true kinds as rows, named kinds as columns.
 
     Parameters
     ----------
@@ -65,19 +64,21 @@ def naming_figure(naming: Mapping[str, Any]) -> Figure:
     """
     kinds = naming["kinds"]
     canvas.require(kinds, "a matrix of kinds", "at least one fault of a known kind")
-    said = columns_of(kinds)
-    figure = canvas.blank(1.9 + 0.62 * len(said), 1.3 + 0.34 * len(kinds))
+    columns = columns_of(kinds)
+    figure = canvas.blank(1.9 + 0.62 * len(columns), 1.3 + 0.34 * len(kinds))
     axes = figure.subplots()
     canvas.dress(axes, grid="")
     axes.spines[:].set_visible(False)
-    axes.set(xlim=(-0.5, len(said) - 0.5), ylim=(len(kinds) - 0.5, -0.5))
-    axes.set_xticks(range(len(said)), [canvas.plain(words.spaced(name)) for name in said], rotation=40, ha="right")
+    axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(kinds) - 0.5, -0.5))
+    axes.set_xticks(
+        range(len(columns)), [canvas.plain(words.spaced(name)) for name in columns], rotation=40, ha="right"
+    )
     axes.set_yticks(range(len(kinds)), [canvas.plain(words.spaced(name)) for name in kinds])
-    axes.set_xlabel("the alarm said")
-    axes.set_ylabel("it was")
+    axes.set_xlabel("the alarm named")
+    axes.set_ylabel("the fault was")
     axes.tick_params(length=0)
     for row, (true, counts) in enumerate(kinds.items()):
-        for column, name in enumerate(said):
+        for column, name in enumerate(columns):
             _draw_count(axes, (column, row), counts.get(name, 0), sum(counts.values()), is_right=name == true)
     return figure
 
@@ -91,7 +92,7 @@ def _draw_count(axes: Axes, place: tuple[int, int], number: int, total: int, *, 
 
 
 def columns_of(matrix: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """List what was said: the true kinds in their order, then other names, unknown and missed at the end."""
+    """Return the kinds that alarms named: true kinds in their order, then other kinds, unknown and missed."""
     last = ["unknown", "missed"]
     others = sorted({name for counts in matrix.values() for name in counts} - set(matrix) - set(last))
     return [*matrix, *others, *last]
@@ -103,10 +104,10 @@ def _draw_confusion(axes: Axes, name: str, count: Mapping[str, Any]) -> None:
     axes.spines[:].set_visible(False)
     axes.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5), aspect="equal")
     canvas.title(axes, name)
-    axes.set_xticks([0, 1], ["quiet", "anomalous"])
+    axes.set_xticks([0, 1], ["normal", "anomalous"])
     axes.set_yticks([0, 1], ["normal", "in fault"], rotation=90, va="center")
-    axes.set_xlabel("it said")
-    axes.set_ylabel("it was")
+    axes.set_xlabel("called")
+    axes.set_ylabel("was")
     axes.tick_params(length=0)
     for row, pair in enumerate(cells):
         for column, number in enumerate(pair):
@@ -128,14 +129,14 @@ def _draw_confusion(axes: Axes, name: str, count: Mapping[str, Any]) -> None:
 
 
 def roc_figure(curves: Curves, about: str | None = None) -> Figure:
-    """Draw the share of faulty windows found against the share of normal windows called anomalous.
+    """Draw the share of faulty windows called anomalous against the share of normal windows called anomalous.
 
     Parameters
     ----------
-    curves : mapping of candidate → (false-alarm share, found share)
-        As `curves.window_curves` returns them under "roc".
+    curves : mapping of candidate → (share of normal windows, share of faulty windows)
+        As `evaluation.curves.window_curves` returns them under "roc".
     about : str or None
-        The candidate that is drawn strongest.
+        The candidate that is drawn with the thickest line.
 
     Raises
     ------
@@ -143,7 +144,7 @@ def roc_figure(curves: Curves, about: str | None = None) -> Figure:
         If there is no curve.
     """
     figure, axes = _curves(curves, about, "ROC curves")
-    axes.plot([0, 1], [0, 1], color=canvas.QUIET, linewidth=1, linestyle=(0, (1, 2)), label="guessing")
+    axes.plot([0, 1], [0, 1], color=canvas.QUIET, linewidth=1, linestyle=(0, (1, 2)), label="random scores")
     axes.set_xlabel("normal windows called anomalous (share)")
     axes.set_ylabel("fault windows called anomalous (share)")
     canvas.legend(axes, loc="lower right")
@@ -151,16 +152,16 @@ def roc_figure(curves: Curves, about: str | None = None) -> Figure:
 
 
 def pr_figure(curves: Curves, base_rate: float | None, about: str | None = None) -> Figure:
-    """Draw how many alarms are right against how many fault windows are found, with what guessing would reach.
+    """Draw precision against recall of windows, with what random scores would reach.
 
     Parameters
     ----------
     curves : mapping of candidate → (recall, precision)
-        As `curves.window_curves` returns them under "pr".
+        As `evaluation.curves.window_curves` returns them under "pr".
     base_rate : float or None
-        Share of judged windows that lie in a fault: the precision of guessing.
+        Share of judged windows that lie in a fault: the precision of random scores.
     about : str or None
-        The candidate that is drawn strongest.
+        The candidate that is drawn with the thickest line.
 
     Raises
     ------
@@ -169,16 +170,16 @@ def pr_figure(curves: Curves, base_rate: float | None, about: str | None = None)
     """
     figure, axes = _curves(curves, about, "precision-recall curves")
     if base_rate is not None:
-        label = f"guessing ({words.percent(base_rate)})"
+        label = f"random scores ({words.percent(base_rate)})"
         axes.axhline(base_rate, color=canvas.QUIET, linewidth=1, linestyle=(0, (1, 2)), label=label)
     axes.set_xlabel("fault windows called anomalous (recall)")
-    axes.set_ylabel("anomalous windows that were in a fault (precision)")
+    axes.set_ylabel("anomalous windows in a fault (precision)")
     canvas.legend(axes, loc="best")
     return figure
 
 
-def _curves(curves: Curves, about: str | None, what: str) -> tuple[Figure, Axes]:
-    canvas.require(curves, what, "the curve of at least one candidate")
+def _curves(curves: Curves, about: str | None, name_of_figure: str) -> tuple[Figure, Axes]:
+    canvas.require(curves, name_of_figure, "the curve of at least one candidate")
     figure = canvas.blank(5.4, 4.4)
     axes = canvas.dress(figure.subplots(), grid="both")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
@@ -194,18 +195,18 @@ MEASURES = {
     "detection_rate": "faults found (share)",
     "false_alarms_per_asset_week": "false alarms per asset and week",
     "cost_per_asset_week": "cost per asset and week",
-    "vus_pr": "VUS-PR (|: guessing)",
+    "vus_pr": "VUS-PR (|: random scores)",
 }
-"""What candidates are compared by, and its title."""
+"""Figure that candidates are compared by → its title."""
 
 
 def comparison_figure(leaderboard: Sequence[Mapping[str, Any]], budget: float | None = None) -> Figure:
-    """Draw every candidate's found faults, false alarms, cost and ranking quality side by side, with intervals.
+    """Draw every candidate's found faults, false alarms, cost and VUS-PR side by side, with intervals.
 
     Parameters
     ----------
     leaderboard : rows of the leaderboard, in its order
-        Each with ``candidate``, ``is_baseline``, and what was measured; None where it could not be judged.
+        Each with ``candidate``, ``is_baseline`` and the figures; None where a figure could not be judged.
     budget : float or None
         False alarms per asset and week that the operator accepts.
 
@@ -257,7 +258,7 @@ def _draw_measure(axes: Axes, leaderboard: Sequence[Mapping[str, Any]], name: st
 
 
 def _wide_axis(axes: Axes, values: list[float]) -> None:
-    """Give room to small figures beside huge ones: even steps up to the usual figure, then powers of ten."""
+    """Show small and very large figures on one axis: linear up to the median, then powers of ten."""
     from matplotlib.ticker import FixedLocator, FuncFormatter
 
     top = max(1e-9, axes.get_xlim()[1])

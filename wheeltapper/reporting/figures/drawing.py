@@ -1,4 +1,4 @@
-"""Drawing: one figure of the report, with the words that stand beside it."""
+"""Drawing: one figure of the report, with its title and a description for readers who cannot see it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Drawing:
     """One figure of the report."""
 
     name: str
-    """File name without ending: letters, digits, dot, dash and underscore only."""
+    """File name without ending: only letters, digits, dot, dash and underscore."""
     section: str
     title: str
     alt: str
-    """What it shows, for those who cannot see it."""
+    """Description for readers who cannot see the figure."""
     figure: Figure
-    about: str = ""
-    """The alarm that it shows."""
+    alarm: str = ""
+    """Identifier of the alarm that it shows; empty for other figures."""

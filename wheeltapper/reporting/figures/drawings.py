@@ -1,4 +1,4 @@
-"""Drawings: which figures a report has, under which names; one that would be empty is left out."""
+"""Drawings: which figures a report has, and under which names; a figure that would be empty is left out."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from wheeltapper.reporting.alarm_rows import Span, span_around, strongest_first
+from wheeltapper.reporting.figures.alarm import alarm_figure
 from wheeltapper.reporting.figures.drawing import Drawing
-from wheeltapper.reporting.figures.overview import alarms_together, machines_now, what_came
-from wheeltapper.reporting.figures.quality import comparisons, what_moved
-from wheeltapper.reporting.figures.timeline import Span, alarm_figure, part_spans, score_figure, score_grid_figure, view
+from wheeltapper.reporting.figures.overview import alarms_together, machines_now, readings_in_figures
+from wheeltapper.reporting.figures.quality import comparisons, what_raised_alarms
+from wheeltapper.reporting.figures.timeline import part_spans, score_figure, score_grid_figure
 from wheeltapper.reporting.text import words
 from wheeltapper.reporting.text.summary import watched
 
 if TYPE_CHECKING:
-    from wheeltapper.reporting.report import ReportData
+    from wheeltapper.reporting.data import ReportData
 
 EACH = 24
-"""Up to so many assets, each gets a timeline of its own; above, all share a grid and the telling ones stand out."""
-TELLING = 6
-"""Assets that get a full timeline beside a grid, and alarms that get a figure."""
+"""Up to this number of assets, each has a timeline; above it, a grid shows all and a few have a timeline."""
+SHOWN_LARGE = 6
+"""Assets with a timeline beside a grid, and alarms with a figure."""
 CELLS = 96
-"""Assets in a grid at most."""
+"""Most assets in a grid."""
 
 
 def draw(data: ReportData) -> list[Drawing]:
@@ -36,11 +38,11 @@ def draw(data: ReportData) -> list[Drawing]:
         *_timelines(data),
         *alarms_together(data),
         *_alarms(data),
-        *what_came(data),
-        *what_moved(data),
+        *readings_in_figures(data),
+        *what_raised_alarms(data),
     ]
-    names = _file_names([one.name for one in drawings])
-    return [replace(one, name=name) for name, one in zip(names, drawings, strict=True)]
+    names = _file_names([drawing.name for drawing in drawings])
+    return [replace(drawing, name=name) for name, drawing in zip(names, drawings, strict=True)]
 
 
 def _timelines(data: ReportData) -> Iterator[Drawing]:
@@ -53,11 +55,11 @@ def _timelines(data: ReportData) -> Iterator[Drawing]:
         yield Drawing(
             "score_over_time_all",
             "grid",
-            "Every asset" if len(shown) == len(assets) else f"The {CELLS} assets with most faults and alarms",
-            f"Small timelines of severity, threshold, true faults and alarms of {words.listing(shown, CELLS)}.",
+            "Every asset" if len(shown) == len(assets) else f"The {CELLS} assets with the most faults and alarms",
+            f"Small timelines with severity, threshold, true faults and alarms of {words.listing(shown, CELLS)}.",
             score_grid_figure(data.scores, data.faults, data.alarms, shown),
         )
-        assets = [name for name in by_events[:TELLING] if events.get(name, 0)]
+        assets = [name for name in by_events[:SHOWN_LARGE] if events.get(name, 0)]
     for asset in assets:
         yield _timeline(data, asset, scores[asset])
 
@@ -65,12 +67,12 @@ def _timelines(data: ReportData) -> Iterator[Drawing]:
 def _timeline(data: ReportData, asset: str, scores: pd.DataFrame) -> Drawing:
     faults, alarms = (frame[frame["asset_id"] == asset] for frame in (data.faults, data.alarms))
     faults = watched(faults, scores)
-    told = f"{words.things(len(faults), 'true fault')} and {words.things(len(alarms), 'alarm')}"
+    counts = f"{words.things(len(faults), 'true fault')} and {words.things(len(alarms), 'alarm')}"
     return Drawing(
         f"score_over_time_{asset}",
         "timelines",
-        f"{asset}: {told}",
-        f"Severity of {asset} over time with its threshold, {told}; the table of machines holds the figures.",
+        f"{asset}: {counts}",
+        f"Severity of {asset} over time with its threshold, {counts}. The table of machines contains the figures.",
         score_figure(scores, faults, alarms, asset, _spans(data, asset, scores)),
     )
 
@@ -82,25 +84,24 @@ def _spans(data: ReportData, asset: str, scores: pd.DataFrame) -> dict[str, Span
 
 
 def _alarms(data: ReportData) -> Iterator[Drawing]:
-    """Draw the sensors round the strongest alarms whose readings are at hand."""
-    strongest = data.alarms.sort_values(["peak_severity", "opened_at", "alarm_id"], ascending=[False, True, True])
-    for _, alarm in strongest.head(TELLING).iterrows():
-        own = data.readings[data.readings["asset_id"] == alarm["asset_id"]]
-        begin, end = view(alarm, data.plant.asset_type.step)
-        if not own["timestamp"].between(begin, end).any():
+    """Draw the sensors around the strongest alarms, where there are readings."""
+    for _, alarm in strongest_first(data.alarms).head(SHOWN_LARGE).iterrows():
+        readings = data.readings[data.readings["asset_id"] == alarm["asset_id"]]
+        begin, end = span_around(alarm, data.plant.asset_type.step)
+        if not readings["timestamp"].between(begin, end).any():
             continue
         yield Drawing(
             f"alarm_{alarm['alarm_id']}",
             "alarms",
             f"{alarm['asset_id']}, {words.instant(alarm['opened_at'])} UTC",
-            f"Readings round the alarm: {alarm['explanation']}",
-            alarm_figure(own, alarm, data.plant.asset_type, data.faults, flags=data.flags),
-            about=str(alarm["alarm_id"]),
+            f"Readings before, during and after the alarm: {alarm['explanation']}",
+            alarm_figure(readings, alarm, data.plant.asset_type, data.faults, flags=data.flags),
+            alarm=str(alarm["alarm_id"]),
         )
 
 
 def _file_names(names: list[str]) -> list[str]:
-    """Turn names with anything in them into file names that no system refuses or mixes up."""
+    """Turn any names into different file names that every system accepts."""
     safe, taken = [], set[str]()
     for name in names:
         short = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:80]

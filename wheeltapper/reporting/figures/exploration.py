@@ -1,4 +1,4 @@
-"""Exploration: what came in, before any model: how many readings, when, what is missing, and how sensors spread."""
+"""Exploration: the readings before any model: how many, when, which values are missing, how sensors spread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from wheeltapper.config import AssetType
 from wheeltapper.reporting.figures import canvas
-from wheeltapper.reporting.figures.timeline import shortened, time_axis
+from wheeltapper.reporting.figures.axes import shortened, time_axis
 from wheeltapper.reporting.text import words
 from wheeltapper.tables import microseconds
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST = 20
-"""Bars in one panel; the rest is told in one more."""
+"""Bars in one panel; the others are added up in one more."""
 PANELS = 12
 """Sensors whose spread is drawn."""
 _REGIMES = 6
 _STEPS = ("1min", "10min", "1h", "6h", "1D", "7D", "28D")
 _MARKS = 160
-"""Steps of a count over time at most."""
+"""Most steps of a count over time."""
 
 
 def data_exploration_figure(readings: pd.DataFrame, sensors: Sequence[str]) -> Figure:
-    """Draw how many readings came from each machine, when they came, in which regime, and what is missing in them.
+    """Draw the number of readings by machine, time and regime, and the share of missing values by sensor.
 
     Parameters
     ----------
@@ -43,19 +43,19 @@ def data_exploration_figure(readings: pd.DataFrame, sensors: Sequence[str]) -> F
         If there is no reading.
     """
     canvas.require(len(readings), "the exploration of the data", "at least one reading")
-    by_asset = _longest(readings["asset_id"].value_counts())
+    by_asset = _largest(readings["asset_id"].value_counts())
     missing = missing_share(readings, sensors)
     regimes = readings["regime"].value_counts(normalize=True).head(MOST)
     figure = canvas.blank(10, 1.5 + 0.2 * max(len(by_asset), 4) + 0.2 * max(len(missing), len(regimes), 4) + 0.9)
     heights = (max(len(by_asset), 5), max(len(missing), len(regimes), 5))
     (a, b), (c, d) = figure.subplots(2, 2, height_ratios=heights)
-    _draw_bars(a, by_asset.to_dict(), "Readings of each machine", "readings", canvas.SCORE)
+    _draw_bars(a, by_asset.to_dict(), "Readings by machine", "readings", canvas.SCORE)
     _draw_counts(b, readings["timestamp"])
-    _draw_bars(c, missing.to_dict(), "Values missing, by sensor", "share of readings", canvas.ALARM, share=True)
+    _draw_bars(c, missing.to_dict(), "Missing values by sensor", "share of readings", canvas.ALARM, share=True)
     _draw_bars(
         d,
         {words.spaced(name): share for name, share in regimes.items()},
-        "Time in each regime",
+        "Readings by regime",
         "share of readings",
         canvas.GOOD,
         share=True,
@@ -64,22 +64,24 @@ def data_exploration_figure(readings: pd.DataFrame, sensors: Sequence[str]) -> F
 
 
 def missing_share(readings: pd.DataFrame, sensors: Sequence[str]) -> pd.Series:
-    """Return what share of the readings has no value of a sensor, from 0 to 1, the worst first, `MOST` at most."""
+    """Return the share of readings without a value of a sensor, from 0 to 1, highest first, at most `MOST` sensors."""
     share = {name: float(readings[name].isna().mean()) if name in readings else 1.0 for name in sensors}
     return pd.Series(share, dtype="float64").sort_values(ascending=False, kind="stable").head(MOST)
 
 
-def _longest(counts: pd.Series) -> pd.Series:
-    """Keep the largest counts, and add up the others."""
+def _largest(counts: pd.Series) -> pd.Series:
+    """Return the largest counts, and the sum of the others."""
     rest = counts.iloc[MOST:]
-    kept = counts.iloc[:MOST]
-    return kept if rest.empty else pd.concat([kept, pd.Series({f"{len(rest)} others": int(rest.sum())})])
+    largest = counts.iloc[:MOST]
+    return largest if rest.empty else pd.concat([largest, pd.Series({f"{len(rest)} others": int(rest.sum())})])
 
 
-def _draw_bars(axes: Axes, bars: dict[Any, float], what: str, unit: str, colour: str, *, share: bool = False) -> None:
+def _draw_bars(
+    axes: Axes, bars: dict[Any, float], heading: str, unit: str, colour: str, *, share: bool = False
+) -> None:
     canvas.dress(axes, grid="x")
     axes.spines["left"].set_visible(False)
-    canvas.title(axes, what)
+    canvas.title(axes, heading)
     places = range(len(bars))
     axes.barh(places, list(bars.values()), 0.62, color=colour)
     for place, value in zip(places, bars.values(), strict=True):
@@ -103,12 +105,12 @@ def _draw_bars(axes: Axes, bars: dict[Any, float], what: str, unit: str, colour:
 
 
 def counts_over_time(times: pd.Series) -> tuple[pd.Series, str]:
-    """Count readings in even steps of time, and say how long a step is: the shortest that a figure can show.
+    """Count readings in equal steps of time, the shortest that a figure can show.
 
     Returns
     -------
     counts : Series
-        Start of the step (UTC) → readings in it; a step without a reading is 0.
+        Start of the step (UTC) → number of readings in it; 0 for a step without readings.
     step : str
         Its length, such as ``1D``.
     """
@@ -123,7 +125,7 @@ def _draw_counts(axes: Axes, times: pd.Series) -> None:
     counts, step = counts_over_time(times)
     length = pd.Timedelta(step)
     canvas.dress(axes)
-    canvas.title(axes, f"Readings per {_told(length)}, all machines")
+    canvas.title(axes, f"Readings per {_step_name(length)}, all machines")
     ends = pd.DatetimeIndex([*counts.index, counts.index[-1] + length])
     edges = microseconds(ends) / 86_400e6
     axes.stairs(counts.to_numpy(), edges, fill=True, color=canvas.SCORE, alpha=0.35)
@@ -134,14 +136,14 @@ def _draw_counts(axes: Axes, times: pd.Series) -> None:
     time_axis(axes, pd.Series(ends), most=6)
 
 
-def _told(length: pd.Timedelta) -> str:
+def _step_name(length: pd.Timedelta) -> str:
     if length < pd.Timedelta("1D"):
         return {60: "minute", 3600: "hour"}.get(int(length.total_seconds()), words.minutes(length.total_seconds() / 60))
     return "day" if length.days == 1 else f"{length.days} days"
 
 
 def sensor_boxes_figure(readings: pd.DataFrame, asset_type: AssetType, first: Sequence[str] = ()) -> Figure:
-    """Draw where each sensor's values lie in each regime: box 25 to 75 %, line the median, whiskers 1 and 99 %.
+    """Draw the values of each sensor in each regime: box 25 to 75 %, line median, whiskers 1 and 99 %.
 
     Parameters
     ----------
@@ -149,17 +151,17 @@ def sensor_boxes_figure(readings: pd.DataFrame, asset_type: AssetType, first: Se
     asset_type : AssetType
         Names the sensors and their units.
     first : names of sensors
-        Which to draw where not all have room, the most telling first.
+        Sensors that are drawn first where there is no room for all, the most important first.
 
     Raises
     ------
     DataError
         If no sensor has a reading.
     """
-    known = [name for name in asset_type.sensors if name in readings and readings[name].notna().any()]
-    canvas.require(known, "the spread of the sensors", "at least one reading of a sensor")
-    chosen = set(list(dict.fromkeys([*(name for name in first if name in known), *known]))[:PANELS])
-    sensors = [name for name in known if name in chosen]
+    present = [name for name in asset_type.sensors if name in readings and readings[name].notna().any()]
+    canvas.require(present, "the spread of the sensors", "at least one reading of a sensor")
+    chosen = set(list(dict.fromkeys([*(name for name in first if name in present), *present]))[:PANELS])
+    sensors = [name for name in present if name in chosen]
     regimes = readings["regime"].value_counts().head(_REGIMES).index.tolist()
     columns = min(3, len(sensors))
     rows = math.ceil(len(sensors) / columns)
@@ -189,11 +191,11 @@ def _draw_boxes(axes: Axes, spreads: Sequence[dict[str, Any] | None], name: str,
     axes.spines["left"].set_visible(False)
     canvas.title(axes, name)
     axes.set_xlabel(canvas.plain(unit))
-    told = [(place, spread) for place, spread in enumerate(spreads) if spread is not None]
+    drawn = [(place, spread) for place, spread in enumerate(spreads) if spread is not None]
     line = {"color": canvas.SCORE, "linewidth": 1.1}
     axes.bxp(
-        [spread for _, spread in told],
-        [place for place, _ in told],
+        [spread for _, spread in drawn],
+        [place for place, _ in drawn],
         widths=0.6,
         orientation="horizontal",
         patch_artist=True,

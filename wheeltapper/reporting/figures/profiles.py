@@ -1,4 +1,4 @@
-"""Profiles: how often each sensor shows which value, in normal running and inside faults."""
+"""Profiles: how often each sensor has which value, in normal running and in known faults."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _BINS = 60
 
 
 def sensor_profiles_figure(
-    readings: pd.DataFrame, faults: pd.DataFrame, asset_type: AssetType, *, inside_what: str = "in a fault"
+    readings: pd.DataFrame, faults: pd.DataFrame, asset_type: AssetType, *, inside_label: str = "in a fault"
 ) -> Figure:
-    """Draw each sensor's values in normal running, and beside them its values inside known faults.
+    """Draw a histogram of each sensor's values in normal running, and of its values in known faults.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ def sensor_profiles_figure(
         May be empty: then all readings count as normal.
     asset_type : AssetType
         Names the sensors and their units.
-    inside_what : str
-        What the spans are; where no fault is known, those of alarms may be passed instead.
+    inside_label : str
+        Name of the spans in the legend; where no fault is known, the spans of alarms may be passed instead.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def sensor_profiles_figure(
     if not sensors:
         raise DataError(
             f"no sensor of {asset_type.name} has a reading: expected some of {list(asset_type.sensors)}, "
-            f"got columns {list(readings.columns)}. Say so in words instead."
+            f"got columns {list(readings.columns)}. Leave the figure out."
         )
     faulty = inside(readings["asset_id"], readings["timestamp"], faults)
     columns = min(3 if len(sensors) <= 12 else 5, len(sensors))
@@ -55,7 +55,7 @@ def sensor_profiles_figure(
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, name in zip(grid, sensors, strict=False):
         values = readings[name].to_numpy(np.float64)
-        _draw_profile(axes, name, asset_type.sensors[name], values, faulty, inside_what)
+        _draw_profile(axes, name, asset_type.sensors[name], values, faulty, inside_label)
     for axes in grid[len(sensors) :]:
         axes.set_visible(False)
     if faulty.any():
@@ -65,39 +65,39 @@ def sensor_profiles_figure(
 
 
 def inside(assets: pd.Series, times: pd.Series, faults: pd.DataFrame) -> NDArray[np.bool_]:
-    """Say of each instant whether it lies inside a known fault of its asset, shape (n,)."""
+    """Tell for each instant whether it lies inside a known fault of its asset, shape (n,)."""
     codes, names = pd.factorize(assets)
     places, instant = {name: place for place, name in enumerate(names)}, microseconds(times)
-    found = np.zeros(len(instant), dtype=bool)
-    for name, own in faults.groupby("asset_id", sort=False):
+    is_inside = np.zeros(len(instant), dtype=bool)
+    for name, faults_of_asset in faults.groupby("asset_id", sort=False):
         rows = np.flatnonzero(codes == places.get(name, -1))
-        spans = own.sort_values("start")
+        spans = faults_of_asset.sort_values("start")
         starts, reach = microseconds(spans["start"]), np.maximum.accumulate(microseconds(spans["end"]))
-        # Of the spans that have begun, the one that reaches farthest says whether one of them still lasts.
-        begun = np.searchsorted(starts, instant[rows], side="right") - 1
-        found[rows] = (begun >= 0) & (instant[rows] <= reach[begun])
-    return found
+        # The latest end of all spans that have started tells whether one of them still lasts.
+        started = np.searchsorted(starts, instant[rows], side="right") - 1
+        is_inside[rows] = (started >= 0) & (instant[rows] <= reach[started])
+    return is_inside
 
 
 def _draw_profile(
-    axes: Axes, name: str, sensor: Sensor, values: NDArray[np.float64], faulty: NDArray[np.bool_], inside_what: str
+    axes: Axes, name: str, sensor: Sensor, values: NDArray[np.float64], faulty: NDArray[np.bool_], inside_label: str
 ) -> None:
     canvas.dress(axes, grid="")
     axes.spines["left"].set_visible(False)
     axes.set_yticks([])
     canvas.title(axes, name)
     axes.set_xlabel("" if sensor.unit == "1" else canvas.plain(sensor.unit))
-    known = np.isfinite(values)
-    # The outermost thousandth on either side would squeeze everything else into one bar.
-    low, high = np.quantile(values[known], [0.001, 0.999])
+    is_finite = np.isfinite(values)
+    # Without this limit, the outermost thousandth could leave all other values in one bar.
+    low, high = np.quantile(values[is_finite], [0.001, 0.999])
     if low == high:
         low, high = low - 0.5, high + 0.5
     edges = np.linspace(low, high, _BINS + 1)
-    normal = np.clip(values[known & ~faulty], low, high)
-    ill = np.clip(values[known & faulty], low, high)
+    normal = np.clip(values[is_finite & ~faulty], low, high)
+    in_fault = np.clip(values[is_finite & faulty], low, high)
     for part, colour, label, filled in (
         (normal, canvas.SCORE, "normal", True),
-        (ill, canvas.ALARM, inside_what, False),
+        (in_fault, canvas.ALARM, inside_label, False),
     ):
         if len(part):
             share = np.histogram(part, edges)[0] / len(part)

@@ -1,4 +1,4 @@
-"""Quality: the drawings that say how good the models are, and what moves the one that is live."""
+"""Quality: the drawings that show how good the models are, and which features raise the live model's alarms."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from wheeltapper.reporting.figures import comparison
 from wheeltapper.reporting.figures.attribution import TOP, importance_figure, sensor_weights
-from wheeltapper.reporting.figures.detection import MOST, delay_figure, fates, kinds_figure
+from wheeltapper.reporting.figures.detection import MOST, delay_figure, fault_outcomes, kinds_figure
 from wheeltapper.reporting.figures.drawing import Drawing
 from wheeltapper.reporting.figures.severity import by_truth, detector_evaluation_figure
 from wheeltapper.reporting.text import summary, words
 
 if TYPE_CHECKING:
-    from wheeltapper.reporting.report import ReportData
+    from wheeltapper.reporting.data import ReportData
 
 
 def comparisons(data: ReportData) -> Iterator[Drawing]:
@@ -26,8 +26,8 @@ def comparisons(data: ReportData) -> Iterator[Drawing]:
             "model_comparison",
             "comparison",
             f"Every candidate on the {part} part",
-            f"{words.things(len(board), 'candidate')} compared by faults found, false alarms, cost and VUS-PR; "
-            "the table of the leaderboard holds the same figures.",
+            f"{words.things(len(board), 'candidate')} compared by faults found, false alarms, cost and VUS-PR. "
+            "The leaderboard contains the same figures.",
             comparison.comparison_figure(board, data.plant.alarm_budget),
         )
     counts = {str(row["candidate"]): row["confusion"] for row in board if row.get("confusion") is not None}
@@ -35,9 +35,9 @@ def comparisons(data: ReportData) -> Iterator[Drawing]:
         yield Drawing(
             "confusion_matrices",
             "quality",
-            f"Windows called right and wrong ({part} part)",
-            "Confusion matrices, rows: normal and in fault, columns: quiet and anomalous. "
-            + "; ".join(f"{name}: {_told(count)}" for name, count in counts.items()),
+            f"How many windows were called normal and anomalous ({part} part)",
+            "Confusion matrices. Rows: normal, in a fault; columns: called normal, called anomalous. "
+            + "; ".join(f"{name}: {_matrix(count)}" for name, count in counts.items()),
             comparison.confusion_figure(counts),
         )
     yield from _detections(data)
@@ -61,23 +61,25 @@ def comparisons(data: ReportData) -> Iterator[Drawing]:
         )
 
 
-def _told(count: Mapping[str, Any]) -> str:
+def _matrix(count: Mapping[str, Any]) -> str:
     return f"{count['tn']} and {count['fp']}, {count['fn']} and {count['tp']}"
 
 
 def _detections(data: ReportData) -> Iterator[Drawing]:
-    """Draw which faults the model that the page is about found, how late, and what it called them."""
-    row = summary.own_row(data.leaderboard, data.about)
+    """Draw which faults the model of the verdict found, how late, and which kinds its alarms named."""
+    row = summary.row_of(data.leaderboard, data.about)
     if row is None or not row["faults"]:
         return
     where = f"{row['candidate']} on the {row['part']} part"
     if row.get("by_kind"):
-        told = "; ".join(f"{words.spaced(one['kind'])} {one['found']} of {one['faults']}" for one in row["by_kind"])
+        shares = "; ".join(
+            f"{words.spaced(kind['kind'])} {kind['found']} of {kind['faults']}" for kind in row["by_kind"]
+        )
         yield Drawing(
             "detection_by_kind",
             "kinds",
-            f"Faults found, by kind: {where}",
-            f"Share of faults found with its 95 % interval: {told}.",
+            f"Share of faults found, by kind: {where}",
+            f"Share of faults found with its 95 % interval: {shares}.",
             kinds_figure(row),
         )
     naming = row.get("naming")
@@ -85,52 +87,53 @@ def _detections(data: ReportData) -> Iterator[Drawing]:
         yield Drawing(
             "failure_types",
             "naming",
-            f"What the first alarm in each fault said it was: {where}",
-            "Matrix of true kinds (rows) and said kinds (columns); the table above it holds the same counts.",
+            f"The kind that the first alarm named, for each kind of fault: {where}",
+            "Matrix of true kinds (rows) and kinds named by alarms (columns). The table above has the same counts.",
             comparison.naming_figure(naming),
         )
     if row.get("outcomes"):
-        fate = fates(row["outcomes"], data.faults)
-        some = f"; {MOST} of {len(fate)} are shown, from the quickest found to those missed" if len(fate) > MOST else ""
+        outcomes = fault_outcomes(row["outcomes"], data.faults)
+        total = len(outcomes)
+        remark = f"; {MOST} of {total} are shown, evenly chosen by delay" if total > MOST else ""
         yield Drawing(
             "detection_delay",
             "delay",
-            f"How long after a fault's start its alarm opens: {where}{some}",
-            f"{words.count(int(fate['found'].sum()))} of {words.things(len(fate), 'fault')} found, each with the delay "
-            "of its first alarm beside how long it lasts; the table of faults holds the figures.",
-            delay_figure(fate),
+            f"Time from the start of a fault until its alarm opens: {where}{remark}",
+            f"{words.count(int(outcomes['found'].sum()))} of {words.things(total, 'fault')} found. For each fault, the "
+            "delay of its first alarm and the length of the fault. The table of faults contains the figures.",
+            delay_figure(outcomes),
         )
 
 
 def _severities(data: ReportData) -> Iterator[Drawing]:
     groups = by_truth(data.scores, data.faults)
     if groups:
-        told = "; ".join(f"{name}: {words.percent(float((v > 1).mean()))} above it" for name, v in groups.items())
+        shares = "; ".join(f"{name}: {words.percent(float((v > 1).mean()))}" for name, v in groups.items())
         yield Drawing(
             "detector_evaluation",
             "severities",
-            f"Severities of normal and faulty windows: {data.champion}, every window that it has scored"
+            f"Severities of normal and faulty windows: {data.champion}, all windows that it has scored"
             if len(data.faults)
-            else f"Severities of every window that {data.champion} has scored; no fault is known to tell them apart by",
-            f"Histogram of severities and what share lies above each threshold. At the threshold in use, {told}.",
+            else f"Severities of all windows that {data.champion} has scored; no fault is known, so there is one group",
+            f"Histogram of severities; share of windows above each threshold. Above the one in use: {shares}.",
             detector_evaluation_figure(groups),
         )
 
 
-def what_moved(data: ReportData) -> Iterator[Drawing]:
-    """Draw which features moved the alarms; which sensors, where the detector cannot tell features apart."""
+def what_raised_alarms(data: ReportData) -> Iterator[Drawing]:
+    """Draw the features with the largest share of the alarms' severity; sensors where no features are named."""
     by_feature = {name: weight for name, weight in data.weights.items() if weight > 0}
-    weights, what = (by_feature, "feature") if by_feature else (sensor_weights(data.alarms), "sensor")
+    weights, kind = (by_feature, "feature") if by_feature else (sensor_weights(data.alarms), "sensor")
     if not any(weight > 0 for weight in weights.values()):
         return
     ordered = sorted(weights, key=lambda name: (-weights[name], name))[:TOP]
-    reason = "" if what == "feature" else " (its detector does not say which feature)"
+    remark = "" if kind == "feature" else " (its detector cannot name features)"
     yield Drawing(
         "feature_importance",
         "importance",
-        f"Which {what}s moved the alarms most{reason}",
-        f"Share of the alarms' severity by {what}: "
+        f"{kind.capitalize()}s with the largest share of the alarms' severity{remark}",
+        f"Share of the alarms' severity by {kind}: "
         + "; ".join(f"{name} {words.percent(weights[name])}" for name in ordered)
         + ".",
-        importance_figure(weights, what),
+        importance_figure(weights, kind),
     )

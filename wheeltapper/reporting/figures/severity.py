@@ -1,4 +1,4 @@
-"""Severity: how far the detector's scores of normal and of faulty windows lie apart, and where the threshold cuts."""
+"""Severity: how much the severities of normal and of faulty windows differ, and what the threshold separates."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.reporting.figures import canvas
+from wheeltapper.reporting.figures.axes import CEILING
 from wheeltapper.reporting.figures.profiles import inside
-from wheeltapper.reporting.figures.timeline import CEILING
 from wheeltapper.reporting.text import words
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _TICKS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
 
 def by_truth(scores: pd.DataFrame, faults: pd.DataFrame) -> dict[str, Floats]:
-    """Split the severities of all windows by whether they end inside a known fault; an empty group is left out.
+    """Group the severities of all windows by whether they end inside a known fault; empty groups are left out.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def by_truth(scores: pd.DataFrame, faults: pd.DataFrame) -> dict[str, Floats]:
     Returns
     -------
     dict of group → ndarray of shape (n_windows of it,)
-        Severities, unitless, drawn between 0 and `timeline.CEILING`. Without any known fault there is one group.
+        Severities, unitless, limited to between 0 and `axes.CEILING`. Without any known fault there is one group.
     """
     severity = np.clip(scores["severity"].to_numpy(np.float64), 0, CEILING)
     if faults.empty:
@@ -43,7 +43,7 @@ def by_truth(scores: pd.DataFrame, faults: pd.DataFrame) -> dict[str, Floats]:
 
 
 def detector_evaluation_figure(groups: dict[str, Floats]) -> Figure:
-    """Draw the severities of normal and faulty windows, and what share of each would be called anomalous anywhere.
+    """Draw the severities of normal and faulty windows, and the share of each above every possible threshold.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ _LOOKS: dict[str, dict[str, Any]] = {
 
 
 def _draw_histograms(axes: Axes, groups: dict[str, Floats], top: float) -> None:
-    """Draw shares of each group's own windows: faulty ones are so few that counts of them would not be seen."""
+    """Draw shares within each group: there are so few faulty windows that their counts would be invisible."""
     edges = np.sinh(np.linspace(0, np.arcsinh(top), _BINS + 1))
     for name, values in groups.items():
         share = np.histogram(values, edges)[0] / len(values)
@@ -92,13 +92,13 @@ def _draw_histograms(axes: Axes, groups: dict[str, Floats], top: float) -> None:
         if name != "in a fault":
             look |= {"fill": True, "alpha": 0.35}
         axes.stairs(share, edges, **look)
-    axes.set_yscale("asinh", linear_width=0.02)  # most normal windows lie at 0: an even axis would show nothing else
+    axes.set_yscale("asinh", linear_width=0.02)  # most normal windows lie at 0: a linear axis would show nothing else
     axes.set_yticks([0, 0.01, 0.03, 0.1, 0.3, 1.0])
     axes.minorticks_off()
     axes.set_ylim(0, 1)
-    axes.set_ylabel("share of its windows")
+    axes.set_ylabel("share of windows")
     axes.set_xlabel("severity (score ÷ threshold; dashed: threshold)")
-    canvas.title(axes, "Which severities occur")
+    canvas.title(axes, "How often each severity occurs")
 
 
 def _draw_above(axes: Axes, groups: dict[str, Floats]) -> None:
@@ -106,9 +106,9 @@ def _draw_above(axes: Axes, groups: dict[str, Floats]) -> None:
         levels, share = above(values)
         axes.plot(levels, share, drawstyle="steps-post", linewidth=1.6, **_LOOKS[name])
         at_threshold = float((values > 1).mean())
-        told = f"{name}: {words.percent(at_threshold)} above the threshold"
+        text = f"{name}: {words.percent(at_threshold)} above the threshold"
         axes.annotate(
-            told,
+            text,
             (0.98, 0.95 if name != "in a fault" else 0.86),
             xycoords="axes fraction",
             ha="right",
@@ -118,18 +118,18 @@ def _draw_above(axes: Axes, groups: dict[str, Floats]) -> None:
             bbox={"facecolor": canvas.PAPER, "edgecolor": "none", "pad": 1.5},
         )
     axes.set_ylim(0, 1.02)
-    axes.set_ylabel("share of windows above")
+    axes.set_ylabel("share of windows above it")
     axes.set_xlabel("severity")
-    canvas.title(axes, "What another threshold would call anomalous")
+    canvas.title(axes, "Share of windows that another threshold would call anomalous")
 
 
 def above(values: Floats, most: int = 400) -> tuple[Floats, Floats]:
-    """Return what share of the values lies above each level, from 0 up to the highest value, where it is 0.
+    """Return the share of values above each level, from level 0 up to the highest value.
 
     Returns
     -------
     levels, share : ndarrays of shape (m,), m ≤ most + 1
-        Not increasing from level to level; the last is 0.
+        The share never increases from level to level; the last is 0.
     """
     ordered = np.sort(values)
     places = np.unique(np.linspace(0, len(ordered) - 1, min(most, len(ordered))).astype(np.int64))

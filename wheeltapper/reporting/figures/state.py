@@ -1,4 +1,4 @@
-"""State: how every machine is now, on one picture: severity, open alarms, last update, and alarms so far."""
+"""State: every machine in one figure: newest severity, open alarm, last reading, and alarms so far."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from wheeltapper.reporting.figures import canvas
 from wheeltapper.reporting.figures.alarm_counts import alarm_counts
-from wheeltapper.reporting.figures.timeline import CEILING, shortened
+from wheeltapper.reporting.figures.axes import CEILING, shortened
 from wheeltapper.reporting.text import words
 
 if TYPE_CHECKING:
@@ -19,34 +19,34 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST = 30
-"""Machines on one picture; those that need somebody come first."""
+"""Machines in one figure; those with an open alarm or an anomalous window come first."""
 SENSORS = 8
-"""Sensors whose alarms are counted in a column of their own."""
+"""Sensors with a column each; alarms of the others are counted together."""
 _DRAWN = 0.42
-"""Share of the panel's width that severities take; what is said beside them needs the rest."""
+"""Share of the panel's width for the severities; the text beside them needs the rest."""
 _TICKS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 100.0, 1000.0)
 
 
 def states(
     scores: pd.DataFrame, alarms: pd.DataFrame, last_seen: pd.Series, assets: Sequence[str], late_after: timedelta
 ) -> pd.DataFrame:
-    """Return the newest state of every machine, those that need somebody first.
+    """Return the newest state of every machine; those with an open alarm or an anomalous window come first.
 
     Parameters
     ----------
     scores, alarms : DataFrames like `tables.SCORES` and `tables.ALARMS`
         The champion's.
     last_seen : Series
-        Asset → instant of its newest reading (UTC); an asset that is not in it was last seen at its newest window.
-    assets : names, in the order that people expect
+        Asset → instant of its newest reading (UTC); for an asset without one, the end of its newest window is used.
+    assets : names of all assets, in the order of the figure
     late_after : timedelta
-        A machine whose newest reading is older than the plant's newest by more than this is silent.
+        A machine is silent if its newest reading is older than the plant's newest reading by more than this.
 
     Returns
     -------
-    DataFrame with a row for each asset that was ever scored
+    DataFrame with a row for each asset that has a score
         ``asset``, ``severity`` of its newest window (unitless), ``scored`` (end of that window, UTC), ``seen`` (newest
-        reading, UTC), ``is_open`` (an alarm has not closed), ``is_late``, ``alarms`` (how many so far).
+        reading, UTC), ``is_open`` (has an open alarm), ``is_late`` (is silent), ``alarms`` (number so far).
     """
     newest = scores.sort_values("window_end", kind="stable").groupby("asset_id").tail(1).set_index("asset_id")
     newest = newest.loc[[name for name in assets if name in newest.index]]
@@ -62,12 +62,13 @@ def states(
         }
     )
     table["is_late"] = table["seen"] < table["seen"].max() - late_after
-    urgent = table["is_open"] | (table["severity"] > 1)
-    return table.assign(calm=~urgent).sort_values("calm", kind="stable").drop(columns="calm").reset_index(drop=True)
+    is_calm = ~table["is_open"] & ~(table["severity"] > 1)
+    order = is_calm.sort_values(kind="stable").index
+    return table.loc[order].reset_index(drop=True)
 
 
 def dashboard_figure(state: pd.DataFrame, alarms: pd.DataFrame) -> Figure:
-    """Draw the newest severity of each machine beside its alarms so far, by the sensor that led them.
+    """Draw the newest severity of each machine, and its alarms so far by leading sensor.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def dashboard_figure(state: pd.DataFrame, alarms: pd.DataFrame) -> Figure:
     Raises
     ------
     DataError
-        If no machine was scored.
+        If no machine has a score.
     """
     canvas.require(len(state), "the state of the machines", "at least one scored window")
     shown = state.head(MOST)
@@ -104,14 +105,14 @@ def _draw_severity_now(axes: Axes, shown: pd.DataFrame) -> None:
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.axvline(1.0, color=canvas.LIMIT, linewidth=1.2, linestyle="--")
-    for place, one in enumerate(shown.to_dict("records")):
-        colour = canvas.ALARM if one["is_open"] or one["severity"] > 1 else canvas.SCORE
-        value = float(np.clip(one["severity"], 0, CEILING))
+    for place, row in enumerate(shown.to_dict("records")):
+        colour = canvas.ALARM if row["is_open"] or row["severity"] > 1 else canvas.SCORE
+        value = float(np.clip(row["severity"], 0, CEILING))
         axes.plot([0, value], [place, place], color=colour, linewidth=2.2, solid_capstyle="butt")
-        face = canvas.PAPER if one["is_late"] else colour
-        axes.plot(value, place, "D" if one["is_open"] else "o", color=colour, markerfacecolor=face, markersize=6)
+        face = canvas.PAPER if row["is_late"] else colour
+        axes.plot(value, place, "D" if row["is_open"] else "o", color=colour, markerfacecolor=face, markersize=6)
         axes.annotate(
-            _said(one),
+            _remark(row),
             (1.0, place),
             xycoords=axes.get_yaxis_transform(),
             xytext=(-3, 0),
@@ -125,14 +126,14 @@ def _draw_severity_now(axes: Axes, shown: pd.DataFrame) -> None:
     canvas.title(axes, "Now")
 
 
-def _said(one: Mapping[Hashable, Any]) -> str:
-    told = ["alarm open"] if one["is_open"] else []
-    when = f"silent since {words.instant(one['seen'])}" if one["is_late"] else f"at {words.instant(one['scored'])}"
-    return ", ".join([*told, when])
+def _remark(row: Mapping[Hashable, Any]) -> str:
+    alarm = ["alarm open"] if row["is_open"] else []
+    time = f"silent since {words.instant(row['seen'])}" if row["is_late"] else f"at {words.instant(row['scored'])}"
+    return ", ".join([*alarm, time])
 
 
 def _draw_alarm_counts(axes: Axes, shown: pd.DataFrame, alarms: pd.DataFrame) -> None:
-    """Count alarms by machine and leading sensor; the last column holds all of a machine's alarms."""
+    """Draw the number of alarms by machine and leading sensor; the last column counts all alarms of a machine."""
     counts = alarm_counts(alarms).reindex(shown["asset"], fill_value=0)
     counts = counts[counts.sum().sort_values(ascending=False, kind="stable").index]
     others = counts.iloc[:, SENSORS:].sum(axis=1)
@@ -154,4 +155,4 @@ def _draw_alarm_counts(axes: Axes, shown: pd.DataFrame, alarms: pd.DataFrame) ->
             axes.add_patch(canvas.square((column - 0.46, row - 0.42), colour, opacity, height=0.84, width=0.92))
             if number:
                 axes.text(column, row, words.count(int(number)), ha="center", va="center", fontsize=8, color=canvas.INK)
-    canvas.title(axes, "Alarms so far, by the sensor that led them")
+    canvas.title(axes, "Alarms so far, by leading sensor")

@@ -1,1 +1,1 @@
-"""What the report says in words and tables."""
+"""The sentences and the tables of the report."""

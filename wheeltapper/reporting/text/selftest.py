@@ -1,4 +1,4 @@
-"""The self-test in the report: which fault of which sensor is found, the smaller the better."""
+"""Self-test: the smallest fault of each sensor and kind that is found, and what was not tested."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ NONE = "–"
 UNTESTED = ""
 
 
-def grid(tested: Mapping[str, Any]) -> dict[str, Any]:
+def grid(result: Mapping[str, Any]) -> dict[str, Any]:
     """Return the smallest fault found as a table of sensors and kinds, ready to be shown.
 
     Parameters
     ----------
-    tested : mapping
-        A self-test: ``table`` with a line for each sensor and kind, ``skipped``, as JSON.
+    result : mapping
+        A self-test as JSON: ``table`` with a line for each sensor and kind, and ``skipped``.
 
     Returns
     -------
     dict
         ``kinds``: headings. ``rows``: each ``sensor`` and its ``cells``, of a text (the size, – where none was found,
-        empty where it cannot be tested) and a ``level``: 3 for the smallest size that was tried, down to 1, 0 for none,
-        None for untested. ``notes``: sentences.
+        empty where it was not tested) and a ``level``: 3 for the smallest size that was tried, down to 1; 0 where none
+        was found, None where it was not tested. ``notes``: sentences.
     """
-    lines = {(line["sensor"], line["kind"]): line for line in tested["table"]}
+    lines = {(line["sensor"], line["kind"]): line for line in result["table"]}
     kinds = list(dict.fromkeys(kind for _, kind in lines))
     sensors = list(dict.fromkeys(sensor for sensor, _ in lines))
     return {
@@ -34,7 +34,7 @@ def grid(tested: Mapping[str, Any]) -> dict[str, Any]:
         "rows": [
             {"sensor": sensor, "cells": [_cell(lines.get((sensor, kind))) for kind in kinds]} for sensor in sensors
         ],
-        "notes": _notes(tested),
+        "notes": _notes(result),
     }
 
 
@@ -47,25 +47,26 @@ def _cell(line: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"text": line["smallest"], "level": max(3 - place, 1)}
 
 
-def _notes(tested: Mapping[str, Any]) -> list[str]:
+def _notes(result: Mapping[str, Any]) -> list[str]:
     notes = []
-    if tested["table"]:
-        episodes = tested["table"][0]["episodes"]
+    if result["table"]:
+        episodes = result["table"][0]["episodes"]
         notes.append(
-            f"Found: an alarm opens in at least four of five of {episodes} episodes, and none there without the fault. "
-            f"{NONE}: no size that was tried was found."
+            f"Each fault was injected into {episodes} episodes of normal running. It counts as found if an alarm opens "
+            "in at least 80 % of them that would not open without the fault. "
+            f"{NONE}: not found at any size that was tried."
         )
     else:
-        notes.append("Normal running never lasts long enough for an episode: no single fault could be tried.")
-    return notes + _not_tried(tested["skipped"])
+        notes.append("Normal running is never long enough for an episode, so no fault could be injected.")
+    return notes + _not_tried(result["skipped"])
 
 
 def _not_tried(skipped: Iterable[Mapping[str, str]]) -> list[str]:
-    """Say what was not tried, a sentence for each kind of fault and reason with all its sensors."""
-    alike: dict[tuple[str, str], list[str]] = {}
-    for one in skipped:
-        alike.setdefault((one["kind"], one["reason"]), []).append(one["sensor"])
+    """Say what was not tested: one sentence for each kind of fault and reason, with all its sensors."""
+    sensors_of: dict[tuple[str, str], list[str]] = {}
+    for test in skipped:
+        sensors_of.setdefault((test["kind"], test["reason"]), []).append(test["sensor"])
     return [
-        f"Not tried: {f'{words.spaced(kind)} of ' if kind else ''}{words.listing(sensors)}: {reason}."
-        for (kind, reason), sensors in alike.items()
+        f"Not tested: {f'{words.spaced(kind)} of ' if kind else ''}{words.listing(sensors)}: {reason}."
+        for (kind, reason), sensors in sensors_of.items()
     ]

@@ -1,7 +1,7 @@
-"""Sheet: every figure of a judgement under a clear name, with its unit and interval, one part beside the other.
+"""Sheet: every figure of a judgement under a clear name, with its unit and interval, the parts side by side.
 
-The leaderboard shows what decides; here is the rest, so that nobody has to open a JSON file for it. A test holds the
-sheet against the fields of `evaluation.judgement.Judgement`: a new one is shown, or left out with a reason.
+The leaderboard shows the figures that decide; the sheet shows all of them. A test compares it with the fields of
+`evaluation.judgement.Judgement`: a new field is either shown, or left out with a reason.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ Row = Mapping[str, Any]
 Kind = Literal["count", "share", "ratio", "number", "rate", "minutes", "hours", "weeks", "money"]
 
 MOST = 30
-"""Machines with false alarms that are listed; the rest is added up in one more line."""
+"""Machines with false alarms that are listed; those of the others are added up in one more line."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One figure of the sheet. Its interval is the field's ``_low`` and ``_high``, where the judgement has them."""
+    """One figure of the sheet; its interval, if any, is in the fields that end in ``_low`` and ``_high``."""
 
     field: str
-    """Of the judgement; ``cost.total`` is a field of the record that stands in ``cost``."""
+    """Field of the judgement; ``cost.total`` is the field ``total`` of the record ``cost``."""
     name: str
     kind: Kind
     means: str = ""
@@ -32,18 +32,20 @@ class Line:
 
 SHEET: dict[str, tuple[Line, ...]] = {
     "Faults": (
-        Line("faults", "Faults watched", "count", "with at least one scored window inside"),
-        Line("not_observed", "Faults not watched", "count", "nobody looked, so they count for nobody"),
+        Line("faults", "Faults watched", "count", "at least one scored window lies inside"),
+        Line("not_observed", "Faults not watched", "count", "no window inside was scored, so they are not counted"),
         Line("found", "Faults found", "count"),
         Line("detection_rate", "Share of faults found", "share"),
-        Line("chance_found", "Share that alarms at random would find", "share", "as many of them"),
-        Line("delay_minutes_median", "Median delay", "minutes", "from a fault's start to its first alarm's opening"),
+        Line("chance_found", "Share that random alarms would find", "share", "the same number of alarms"),
+        Line(
+            "delay_minutes_median", "Median delay", "minutes", "from the start of the fault until its first alarm opens"
+        ),
         Line("delay_minutes_mean", "Mean delay", "minutes"),
         Line("delay_minutes_max", "Longest delay", "minutes"),
-        Line("failures", "Failures", "count", "faults of kinds that end in one"),
-        Line("foreseen", "Failures foreseen", "count", "an alarm opened before them"),
-        Line("foreseen_rate", "Share of failures foreseen", "share"),
-        Line("lead_minutes_median", "Median lead time", "minutes", "from the alarm's opening to the failure foreseen"),
+        Line("failures", "Failures", "count", "faults of kinds that end in a failure"),
+        Line("foreseen", "Failures with an alarm before them", "count"),
+        Line("foreseen_rate", "Share of failures with an alarm before them", "share"),
+        Line("lead_minutes_median", "Median lead time", "minutes", "from the opening of the alarm to the failure"),
         Line("lead_minutes_min", "Shortest lead time", "minutes"),
     ),
     "Alarms": (
@@ -55,45 +57,45 @@ SHEET: dict[str, tuple[Line, ...]] = {
     ),
     "Cost": (
         Line("cost_per_asset_week", "Cost per asset and week", "money"),
-        Line("cost.total", "Cost of the whole part", "money", "the next five added up"),
+        Line("cost.total", "Cost of the whole part", "money", "sum of the next five lines"),
         Line("cost.missed_faults", "Missed faults", "money"),
-        Line("cost.found_faults", "Repairs of found faults", "money"),
-        Line("cost.delay", "Delay until they were found", "money"),
+        Line("cost.found_faults", "Repair of found faults", "money"),
+        Line("cost.delay", "Delay until faults were found", "money"),
         Line("cost.false_alarms", "False alarms", "money"),
-        Line("cost.wrong_alarm_hours", "Hours in alarm for nothing", "money"),
-        Line("cost.without_detector", "The same faults unwatched", "money", "every one missed"),
-        Line("cost.net_saving", "Saved", "money", "unwatched, less the cost of the whole part"),
-        Line("cost.spent", "Spent", "money", "on repairs, false alarms and hours in alarm for nothing"),
+        Line("cost.wrong_alarm_hours", "Hours in false alarm", "money"),
+        Line("cost.without_detector", "The same faults without a model", "money", "all missed"),
+        Line("cost.net_saving", "Saved", "money", "cost without a model, minus the cost of the whole part"),
+        Line("cost.spent", "Spent", "money", "on repairs, false alarms and hours in false alarm"),
         Line("cost.roi", "ROI", "number", "saved / spent"),
     ),
-    "How well the score ranks windows, whatever the threshold": (
-        Line("vus_pr", "VUS-PR", "ratio", "faulty times above normal ones, precision and recall"),
-        Line("vus_pr_random", "VUS-PR of guessing", "ratio"),
-        Line("vus_roc", "VUS-ROC", "ratio", "guessing reaches about 0.5"),
-        Line("average_precision", "Average precision", "ratio", "guessing reaches the share of windows in a fault"),
-        Line("roc_auc", "ROC AUC", "ratio", "guessing reaches 0.5"),
-        Line("base_rate", "Share of windows in a known fault", "share", "of those watched"),
+    "How well the score ranks windows, at every threshold": (
+        Line("vus_pr", "VUS-PR", "ratio", "do faulty times score higher than normal ones; precision and recall"),
+        Line("vus_pr_random", "VUS-PR of random scores", "ratio"),
+        Line("vus_roc", "VUS-ROC", "ratio", "random scores reach about 0.5"),
+        Line("average_precision", "Average precision", "ratio", "random scores reach the share of windows in a fault"),
+        Line("roc_auc", "ROC AUC", "ratio", "random scores reach 0.5"),
+        Line("base_rate", "Share of windows in a known fault", "share", "of the scored windows"),
     ),
     "Windows at the threshold": (
         Line("windows_anomalous", "Windows called anomalous", "count"),
         Line("confusion.tp", "In a fault, called anomalous", "count", "true positives"),
         Line("confusion.fp", "Normal, called anomalous", "count", "false positives"),
-        Line("confusion.fn", "In a fault, quiet", "count", "false negatives"),
-        Line("confusion.tn", "Normal, quiet", "count", "true negatives"),
-        Line("window_precision", "Precision of windows", "share", "called anomalous: in a fault"),
-        Line("window_recall", "Recall of windows", "share", "in a fault: called anomalous"),
+        Line("confusion.fn", "In a fault, called normal", "count", "false negatives"),
+        Line("confusion.tn", "Normal, called normal", "count", "true negatives"),
+        Line("window_precision", "Precision of windows", "share", "of those called anomalous: in a fault"),
+        Line("window_recall", "Recall of windows", "share", "of those in a fault: called anomalous"),
         Line("window_f1", "F1 of windows", "ratio"),
-        Line("window_specificity", "Specificity of windows", "share", "normal: quiet"),
+        Line("window_specificity", "Specificity of windows", "share", "of the normal ones: called normal"),
     ),
-    "Runs of anomalous windows against faults as spans": (
+    "Runs of anomalous windows compared with the spans of faults": (
         Line("range_precision", "Range precision", "ratio"),
         Line("range_recall", "Range recall", "ratio"),
         Line("range_f1", "Range F1", "ratio"),
-        Line("range_f1_random", "Range F1 of guessing", "ratio", "the same windows at random instants"),
+        Line("range_f1_random", "Range F1 of random windows", "ratio", "the same number of windows at random times"),
     ),
-    "The plant, whoever watches it": (
-        Line("availability", "Availability", "share", "of the watched time: outside every known fault"),
-        Line("mtbf_hours", "MTBF (mean time between faults)", "hours", "all watched hours / faults watched"),
+    "The plant itself, without any model": (
+        Line("availability", "Availability", "share", "share of the watched time outside every known fault"),
+        Line("mtbf_hours", "MTBF (mean time between faults)", "hours", "watched hours / faults watched"),
     ),
 }
 """Title of a group → its figures, in the order of the page."""
@@ -101,23 +103,23 @@ SHEET: dict[str, tuple[Line, ...]] = {
 LEFT_OUT = {
     "candidate": "the caption names it",
     "part": "each column is one",
-    "notes": "they stand below the leaderboard",
+    "notes": "they are listed below the leaderboard",
     "currency": "it is the unit of every cost",
-    "by_kind": "a table of its own: By kind of fault",
-    "outcomes": "a table of its own: Each fault and what became of it",
-    "naming": "tables of its own: What the alarms said it was",
-    "false_alarms_by_asset": "a table of its own below the sheet",
-    "false_alarms_by_regime": "a table of its own below the sheet",
-    "cost_by_asset_week": "a number for each asset and week, to compare two candidates pair by pair; the cost is told",
-    "range_f1_by_asset": "a number for each asset, to resample; the range F1 of all is told",
+    "by_kind": "has a table: By kind of fault",
+    "outcomes": "has a table: Every fault and its outcome",
+    "naming": "has tables: What the alarms named",
+    "false_alarms_by_asset": "has a table below the sheet",
+    "false_alarms_by_regime": "has a table below the sheet",
+    "cost_by_asset_week": "one number for each asset and week, to compare two candidates; the sheet shows their mean",
+    "range_f1_by_asset": "one number for each asset, to resample; the sheet shows the range F1 of all",
 }
 """Field of a judgement → why the sheet does not show it."""
 
 
 def parts_of(leaderboard: Sequence[Row], candidate: str | None) -> dict[str, Row]:
     """Return a candidate's judgements by part, the test part last; nothing if it has none."""
-    own = {str(row["part"]): row for row in leaderboard if candidate is not None and row["candidate"] == candidate}
-    return {part: own[part] for part in sorted(own, key=lambda name: (name == "test", name))}
+    rows = {str(row["part"]): row for row in leaderboard if candidate is not None and row["candidate"] == candidate}
+    return {part: rows[part] for part in sorted(rows, key=lambda name: (name == "test", name))}
 
 
 def sheet(judgements: Mapping[str, Row]) -> dict[str, list[dict[str, Any]]]:
@@ -126,17 +128,17 @@ def sheet(judgements: Mapping[str, Row]) -> dict[str, list[dict[str, Any]]]:
     Parameters
     ----------
     judgements : mapping of part → judgement as JSON
-        What it does not say, as in records of earlier versions, is not judged.
+        A figure that it does not have, as in runs of earlier versions, is not judged.
     """
     return {title: [_line(line, judgements.values()) for line in lines] for title, lines in SHEET.items()}
 
 
 def _line(line: Line, judgements: Iterable[Row]) -> dict[str, Any]:
-    return {"name": line.name, "means": line.means, "cells": [_cell(line, one) for one in judgements]}
+    return {"name": line.name, "means": line.means, "cells": [_cell(line, judgement) for judgement in judgements]}
 
 
 def _cell(line: Line, judgement: Row) -> dict[str, str]:
-    """Write one figure, and its interval or nothing; an empty value is one that nobody could judge."""
+    """Write one figure and its interval; both are empty where they could not be judged."""
     value, low, high = (_value(judgement, line.field + end) for end in ("", "_low", "_high"))
     unit = str(judgement.get("currency", ""))
     interval = f"{_written(line.kind, low, unit)} to {_written(line.kind, high, unit)}"
@@ -163,15 +165,15 @@ def _written(kind: Kind, value: Any, currency: str) -> str:
 
 
 def counts_by(judgements: Mapping[str, Row], field: str) -> list[dict[str, Any]]:
-    """Return lines of counts by name, most first, with a cell for every part; those after `MOST` are added up.
+    """Return lines of counts by name, the highest first, with a cell for every part; those after `MOST` are added up.
 
     Parameters
     ----------
     judgements : mapping of part → judgement as JSON
     field : str
-        One that counts by name, such as ``false_alarms_by_regime``. Nobody counted where it is missing.
+        A field that counts by name, such as ``false_alarms_by_regime``. Where it is missing, nothing was counted.
     """
-    counted = [one.get(field) or {} for one in judgements.values()]
+    counted = [judgement.get(field) or {} for judgement in judgements.values()]
     names = sorted({name for counts in counted for name in counts}, key=lambda name: (-_total(counted, name), name))
     lines = [{"name": name, "counts": [counts.get(name, 0) for counts in counted]} for name in names[:MOST]]
     rest = names[MOST:]

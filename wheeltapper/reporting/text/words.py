@@ -1,4 +1,4 @@
-"""Words: numbers, times and spans as a person writes them. What is not known is said, never shown as 0 or nan."""
+"""Words: numbers, times and spans as a person writes them. An unknown value is written as such, never as 0 or nan."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ INTERVAL = f"95{_TIED}% interval"
 
 
 def is_known(value: Any) -> bool:
-    """Say whether there is a figure at all: neither None nor NaN, and finite."""
+    """Tell whether there is a figure at all: neither None nor NaN, and finite."""
     return value is not None and math.isfinite(value)
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Write a number with so many telling digits, thousands apart: ``12 400``, ``0.83``, ``7``."""
+    """Write a number with this many significant digits and a space between thousands: ``12 400``, ``0.83``, ``7``."""
     text = _rounded(value, digits)
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def rough(value: float | None) -> str:
-    """Write a number that is not known better than to two digits, such as a rate from few events: ``1.0``, ``61``."""
+    """Write a number that is only certain to two digits, such as a rate from few events: ``1.0``, ``61``."""
     return _rounded(value, 2)
 
 
@@ -44,12 +44,12 @@ def _rounded(value: float | None, digits: int) -> str:
 
 
 def count(value: int | None) -> str:
-    """Write a whole number with its thousands apart."""
+    """Write a whole number with a space between thousands."""
     return NOT_JUDGED if value is None else f"{value:,}".replace(",", _THIN_SPACE)
 
 
 def percent(value: float | None) -> str:
-    """Write a share from 0 to 1 in percent; never 0 % or 100 % for something that is neither."""
+    """Write a share from 0 to 1 in percent; only an exact 0 or 1 is written as 0 % or 100 %."""
     if value is None or not is_known(value):
         return NOT_JUDGED
     if 0 < value < 0.001:
@@ -61,7 +61,7 @@ def percent(value: float | None) -> str:
 
 
 def between(low: float | None, high: float | None, kind: str = "number") -> str:
-    """Write an interval, ``0.3 to 1.9``, or nothing where there is none."""
+    """Write an interval, ``0.3 to 1.9``; empty where there is none."""
     if not is_known(low) or not is_known(high):
         return ""
     write = percent if kind == "percent" else rough
@@ -85,7 +85,7 @@ def minutes(value: float | None) -> str:
 
 
 def spans(low: float | None, high: float | None) -> str:
-    """Write the interval of a duration in minutes, to stand behind other words; nothing where there is none."""
+    """Write the interval of a duration in minutes, to follow other words; empty where there is none."""
     if low is None or high is None or not is_known(low) or not is_known(high):
         return ""
     return f"; {INTERVAL} {minutes(low)} to {minutes(high)}"
@@ -98,10 +98,10 @@ def instant(value: datetime | pd.Timestamp | str) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}".removesuffix(":00")
 
 
-def things(how_many: int, one: str, many: str | None = None) -> str:
+def things(number: int, singular: str, plural: str | None = None) -> str:
     """Write ``1 fault``, ``3 faults``, ``no faults``."""
-    several = many or f"{one}s"
-    return f"no {several}" if how_many == 0 else f"{count(how_many)} {one if how_many == 1 else several}"
+    plural = plural or f"{singular}s"
+    return f"no {plural}" if number == 0 else f"{count(number)} {singular if number == 1 else plural}"
 
 
 def listing(names: list[str], most: int = 12) -> str:
@@ -116,7 +116,7 @@ def spaced(name: object) -> str:
 
 
 def is_address(text: str) -> bool:
-    """Say whether a text is a web or file address that is safe to click, rather than a command to type."""
+    """Tell whether a text is a web or file address that is safe to click, rather than a command to type."""
     if any(letter.isspace() for letter in text) or not ("/" in text or "." in text):
         return False
     try:

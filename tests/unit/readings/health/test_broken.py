@@ -21,6 +21,16 @@ def noise(count: int, seed: int = 1) -> np.ndarray:
     return 5 + np.random.default_rng(seed).normal(scale=0.5, size=count)
 
 
+def flat(values: np.ndarray, *limits: float) -> broken.Runs:
+    """Return where a sensor is stuck inside its range."""
+    return broken.unchanged(values, *limits)[0]
+
+
+def clipped(values: np.ndarray, *limits: float) -> broken.Runs:
+    """Return where a sensor is stuck at an end of its range."""
+    return broken.unchanged(values, *limits)[1]
+
+
 def spans(runs: broken.Runs) -> list[tuple[int, int, int]]:
     """Return first, known and last place of each run."""
     return [(int(a), int(b), int(c)) for a, b, c in zip(runs.start, runs.known, runs.end, strict=True)]
@@ -30,25 +40,25 @@ def test_a_sensor_that_stands_still_is_stuck() -> None:
     """Twenty equal readings may be chance, the twenty-first tells; the span begins with the first of them."""
     values = noise(700)
     values[600:620] = values[600]
-    assert spans(broken.flat(values)) == []
+    assert spans(flat(values)) == []
     values[600:640] = values[600]
-    assert spans(broken.flat(values)) == [(600, 620, 639)]
+    assert spans(flat(values)) == [(600, 620, 639)]
 
 
 def test_a_sensor_that_often_stands_still_is_not_stuck() -> None:
     """Where every value comes thirty times, eighty times is nothing to speak of; two hundred times is."""
     values = np.repeat(noise(50), 30)
     values[1200:1280] = values[1200]
-    assert spans(broken.flat(values)) == []
+    assert spans(flat(values)) == []
     values[1200:1400] = values[1200]
-    assert [(start, end) for start, _, end in spans(broken.flat(values))] == [(1200, 1399)]
+    assert [(start, end) for start, _, end in spans(flat(values))] == [(1200, 1399)]
 
 
 def test_without_a_past_nothing_is_stuck() -> None:
     """Fewer than five hundred readings tell no habit."""
     values = noise(600)
     values[400:500] = values[400]
-    assert spans(broken.flat(values)) == []
+    assert spans(flat(values)) == []
 
 
 def test_a_sensor_that_sits_at_its_end_is_clipped_and_not_stuck() -> None:
@@ -56,8 +66,8 @@ def test_a_sensor_that_sits_at_its_end_is_clipped_and_not_stuck() -> None:
     for end in (10.0, 9.5, 0.0):
         values = noise(700)
         values[600:640] = end
-        assert spans(broken.clipped(values, 0, 10)) == [(600, 620, 639)]
-        assert spans(broken.flat(values, 0, 10)) == []
+        assert spans(clipped(values, 0, 10)) == [(600, 620, 639)]
+        assert spans(flat(values, 0, 10)) == []
 
 
 def test_a_sensor_that_falls_silent_while_others_speak() -> None:
@@ -106,7 +116,7 @@ def test_a_counter_that_falls_was_reset() -> None:
     assert spans(broken.counter_reset(np.array([1.0, 2.0, np.nan, 0.0, 1.0, 1.0]))) == [(3, 3, 3)]
 
 
-@pytest.mark.parametrize("find", [broken.flat, broken.clipped, broken.dropout, broken.jump_in_scale])
+@pytest.mark.parametrize("find", [flat, clipped, broken.dropout, broken.jump_in_scale])
 def test_changing_the_future_changes_nothing_that_was_known(find: Any) -> None:
     """What is known at a reading is known from any series that goes on otherwise; only a last run may grow."""
     values = noise(6000, seed=5)
@@ -120,8 +130,8 @@ def test_changing_the_future_changes_nothing_that_was_known(find: Any) -> None:
         other = np.append(values[:until], noise(500, seed=6) * 7)
         for series in (values[:until], other):
             then = find(series)
-            known = [(a, b) for a, b, _ in spans(then) if b < until]
-            assert known == [(a, b) for a, b, _ in spans(whole) if b < until], until
+            known_spans = [(a, b) for a, b, _ in spans(then) if b < until]
+            assert known_spans == [(a, b) for a, b, _ in spans(whole) if b < until], until
 
 
 def table(values: np.ndarray, asset: str = "pump-01", **more: Any) -> pd.DataFrame:
@@ -139,8 +149,8 @@ def test_the_table_says_it_in_words() -> None:
     """One row a span: sensor, kind, first and last reading, how many, and a sentence."""
     values = noise(700)
     values[600:661] = 4.25
-    found = flag_readings(table(values), kind(), ())
-    assert found.drop(columns=["start", "end"]).to_dict("records") == [
+    flagged = flag_readings(table(values), kind(), ())
+    assert flagged.drop(columns=["start", "end"]).to_dict("records") == [
         {
             "asset_id": "pump-01",
             "sensor": "pressure",
@@ -149,20 +159,20 @@ def test_the_table_says_it_in_words() -> None:
             "detail": "unchanged at 4.25 bar for 1 h (61 readings)",
         }
     ]
-    assert str(found.loc[0, "start"]) == "2026-01-01 10:00:00+00:00"
-    assert str(found.loc[0, "end"]) == "2026-01-01 11:00:00+00:00"
+    assert str(flagged.loc[0, "start"]) == "2026-01-01 10:00:00+00:00"
+    assert str(flagged.loc[0, "end"]) == "2026-01-01 11:00:00+00:00"
 
 
 def test_other_assets_change_nothing() -> None:
     """What is said of one machine is said of it alone, whatever stands beside it and in whatever order."""
     values = noise(700)
     values[600:661], values[100] = 4.25, 9.0
-    own = flag_readings(table(values), kind(), ["iqr", "hampel"])
+    flagged = flag_readings(table(values), kind(), ["iqr", "hampel"])
     other = table(np.full(700, 3.0), asset="pump-00")
     mixed = pd.concat([other, table(values)]).sample(frac=1, random_state=1)
     both = flag_readings(mixed, kind(), ["iqr", "hampel"])
-    pd.testing.assert_frame_equal(both[both["asset_id"] == "pump-01"].reset_index(drop=True), own)
-    assert set(own["kind"]) == {"flat", "iqr", "hampel"}
+    pd.testing.assert_frame_equal(both[both["asset_id"] == "pump-01"].reset_index(drop=True), flagged)
+    assert set(flagged["kind"]) == {"flat", "iqr", "hampel"}
 
 
 def test_nobody_watches_a_machine_that_is_off() -> None:
@@ -179,9 +189,9 @@ def test_a_counter_may_stand_still_at_its_highest_value_and_may_be_reset() -> No
     values = np.cumsum(np.abs(noise(900)))
     values[600:700] = values[600]
     values[800:] -= values[800]
-    found = flag_readings(table(values), kind(pressure=Sensor(unit="kWh", counter=True)), ())
-    assert sorted(found[["kind", "count"]].to_numpy().tolist()) == [["counter_reset", 1], ["flat", 100]]
-    assert found.set_index("kind").loc["counter_reset", "detail"].startswith("fell from")
+    flagged = flag_readings(table(values), kind(pressure=Sensor(unit="kWh", counter=True)), ())
+    assert sorted(flagged[["kind", "count"]].to_numpy().tolist()) == [["counter_reset", 1], ["flat", 100]]
+    assert flagged.set_index("kind").loc["counter_reset", "detail"].startswith("fell from")
 
 
 def test_unusual_values_in_a_row_are_one_line() -> None:

@@ -25,13 +25,12 @@ def swing(low, high):
 
 
 def suspected_unit(values, **sensor):
-    found = suspicions.units(*series(values), "x", Sensor(**sensor))
-    assert len(found) == 1
-    return found[0].said
+    (suspicion,) = suspicions.units(*series(values), "x", Sensor(**sensor))
+    return suspicion.said
 
 
 @pytest.mark.parametrize(
-    ("unit", "limits", "values", "said"),
+    ("unit", "limits", "values", "hint"),
     [
         ("°C", (0, 100), swing(140, 200), "look like °F instead of °C"),
         ("°C", (0, 100), swing(300, 360), "look like K instead of °C"),
@@ -43,9 +42,9 @@ def suspected_unit(values, **sensor):
         ("lux", (1, 2), swing(-5, -3), "no usual unit or factor would fit either"),
     ],
 )
-def test_a_wrong_unit_is_named(unit, limits, values, said):
+def test_a_wrong_unit_is_named(unit, limits, values, hint):
     """Readings outside the limits that fit after a conversion are named after the unit that they look like."""
-    assert said in suspected_unit(values, unit=unit, low=limits[0], high=limits[1])
+    assert hint in suspected_unit(values, unit=unit, low=limits[0], high=limits[1])
 
 
 def test_readings_inside_their_limits_are_not_suspected():
@@ -61,9 +60,9 @@ def test_only_the_asset_with_the_wrong_unit_is_named():
     """One machine in kPa among machines in bar is found."""
     good, bad = series(swing(2, 8), "good"), series(swing(200, 800), "bad")
     both = [pd.concat(pair, ignore_index=True) for pair in zip(good, bad, strict=True)]
-    (found,) = suspicions.units(*both, "pressure", Sensor(unit="bar", low=0, high=10))
-    assert "bad (100% outside, median 500)" in found.said
-    assert "good" not in found.said
+    (suspicion,) = suspicions.units(*both, "pressure", Sensor(unit="bar", low=0, high=10))
+    assert "bad (100% outside, median 500)" in suspicion.said
+    assert "good" not in suspicion.said
 
 
 def test_a_counter_is_told_from_a_measurement():
@@ -94,7 +93,7 @@ def wall_clock(zone, first, last):
 
 
 @pytest.mark.parametrize(
-    ("zone", "day", "said"),
+    ("zone", "day", "hint"),
     [
         ("Europe/Berlin", "2026-03-29", "no reading from 02:00 to 03:00 on 2026-03-29"),
         ("Europe/Berlin", "2026-10-25", "the readings from 02:00 to 03:00 on 2026-10-25 come twice"),
@@ -102,12 +101,12 @@ def wall_clock(zone, first, last):
         ("Europe/London", "2026-10-25", "the readings from 01:00 to 02:00 on 2026-10-25 come twice"),
     ],
 )
-def test_wall_clock_times_read_as_utc_are_suspected(zone, day, said):
+def test_wall_clock_times_read_as_utc_are_suspected(zone, day, hint):
     """The hour that clocks skip is missing, the one that they repeat comes twice; the zone is named."""
     first = pd.Timestamp(day) - pd.Timedelta(days=2)
-    (found,) = suspicions.clocks(*readings(wall_clock(zone, first, first + pd.Timedelta(days=4))))
-    assert said in found.said
-    assert f"time_zone: {zone}" in found.said
+    (suspicion,) = suspicions.clocks(*readings(wall_clock(zone, first, first + pd.Timedelta(days=4))))
+    assert hint in suspicion.said
+    assert f"time_zone: {zone}" in suspicion.said
 
 
 def test_true_utc_and_other_gaps_are_not_suspected():
@@ -125,16 +124,16 @@ def test_utc_read_as_wall_clock_is_suspected():
         {"reason": ["timestamp 2026-03-29 02:15:00 does not exist in Europe/Berlin (the clocks change)"]}
     )
     rows, _ = readings(pd.date_range("2026-03-27", periods=4, freq="15min", tz="UTC"))
-    (found,) = suspicions.clocks(rows, rejected)
-    assert "the times may be UTC" in found.said
+    (suspicion,) = suspicions.clocks(rows, rejected)
+    assert "the times may be UTC" in suspicion.said
 
 
 def test_years_that_cannot_be_are_suspected():
     """Milliseconds read as seconds end long after 2100, seconds read as milliseconds in 1970."""
     assert suspicions.years(pd.Series(pd.to_datetime(["2026-01-05"], utc=True))) == []
-    (found,) = suspicions.years(pd.Series(pd.to_datetime(["1970-01-21", "2026-01-05"], utc=True)))
-    assert "1 of 2 readings" in found.said
-    assert "unix_ms" in found.said
+    (suspicion,) = suspicions.years(pd.Series(pd.to_datetime(["1970-01-21", "2026-01-05"], utc=True)))
+    assert "1 of 2 readings" in suspicion.said
+    assert "unix_ms" in suspicion.said
 
 
 def test_unsorted_rows_are_suspected():
@@ -155,10 +154,14 @@ def test_all_is_looked_at():
         {"asset_id": "a", "timestamp": times, "t": swing(140, 190), "e": np.arange(N) * 1.0, "fine": swing(0, 5)}
     )
     rejected = pd.DataFrame({name: pd.Series(dtype="str") for name in clean.REJECTED})
-    found = suspicions.suspect(rows, plant, rejected, backward_share=0.5)
-    assert [(one.kind, one.where) for one in found] == [("unit", "t"), ("counter", "e"), ("order", "timestamp")]
+    suspected = suspicions.suspect(rows, plant, rejected, backward_share=0.5)
+    assert [(suspicion.kind, suspicion.where) for suspicion in suspected] == [
+        ("unit", "t"),
+        ("counter", "e"),
+        ("order", "timestamp"),
+    ]
     aware = config.parse(text.replace("kWh", "kWh, counter: true"), name="tiny", folder=Path(), where="tiny.yaml")
-    assert "counter" not in [one.kind for one in suspicions.suspect(rows, aware, rejected)]
+    assert "counter" not in [suspicion.kind for suspicion in suspicions.suspect(rows, aware, rejected)]
 
 
 def experiments(**values):
@@ -183,8 +186,8 @@ def test_two_assets_that_share_readings_are_suspected():
     rows = experiments(a=walk, b=[*walk[:20], *(-value - 1 for value in walk[20:])])
     start = rows["timestamp"].min()
     fault = {"asset_id": "a", "start": start + pd.Timedelta(seconds=10), "end": start + pd.Timedelta(seconds=19)}
-    (found,) = suspicions.copies(rows, one_sensor(), pd.DataFrame([fault]))
-    assert "a and b (19 readings, 10 of them with opposite labels)" in found.said
+    (suspicion,) = suspicions.copies(rows, one_sensor(), pd.DataFrame([fault]))
+    assert "a and b (19 readings, 10 of them with opposite labels)" in suspicion.said
 
 
 def test_machines_that_stand_still_together_are_not_one():

@@ -1,0 +1,143 @@
+"""The one door through which feature rows enter a detector: same columns, only numbers, none of them absurd."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from wheeltapper.detectors import Detector, Floats, require_fitted
+from wheeltapper.errors import DataError
+from wheeltapper.spelling import near_miss
+
+LIMIT = 1e9
+"""Values beyond this are read as this: a thousand million usual deviations are not more unusual than two thousand
+million, and their squares stay finite."""
+
+LEAST_ROWS = 10
+"""Chosen: with fewer rows a mean and a spread say nothing."""
+
+Names = NDArray[np.str_]
+
+
+class _Fitted(Protocol):
+    columns_: Names
+
+
+def learn_rows(rows: pd.DataFrame) -> tuple[Names, Floats]:
+    """Return the names of the features and the training rows as numbers.
+
+    Parameters
+    ----------
+    rows : DataFrame of shape (n_windows, n_features)
+
+    Returns
+    -------
+    names : ndarray of shape (n_features,), text
+    values : ndarray of shape (n_windows, n_features), a copy in row order, between -`LIMIT` and `LIMIT`
+
+    Raises
+    ------
+    DataError
+        If there are too few rows, no column, two columns of one name, or a value that is no finite number.
+    """
+    names = [str(name) for name in rows.columns]
+    if len(rows) < LEAST_ROWS or not names:
+        raise DataError(
+            f"a detector needs at least {LEAST_ROWS} feature rows of normal running with at least one feature, "
+            f"got {len(rows)} rows of {len(names)} features. Give it a longer training part."
+        )
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"every feature needs a name of its own; {twice} came more than once. Rename or drop them.")
+    return np.array(names, dtype=np.str_), _numbers(rows, names)
+
+
+def read_rows(detector: Detector, rows: pd.DataFrame) -> Floats:
+    """Return feature rows as numbers, with the columns in the order that the detector learnt.
+
+    Parameters
+    ----------
+    detector : Detector
+        Fitted; its ``columns_`` says which features it knows.
+    rows : DataFrame of shape (n_windows, n_features)
+        The same features as in training, in any order.
+
+    Returns
+    -------
+    ndarray of shape (n_windows, n_features), between -`LIMIT` and `LIMIT`
+
+    Raises
+    ------
+    NotFittedError
+    DataError
+        If a feature is missing, unknown, or holds a value that is no finite number.
+    """
+    names = learnt_names(detector)
+    came = rows.columns.tolist()
+    if came != names:
+        _refuse_other_columns(type(detector).__name__, names, came)
+        rows = rows[names]
+    return _numbers(rows, names)
+
+
+def learnt_names(detector: Detector) -> list[str]:
+    """Return the features that a detector was fitted on, in order."""
+    require_fitted(detector, "columns_")
+    fitted: _Fitted = detector  # type: ignore[assignment]
+    names: list[str] = fitted.columns_.tolist()
+    return names
+
+
+def as_frame(values: Floats, detector: Detector, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return values in the detector's own order of columns as a table that looks like ``rows``."""
+    frame = pd.DataFrame(values, index=rows.index, columns=learnt_names(detector))
+    return frame[rows.columns.tolist()]
+
+
+def thinned(values: Floats, max_rows: int, seed: int) -> Floats:
+    """Return all rows, or a seeded sample of ``max_rows`` of them in the same order: it bounds memory and time."""
+    if len(values) <= max_rows:
+        return values
+    return values[np.sort(np.random.default_rng(seed).choice(len(values), max_rows, replace=False))]
+
+
+def _refuse_other_columns(owner: str, names: list[str], came: list[str]) -> None:
+    missing = [name for name in names if name not in came]
+    unknown = [name for name in came if name not in names]
+    if missing or unknown or len(came) != len(names):
+        wrong = (missing or unknown or came)[0]
+        hint = near_miss(str(wrong), [str(name) for name in (unknown if missing else names)])
+        raise DataError(
+            f"{owner} was fitted on {len(names)} features and needs the same ones; missing {missing[:5]}, "
+            f"unknown {unknown[:5]}, {len(came)} came.{hint} Compute the rows with the feature plan that it was "
+            "trained with."
+        )
+
+
+def _numbers(rows: pd.DataFrame, names: list[str]) -> Floats:
+    values: Floats = rows.to_numpy()
+    if values.dtype != np.float64:
+        values = _as_float64(rows)
+    values = np.ascontiguousarray(values)
+    largest = np.abs(values).max(initial=0.0)
+    if largest <= LIMIT:
+        return values
+    if not np.isfinite(largest):
+        row, column = np.argwhere(~np.isfinite(values))[0]
+        raise DataError(
+            f"feature '{names[column]}' holds {values[row, column]} in row {row}; a detector takes finite numbers "
+            "only. Mark such windows as not usable, or drop the feature."
+        )
+    return np.clip(values, -LIMIT, LIMIT)
+
+
+def _as_float64(rows: pd.DataFrame) -> Floats:
+    for name, column in rows.items():
+        if not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)):
+            raise DataError(
+                f"feature '{name}' holds {column.dtype}, not numbers. Leave it out, or turn it into a number first."
+            )
+    return rows.to_numpy(dtype=np.float64, na_value=np.nan)

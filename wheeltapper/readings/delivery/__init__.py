@@ -1,0 +1,1 @@
+"""From a source to the tables: readings, quarantine and faults, each row exactly once."""

@@ -1,0 +1,182 @@
+"""Deliver a source's readings to the tables: check them, store what may be kept, and put the rest aside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from wheeltapper import faultpoints, tables
+from wheeltapper.checks import TableCheck
+from wheeltapper.errors import DataError, SourceError
+from wheeltapper.readings import clean
+from wheeltapper.readings.delivery.batches import Delivery, read_deliveries
+from wheeltapper.readings.delivery.counts import Counts, most_frequent
+from wheeltapper.readings.delivery.earlier import QUARANTINE_COLUMNS, EarlierDeliveries
+from wheeltapper.readings.delivery.faults import DeliveredFaults
+from wheeltapper.readings.delivery.fingerprints import digest
+from wheeltapper.readings.delivery.quarantine import no_longer_kept, no_rejected, repeated_rows, split_rejected
+from wheeltapper.store import Ref
+from wheeltapper.workspace import Workspace
+
+REASONS = 20
+"""Reasons that a result names."""
+LINES = 3
+"""Reasons, and remarks on rows, that a summary names."""
+LOST_FILES = 10
+"""Files of which no row was kept that a summary names."""
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """The result of one delivery of readings."""
+
+    rows: int
+    """Rows that arrived."""
+    kept: int
+    quarantined: int
+    reasons: dict[str, int]
+    """Broken promise → rows that were put aside for it; the most frequent ones."""
+    lost_origins: tuple[str, ...]
+    """Files of which no row was kept, as sentences."""
+    notes: dict[str, int]
+    """Remark on rows that are kept → how many rows; the most frequent ones."""
+    readings: Ref
+    """The table of readings afterwards."""
+
+    def summary(self) -> list[str]:
+        """Describe the result for people, line by line."""
+        unnamed = len(self.lost_origins) - LOST_FILES
+        return [
+            f"{self.kept:,} readings kept, {self.quarantined:,} put aside",
+            *(f"  put aside: {why} ({count:,} rows)" for why, count in list(self.reasons.items())[:LINES]),
+            *(f"  note: {sentence}" for sentence in self.lost_origins[:LOST_FILES]),
+            *([f"  note: {unnamed} more files were put aside as a whole"] if unnamed > 0 else []),
+            *(f"  note: {remark} ({count:,} rows)" for remark, count in self.notes.items()),
+        ]
+
+
+def deliver(
+    space: Workspace, start: datetime | None, end: datetime | None, now: datetime, check: TableCheck
+) -> Ingested:
+    """Read a plant's source and store its readings, its faults, and the rows that are put aside.
+
+    Parameters
+    ----------
+    space : Workspace
+    start, end : datetime with a time zone, optional
+        First instant to read, and first instant to leave out.
+    now : datetime with a time zone
+        When the rows are stored.
+    check : TableCheck
+        Checks the readings of a delivery before they are stored.
+
+    Raises
+    ------
+    ConfigError
+        If the tables hold the readings of another plant file of the same name.
+    SourceError
+        If the source has no readings in this time.
+    DataError
+        If a delivery breaks a critical promise, or not one row may be kept; rejected rows are in quarantine.
+    """
+    space.claim()
+    run = _Run(space, now, check)
+    for number, delivery in enumerate(read_deliveries(space, start, end), start=1):
+        run.store(delivery, space.reports / "data_docs" / f"readings_{number}")
+    _require_rows(space, run.counts, start, end)
+    run.faults.store(space.store)
+    return Ingested(
+        rows=run.counts.rows,
+        kept=run.counts.kept,
+        quarantined=run.counts.quarantined,
+        reasons=most_frequent(run.counts.reasons, REASONS),
+        lost_origins=tuple(run.counts.lost_origins()),
+        notes=most_frequent(run.counts.notes, LINES),
+        readings=space.store.ref(tables.READINGS),
+    )
+
+
+@dataclass
+class _Run:
+    """Everything that the deliveries of one run share."""
+
+    space: Workspace
+    now: datetime
+    check: TableCheck
+    counts: Counts = field(default_factory=Counts)
+    earlier: EarlierDeliveries = field(default_factory=EarlierDeliveries)
+    faults: DeliveredFaults = field(default_factory=DeliveredFaults)
+
+    def store(self, delivery: Delivery, docs: Path) -> None:
+        """Check one delivery, and write quarantine and readings, each exactly once."""
+        readings, rejected, failures = self._checked(delivery, docs)
+        if not failures and len(readings) + len(rejected) != delivery.rows:
+            raise DataError(
+                f"{delivery.rows} rows arrived, {len(readings)} were kept and {len(rejected)} put aside: some are lost"
+            )
+        # A file may return to what it was before, so a write's name says what it follows; equal rows change nothing.
+        name = digest(*sorted({*readings["batch_id"], *rejected["batch_id"]}))
+        self._quarantine(rejected, name)
+        self.counts.add(delivery.rows, readings, rejected)
+        self.counts.notes += delivery.notes
+        if failures:
+            raise DataError(f"{self.space.plant.name}: {'; '.join(failures)}")
+        faultpoints.hit("ingest.after_quarantine")
+        self._store_readings(readings, rejected, name)
+        self.faults.add(delivery)
+
+    def _checked(self, delivery: Delivery, docs: Path) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...]]:
+        """Return the readings of a delivery, its rejected rows, and the critical promises that it broke."""
+        # Files may arrive in any order: within each, order was checked when it was read.
+        rows = pd.concat(delivery.readings).sort_values(["asset_id", "timestamp"], kind="stable", ignore_index=True)
+        rows, repeated = split_rejected(rows, repeated_rows(rows, self.earlier), self.space.plant)
+        readings, broken, failures = self._split_by_promises(rows, docs)
+        rejected = pd.concat([*delivery.rejected, repeated, broken], ignore_index=True)
+        rejected = tables.QUARANTINE.check(rejected.assign(ingested_at=pd.Timestamp(self.now)))
+        return readings, rejected, failures
+
+    def _split_by_promises(self, rows: pd.DataFrame, docs: Path) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...]]:
+        if rows.empty:
+            return clean.without_delivered(rows), no_rejected(), ()
+        # Rows are numbered through the whole delivery here: their own numbers repeat from batch to batch.
+        numbered = clean.without_delivered(rows).assign(row=range(len(rows)))
+        findings = self.check(numbered, self.space.plant, docs)
+        readings, broken = split_rejected(rows, findings.rejected, self.space.plant)
+        return clean.without_delivered(readings), broken, findings.failures
+
+    def _quarantine(self, rejected: pd.DataFrame, name: str) -> None:
+        """Write the rejected rows that are not in quarantine yet."""
+        store = self.space.store
+        quarantine = store.read(tables.QUARANTINE, columns=QUARANTINE_COLUMNS)
+        new = rejected[~self.earlier.repeat_rejected(rejected, quarantine)]
+        if len(new):
+            after = store.version(tables.QUARANTINE)
+            store.upsert(tables.QUARANTINE, new, txn=f"quarantine:{name}:after {after}")
+
+    def _store_readings(self, readings: pd.DataFrame, rejected: pd.DataFrame, name: str) -> None:
+        """Write readings, and delete stored ones that may no longer be kept."""
+        store = self.space.store
+        rows = readings.drop(columns="row").assign(ingested_at=pd.Timestamp(self.now))
+        dropped = no_longer_kept(store, rejected, rows, self.earlier)
+        self.earlier.remember(readings)
+        after = store.version(tables.READINGS)
+        store.upsert(tables.READINGS, rows, txn=f"readings:{name}:after {after}", drop=dropped)
+
+
+def _require_rows(space: Workspace, counts: Counts, start: datetime | None, end: datetime | None) -> None:
+    """Raise an error if no row arrived, or none was kept."""
+    if not counts.rows:
+        raise SourceError(
+            f"{space.plant.name}: the source has no readings from {start or 'the beginning'} to {end or 'the end'}. "
+            f"Look at what it has: wheeltapper check {space.to_type}"
+        )
+    if not counts.kept:
+        reasons = most_frequent(counts.reasons, LINES)
+        why = "; ".join(f"{reason} ({count:,} rows)" for reason, count in reasons.items())
+        raise DataError(
+            f"{space.plant.name}: all {counts.rows:,} rows were rejected and are in quarantine. Most often: {why}. "
+            "Check limits, columns and time settings in the plant's YAML."
+        )

@@ -1,0 +1,22 @@
+"""The watermark: from which instant on readings may be new."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from wheeltapper import tables
+from wheeltapper.workspace import Workspace
+
+LATE = timedelta(days=1)
+"""Readings that arrive up to this late are read by themselves; older ones with ``wheeltapper ingest --start``."""
+
+
+def find_start(space: Workspace) -> datetime | None:
+    """Return the newest timestamp, less `LATE`, of the asset that lies furthest behind; None if nothing is stored."""
+    if space.store.version(tables.READINGS) is None:
+        return None
+    times = space.store.read(tables.READINGS, columns=["asset_id", "timestamp"])
+    if times.empty:
+        return None
+    start: datetime = (times.groupby("asset_id")["timestamp"].max().min() - LATE).to_pydatetime()
+    return start

@@ -1,0 +1,139 @@
+"""An entry of a table's log, and the state of the table that a sequence of entries leaves.
+
+Delta's log says which files make up which version, but it carries no checksum, and an entry that a power cut
+emptied reads as "nothing happened". So every entry also holds a *record* (files with size, SHA-256 and rows,
+columns, the application transaction, and the SHA-256 of the entry before) and the SHA-256 of that record. An entry
+is accepted only if record and Delta's own actions agree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wheeltapper.errors import StoreError
+from wheeltapper.store.files import File
+from wheeltapper.store.layout import PERIOD, Columns, PeriodKind
+
+RECORD, CHECK = "wheeltapper", "wheeltapper_sha256"
+"""Fields of Delta's commit information: our record, and its SHA-256."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of the log, accepted."""
+
+    version: int
+    operation: str
+    txn: str
+    period: PeriodKind | None
+    columns: Columns
+    add: tuple[File, ...]
+    remove: tuple[str, ...]
+    made_from: dict[str, int]
+    """Table → the version of it that this one was computed from, where the writer recorded it."""
+    previous: str
+    """SHA-256 of the entry before; empty for the first."""
+    sha256: str
+    """SHA-256 of this entry's own file."""
+
+
+@dataclass(frozen=True)
+class State:
+    """A table at one version."""
+
+    version: int = -1
+    """-1 before the first commit."""
+    period: PeriodKind | None = None
+    columns: Columns = ()
+    files: dict[str, File] = field(default_factory=dict)
+    txns: frozenset[str] = frozenset()
+    made_from: dict[str, int] = field(default_factory=dict)
+    """Table → the version of it that this one was last computed from."""
+    head: str = ""
+    """SHA-256 of the newest entry."""
+
+
+def replay(entries: Iterable[Entry]) -> State:
+    """Return the state of the table after these entries."""
+    files: dict[str, File] = {}
+    txns = set()
+    made_from: dict[str, int] = {}
+    last = None
+    for entry in entries:
+        for path in entry.remove:
+            files.pop(path, None)
+        files.update((file.path, file) for file in entry.add)
+        txns.add(entry.txn)
+        made_from |= entry.made_from
+        last = entry
+    if last is None:
+        return State()
+    return State(last.version, last.period, last.columns, files, frozenset(txns), made_from, last.sha256)
+
+
+def parse(path: Path, version: int, data: bytes) -> Entry:
+    """Return the entry in these bytes.
+
+    Raises
+    ------
+    StoreError
+        If it is torn or damaged, or record and Delta's actions differ.
+    """
+    if not data.strip():
+        raise StoreError(f"{path} is empty, which would silently undo what was written")
+    try:
+        lines = [json.loads(line) for line in data.split(b"\n") if line.strip()]
+    except ValueError as error:
+        raise StoreError(f"{path} is torn: it is not valid JSON ({error})") from error
+    if not all(isinstance(line, dict) and len(line) == 1 for line in lines):
+        raise StoreError(f"{path} is damaged: a line of it is not one Delta action")
+    try:
+        (info,) = [line["commitInfo"] for line in lines if "commitInfo" in line]
+        text, check = info[RECORD], info[CHECK]
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{path} carries no record of Wheeltapper's: it is torn, or another program wrote to this table"
+        ) from error
+    if hashlib.sha256(str(text).encode()).hexdigest() != check:
+        raise StoreError(f"{path} is damaged: its record does not match its SHA-256")
+    record = json.loads(text)
+    if record["version"] != version:
+        raise StoreError(f"{path} is the entry of version {record['version']}, under the wrong name")
+    entry = Entry(
+        version=version,
+        operation=record["operation"],
+        txn=record["txn"],
+        period=record["period"],
+        columns=tuple((name, kind) for name, kind in record["columns"]),
+        add=tuple(File(**file) for file in record["add"]),
+        remove=tuple(record["remove"]),
+        made_from=record.get("made_from", {}),
+        previous=record["previous"],
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+    if _in_delta(lines) != _in_record(entry):
+        raise StoreError(f"{path} is damaged: Delta's actions in it are not those of its record")
+    return entry
+
+
+def _in_delta(lines: list[dict[str, Any]]) -> Any:
+    try:
+        adds = sorted(
+            (a["path"], a["size"], a["partitionValues"].get(PERIOD), json.loads(a["stats"])["numRecords"])
+            for a in (line["add"] for line in lines if "add" in line)
+        )
+        removes = sorted(line["remove"]["path"] for line in lines if "remove" in line)
+        txns = [(line["txn"]["appId"], line["txn"]["version"]) for line in lines if "txn" in line]
+        return adds, removes, txns
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _in_record(entry: Entry) -> Any:
+    adds = sorted((file.path, file.size, file.period, file.rows) for file in entry.add)
+    return adds, sorted(entry.remove), [(entry.txn, 1)]

@@ -1,0 +1,83 @@
+"""Judge what a detector scored: its alarms, what they look like, and what they are worth."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pandas as pd
+
+from wheeltapper.config import Plant
+from wheeltapper.evaluation.judgement import Judgement, judge
+from wheeltapper.scoring import alarms, diagnosis
+from wheeltapper.scoring.bundle import Bundle
+
+
+def judge_scores(
+    plant: Plant,
+    label: str,
+    part: Literal["validate", "test", "live"],
+    scores: pd.DataFrame,
+    faults: pd.DataFrame,
+    bundle: Bundle | None = None,
+    features: pd.DataFrame | None = None,
+    flags: pd.DataFrame | None = None,
+) -> Judgement:
+    """Fold scores into alarms, and judge both; with a bundle and its feature rows, what alarms look like as well.
+
+    Parameters
+    ----------
+    label : str
+        Names what is judged, in the judgement and in front of the bundle's own notes.
+    scores : DataFrame
+        What `Bundle.score` returned.
+    faults : DataFrame
+        Known faults.
+    bundle, features : optional
+        What the scores come from: alarms are named by the kind of fault that they look like.
+    flags : DataFrame, optional
+        Spans in which a sensor repeats itself: an alarm on one is named so.
+    """
+    folded, kinds = alarms.fold(scores, plant.alarms, plant.max_gap), None
+    if bundle is not None and features is not None:
+        names = diagnosis.name_alarms(bundle, features, folded, open_after=plant.alarms.open_after, flags=flags)
+        folded = diagnosis.with_names(folded, names)
+        kinds = diagnosis.parts_of_kinds(bundle.asset_type, faults["kind"].unique().tolist())
+    judged = judge(
+        label,
+        part,
+        scores,
+        folded,
+        faults,
+        plant.costs,
+        spacing=plant.window_spacing,
+        max_gap=plant.max_gap,
+        tolerance=plant.window_reach,
+        vus_window=2 * plant.windows.usual_rows(plant.step),
+        seed=plant.seed,
+        parts_of_kinds=kinds,
+        lead=plant.lead,
+        failing_kinds=plant.failing_kinds,
+    )
+    notes = [f"{label}: {note}" for note in bundle.notes] if bundle is not None else []
+    return judged.model_copy(update={"notes": (*judged.notes, *notes)})
+
+
+def summary(judgement: Judgement) -> str:
+    """Say a judgement in one line."""
+    if not judgement.faults:
+        return (
+            f"{judgement.false_alarms} alarms on {judgement.asset_weeks:.1f} asset-weeks; no faults known to judge by"
+        )
+    cost = (
+        f"{judgement.cost_per_asset_week:,.0f} {judgement.currency} per asset-week"
+        if judgement.cost_per_asset_week is not None
+        else ""
+    )
+    return f"{judgement.found} of {judgement.faults} faults, {judgement.false_alarms} false alarms, {cost}"
+
+
+def metrics(judgement: Judgement) -> dict[str, float]:
+    """Return every single figure; those about names have ``naming_`` before them, those about costs ``cost_``."""
+    content = judgement.model_dump(mode="json")
+    inner = {f"{group}_{name}": value for group in ("naming", "cost") for name, value in (content[group] or {}).items()}
+    return {name: float(value) for name, value in (content | inner).items() if isinstance(value, int | float)}

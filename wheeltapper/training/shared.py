@@ -1,0 +1,45 @@
+"""What the candidates of one training share: tables that are read once, and what is prepared from them once.
+
+Candidates train in threads of one process. The first one that asks for a thing makes it; the others are given the
+same one. The object is passed to each of them. On a cluster it arrives empty, and each worker makes its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+Thing = TypeVar("Thing")
+
+
+class Shared:
+    """Things of one training, each made once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+        self._things: dict[str, Any] = {}
+
+    def get(self, name: str, make: Callable[[], Thing]) -> Thing:
+        """Return the thing of this name; the first call makes it, and all others wait for it.
+
+        Parameters
+        ----------
+        name : str
+            Names the thing and everything that it depends on within one training.
+        make : callable
+            Makes it; may ask for other things. An error is raised to the caller, and the next call tries again.
+        """
+        with self._lock:
+            making = self._locks.setdefault(name, threading.Lock())
+        with making:
+            if name not in self._things:
+                self._things[name] = make()
+            return cast(Thing, self._things[name])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__()  # type: ignore[misc]

@@ -1,0 +1,100 @@
+"""The training table: feature rows with the part of each, known faults, and what nothing may be learnt from.
+
+It is read at exactly the table versions that the training was opened with, so that the same training always learns
+from the same rows.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pandas as pd
+
+from wheeltapper import tables
+from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.readings import exclude
+from wheeltapper.store import Ref
+from wheeltapper.training import parts, withheld
+from wheeltapper.training.preparation import MIN_TRAIN_ROWS
+from wheeltapper.workspace import Workspace
+
+LEARNT_FROM = {
+    "readings": tables.READINGS,
+    "features": tables.FEATURES,
+    "faults": tables.FAULTS,
+    "flags": tables.FLAGS,
+    "withheld": tables.WITHHELD,
+}
+"""Every table that can change what is learnt."""
+
+MOST_REMARKS = 3
+"""Remarks of one kind that are logged; more of them say the same of further assets."""
+
+_log = logging.getLogger("wheeltapper.train")
+
+
+@dataclass(frozen=True)
+class TrainingTable:
+    """The feature rows of a training with the part of each, and the truth about faults."""
+
+    features: pd.DataFrame
+    """Rows that are withheld from learning are not usable here; ``why_not`` says why."""
+    part: pd.Series
+    """train, calibrate, validate, test or purged; one for each row of ``features``."""
+    faults: pd.DataFrame
+    cuts: pd.DataFrame
+    """Where each asset's parts begin, see `parts.cuts`."""
+    flags: pd.DataFrame = field(default_factory=tables.FLAGS.empty)
+    """Spans in which a sensor does not measure, without sensors that always do so."""
+    learnt: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Part → reason → windows: how many are learnt from, and why the others are not."""
+    in_doubt: frozenset[str] = frozenset()
+    """Assets whose validate part begins inside an alarm that nobody has judged."""
+
+    def rows(self, part: str) -> pd.DataFrame:
+        """Return the feature rows of one part."""
+        return self.features[self.part == part]
+
+    def last_seen(self) -> pd.Series:
+        """Return the end of each asset's newest window."""
+        return self.features.groupby("asset_id")["window_end"].max()
+
+
+def read(space: Workspace, refs: Mapping[str, Ref], embargo: timedelta) -> TrainingTable:
+    """Read the tables of a training at the versions that it was opened with.
+
+    Parameters
+    ----------
+    refs : mapping
+        Name in `LEARNT_FROM` → the table and its version.
+    embargo : timedelta
+        Windows that end less than this before a cut belong to no part: the labels of these windows look beyond it.
+
+    Raises
+    ------
+    DataError
+        If too few windows of an asset are left to learn from.
+    """
+    stored = {name: space.store.read(LEARNT_FROM[name], version=refs[name].version) for name in _WHOLE}
+    times = space.store.read(tables.READINGS, version=refs["readings"].version, columns=parts.TIMES)
+    rows, faults = stored["features"], stored["faults"]
+    cuts = parts.cuts(times, space.plant, withheld.normal_from(stored["withheld"]))
+    part = parts.assign(rows, cuts, embargo)
+    plan, band, lead = FeaturePlan.of(space.plant), space.plant.window_reach, space.plant.lead
+    reaching = plan.reaching(rows)
+    masked = exclude.why_masked(reaching, faults, band, lead=lead)
+    usable = exclude.withhold(rows, reaching, masked, stored["withheld"])
+    flagged = exclude.informative_flags(usable, part, stored["flags"])
+    reason = exclude.why_masked(plan.reaching(usable), faults, band, flagged.flags, lead=lead)
+    starved = exclude.require_not_starved(rows, part, reason, MIN_TRAIN_ROWS)
+    for remark in [*starved[:MOST_REMARKS], *flagged.notes[:MOST_REMARKS]]:
+        _log.info("  note: %s", remark)
+    in_doubt = withheld.in_doubt(stored["withheld"], cuts["validate_from"])
+    return TrainingTable(usable, part, faults, cuts, flagged.flags, exclude.tally(reason, part), in_doubt)
+
+
+_WHOLE = ("features", "faults", "flags", "withheld")
+"""Tables that are read with all their columns."""
