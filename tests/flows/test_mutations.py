@@ -81,7 +81,10 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Station:
     return Station(plant, features, part, faults, twins)
 
 
-@pytest.fixture(scope="module", params=TRIED)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.slow) if name == "autoencoder" else name for name in TRIED],
+)
 def sound(request: pytest.FixtureRequest, station: Station) -> Bundle:
     """Fit one candidate as it should be."""
     wanted = PlugIn(name=request.param, options=TRIED[request.param])
