@@ -182,7 +182,7 @@ def test_an_ignored_sensor_is_refused_as_blind_and_named(station: Station, sound
     """All gates but one pass: only a fault of this sensor alone gives it away."""
     gates = station.examine(broken(sound, deaf_to=sensor))
     assert refusing(gates) == ["is_not_blind"]
-    assert f"does not hear {sensor}:" in gates["is_not_blind"].reason
+    assert f"does not find faults of {sensor}:" in gates["is_not_blind"].reason
 
 
 def test_an_infinite_threshold_is_refused_as_unreachable(station: Station, sound: Bundle) -> None:
