@@ -39,7 +39,8 @@ from wheeltapper.config import Plant, PlugIn, Windows  # noqa: E402
 from wheeltapper.errors import DataError, WheeltapperError  # noqa: E402
 from wheeltapper.evaluation import leaderboard  # noqa: E402
 from wheeltapper.evaluation.baseline_gate import beats_baselines  # noqa: E402
-from wheeltapper.evaluation.judgement import Judgement, judge  # noqa: E402
+from wheeltapper.evaluation.judge import judge  # noqa: E402
+from wheeltapper.evaluation.judgement import Judgement  # noqa: E402
 from wheeltapper.evaluation.ranking import rank_windows  # noqa: E402
 from wheeltapper.features.compute import compute  # noqa: E402
 from wheeltapper.features.plan import FeaturePlan  # noqa: E402

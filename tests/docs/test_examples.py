@@ -56,6 +56,7 @@ def test_the_documented_plant_reads_the_documented_rows(compressors: Path) -> No
     assert "2026-03-02 05:00" in str(found["first"]).replace("T", " ")
 
 
+@pytest.mark.slow
 def test_check_prints_it(compressors: Path) -> None:
     """The command of the page ends well, from a folder that is not the checkout."""
     environment = os.environ | {"WHEELTAPPER_HOME": str(compressors.parent / "home")}
@@ -124,6 +125,7 @@ def test_each_kind_of_plug_in_has_an_example() -> None:
     assert sorted(folders) == sorted(kind.folder for kind in KINDS)
 
 
+@pytest.mark.slow
 def test_the_examples_pass_their_contract_tests(my_plugins: Path) -> None:
     """The command that the page names runs the contract tests on the folder: all green, and each file was tested."""
     assert "`WHEELTAPPER_PLUG_INS=my_plugins python -m pytest tests/contracts`" in prose(EXTENDING)

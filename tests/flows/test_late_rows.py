@@ -69,6 +69,7 @@ def changed(before: pd.DataFrame, after: pd.DataFrame, key: list[str]) -> set[tu
     return set(both[key].itertuples(index=False, name=None))
 
 
+@pytest.mark.slow
 def test_late_readings_change_the_windows_that_they_touch(late: Late) -> None:
     """Ten late readings touch 14 windows of five, a single one 5: these, their scores and an alarm are what differs."""
     names = (tables.FEATURES, tables.SCORES, tables.ALARMS, tables.FAULTS)

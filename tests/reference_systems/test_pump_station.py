@@ -16,7 +16,7 @@ from tests.reference_systems.reading import is_in_fault, plant_of, read
 from wheeltapper import detectors, plants, sources, tables
 from wheeltapper.config import IDLE_REGIMES, Plant
 from wheeltapper.errors import SourceError
-from wheeltapper.evaluation.judgement import judge
+from wheeltapper.evaluation.judge import judge
 from wheeltapper.features.compute import compute
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan

@@ -13,7 +13,8 @@ import pytest
 from tests.reference_systems.reading import Came, is_in_fault, plant_of, read
 from wheeltapper import detectors, tables
 from wheeltapper.config import Plant
-from wheeltapper.evaluation.judgement import NO_FAULTS, judge
+from wheeltapper.evaluation.judge import judge
+from wheeltapper.evaluation.judgement import NO_FAULTS
 from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import alarms

@@ -27,7 +27,7 @@ MEANINGS: dict[Shows, str] = {
     "relation": "how two or more sensors behave together",
     "phase": "the time of day or week; it has no sensor, is not scaled, and no explanation names it",
 }
-"""What a column can show, and what that means to those who read it."""
+"""Value of `Feature.shows` → its meaning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,13 @@ class Feature:
     sensors: tuple[str, ...]
     """Every sensor that the values are computed from. The first is the one that is measured against the others."""
     shows: Shows
-    """What the values mean: a key of `MEANINGS`."""
+    """The meaning of the values: a key of `MEANINGS`."""
     over: int | timedelta | None = None
     """How far the values look back, as a number of readings or as a time; None where that is the window."""
     place: int | None = None
     """Position in a sequence, 0 for the oldest reading; None for everything else."""
     words: str = ""
-    """What an explanation calls it after the sensor's name, such as ``lag 3``; empty for the column's name."""
+    """Its name in an explanation, after the sensor's, such as ``lag 3``; empty for the column's name."""
 
     def __post_init__(self) -> None:
         """Refuse a description that its readers could not use."""

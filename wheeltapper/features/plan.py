@@ -59,14 +59,14 @@ def build_set(name: str, options: dict[str, Any] | None = None, plug_ins: PlugIn
 class FeaturePlan(Model):
     """Which features are computed from which windows of which sensors.
 
-    Frozen; ``model_dump_json`` writes it and ``model_validate_json`` reads it back. What each column is made of and
-    shows (`features`) is not written: the sets describe their columns again when the plan is read.
+    Frozen; ``model_dump_json`` writes it and ``model_validate_json`` reads it back. The descriptions of the columns
+    (`features`) are not written: the sets describe their columns again when the plan is read.
     """
 
     plug_ins: PlugIns = Field(INSTALLED, exclude=True, description="where feature sets are looked up")
     asset_type: AssetType = Field(description="name, step, sensors with units and limits, ratios, products; no more")
     sets: tuple[PlugIn, ...] = Field(min_length=1, description="feature sets with all their options")
-    conditioning: Conditioning = Field(Conditioning(), description="what is done to readings before windows are cut")
+    conditioning: Conditioning = Field(Conditioning(), description="how readings are prepared before windows are cut")
     windows: Windows = Windows()
     columns: tuple[str, ...] = Field((), description="features in order; left out: all that the sets offer")
     code: dict[str, str] = Field(
@@ -162,7 +162,7 @@ class FeaturePlan(Model):
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
-        """What each of the columns is made of and shows, in their order."""
+        """The description of each column, in their order."""
         return tuple(self._offered[column][1] for column in self.columns)
 
     @cached_property
@@ -238,9 +238,9 @@ class FeaturePlan(Model):
     def needed_before(self) -> timedelta:
         """How far before a window's end readings are needed, at the most.
 
-        A counter's first step begins at the reading before the window. Whether a stretch began early enough for a
-        window that lasts a time depends on a reading before it, so one longest gap is added. A smoothed value is made
-        from earlier ones, a filled-in one from a value as old as allowed, a cell of the grid from a whole step.
+        A counter's first step begins at the reading before the window. A window that lasts a time is full if its
+        stretch began early enough, which an earlier reading shows, so one longest gap is added. A smoothed value is
+        made from earlier ones, a filled-in one from a value as old as allowed, a cell of the grid from a whole step.
 
         Features computed from readings that start this much earlier (inclusive) are the same, bit for bit, as those
         computed from all readings.
@@ -284,12 +284,12 @@ class FeaturePlan(Model):
     def reaching(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return feature rows whose ``window_start`` is where the furthest set begins to look.
 
-        What else touches a row (faults, the readings of another part) must be looked up that far back.
+        Faults and the readings of another part must be compared with a row from there on.
         """
         furthest = max(
             [(reach.readings - 1) * self.step for reach in self._reaches] + [reach.time for reach in self._reaches]
         )
-        if furthest > timedelta(0):  # what it sees there is made from earlier readings in its turn
+        if furthest > timedelta(0):  # those values are made from earlier readings in their turn
             furthest += self._smoothed * self.step + self._oldest_fill + (self.conditioning.resample or timedelta(0))
         begin = rows["window_end"] - max(furthest, timedelta(0))
         return rows.assign(window_start=rows["window_start"].where(rows["window_start"] <= begin, begin))

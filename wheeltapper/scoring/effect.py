@@ -1,12 +1,12 @@
-"""The smallest effect worth a walk: whether a sensor lies far enough from normal, in its own unit and direction.
+"""The smallest effect that matters: a window alarms only if a sensor lies that far from normal, in its unit.
 
-A detector that is sure of a shift of 0.02 bar is right, and nobody cares. Where the asset type names the smallest
-effect that matters (`alarm_effect`, `alarm_direction`), a window is anomalous only if at least one sensor lies that
-far from what is normal for its machine and regime. A sensor that names none counts from `UNUSUAL` usual deviations
-on: that one sensor has a limit must not make the machine deaf to all others.
+A detector may be right about a shift of 0.02 bar that has no consequence. Where the asset type names the smallest
+effect that matters (`alarm_effect`, `alarm_direction`), a window is anomalous only if at least one sensor lies that far
+from the normal value of its machine and regime. A sensor that names none counts from `UNUSUAL` usual deviations on, so
+that a limit for one sensor does not hide faults of all others.
 
-It does not help against an effect that is large and harmless, and it hides faults that show in how sensors move
-together while each of them stays near its normal value: leave it out where those matter.
+It does not help against an effect that is large and harmless. It hides faults that change how sensors move together
+while each of them stays near its normal value: leave it out where those matter.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 UNUSUAL = 3.0
-"""Usual deviations from which a sensor without a smallest effect of its own counts: seldom reached by chance alone."""
+"""Usual deviations from which a sensor without a smallest effect counts: seldom reached by chance alone."""
 
 
 def is_far(
     asset_type: AssetType, features: Sequence[Feature], normaliser: RegimeNormaliser, rows: pd.DataFrame
 ) -> Flags | None:
-    """Tell in which windows at least one sensor lies far enough from normal to be worth a walk.
+    """Tell in which windows at least one sensor lies far enough from normal to matter.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def is_far(
     features : sequence of Feature
         What the columns show.
     normaliser : RegimeNormaliser
-        What is normal for each machine and regime.
+        Normal values of each machine and regime.
     rows : DataFrame of shape (n_windows, …) with columns asset_id, regime and the features
         Features in the sensors' own units.
 
@@ -75,7 +75,7 @@ def is_far(
 
 
 def _reaches(away: Floats, sensor: Sensor, scale: Floats) -> Flags:
-    """Tell where a sensor is as far away as its smallest effect; a value that is missing is nowhere."""
+    """Tell where a sensor is as far away as its smallest effect; a missing value never is."""
     if sensor.alarm_effect is None:
         return np.asarray(np.abs(away) >= UNUSUAL * scale)
     signed = {"up": away, "down": -away, "both": np.abs(away)}[sensor.alarm_direction]

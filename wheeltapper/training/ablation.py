@@ -19,7 +19,8 @@ import pandas as pd
 from wheeltapper import detectors, sources, tables
 from wheeltapper.config import Plant, PlugIn, Windows, format_duration
 from wheeltapper.errors import ConfigError
-from wheeltapper.evaluation.judgement import Judgement, judge
+from wheeltapper.evaluation.judge import judge
+from wheeltapper.evaluation.judgement import Judgement
 from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import clean

@@ -73,6 +73,7 @@ def severities(fitted: Calibration, rows: pd.DataFrame, raw: Floats) -> Floats:
     return np.asarray(np.maximum(found["score"], 0) / found["threshold"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [5, pytest.param(20, marks=pytest.mark.long)])
 def test_the_budget_is_kept_on_the_weeks_after(count: int) -> None:
     """Mean over many fleets of six assets: within a factor of 0.6 to 1.6 for half an alarm, one and four a week.
@@ -87,6 +88,7 @@ def test_the_budget_is_kept_on_the_weeks_after(count: int) -> None:
     assert 1.5 < found[:, 1].mean() / found[:, 0].mean() < 2.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("memory", "tail"), [(0.0, None), (0.97, None), (0.8, 4)])
 def test_it_holds_for_other_moods(memory: float, tail: int | None) -> None:
     """Scores without memory, with half an hour of it, and with heavy tails (Student's t, 4 degrees of freedom)."""
@@ -94,6 +96,7 @@ def test_it_holds_for_other_moods(memory: float, tail: int | None) -> None:
     assert 0.6 < np.mean(found) / 2.0 < 1.6
 
 
+@pytest.mark.slow
 def test_the_promise_is_kept_on_the_weeks_after() -> None:
     """What the threshold is said to stand for holds on the weeks after it, in at least 22 of 24 short years.
 

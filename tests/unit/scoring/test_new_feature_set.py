@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from tests.unit.mill import Mill, mill
-from wheeltapper.features import plan
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring.explanation import explain, feature_shares, shares
 
@@ -38,23 +34,12 @@ class Coupling(FeatureSet):
 
 
 @pytest.fixture(scope="module")
-def coupled_mill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mill]:
-    """The mill with the set among its features, read from a file that lies elsewhere."""
-    file = tmp_path_factory.mktemp("my_plugins") / "coupling.py"
-    file.write_text(COUPLING, encoding="utf-8")
-    spec = importlib.util.spec_from_file_location("coupling", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    in_package = plan.build_set
-
-    def build_set(name: str, options: dict[str, Any] | None = None) -> Any:
-        return module.Coupling() if name == "coupling" else in_package(name, options)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "build_set", build_set)
-        yield mill(**{"[latest, rolling, rates, ratios]": "[latest, coupling]"})
+def coupled_mill(tmp_path_factory: pytest.TempPathFactory) -> Mill:
+    """The mill with the set among its features, read from the folder of plug-ins that its plant names."""
+    folder = tmp_path_factory.mktemp("my_plugins")
+    (folder / "feature_sets").mkdir()
+    (folder / "feature_sets" / "coupling.py").write_text(COUPLING, encoding="utf-8")
+    return mill(**{"features: [latest, rolling, rates, ratios]": f"plugins: {folder}\nfeatures: [latest, coupling]"})
 
 
 def uncoupled(coupled_mill: Mill) -> pd.DataFrame:
@@ -105,7 +90,7 @@ def test_it_is_scaled_like_every_feature_of_a_sensor(coupled_mill: Mill) -> None
 def test_its_bundle_is_written_and_read(coupled_mill: Mill, tmp_path: Path) -> None:
     """The plan that was read describes the column as before, and the scores are the same."""
     bundle = coupled_mill.fit("mahalanobis")
-    back = bundles.read(tmp_path / "b", expected=bundle.write(tmp_path / "b"))
+    back = bundles.read(tmp_path / "b", expected=bundle.write(tmp_path / "b"), plug_ins=coupled_mill.plant.plug_ins)
     assert back.plan.features == bundle.plan.features
     rows = uncoupled(coupled_mill)
     pd.testing.assert_frame_equal(back.score(rows), bundle.score(rows), check_exact=True)

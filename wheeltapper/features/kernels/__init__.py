@@ -91,8 +91,8 @@ def compute(
     Returns
     -------
     dict of ndarray of shape (n_windows,)
-        Feature → its values, in the order of `names`. What tsfresh cannot say of a window is NaN, or ±inf where it
-        says so; NaN too where it would end with an arithmetical or value error.
+        Feature → its values, in the order of `names`. NaN where tsfresh gives no value or would end with an
+        arithmetical or value error; ±inf where tsfresh gives that.
 
     Raises
     ------
@@ -108,10 +108,10 @@ def compute(
     whole = _are_finite(values, first, last)
     if whole.all():
         return _compute_whole(settings, values, first, last)
-    found = _compute_whole(settings, values, first[whole], last[whole])
-    rest = {} if blank else _ask_tsfresh(settings, values, first[~whole], last[~whole])
+    from_kernels = _compute_whole(settings, values, first[whole], last[whole])
+    rest = {} if blank else _by_tsfresh(settings, values, first[~whole], last[~whole])
     result = {}
-    for name, part in found.items():
+    for name, part in from_kernels.items():
         result[name] = np.full(len(first), np.nan)
         result[name][whole] = part
         if not blank:
@@ -119,7 +119,7 @@ def compute(
     return result
 
 
-def _ask_tsfresh(settings: Settings, values: Floats, first: Places, last: Places) -> dict[str, Floats]:
+def _by_tsfresh(settings: Settings, values: Floats, first: Places, last: Places) -> dict[str, Floats]:
     """Compute windows with tsfresh's own functions and nothing else."""
     blocks = {
         calculator: _careful(calculator, _without_kernel(calculator), values, first, last, many or [{}])
@@ -132,10 +132,10 @@ def _compute_whole(settings: Settings, values: Floats, first: Places, last: Plac
     """Compute windows without NaN and inf: kernels where there are, tsfresh for the rest."""
     blocks: dict[str, Floats] = {}
     fused = _module(_FUSED)
-    asked = [calculator for calculator in settings if calculator in fused.KERNELS]
-    if asked:
+    at_once = [calculator for calculator in settings if calculator in fused.KERNELS]
+    if at_once:
         together: dict[str, Floats] = fused.together(values, first, last)
-        blocks = {calculator: together[calculator][:, None] for calculator in asked}
+        blocks = {calculator: together[calculator][:, None] for calculator in at_once}
     for calculator, many in settings.items():
         if calculator not in blocks:
             parameters = list(many or [{}])
@@ -150,7 +150,7 @@ def _careful(
     """Call a kernel; a window that it cannot do has no value, and all others have theirs.
 
     tsfresh ends the whole extraction where a window of readings that differ by a last bit has no room for ten bins.
-    The windows are halved until the one is found; then it is asked for one parameter after the other.
+    The windows are halved until that window is alone; then each parameter is computed on its own.
     """
     try:
         return kernel(values, first, last, parameters)
@@ -158,10 +158,10 @@ def _careful(
         if isinstance(error, WheeltapperError):
             raise
         if len(first) == 1 and len(parameters) == 1:
-            _say_once(calculator, f"{type(error).__name__}: {error}")
+            _log_once(calculator, f"{type(error).__name__}: {error}")
             return np.full((1, 1), np.nan)
     if len(first) == 1:
-        alone = [_careful(calculator, kernel, values, first, last, [one]) for one in parameters]
+        alone = [_careful(calculator, kernel, values, first, last, [parameter]) for parameter in parameters]
         return np.concatenate(alone, axis=1)
     half = len(first) // 2
     parts = [(first[:half], last[:half]), (first[half:], last[half:])]
@@ -169,7 +169,7 @@ def _careful(
 
 
 @cache
-def _say_once(calculator: str, why: str) -> None:
+def _log_once(calculator: str, why: str) -> None:
     _log.debug("%s has no value for some windows (%s)", calculator, why)
 
 
@@ -183,9 +183,9 @@ def _without_kernel(calculator: str) -> Kernel:
 def _by_name(settings: Settings, blocks: Mapping[str, Floats]) -> dict[str, Floats]:
     """Give every column of every block its feature's name."""
     return {
-        name_of(calculator, one): np.ascontiguousarray(blocks[calculator][:, place], dtype=np.float64)
+        name_of(calculator, parameter): np.ascontiguousarray(blocks[calculator][:, place], dtype=np.float64)
         for calculator, many in settings.items()
-        for place, one in enumerate(many or ({},))
+        for place, parameter in enumerate(many or ({},))
     }
 
 
@@ -218,7 +218,7 @@ def _module(name: str) -> ModuleType:
 def _others() -> dict[str, Kernel]:
     """Return the kernels of all modules but the fused one; importing them takes a while, so it is done once."""
     owners: dict[str, str] = {}
-    found: dict[str, Kernel] = {}
+    kernels: dict[str, Kernel] = {}
     for name in modules():
         if name == _FUSED:
             continue
@@ -227,5 +227,5 @@ def _others() -> dict[str, Kernel]:
                 continue
             if calculator in owners:
                 raise ConfigError(f"kernels/{owners[calculator]}.py and kernels/{name}.py both offer {calculator}")
-            owners[calculator], found[calculator] = name, kernel
-    return found
+            owners[calculator], kernels[calculator] = name, kernel
+    return kernels

@@ -1,4 +1,4 @@
-"""Windows of equal length side by side, for what numpy does faster by the table than window by window."""
+"""Windows of equal length side by side, for calculations that numpy does faster on a table than window by window."""
 
 from __future__ import annotations
 

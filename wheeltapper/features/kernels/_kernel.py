@@ -1,4 +1,4 @@
-"""What a kernel is: the types that all kernels share."""
+"""The types that all kernels share."""
 
 from __future__ import annotations
 

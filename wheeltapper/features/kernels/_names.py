@@ -1,4 +1,4 @@
-"""tsfresh's names of features: what they are called, and the settings that ask for them.
+"""tsfresh's names of features, and the settings that produce them.
 
 A name reads ``<calculator>__<parameter>_<value>…``. That is tsfresh's own protocol; this module is the only one that
 reads it. Importing it imports neither numba nor tsfresh.
@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 from wheeltapper.errors import ConfigError
 
 Settings = Mapping[str, Sequence[dict[str, Any]] | None]
-"""Calculator → its parameter dicts, or None where it takes none: what tsfresh calls ``fc_parameters``."""
+"""Calculator → its parameter dicts, or None where it takes none; tsfresh's ``fc_parameters``."""
 
 Kind = Literal["minimal", "efficient", "comprehensive"]
 """tsfresh's ready-made settings; each holds all of the one before it."""
@@ -43,14 +43,16 @@ def known(kind: Kind) -> tuple[str, ...]:
 
 
 def names(settings: Settings) -> tuple[str, ...]:
-    """Return the features that settings ask for, under tsfresh's names, without the sensor.
+    """Return the features that settings produce, under tsfresh's names, without the sensor.
 
     Examples
     --------
     >>> names({"mean": None, "quantile": [{"q": 0.1}, {"q": 0.9}]})
     ('mean', 'quantile__q_0.1', 'quantile__q_0.9')
     """
-    return tuple(name_of(calculator, one) for calculator, many in settings.items() for one in many or ({},))
+    return tuple(
+        name_of(calculator, parameters) for calculator, many in settings.items() for parameters in many or ({},)
+    )
 
 
 def name_of(calculator: str, parameters: Mapping[str, Any]) -> str:
@@ -92,11 +94,11 @@ def parse(name: str) -> tuple[str, dict[str, Any]]:
 
 @cache
 def settings_of(features: tuple[str, ...]) -> Settings:
-    """Return the settings that ask for these features and no others: the way back from `names`."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    """Return the settings that produce these features and no others: the way back from `names`."""
+    parameters_of: dict[str, list[dict[str, Any]]] = {}
     for calculator, parameters in map(parse, features):
-        found.setdefault(calculator, []).append(parameters)
-    return {calculator: None if many == [{}] else many for calculator, many in found.items()}
+        parameters_of.setdefault(calculator, []).append(parameters)
+    return {calculator: None if many == [{}] else many for calculator, many in parameters_of.items()}
 
 
 def calculator_of(name: str) -> str:

@@ -24,10 +24,11 @@ _QUARTER = 900_000_000
 class Calendar(FeatureSet):
     """Columns ``calendar__hour_sin``, ``hour_cos``, ``weekday_sin``, ``weekday_cos`` (−1 to 1) and ``is_night`` (0, 1).
 
-    Of the reading that ends the window, on the site's wall clock. The hour moves on from minute to minute; the weekday
-    jumps at midnight, from Sunday to Monday too. They belong to no sensor: they are not scaled and never blamed, they
-    only tell a detector when something is usual. Useless where the plant's day has no pattern; and with few weeks of
-    training a detector learns that a Tuesday is strange because it has seen only four.
+    They are taken at the reading that ends the window, on the site's wall clock. The hour moves on from minute to
+    minute; the weekday jumps at midnight, from Sunday to Monday too. They belong to no sensor: they are not scaled, and
+    no explanation names them. They let a detector learn at which time something is usual. They do not help where the
+    plant's day has no pattern. With few weeks of training a detector learns that a Tuesday is unusual, because training
+    has only four.
     """
 
     zone: str = Field("UTC", description="time zone of the site's clock, such as Europe/Berlin")

@@ -1,4 +1,4 @@
-"""Square, root and logarithm of every sensor's latest value: for detectors that cannot bend a line themselves."""
+"""Square, root and logarithm of every sensor's latest value: for detectors that only know straight lines."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _CURVES: dict[str, Callable[[Floats], Floats]] = {
 class Elementwise(FeatureSet):
     """Columns ``<sensor>__square`` (x²), ``<sensor>__sqrt_abs`` (√|x|) and ``<sensor>__log1p_abs`` (ln(1 + |x|)).
 
-    Of the reading that ends the window; a power grows with the square of a current. Root and logarithm depend on the
-    unit that a sensor is written in. They say nothing that the value does not say: forests and nearest neighbours
-    have little use for them, straight-line models (`pca_residual`) sometimes have.
+    They are computed from the reading that ends the window; a power grows with the square of a current. Root and
+    logarithm depend on the sensor's unit. They add no information to the value: forests and nearest neighbours have
+    little use for them, linear models (`pca_residual`) sometimes have.
     """
 
     what: tuple[What, ...] = Field(("square", "sqrt_abs", "log1p_abs"), min_length=1, description="which curves")

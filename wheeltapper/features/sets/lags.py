@@ -1,4 +1,4 @@
-"""What every sensor showed a while ago, and how far it has moved since."""
+"""Earlier values of every sensor, and how far it has moved since then."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Lags(FeatureSet):
     @field_validator("rows", "times")
     @classmethod
     def _looks_back(cls, given: tuple[int, ...] | tuple[timedelta, ...]) -> tuple[int, ...] | tuple[timedelta, ...]:
-        for one in given:
-            if (one <= timedelta(0)) if isinstance(one, timedelta) else (one < 1):
-                raise ValueError(f"a lag must be at least one reading, or longer than nothing; got {one}")
+        for lag in given:
+            if (lag <= timedelta(0)) if isinstance(lag, timedelta) else (lag < 1):
+                raise ValueError(f"a lag must be at least one reading, or longer than nothing; got {lag}")
         return given
 
     def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
@@ -43,7 +43,7 @@ class Lags(FeatureSet):
         )
 
     def reach(self, asset_type: AssetType) -> Reach:  # noqa: ARG002 - the same for every machine
-        """Say how far back the longest lag looks."""
+        """Return how far back the longest lag looks."""
         return Reach(readings=max(self.rows, default=-1) + 1, time=max(self.times, default=timedelta(0)))
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
@@ -65,5 +65,5 @@ class Lags(FeatureSet):
     def _places(self, stretch: Stretch) -> list[Places]:
         """Return where each lag's reading is; negative where the stretch has none."""
         micros = micros_of(stretch.seconds)
-        in_time = [np.searchsorted(micros, micros[stretch.last] - ticks(one), side="right") - 1 for one in self.times]
-        return [np.maximum(stretch.last - one, -1) for one in self.rows] + in_time
+        in_time = [np.searchsorted(micros, micros[stretch.last] - ticks(time), side="right") - 1 for time in self.times]
+        return [np.maximum(stretch.last - rows, -1) for rows in self.rows] + in_time

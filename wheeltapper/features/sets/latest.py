@@ -1,4 +1,4 @@
-"""The latest value of every sensor: what an operator reads off the dial."""
+"""The latest value of every sensor, as an operator reads it off the dial."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wheeltapper.features.windows import only_complete
 class Latest(FeatureSet):
     """Each sensor's value at the window's last reading, in the sensor's unit: column ``<sensor>``.
 
-    Blind to a sensor that is stuck at a usual value; `rolling` sees that one.
+    It does not show a sensor that is stuck at a usual value; `rolling` does.
     """
 
     def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:

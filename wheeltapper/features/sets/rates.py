@@ -18,8 +18,8 @@ _SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 class Rates(FeatureSet):
     """Change since the previous reading: column ``<sensor>__rate``, in the sensor's unit per minute.
 
-    Divided by the time that really lies between the two readings: after a pause a slow drift must not look like a
-    jump. Doubles the noise of noisy sensors; a slow drift hides in it, and `rolling` sees that one.
+    It is divided by the time that really lies between the two readings: after a pause a slow drift must not look like a
+    jump. It doubles the noise of noisy sensors. A slow drift is hidden in that noise; `rolling` shows it.
     """
 
     per: Literal["second", "minute", "hour"] = Field("minute", description="unit of time that changes are given in")

@@ -17,11 +17,11 @@ class Ratios(FeatureSet):
 
     A quotient is that of the two window means, so that one noisy reading does not decide. A divisor that is closer to
     zero than ``floor`` times its sensor's range (high − low) is replaced by that: the quotient of a pump that stands
-    still is then large but bounded by |a| ÷ (floor × range), not by chance. Dividing centred or normalised values by
-    something near 1e-6, as is often seen, gives features that reach 1e6 on healthy machines. A product is the window's
-    mean of the products: the mean power, not the product of two means.
+    still is then large, but bounded by |a| ÷ (floor × range). Dividing centred or normalised values by something near
+    1e-6, as is often done, gives features that reach 1e6 on healthy machines. A product is the window's mean of the
+    products: the mean power, not the product of two means.
 
-    Says nothing new where both sensors follow the load in the same way; then the quotient is constant and quiet.
+    It adds no information where both sensors follow the load in the same way; then the quotient is constant.
     """
 
     floor: float = Field(
@@ -58,7 +58,7 @@ class Ratios(FeatureSet):
 
 
 def _pair(a: str, how: str, b: str) -> Feature:
-    """Describe a quotient or product; of a sensor and itself it says nothing of two."""
+    """Describe a quotient or product; one of a sensor and itself is no relation."""
     name = f"{a}__{how}__{b}"
     return Feature(name, (a, b), "relation") if a != b else Feature(name, (a,), "statistic", words=f"{how} {b}")
 

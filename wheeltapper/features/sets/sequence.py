@@ -1,4 +1,4 @@
-"""The last readings themselves, in order: for detectors that listen to how a sensor moves, not only to where it is."""
+"""The last readings themselves, in order: for detectors that judge how a sensor moves, and not only its level."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Sequence(FeatureSet):
     """Columns ``<sensor>__at_0`` to ``<sensor>__at_<rows − 1>``: the last readings, the latest one at the end.
 
     All in the sensor's unit. With ``every: 5`` each fifth reading is taken, counted back from the latest: the same
-    number of columns looks five times as far, and what happens in between is not heard. A window has no value, and
-    may then not be used, where the readings do not go back so far without a gap.
+    number of columns looks back five times as far, without the readings in between. A window has no value, and may
+    then not be used, where the readings do not go back so far without a gap.
 
-    The detectors `lstm_autoencoder`, `conv_autoencoder`, `matrix_profile` and `forecast_residual` look at these
-    columns and at no others. It is many columns: sensors times ``rows``, each as large as a reading.
+    The detectors `lstm_autoencoder`, `conv_autoencoder`, `matrix_profile` and `forecast_residual` use these columns and
+    no others. There are many of them: sensors times ``rows``.
     """
 
     rows: int = Field(16, ge=4, le=1000, description="readings in a sequence")
@@ -34,13 +34,13 @@ class Sequence(FeatureSet):
         )
 
     def reach(self, asset_type: AssetType) -> Reach:  # noqa: ARG002 - the same for every machine
-        """Say how far back the oldest reading lies."""
+        """Return how far back the oldest reading lies."""
         return Reach(readings=self.every * (self.rows - 1) + 1)
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
         """Return the readings; NaN where the stretch does not go back so far."""
         back = self.every * np.arange(self.rows - 1, -1, -1)
-        places = [np.maximum(stretch.last - one, -1) for one in back]
+        places = [np.maximum(stretch.last - count, -1) for count in back]
         columns: list[Floats] = []
         for sensor in asset_type.measured:
             values = stretch.sensors[sensor]

@@ -1,4 +1,4 @@
-"""tsfresh's ten minimal features of every sensor: the plain statistics that everybody knows, fast."""
+"""tsfresh's ten minimal features of every sensor: plain statistics, computed fast."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Statistics(FeatureSet):
     In the sensor's unit; the variance in its square, the length in readings. Spreads are the population's (divided
     by n). Values are tsfresh's; the set `tsfresh` has more of them.
 
-    A stuck sensor's spread may be a last bit instead of 0, where the mean of equal values is not that value: so does
-    tsfresh. `rolling` gives exactly 0.
+    A stuck sensor's spread may be a last bit instead of 0, as in tsfresh, where the mean of equal values is not exactly
+    that value. `rolling` gives exactly 0.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("numba",)
@@ -31,8 +31,8 @@ class Statistics(FeatureSet):
         settings = kernels.settings_of(kernels.known("minimal"))
         features: dict[str, Floats] = {}
         for sensor in asset_type.sensors:
-            found = kernels.compute(settings, stretch.sensors[sensor], stretch.first, stretch.last, blank=True)
-            features |= {f"{sensor}__{name}": values for name, values in found.items()}
+            by_name = kernels.compute(settings, stretch.sensors[sensor], stretch.first, stretch.last, blank=True)
+            features |= {f"{sensor}__{name}": values for name, values in by_name.items()}
         return features
 
 

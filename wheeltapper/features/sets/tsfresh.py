@@ -25,8 +25,8 @@ class Tsfresh(FeatureSet):
     ``linear_trend_timewise``, which needs a clock and is ``linear_trend`` in other units where readings are regular.
 
     Short windows have no value for many of them (an autocorrelation of lag 9 in a window of 5), and neither has a
-    constant for its skewness: then it is NaN. Hundreds of features find something in any noise: keep those that say
-    something about the target (`wheeltapper.features.relevance`), or few to begin with.
+    constant for its skewness: then it is NaN. Some of hundreds of features look unusual in any noise: keep those that
+    are related to the target (`wheeltapper.features.relevance`), or compute few.
     """
 
     always_has_value: ClassVar[bool] = False
@@ -41,13 +41,13 @@ class Tsfresh(FeatureSet):
 
     @model_validator(mode="after")
     def _has_calculators(self) -> Self:
-        known = _calculators(self.settings)
-        for one in self.calculators:
-            if one not in known:
-                wider = " The settings 'comprehensive' have it." if one in _calculators("comprehensive") else ""
+        valid = _calculators(self.settings)
+        for calculator in self.calculators:
+            if calculator not in valid:
+                wider = " The settings 'comprehensive' have it." if calculator in _calculators("comprehensive") else ""
                 raise ConfigError(
-                    f"tsfresh's {self.settings} settings have no calculator '{one}'; they have {list(known)}."
-                    f"{wider or near_miss(one, list(known))}"
+                    f"tsfresh's {self.settings} settings have no calculator '{calculator}'; they have {list(valid)}."
+                    f"{wider or near_miss(calculator, list(valid))}"
                 )
         return self
 
@@ -56,12 +56,12 @@ class Tsfresh(FeatureSet):
         return tuple(feature_of(sensor, name) for sensor in asset_type.sensors for name in self._names(sensor))
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
-        """Return the features of each window; what tsfresh cannot say of a window is NaN, or ±inf where it says so."""
+        """Return the features of each window; NaN where tsfresh gives no value, ±inf where tsfresh gives that."""
         features: dict[str, Floats] = {}
         for sensor in asset_type.sensors:
             settings = kernels.settings_of(self._names(sensor))
-            found = kernels.compute(settings, stretch.sensors[sensor], stretch.first, stretch.last, blank=True)
-            features |= {f"{sensor}__{name}": found[name] for name in self._names(sensor)}
+            by_name = kernels.compute(settings, stretch.sensors[sensor], stretch.first, stretch.last, blank=True)
+            features |= {f"{sensor}__{name}": by_name[name] for name in self._names(sensor)}
         return features
 
     def only(self, columns: Iterable[str]) -> Self:
@@ -79,7 +79,7 @@ class Tsfresh(FeatureSet):
 def _kept(
     kind: kernels.Kind, calculators: tuple[str, ...], sensor: str, only: frozenset[str] | None
 ) -> tuple[str, ...]:
-    """Keep what was asked for; once, because serving asks for every reading."""
+    """Return the features to compute; cached, because serving needs them for every reading."""
     return tuple(
         name
         for name in kernels.known(kind)
