@@ -68,8 +68,8 @@ class Nursery:
         """Start a command with its own WHEELTAPPER_HOME."""
         self.count += 1
         out, err = (self.folder / f"{self.count}.{end}" for end in ("out", "err"))
-        known = {"WHEELTAPPER_HOME": str(home), "PREFECT_API_URL": self.api, **env}
-        request = {"arguments": arguments, "env": known, "stdout": str(out), "stderr": str(err)}
+        variables = {"WHEELTAPPER_HOME": str(home), "PREFECT_API_URL": self.api, **env}
+        request = {"arguments": arguments, "env": variables, "stdout": str(out), "stderr": str(err)}
         return Started(self._ask(request), out, err)
 
     def wait(self, started: Started) -> Ended:
@@ -156,8 +156,8 @@ class Home:
         live = {alias: registry.at(name, OBJECTIVE, alias) for alias in ("champion", "challenger")}
         return {
             "runs": sorted((run.data.tags["wheeltapper.run"], run.info.status) for run in runs),
-            "versions": [(one.version, one.bundle) for one in registry.versions(name, OBJECTIVE)],
-            "live": {alias: one and one.bundle for alias, one in live.items()},
+            "versions": [(version.version, version.bundle) for version in registry.versions(name, OBJECTIVE)],
+            "live": {alias: version and version.bundle for alias, version in live.items()},
         }
 
     def leaderboard(self) -> Any:

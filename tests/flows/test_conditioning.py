@@ -78,9 +78,9 @@ def test_parts_and_new_readings_give_the_table_of_the_whole(ovens: Workspace) ->
         rows[~is_late & (rows["timestamp"] >= middle)],
         rows[is_late],
     ]
-    known = rows.head(0)
+    delivered = rows.head(0)
     for number, delivery in enumerate(deliveries):
         ovens.store.upsert(tables.READINGS, delivery, txn=f"delivery {number}")
-        known = pd.concat([known, delivery])
-        pd.testing.assert_frame_equal(computed(ovens), plan.compute(known), check_exact=True)
-    assert plan.compute(known)["usable"].sum() > 500
+        delivered = pd.concat([delivered, delivery])
+        pd.testing.assert_frame_equal(computed(ovens), plan.compute(delivered), check_exact=True)
+    assert plan.compute(delivered)["usable"].sum() > 500

@@ -84,15 +84,15 @@ def test_what_a_killed_training_left_running_is_ended_by_the_next(home: Any, und
     """A training is killed and the seed changed: the old training ends as killed, and the new bundle is another."""
     plant = home.folder.parent / "tiny.yaml"
     plant.write_text(home.plant.read_text())
-    own = replace(home, plant=plant)
-    assert own.run("run", WHEELTAPPER_FAULT="registry.after_run:3:kill").code == KILLED
-    begun = own.models()["runs"]
+    changing = replace(home, plant=plant)
+    assert changing.run("run", WHEELTAPPER_FAULT="registry.after_run:3:kill").code == KILLED
+    begun = changing.models()["runs"]
     assert {status for _, status in begun} == {"RUNNING"}
     plant.write_text(plant.read_text().replace("seed: 7", "seed: 8"))
-    last = own.run("run")
+    last = changing.run("run")
     assert last.err == ""
-    runs = own.models()["runs"]
+    runs = changing.models()["runs"]
     assert {key for key, status in runs if status == "KILLED"} == {key for key, _ in begun}
     assert "RUNNING" not in {status for _, status in runs}
     theirs = undisturbed.models()["versions"]
-    assert {bundle for _, bundle in own.models()["versions"]}.isdisjoint(bundle for _, bundle in theirs)
+    assert {bundle for _, bundle in changing.models()["versions"]}.isdisjoint(bundle for _, bundle in theirs)

@@ -40,4 +40,4 @@ def test_machines_that_are_judged_were_never_learnt_from(tmp_path: Path, nursery
     begun = scores.groupby("asset_id")["window_end"].min()
     assert (begun - first[begun.index] < pd.Timedelta(hours=1)).all()
     page = (home.folder / "reports" / "pumps" / "report.html").read_text(encoding="utf-8")
-    assert "machines that no candidate has learnt from" in page
+    assert "judged on machines from which they have not learnt" in page

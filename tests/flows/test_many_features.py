@@ -61,10 +61,10 @@ def test_stored_rows_and_readings_give_the_same_scores(scored: Any, tmp_path: Pa
     """What was scored from columns of the stored rows is what the bundle's own plan gives from the readings."""
     bundle = live(scored, tmp_path)
     scores = scored.store.read(tables.SCORES).sort_values(["asset_id", "window_end"], ignore_index=True)
-    own = bundle.score(bundle.plan.compute(scored.store.read(tables.READINGS)))
+    recomputed = bundle.score(bundle.plan.compute(scored.store.read(tables.READINGS)))
     key = ["asset_id", "window_end"]
-    found = scores[key].merge(own, on=key, how="left")
-    pd.testing.assert_series_equal(found["score"], scores["score"], rtol=1e-12)
+    joined = scores[key].merge(recomputed, on=key, how="left")
+    pd.testing.assert_series_equal(joined["score"], scores["score"], rtol=1e-12)
 
 
 def test_the_model_names_what_it_needs(scored: Any) -> None:

@@ -68,9 +68,9 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Station:
     path: Path = tmp_path_factory.mktemp("mutations") / "two_pumps.yaml"
     path.write_text(PLANT)
     plant = plants.load(str(path))
-    came = list(sources.build(plant.source).read(plant, None, None))
+    batches = list(sources.build(plant.source).read(plant, None, None))
     readings, faults = (
-        pd.concat([getattr(one, name) for one in came], ignore_index=True) for name in ("rows", "faults")
+        pd.concat([getattr(batch, name) for batch in batches], ignore_index=True) for name in ("rows", "faults")
     )
     plan = FeaturePlan.of(plant)
     features = plan.compute(readings)
@@ -86,8 +86,8 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Station:
 )
 def sound(request: pytest.FixtureRequest, station: Station) -> Bundle:
     """Fit one candidate as it should be."""
-    wanted = PlugIn(name=request.param, options=TRIED[request.param])
-    return fit_candidate(station.plant, wanted, station.features, station.part, station.faults, {})
+    candidate = PlugIn(name=request.param, options=TRIED[request.param])
+    return fit_candidate(station.plant, candidate, station.features, station.part, station.faults, {})
 
 
 class Broken(Detector):
@@ -108,7 +108,7 @@ class Broken(Detector):
 
 def broken(bundle: Bundle, deaf_to: str | None = None) -> Bundle:
     """Return the bundle with all its detectors broken."""
-    return replace(bundle, detectors={unit: Broken(one, deaf_to) for unit, one in bundle.detectors.items()})
+    return replace(bundle, detectors={unit: Broken(detector, deaf_to) for unit, detector in bundle.detectors.items()})
 
 
 def detector_of(bundle: Bundle) -> Detector:
@@ -124,14 +124,14 @@ def at_random(bundle: Bundle, seed: int = 3) -> Bundle:
         numbers = rng.standard_normal(value.shape)
         return np.abs(numbers) if (value >= 0).all() else numbers
 
-    def redrawn(one: Detector) -> Detector:
+    def redrawn(detector: Detector) -> Detector:
         drawn = {
             name: another(value).astype(value.dtype) if value.dtype.kind == "f" else value
-            for name, value in one.state.items()
+            for name, value in detector.state.items()
         }
-        return detectors.build(bundle.detector_name, one.options).restore(drawn)
+        return detectors.build(bundle.detector_name, detector.options).restore(drawn)
 
-    return replace(bundle, detectors={unit: redrawn(one) for unit, one in bundle.detectors.items()})
+    return replace(bundle, detectors={unit: redrawn(detector) for unit, detector in bundle.detectors.items()})
 
 
 def refusing(gates: dict[str, Any]) -> list[str]:

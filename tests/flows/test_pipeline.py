@@ -26,8 +26,11 @@ def test_the_real_program_ends_well_and_says_nothing_on_stderr(second_run: Any) 
 
 def test_an_alarm_says_how_rare_it_is(undisturbed: Any) -> None:
     """The calibration's tail is kept in the bundle that went live, and stands in every alarm's sentence."""
-    told = undisturbed.store.read(tables.ALARMS)["explanation"]
-    assert len(told) and told.str.contains(r"\(in normal running (?:less than )?once in [\d.,]+ \w+\): ").all()
+    explanations = undisturbed.store.read(tables.ALARMS)["explanation"]
+    assert (
+        len(explanations)
+        and explanations.str.contains(r"\(in normal running (?:less than )?once in [\d.,]+ \w+\): ").all()
+    )
 
 
 def test_another_plant_of_the_same_name_is_refused(undisturbed: Any, tmp_path: Path) -> None:

@@ -126,12 +126,12 @@ class Works:
         scores = bundle.score(rows[rows["window_start"] >= until])
         stored = scores.drop(columns="window_start").assign(bundle=name, role="champion", top_sensors="")
         store.upsert(tables.SCORES, stored[tables.SCORES.names()], txn=f"scores {name} {self.days}")
-        found = alarms.fold(scores, self.space.plant.alarms, self.space.plant.max_gap)
-        names = [alarms.alarm_id(one.asset_id, one.opened_at, name) for one in found.itertuples()]
-        told = found.assign(alarm_id=names, bundle=name, explanation="it is loud", sensors="[]")
+        folded = alarms.fold(scores, self.space.plant.alarms, self.space.plant.max_gap)
+        names = [alarms.alarm_id(alarm.asset_id, alarm.opened_at, name) for alarm in folded.itertuples()]
+        explained = folded.assign(alarm_id=names, bundle=name, explanation="it is loud", sensors="[]")
         before = store.read(tables.ALARMS)
         gone = before.loc[before["bundle"] == name, ["alarm_id"]]
-        store.upsert(tables.ALARMS, told[tables.ALARMS.names()], txn=f"alarms {name} {self.days}", drop=gone)
+        store.upsert(tables.ALARMS, explained[tables.ALARMS.names()], txn=f"alarms {name} {self.days}", drop=gone)
         return scores
 
     def alarms_of(self, bundle: Bundle, day: float = 0) -> pd.DataFrame:
@@ -202,9 +202,9 @@ def test_an_accepted_level_stops_alarming_after_one_training(works: Works, capsy
     rows = shifted(readings(22))
     works.bring(rows.assign(load=rows["load"] + 10.0 * since(rows, 21, 21.5)), 22)
     works.score(second)
-    found = works.alarms_of(second)
-    assert len(found) == 1
-    assert found["opened_at"].between(START + 21 * DAY, START + 21.1 * DAY).all()
+    opened = works.alarms_of(second)
+    assert len(opened) == 1
+    assert opened["opened_at"].between(START + 21 * DAY, START + 21.1 * DAY).all()
 
     deciding.rebaseline(str(works.yaml), "b", undo=True)
     assert "taken back" in feedback.outdated(works.space.store, fingerprint(second))[0]
@@ -221,7 +221,7 @@ def test_what_is_said_about_an_alarm_changes_what_is_learnt(works: Works, capsys
     works.bring(spoilt(readings(30)), 30)
     works.score(bundle)
     (name,) = works.alarms_of(bundle).loc[
-        lambda own: own["opened_at"].between(START + 11 * DAY, START + 12 * DAY), "alarm_id"
+        lambda rows: rows["opened_at"].between(START + 11 * DAY, START + 12 * DAY), "alarm_id"
     ]
     plant, store = str(works.yaml), works.space.store
 
@@ -325,7 +325,7 @@ def test_an_hour_is_an_hour(works: Works) -> None:
     """A decision read back means the same instants as when it was made."""
     works.bring(shifted(readings(20)), 20)
     deciding.rebaseline(str(works.yaml), "b", since="2026-01-15T01:00+01:00", yes=True)
-    (said,) = feedback.in_force(works.space.store)
-    assert said.start == START + 10 * DAY
-    assert said.end is None
-    assert timedelta(0) == said.start.utcoffset()
+    (decision,) = feedback.in_force(works.space.store)
+    assert decision.start == START + 10 * DAY
+    assert decision.end is None
+    assert timedelta(0) == decision.start.utcoffset()
