@@ -17,6 +17,7 @@ from tests.contracts.plug_ins import FOLDER, PLUG_INS, names, of_the_package
 from wheeltapper import detectors
 from wheeltapper.detectors import Detector, baselines
 from wheeltapper.errors import ConfigError, DataError, NotFittedError
+from wheeltapper.features.columns import Feature, describe
 from wheeltapper.plugins import DETECTORS
 
 KINDS = {name: detectors.load(name, PLUG_INS) for name in names(DETECTORS)}
@@ -35,7 +36,14 @@ def each(names: list[str]) -> list:
 
 
 def build(name: str, options: dict | None = None, seed: int = 0) -> Detector:
-    return detectors.build(name, options, seed=seed, plug_ins=PLUG_INS)
+    return detectors.build(name, options, seed=seed, plug_ins=PLUG_INS, features=FEATURES)
+
+
+SENSORS = ("flow", "pressure", "current")
+MEANS = [Feature(f"{sensor}__mean", (sensor,), "level") for sensor in SENSORS]
+STEPS = [Feature(f"{sensor}__at_{step}", (sensor,), "sequence", place=step) for sensor in SENSORS for step in range(8)]
+FEATURES = (*MEANS, *STEPS)
+"""What the columns of the rows below show, beside the sensors themselves."""
 
 
 def normal_rows(n_rows: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -61,7 +69,7 @@ def rows_for(name: str, n_rows: int = 200, seed: int = 0) -> pd.DataFrame:
 
 def of(sensor: str, rows: pd.DataFrame) -> list[str]:
     """The columns of a sensor."""
-    return [name for name in rows if name.split("__")[0] == sensor]
+    return [feature.name for feature in describe(rows, FEATURES) if feature.sensors[0] == sensor]
 
 
 def latest(sensor: str, rows: pd.DataFrame) -> list[str]:
@@ -71,7 +79,7 @@ def latest(sensor: str, rows: pd.DataFrame) -> list[str]:
 
 def first(rows: pd.DataFrame) -> list[str]:
     """One column, or as many as make a sequence."""
-    return ["flow", *(name for name in of("flow", rows) if "__at_" in name)]
+    return ["flow", *(feature.name for feature in STEPS if feature.name in of("flow", rows))]
 
 
 def fresh(name: str, **options) -> Detector:
@@ -412,7 +420,7 @@ def test_other_columns_are_refused(name, once):
         once[name].score(rows.assign(torque=1.0))
     with pytest.raises(DataError, match="Did you mean 'flows'"):
         once[name].score(rows.rename(columns={"flow": "flows"}))
-    with pytest.raises(DataError, match=f"{rows.shape[1] + 1} came"):
+    with pytest.raises(DataError, match=f"{rows.shape[1] + 1} arrived"):
         once[name].score(pd.concat([rows, rows[["flow"]]], axis=1))
 
 
@@ -426,5 +434,5 @@ def test_rows_that_nothing_can_be_learnt_from_are_refused(name):
         fresh(name).fit(rows[[]])
     with pytest.raises(DataError, match="feature 'flow' holds str"):
         fresh(name).fit(rows.assign(flow="1.0"))
-    with pytest.raises(DataError, match=r"\['flow'\] came more than once"):
+    with pytest.raises(DataError, match=r"\['flow'\] arrived more than once"):
         fresh(name).fit(pd.concat([rows, rows[["flow"]]], axis=1))

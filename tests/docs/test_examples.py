@@ -161,7 +161,17 @@ def test_the_examples_use_public_names_only() -> None:
 def test_the_examples_keep_the_house_style(my_plugins: Path) -> None:
     """Ruff finds nothing in them."""
     ours = 'lint.isort.known-first-party = ["wheeltapper"]'
-    options = ["--no-cache", "--config", str(ROOT / "pyproject.toml"), "--config", ours]
+    # `Objective` describes the methods that it asks for; an answer need not say it again, nor use every argument.
+    described = "objectives/*:D102,objectives/*:ARG002"
+    options = [
+        "--no-cache",
+        "--config",
+        str(ROOT / "pyproject.toml"),
+        "--config",
+        ours,
+        "--per-file-ignores",
+        described,
+    ]
     command = [sys.executable, "-m", "ruff", "check", *options, "."]
     done = subprocess.run(command, cwd=my_plugins, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

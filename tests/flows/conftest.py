@@ -42,6 +42,8 @@ class Ended:
     code: int
     out: str
     err: str
+    modules: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    """What it had imported at its end; of a command that was killed, nothing is known."""
 
 
 @dataclass
@@ -51,6 +53,7 @@ class Started:
     process: int
     out: Path
     err: Path
+    modules: Path
 
 
 @dataclass
@@ -67,14 +70,16 @@ class Nursery:
     def start(self, home: Path, *arguments: str, **env: str) -> Started:
         """Start a command with its own WHEELTAPPER_HOME."""
         self.count += 1
-        out, err = (self.folder / f"{self.count}.{end}" for end in ("out", "err"))
+        out, err, modules = (self.folder / f"{self.count}.{end}" for end in ("out", "err", "modules"))
         variables = {"WHEELTAPPER_HOME": str(home), "PREFECT_API_URL": self.api, **env}
-        request = {"arguments": arguments, "env": variables, "stdout": str(out), "stderr": str(err)}
-        return Started(self._ask(request), out, err)
+        files = {"stdout": str(out), "stderr": str(err), "modules": str(modules)}
+        return Started(self._ask({"arguments": arguments, "env": variables, **files}), out, err, modules)
 
     def wait(self, started: Started) -> Ended:
         """Wait for a command."""
-        return Ended(self._ask({"wait": started.process}), started.out.read_text(), started.err.read_text())
+        code = self._ask({"wait": started.process})
+        modules = json.loads(started.modules.read_text()) if started.modules.exists() else []
+        return Ended(code, started.out.read_text(), started.err.read_text(), frozenset(modules))
 
     def run(self, home: Path, *arguments: str, **env: str) -> Ended:
         """Run a command to its end."""

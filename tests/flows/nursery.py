@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 PRELOADED = (
     *("wheeltapper.cli", "wheeltapper.reporting.report", "flows.pipeline", "flows.retrain"),
@@ -52,7 +53,9 @@ def _start(request: dict) -> int:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.environ.update(request["env"])
     sys.argv = ["wheeltapper", *request["arguments"]]
-    os._exit(_run())
+    code = _run()
+    Path(request["modules"]).write_text(json.dumps(sorted(sys.modules)))
+    os._exit(code)
 
 
 def _run() -> int:

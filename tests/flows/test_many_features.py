@@ -11,6 +11,7 @@ import pytest
 
 from tests.flows.conftest import SIMULATED, Home, Nursery
 from wheeltapper import tables
+from wheeltapper.features.compute import compute
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.workspace import OBJECTIVE
 
@@ -61,7 +62,7 @@ def test_stored_rows_and_readings_give_the_same_scores(scored: Any, tmp_path: Pa
     """What was scored from columns of the stored rows is what the bundle's own plan gives from the readings."""
     bundle = live(scored, tmp_path)
     scores = scored.store.read(tables.SCORES).sort_values(["asset_id", "window_end"], ignore_index=True)
-    recomputed = bundle.score(bundle.plan.compute(scored.store.read(tables.READINGS)))
+    recomputed = bundle.score(compute(bundle.plan, scored.store.read(tables.READINGS)))
     key = ["asset_id", "window_end"]
     joined = scores[key].merge(recomputed, on=key, how="left")
     pd.testing.assert_series_equal(joined["score"], scores["score"], rtol=1e-12)

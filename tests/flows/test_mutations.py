@@ -13,6 +13,7 @@ import pytest
 from wheeltapper import detectors, plants, sources
 from wheeltapper.config import Plant, PlugIn
 from wheeltapper.detectors import Detector
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.exclude import why_masked
 from wheeltapper.scoring.bundle import POOLED, Bundle
@@ -73,7 +74,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Station:
         pd.concat([getattr(batch, name) for batch in batches], ignore_index=True) for name in ("rows", "faults")
     )
     plan = FeaturePlan.of(plant)
-    features = plan.compute(readings)
+    features = compute(plan, readings)
     part = parts.assign(features, parts.cuts(readings.assign(origin="simulated"), plant))
     normal = features[(why_masked(plan.reaching(features), faults, plant.window_reach) == "") & (part == "validate")]
     twins = twins_of(plan, readings, normal.groupby("asset_id").tail(300), plant.alarms)
@@ -181,7 +182,7 @@ def test_an_ignored_sensor_is_refused_as_blind_and_named(station: Station, sound
     """All gates but one pass: only a fault of this sensor alone gives it away."""
     gates = station.examine(broken(sound, deaf_to=sensor))
     assert refusing(gates) == ["is_not_blind"]
-    assert f"does not hear {sensor}:" in gates["is_not_blind"].reason
+    assert f"does not find faults of {sensor}:" in gates["is_not_blind"].reason
 
 
 def test_an_infinite_threshold_is_refused_as_unreachable(station: Station, sound: Bundle) -> None:

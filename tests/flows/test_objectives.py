@@ -81,7 +81,7 @@ def test_no_label_looks_across_a_cut(asked: tuple[Home, Ended]) -> None:
     champion = home.registry.champion("pumps", "mean_ahead")
     model = json.loads(manifest.read(home.registry.download(champion), champion.bundle)["line.json"])
     readings = pd.Timestamp("2026-01-05", tz="UTC")
-    assert readings + pd.Timedelta("10d") < pd.Timestamp(model["known_until"]) < readings + pd.Timedelta("12d")
+    assert readings + pd.Timedelta(days=10) < pd.Timestamp(model["known_until"]) < readings + pd.Timedelta(days=12)
 
 
 def test_other_settings_of_one_objective_train_that_one_only(asked: tuple[Home, Ended], tmp_path: Path) -> None:

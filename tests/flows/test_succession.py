@@ -55,4 +55,4 @@ def test_a_champion_that_was_asked_about_other_faults_stays(home: Home) -> None:
     verdict, gates = judged(home)
     assert verdict == "keep"
     assert gates["beats_champion"]["passed"] is None
-    assert "their windows are others" in gates["beats_champion"]["reason"]
+    assert "their windows differ" in gates["beats_champion"]["reason"]

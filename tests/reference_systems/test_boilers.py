@@ -11,6 +11,7 @@ import pytest
 from tests.reference_systems.reading import Delivered, is_in_fault, plant_of, read
 from wheeltapper import plants
 from wheeltapper.config import Plant
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.health.flagging import flag_readings
 from wheeltapper.readings.survey.survey import survey
@@ -94,7 +95,7 @@ def test_the_average_of_twelve_is_of_one_boilers_own_past(tmp_path: Path) -> Non
     smooth = HOUSE + "cleaning: {smooth: {temperature: {by: mean, rows: 12}}}\n"
     plant, delivered = _house(tmp_path, _table(), smooth.replace("max_gap: 2d", "max_gap: 30d"))
     assert delivered.rows["temperature"].max() > 90, "the table keeps what was measured"
-    features = FeaturePlan.of(plant).compute(delivered.rows)
+    features = compute(FeaturePlan.of(plant), delivered.rows)
     for name, boiler_rows in delivered.rows.groupby("asset_id"):
         by_hand = boiler_rows["temperature"].rolling(12).mean().to_numpy()
         rows = features[features["asset_id"] == name]
@@ -150,7 +151,7 @@ def test_day_hour_minute_and_second_are_one_place_on_the_circle(tmp_path: Path) 
     Reference row 003-05.
     """
     plant, delivered = _house(tmp_path, _table(), HOUSE.replace("[latest]", "[calendar]"))
-    features = FeaturePlan.of(plant).compute(delivered.rows)
+    features = compute(FeaturePlan.of(plant), delivered.rows)
     assert [name for name in features if name.startswith("calendar__")] == [
         f"calendar__{name}" for name in ("hour_sin", "hour_cos", "weekday_sin", "weekday_cos", "is_night")
     ]
@@ -184,7 +185,7 @@ def test_what_is_tested_comes_after_what_was_learnt_and_shares_no_reading(tmp_pa
     Reference row 003-07.
     """
     plant, delivered = _house(tmp_path, _table())
-    features = FeaturePlan.of(plant).compute(delivered.rows)
+    features = compute(FeaturePlan.of(plant), delivered.rows)
     part = parts.assign(features, parts.cuts(delivered.rows, plant))
     assert set(part) == {"train", "calibrate", "validate", "test", "purged"}
     spans = features.groupby(part).agg(start=("window_start", "min"), end=("window_end", "max"))
@@ -203,7 +204,7 @@ def test_boilers_may_be_kept_apart_instead(tmp_path: Path) -> None:
     """
     text = HOUSE + "parts: {by: first_rows, train: 100, calibrate: 60}\n"
     plant, delivered = _house(tmp_path, _table(), text)
-    features = FeaturePlan.of(plant).compute(delivered.rows)
+    features = compute(FeaturePlan.of(plant), delivered.rows)
     part = parts.assign(features, parts.cuts(delivered.rows, plant))
     judged, tested = (set(features.loc[part == name, "asset_id"]) for name in ("validate", "test"))
     assert judged | tested == set(BOILERS)
@@ -218,7 +219,7 @@ def test_the_rule_of_forty_degrees_stands_on_the_board_and_is_perfect(tmp_path: 
     plant, delivered = _house(tmp_path, _table(), HOUSE.replace("max_gap: 2d", "max_gap: 30d"))
     limits = next(baseline for baseline in baselines_of(plant) if baseline.name == "limits")
     assert limits.options == {"high": {"temperature": 40}}
-    features = FeaturePlan.of(plant).compute(delivered.rows)
+    features = compute(FeaturePlan.of(plant), delivered.rows)
     part = parts.assign(features, parts.cuts(delivered.rows, plant))
     rule = fit_candidate(plant, limits, features, part, delivered.faults, {})
     scored = rule.score(features)

@@ -14,6 +14,7 @@ from wheeltapper import tables
 from wheeltapper.assets.power_meter import METERS, as_published
 from wheeltapper.config import Plant
 from wheeltapper.evaluation.intervals import rate_interval
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import exclude
 from wheeltapper.readings.health.flagging import flag_readings
@@ -118,12 +119,12 @@ def test_the_plan_that_served_is_the_plan_that_learnt(tmp_path: Path) -> None:
     """
     plant, delivered = _building(tmp_path, _published())
     plan = FeaturePlan.of(plant)
-    learnt = plan.compute(delivered.rows)
+    learnt = compute(plan, delivered.rows)
     served = FeaturePlan.model_validate_json(plan.model_dump_json())
-    pd.testing.assert_frame_equal(served.compute(delivered.rows), learnt, check_exact=True)
-    pd.testing.assert_frame_equal(served.compute(delivered.rows), learnt, check_exact=True)
+    pd.testing.assert_frame_equal(compute(served, delivered.rows), learnt, check_exact=True)
+    pd.testing.assert_frame_equal(compute(served, delivered.rows), learnt, check_exact=True)
     last = delivered.rows[delivered.rows["asset_id"] == "machine_4"].tail(plan.readings_needed)
-    latest_row = served.compute(last).tail(1).reset_index(drop=True)
+    latest_row = compute(served, last).tail(1).reset_index(drop=True)
     expected = learnt[learnt["asset_id"] == "machine_4"].tail(1).reset_index(drop=True)
     pd.testing.assert_frame_equal(latest_row, expected, check_exact=True)
 
@@ -135,7 +136,7 @@ def test_power_is_kilowatts_over_the_time_that_passed(tmp_path: Path) -> None:
     """
     table = _published().drop(index=[50])
     plant, delivered = _building(tmp_path, table)
-    features = FeaturePlan.of(plant).compute(delivered.rows)
+    features = compute(FeaturePlan.of(plant), delivered.rows)
     power = features[features["asset_id"] == "machine_1"].set_index("window_end")["energy"]
     counter = table[f"{PREFIX}machine_1"].to_numpy()
     times = pd.DatetimeIndex(pd.to_datetime(table["utc_timestamp"], utc=True))
@@ -154,7 +155,7 @@ def test_each_machine_is_scaled_by_its_own_and_all_keep_the_budget() -> None:
     Reference row 002-11.
     """
     plant, delivered = _simulated(5, 240)
-    features = FeaturePlan.of(plant).compute(delivered.rows)
+    features = compute(FeaturePlan.of(plant), delivered.rows)
     part = parts.assign(features, parts.cuts(delivered.rows, plant))
     bundle = fit_candidate(plant, plant.candidates[0], features, part, tables.FAULTS.empty(), {})
     assert set(MACHINES) <= set(bundle.detectors)
@@ -187,7 +188,7 @@ def test_a_meter_that_is_frozen_for_months_is_noticed_and_never_learnt(tmp_path:
     flat = flags[flags["kind"] == "flat"]
     assert flat["asset_id"].unique().tolist() == ["machine_5"]
     assert flat["count"].max() >= 24 * 96 - 96
-    features = FeaturePlan.of(plant).compute(delivered.rows)
+    features = compute(FeaturePlan.of(plant), delivered.rows)
     part = pd.Series("train", index=features.index)
     informative = exclude.informative_flags(features, part, flags)
     assert informative.notes == ()
@@ -205,7 +206,7 @@ def test_the_hour_is_a_circle_and_the_night_is_from_20_to_6(tmp_path: Path) -> N
     _, delivered = _building(tmp_path, _published())
     text = BUILDING.replace("features: [latest]", "features: [{calendar: {zone: Europe/Berlin}}]")
     local = plant_of(text, tmp_path)
-    features = FeaturePlan.of(local).compute(delivered.rows)
+    features = compute(FeaturePlan.of(local), delivered.rows)
     features = features[features["asset_id"] == "machine_1"].set_index("window_end")
     clock = _published()["cet_cest_timestamp"].str[11:16]
     hours = clock.str[:2].astype(int) + clock.str[3:].astype(int) / 60

@@ -16,7 +16,8 @@ from tests.reference_systems.reading import is_in_fault, plant_of, read
 from wheeltapper import detectors, plants, sources, tables
 from wheeltapper.config import IDLE_REGIMES, Plant
 from wheeltapper.errors import SourceError
-from wheeltapper.evaluation.judgement import judge
+from wheeltapper.evaluation.judge import judge
+from wheeltapper.features.compute import compute
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.survey.survey import survey
@@ -342,7 +343,7 @@ candidates: [lof]
 def _windows() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return usable windows of three pumps: those of the first ten days, and those of the last four."""
     plant = _pumps(assets=3, duration="14d", seed=5)
-    features = FeaturePlan.of(plant).compute(read(plant, check=False).rows)
+    features = compute(FeaturePlan.of(plant), read(plant, check=False).rows)
     usable = features[features["usable"]]
     first = usable["window_end"] < pd.Timestamp(MONDAY, tz="UTC") + timedelta(days=10)
     return usable[first], usable[~first]
@@ -517,7 +518,7 @@ def test_snapshots_of_four_bearings_are_four_machines_at_20_khz(tmp_path: Path) 
     assert second["acceleration"].tolist() == [
         round(file + row / 100 + 0.001, 3) for file in (0, 1) for row in range(8)
     ]
-    features = FeaturePlan.of(plant).compute(delivered.rows)
+    features = compute(FeaturePlan.of(plant), delivered.rows)
     assert len(features) == 4 * 2 * 5
     assert (features["window_end"] - features["window_start"]).eq(timedelta(microseconds=150)).all()
 

@@ -14,6 +14,7 @@ from expectations import readings as reading_promises
 from tests.reference_systems.reading import Delivered, is_in_fault, plant_of, read
 from wheeltapper import config, datasets, detectors, plants
 from wheeltapper.assets import machine_as_published as published
+from wheeltapper.features.compute import compute
 from wheeltapper.features.impute import Imputer
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.survey.survey import survey
@@ -151,7 +152,7 @@ def test_every_reading_of_the_set_lies_on_the_two_circles(fleet: tuple[config.Pl
     """
     plant, delivered = fleet
     calendar = plant.model_copy(update={"features": (config.PlugIn(name="calendar"),)})
-    features = FeaturePlan.of(calendar).compute(delivered.rows[delivered.rows["asset_id"].isin(["1", "2"])])
+    features = compute(FeaturePlan.of(calendar), delivered.rows[delivered.rows["asset_id"].isin(["1", "2"])])
     for part in ("hour", "weekday"):
         sine, cosine = features[f"calendar__{part}_sin"], features[f"calendar__{part}_cos"]
         np.testing.assert_allclose(sine**2 + cosine**2, 1.0)
@@ -170,11 +171,11 @@ def test_other_machines_rows_change_nothing_in_a_machines_features(fleet: tuple[
     plant, delivered = fleet
     rich = plant.model_copy(update={"features": (config.PlugIn(name="rolling"), config.PlugIn(name="rates"))})
     some = delivered.rows[delivered.rows["asset_id"].isin(["3", "7", "12"])]
-    alone = FeaturePlan.of(rich).compute(some[some["asset_id"] == "7"])
+    alone = compute(FeaturePlan.of(rich), some[some["asset_id"] == "7"])
     others = some["asset_id"] != "7"
     altered = some.assign(temperature=some["temperature"].where(~others, 140.0)).sample(frac=1, random_state=1)
     for mixed in (some.sample(frac=1, random_state=2), altered):
-        features = FeaturePlan.of(rich).compute(mixed)
+        features = compute(FeaturePlan.of(rich), mixed)
         machine_rows = features[features["asset_id"] == "7"].reset_index(drop=True)
         pd.testing.assert_frame_equal(machine_rows, alone, check_exact=True)
     assert alone["usable"].sum() > 1000
@@ -196,7 +197,7 @@ def test_nothing_is_learnt_from_a_missing_value_and_filling_knows_the_training_a
     delivered = read(plant)
     missing = delivered.rows[list(plant.asset_type.sensors)].isna().any(axis=1)
     assert missing.sum() > 50
-    features = FeaturePlan.of(plant).compute(delivered.rows)
+    features = compute(FeaturePlan.of(plant), delivered.rows)
     columns = list(FeaturePlan.of(plant).columns)
     usable = features[features["usable"]]
     assert np.isfinite(usable[columns]).all(axis=None)

@@ -13,7 +13,9 @@ import pytest
 from tests.reference_systems.reading import Delivered, is_in_fault, plant_of, read
 from wheeltapper import detectors, tables
 from wheeltapper.config import Plant
-from wheeltapper.evaluation.judgement import NO_FAULTS, judge
+from wheeltapper.evaluation.judge import judge
+from wheeltapper.evaluation.judgement import NO_FAULTS
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import alarms
 from wheeltapper.selftest.gates import is_not_inverted
@@ -156,7 +158,7 @@ def test_the_rules_are_a_baseline_that_says_what_they_say() -> None:
 
 def _judged(plant: Plant, delivered: Delivered, faults: pd.DataFrame) -> tuple[object, pd.DataFrame]:
     """Learn without a single label, and judge the last third by what is known of faults."""
-    features = FeaturePlan.of(plant).compute(delivered.rows)
+    features = compute(FeaturePlan.of(plant), delivered.rows)
     part = parts.assign(features, parts.cuts(delivered.rows, plant))
     bundle = fit_candidate(plant, plant.candidates[0], features, part, tables.FAULTS.empty(), {})
     scored = bundle.score(features[part.isin(["validate", "test"])])
@@ -189,8 +191,8 @@ def test_without_labels_nothing_is_claimed_and_a_step_put_in_is_heard() -> None:
     scales = {name: deviation for name, (_, deviation) in STATED.items()}
     twins = inject_obvious(recent, scales)
     plan = FeaturePlan.of(plant)
-    clean = bundle.score(plan.compute(recent))["score"].to_numpy()
-    stepped = bundle.score(plan.compute(twins[ALL]))["score"].to_numpy()
+    clean = bundle.score(compute(plan, recent))["score"].to_numpy()
+    stepped = bundle.score(compute(plan, twins[ALL]))["score"].to_numpy()
     assert is_not_inverted(clean, stepped).passed
     assert not is_not_inverted(-clean, -stepped).passed, "the gate knows an inverted model"
 

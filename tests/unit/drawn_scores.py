@@ -9,7 +9,8 @@ import pytest
 
 from wheeltapper import tables
 from wheeltapper.config import Costs
-from wheeltapper.evaluation.judgement import Judgement, judge
+from wheeltapper.evaluation.judge import judge
+from wheeltapper.evaluation.judgement import Judgement
 
 START = pd.Timestamp("2026-03-02", tz="UTC")
 MINUTE = timedelta(minutes=1)

@@ -1,4 +1,4 @@
-"""Whether a candidate beats every baseline: by cost, by ranking where cost cannot tell, or by the self-test."""
+"""Gate on the baselines: a candidate must beat each by cost, by ranking where costs are close, or by the self-test."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ from collections.abc import Mapping, Sequence
 from wheeltapper.errors import DataError
 from wheeltapper.evaluation.gates import Gate
 from wheeltapper.evaluation.judgement import NO_FAULTS, Judgement
-from wheeltapper.evaluation.pairs import SURE_SHARE, is_surely_cheaper, is_worth_telling
+from wheeltapper.evaluation.pairs import SURE_SHARE, is_notably_cheaper, is_surely_cheaper
 
 LEVEL = 0.05
-"""Shares of the self-test's faults that lie closer together than this may be in any order by luck."""
+"""Smallest difference between two shares of the self-test's faults that is more than luck."""
 
 
 def beats_baselines(
     candidate: Judgement, baselines: Sequence[Judgement], self_test: Mapping[str, float] | None = None
 ) -> Gate:
-    """Ask whether the candidate beats every baseline on the same windows.
+    """Check whether the candidate beats every baseline on the same windows.
 
-    It does if it costs less than each of them. Where it costs more, but over so few weeks that luck may have decided
-    (no baseline is *surely* cheaper), or no more than `PRICED` above, it has to rank faulty windows higher than every
-    baseline: VUS-PR looks at every window and at every threshold, and not only at the handful of alarms that this one
-    raised.
+    It does if it costs less than each of them. If it costs more, it can still pass where the difference may be luck
+    (no baseline is *surely* cheaper) or is at most `PRICE_ERROR`. Then it has to rank faulty windows higher than every
+    baseline: VUS-PR uses every window and every threshold, and not only the few alarms that were raised.
 
-    Where no fault is known it has to hear more of the faults that the self-test puts in than every baseline; a few
-    episodes cannot tell apart what lies closer together than `LEVEL`.
+    Where no fault is known, it has to find more of the faults that the self-test injects than every baseline. The
+    self-test's few episodes cannot distinguish shares that lie closer together than `LEVEL`.
 
     Parameters
     ----------
@@ -40,85 +39,101 @@ def beats_baselines(
         raise DataError(f"{candidate.candidate} has no baseline to beat; judge the baselines in the same run")
     for baseline in baselines:
         _require_same_data(candidate, baseline)
-    costs = {one.candidate: one.cost_per_asset_week for one in baselines if one.cost_per_asset_week is not None}
-    own = candidate.cost_per_asset_week
-    if own is None or not costs:
-        return _hears_more(candidate.candidate, [one.candidate for one in baselines], self_test or {})
+    costs = {
+        judgement.candidate: judgement.cost_per_asset_week
+        for judgement in baselines
+        if judgement.cost_per_asset_week is not None
+    }
+    cost = candidate.cost_per_asset_week
+    if cost is None or not costs:
+        return _finds_more(candidate.candidate, [judgement.candidate for judgement in baselines], self_test or {})
     best = min(costs, key=lambda name: (costs[name], name))
-    is_cheaper = own < costs[best]
-    ranks_higher, how = (False, "") if is_cheaper else _ranks_higher(candidate, baselines)
-    says = "less than" if is_cheaper else "no less than"
-    mine, theirs = _told_apart(own, costs[best])
+    is_cheaper = cost < costs[best]
+    ranks_higher, explanation = (False, "") if is_cheaper else _ranks_higher(candidate, baselines)
+    comparison = "less than" if is_cheaper else "no less than"
+    cost_text, best_text = _distinct_texts(cost, costs[best])
     return Gate(
         name="beats_baselines",
         passed=is_cheaper or ranks_higher,
-        figure=own,
+        figure=cost,
         limit=costs[best],
-        reason=f"{candidate.candidate} costs {mine} {candidate.currency} per asset-week, {says} the best baseline, "
-        f"{best}, with {theirs}{how}",
+        reason=f"{candidate.candidate} costs {cost_text} {candidate.currency} per asset-week, {comparison} the "
+        f"best baseline, "
+        f"{best}, with {best_text}{explanation}",
     )
 
 
-def _hears_more(candidate: str, baselines: Sequence[str], self_test: Mapping[str, float]) -> Gate:
-    """Compare by the self-test, where nobody knows what was missed."""
-    known = {name: self_test[name] for name in baselines if name in self_test}
-    own = self_test.get(candidate)
-    if own is None or not known:
+def _finds_more(candidate: str, baselines: Sequence[str], self_test: Mapping[str, float]) -> Gate:
+    """Compare by the self-test, where no fault is known and missed faults cannot be counted."""
+    figures = {name: self_test[name] for name in baselines if name in self_test}
+    figure = self_test.get(candidate)
+    if figure is None or not figures:
         return Gate(name="beats_baselines", passed=None, figure=None, limit=None, reason=NO_FAULTS)
-    best = max(known, key=lambda name: (known[name], name))
-    is_level = own <= known[best] < own + LEVEL
-    says = "more than" if own > known[best] else "too close to tell apart from" if is_level else "less than"
+    best = max(figures, key=lambda name: (figures[name], name))
+    is_level = figure <= figures[best] < figure + LEVEL
+    comparison = "more than" if figure > figures[best] else "too close to distinguish from" if is_level else "less than"
     return Gate(
         name="beats_baselines",
-        passed=None if is_level else own > known[best],
-        figure=own,
-        limit=known[best],
-        reason=f"no faults are known to judge by; {candidate} hears {own:.0%} of the moderate faults of the self-test, "
-        f"{says} the best baseline, {best}, with {known[best]:.0%}",
+        passed=None if is_level else figure > figures[best],
+        figure=figure,
+        limit=figures[best],
+        reason=f"no faults are known to judge by; {candidate} finds {figure:.0%} of the moderate faults of the "
+        f"self-test, "
+        f"{comparison} the best baseline, {best}, with {figures[best]:.0%}",
     )
 
 
 def _ranks_higher(candidate: Judgement, baselines: Sequence[Judgement]) -> tuple[bool, str]:
-    """Tell whether a dearer candidate is better all the same: luck may have decided, and its VUS-PR is the highest."""
-    own = candidate.cost_per_asset_week
+    """Return whether a dearer candidate still ranks best: the cost may be luck, and its VUS-PR is the highest."""
+    cost = candidate.cost_per_asset_week
     is_close = True
     for baseline in baselines:
-        if not is_worth_telling(baseline.cost_per_asset_week, own):
+        if not is_notably_cheaper(baseline.cost_per_asset_week, cost):
             continue
         is_close = False
         if is_surely_cheaper(baseline.cost_by_asset_week, candidate.cost_by_asset_week):
             return False, f"; in {SURE_SHARE:.0%} of resampled asset-weeks {baseline.candidate} stays cheaper"
-    known = {one.candidate: one.vus_pr for one in baselines if one.vus_pr is not None}
-    if candidate.vus_pr is None or not known:
+    vus_by_baseline = {judgement.candidate: judgement.vus_pr for judgement in baselines if judgement.vus_pr is not None}
+    if candidate.vus_pr is None or not vus_by_baseline:
         return False, ""
-    best = max(known, key=lambda name: (known[name], name))
-    if candidate.vus_pr <= known[best]:
-        return False, f", and its VUS-PR of {candidate.vus_pr:.3f} is no higher than {known[best]:.3f} of {best}"
-    why = "prices are hardly known to a tenth" if is_close else "with so few weeks the difference may be luck"
+    best = max(vus_by_baseline, key=lambda name: (vus_by_baseline[name], name))
+    if candidate.vus_pr <= vus_by_baseline[best]:
+        return (
+            False,
+            f", and its VUS-PR of {candidate.vus_pr:.3f} is no higher than {vus_by_baseline[best]:.3f} of {best}",
+        )
+    why = "costs are known to a tenth at best" if is_close else "with so few weeks the difference may be luck"
     return True, (
         f"; but {why}, and it ranks faulty windows higher than every baseline: VUS-PR {candidate.vus_pr:.3f} against "
-        f"{known[best]:.3f} of {best}"
+        f"{vus_by_baseline[best]:.3f} of {best}"
     )
 
 
-def _told_apart(first: float, second: float) -> tuple[str, str]:
-    """Write two amounts with cents where it takes them to see which is smaller."""
+def _distinct_texts(first: float, second: float) -> tuple[str, str]:
+    """Write two amounts, with cents only where the rounded amounts would be equal."""
     pairs = [(f"{first:,.{digits}f}", f"{second:,.{digits}f}") for digits in (0, 2)]
     return next((pair for pair in pairs if pair[0] != pair[1]), pairs[0])
 
 
-def _require_same_data(one: Judgement, other: Judgement) -> None:
-    """Refuse to compare what was judged on different windows or faults: the difference would mean nothing."""
-    mine = (one.part, [(o.asset_id, o.kind, o.start) for o in one.outcomes], round(one.asset_weeks, 6), one.currency)
-    theirs = (
-        other.part,
-        [(o.asset_id, o.kind, o.start) for o in other.outcomes],
-        round(other.asset_weeks, 6),
-        other.currency,
+def _require_same_data(judgement: Judgement, baseline: Judgement) -> None:
+    """Refuse to compare judgements on different windows or faults: their difference has no meaning."""
+    judged_data = (
+        judgement.part,
+        [(o.asset_id, o.kind, o.start) for o in judgement.outcomes],
+        round(judgement.asset_weeks, 6),
+        judgement.currency,
     )
-    if mine != theirs:
+    baseline_data = (
+        baseline.part,
+        [(o.asset_id, o.kind, o.start) for o in baseline.outcomes],
+        round(baseline.asset_weeks, 6),
+        baseline.currency,
+    )
+    if judged_data != baseline_data:
         raise DataError(
-            f"{one.candidate} and {other.candidate} were judged on different data: {one.part} with {one.faults} faults "
-            f"in {one.asset_weeks:.4g} asset-weeks, {other.part} with {other.faults} in {other.asset_weeks:.4g}. "
+            f"{judgement.candidate} and {baseline.candidate} were judged on different data: {judgement.part} with "
+            f"{judgement.faults} faults "
+            f"in {judgement.asset_weeks:.4g} asset-weeks, {baseline.part} with {baseline.faults} in "
+            f"{baseline.asset_weeks:.4g}. "
             "Judge both on the same windows and faults."
         )

@@ -1,4 +1,4 @@
-"""Costs: what a detector's silence, its alarms and its delays cost, per event and never per row."""
+"""Costs of missed faults, alarms and delays, counted per event and never per row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wheeltapper.evaluation.exposure import Flags, Floats
 
 
 class CostBreakdown(BaseModel):
-    """What was spent on what, in the plant's currency; the parts add up to ``total``."""
+    """Costs by cause, in the plant's currency; the parts add up to ``total``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,32 +25,32 @@ class CostBreakdown(BaseModel):
     wrong_alarm_hours: float
     total: float
     without_detector: float
-    """What the same faults would have cost had nobody watched: every one missed."""
+    """Cost of the same faults without any detector: every fault is missed."""
     net_saving: float
-    """``without_detector`` − ``total``: below zero, the detector does harm."""
+    """``without_detector`` − ``total``; below zero, the detector costs more than it saves."""
     spent: float | None = None
-    """``found_faults`` + ``false_alarms`` + ``wrong_alarm_hours``: what following the alarms took. Faults that were
-    missed, and delays, are losses, not outlays. None in records of earlier versions."""
+    """``found_faults`` + ``false_alarms`` + ``wrong_alarm_hours``: the outlay for following the alarms. Missed
+    faults and delays are losses, not outlays. None in records of earlier versions."""
     roi: float | None = None
-    """``net_saving`` / ``spent``: what each unit of money spent on alarms and repairs brought beyond itself; None where
-    nothing was spent."""
+    """``net_saving`` / ``spent``: net return on each unit of money spent on alarms and repairs; None where nothing was
+    spent."""
 
 
 @dataclass(frozen=True)
 class EventCosts:
-    """What every single event cost, in the plant's currency."""
+    """Cost of every single event, in the plant's currency."""
 
     faults: Floats
-    """One an observed fault, in the order of ``Events.faults``."""
+    """One value per observed fault, in the order of ``Events.faults``."""
     alarms: Floats
-    """One an alarm, in the order of ``Events.alarms``: 0 unless it was false or burnt outside a fault."""
+    """One value per alarm, in the order of ``Events.alarms``; 0 unless it was false or lasted outside a fault."""
 
 
 def price_events(events: Events, costs: Costs) -> EventCosts:
-    """Return what each observed fault and each alarm cost."""
-    seen = events.faults[events.faults["is_observed"]]
-    is_found = seen["is_found"].to_numpy(bool)
-    faults = np.where(is_found, costs.found_fault + _delay_costs(seen, costs), missed_costs(seen, costs))
+    """Return the cost of each observed fault and of each alarm."""
+    observed = events.faults[events.faults["is_observed"]]
+    is_found = observed["is_found"].to_numpy(bool)
+    faults = np.where(is_found, costs.found_fault + _delay_costs(observed, costs), missed_costs(observed, costs))
     alarms = (
         events.alarms["is_false"].to_numpy(bool) * costs.false_alarm
         + events.alarms["wrong_hours"].to_numpy(np.float64) * costs.alarm_hour
@@ -59,21 +59,21 @@ def price_events(events: Events, costs: Costs) -> EventCosts:
 
 
 def break_down(events: Events, costs: Costs) -> CostBreakdown:
-    """Return what was spent on missed faults, repairs, delay, false alarms and lamps that burnt for nothing.
+    """Return the costs of missed faults, repairs, delay, false alarms and hours in wrong alarm.
 
-    A fault that is found late never costs more than one that is missed: else silence would be the better detector
-    for slow faults.
+    A fault that is found late never costs more than one that is missed. Otherwise a detector without any alarm would
+    be the better one for slow faults.
     """
-    seen = events.faults[events.faults["is_observed"]]
-    is_found = seen["is_found"].to_numpy(bool)
-    if_missed = missed_costs(seen, costs)
+    observed = events.faults[events.faults["is_observed"]]
+    is_found = observed["is_found"].to_numpy(bool)
+    if_missed = missed_costs(observed, costs)
     missed = float(if_missed[~is_found].sum())
     repairs = int(is_found.sum()) * costs.found_fault
-    delay = float(_delay_costs(seen, costs).sum())
+    delay = float(_delay_costs(observed, costs).sum())
     false_alarms = int(events.alarms["is_false"].sum()) * costs.false_alarm
     wrong_hours = float(events.alarms["wrong_hours"].sum()) * costs.alarm_hour
     total = missed + repairs + delay + false_alarms + wrong_hours
-    nothing = float(if_missed.sum())
+    all_missed = float(if_missed.sum())
     spent = repairs + false_alarms + wrong_hours
     return CostBreakdown(
         missed_faults=missed,
@@ -82,28 +82,28 @@ def break_down(events: Events, costs: Costs) -> CostBreakdown:
         false_alarms=false_alarms,
         wrong_alarm_hours=wrong_hours,
         total=total,
-        without_detector=nothing,
-        net_saving=nothing - total,
+        without_detector=all_missed,
+        net_saving=all_missed - total,
         spent=spent,
-        roi=(nothing - total) / spent if spent else None,
+        roi=(all_missed - total) / spent if spent else None,
     )
 
 
-def missed_costs(seen: pd.DataFrame, costs: Costs) -> Floats:
-    """Return what each fault costs if nobody sees it coming: its kind's own price, where the plant names one."""
-    return np.array([costs.missed(str(kind)) for kind in seen["kind"]], dtype=np.float64)
+def missed_costs(observed: pd.DataFrame, costs: Costs) -> Floats:
+    """Return the cost of each fault if it is missed: the price of its kind, where the plant names one."""
+    return np.array([costs.missed(str(kind)) for kind in observed["kind"]], dtype=np.float64)
 
 
-def _delay_costs(seen: pd.DataFrame, costs: Costs) -> Floats:
-    hours = np.nan_to_num(seen["delay_hours"].to_numpy(np.float64), nan=0.0)
-    capped: Floats = np.minimum(hours * costs.delay_hour, missed_costs(seen, costs) - costs.found_fault)
+def _delay_costs(observed: pd.DataFrame, costs: Costs) -> Floats:
+    hours = np.nan_to_num(observed["delay_hours"].to_numpy(np.float64), nan=0.0)
+    capped: Floats = np.minimum(hours * costs.delay_hour, missed_costs(observed, costs) - costs.found_fault)
     return capped
 
 
 def availability(rows: pd.DataFrame, is_faulty: Flags) -> float | None:
-    """Return the share of the watched time in which no fault was there, 0 to 1; None where nothing was watched.
+    """Return the share of the watched time without a fault, 0 to 1; None where no time was watched.
 
-    It is a fact about the plant, not a merit of a detector: one that only watches makes no machine run longer.
+    It describes the plant, not the detector: a detector does not make a machine run longer.
     """
     hours = rows["hours"].to_numpy(np.float64)
     if hours.sum() == 0:

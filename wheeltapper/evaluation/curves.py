@@ -1,4 +1,4 @@
-"""Curves: what a candidate would find, and what it would call wrongly, at every possible threshold."""
+"""Curves: true and false detections of a candidate at every possible threshold."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 Curve = tuple[list[float], list[float]]
 """A curve's x values and y values, both from 0 to 1 and of the same length; plain JSON."""
 Curves = Mapping[str, Curve]
-"""Candidate → its curve."""
+"""Candidate → curve."""
 
 _DOTS = 400
 """Steps from 0 to 1 that a figure can show."""
@@ -38,14 +38,14 @@ def window_curves(is_faulty: NDArray[np.bool_], scores: Floats) -> dict[str, Cur
     Raises
     ------
     DataError
-        If there are no faulty or no normal windows: no threshold could then be right or wrong about both.
+        If there are no faulty or no normal windows: a curve needs both.
     """
     from sklearn.metrics import precision_recall_curve, roc_curve
 
     if is_faulty.all() or not is_faulty.any():
         raise DataError(
             f"curves need windows inside and outside faults, got {int(is_faulty.sum())} inside of {len(is_faulty)}. "
-            "Leave the curves out and say why."
+            "Leave the curves out and give the reason."
         )
     false_share, found_share, _ = roc_curve(is_faulty, scores)
     precision, recall, _ = precision_recall_curve(is_faulty, scores)
@@ -53,7 +53,7 @@ def window_curves(is_faulty: NDArray[np.bool_], scores: Floats) -> dict[str, Cur
 
 
 def _thin(x: Floats, y: Floats) -> Curve:
-    """Leave out points that lie on the same dot as both their neighbours."""
+    """Drop points that a figure cannot distinguish from both their neighbours."""
     dots = np.round(np.column_stack([x, y]) * _DOTS)
     keep = np.ones(len(x), dtype=bool)
     keep[1:-1] = np.any(dots[1:-1] != dots[:-2], axis=1) | np.any(dots[1:-1] != dots[2:], axis=1)

@@ -1,7 +1,7 @@
-"""Duplicate target: whether two kinds of faults are one under two names.
+"""Duplicate target: two kinds of faults that are the same faults under two names.
 
-Some data sets have a column that was computed from another one, and are then said to be hard in both. What is learnt of
-one is learnt of its copy, and neither confirms the other.
+Some data sets have a label column that was computed from another one. A result on one of them is then also the result
+on its copy; neither confirms the other.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Spans = list[tuple[int, int]]
 
 
 def duplicate_target(faults: pd.DataFrame) -> Gate:
-    """Ask whether two kinds of faults befall the same assets at the same times.
+    """Check whether two kinds of faults occur on the same assets at the same times.
 
-    It informs and does not block: the labels are the plant's, and a detector may be right all the same.
+    It informs and does not block: the labels come from the plant, and a detector may still be right.
 
     Parameters
     ----------
@@ -34,19 +34,22 @@ def duplicate_target(faults: pd.DataFrame) -> Gate:
     Gate
         ``figure`` is the largest share of time in either of two kinds that lies in both, 0 to 1.
     """
-    by_kind = {str(kind): _by_asset(own) for kind, own in faults.groupby("kind", sort=True) if str(kind)}
+    by_kind = {
+        str(kind): _by_asset(kind_faults) for kind, kind_faults in faults.groupby("kind", sort=True) if str(kind)
+    }
     if len(by_kind) < 2:
-        reason = "cannot be asked: fewer than two kinds of faults are known"
+        reason = "cannot be checked: fewer than two kinds of faults are known"
         return Gate(name=NAME, passed=None, figure=None, limit=SAME, reason=reason, blocks=False)
     overlap = {pair: _overlap(by_kind[pair[0]], by_kind[pair[1]]) for pair in combinations(by_kind, 2)}
-    one, other = max(overlap, key=lambda pair: overlap[pair])
-    figure = overlap[one, other]
+    first_kind, second_kind = max(overlap, key=lambda pair: overlap[pair])
+    figure = overlap[first_kind, second_kind]
     same = [" and ".join(pair) for pair, share in overlap.items() if share >= SAME]
     reason = (
-        f"of the time in fault kinds {one} and {other}, {figure:.1%} lies in both (the most of {len(by_kind)} kinds): "
+        f"of the time in fault kinds {first_kind} and {second_kind}, {figure:.1%} lies in both "
+        f"(the largest share among {len(by_kind)} kinds): "
     )
     reason += (
-        f"{'; '.join(same)} are one target under two names, and what is said of one is said of all"
+        f"{'; '.join(same)} are one target under two names, and a result for one is a result for all"
         if same
         else f"from {SAME:.0%} on they would be one target under two names"
     )
@@ -54,37 +57,40 @@ def duplicate_target(faults: pd.DataFrame) -> Gate:
 
 
 def _by_asset(faults: pd.DataFrame) -> dict[str, Spans]:
-    """Return each asset's spans, those that touch made one; both ends belong to a span."""
+    """Return each asset's spans, with touching ones merged; both ends belong to a span."""
     spans: dict[str, Spans] = {}
     ordered = faults.sort_values("start", kind="stable")
     starts, ends = microseconds(ordered["start"]), microseconds(ordered["end"])
     for asset, start, end in zip(ordered["asset_id"].astype(str), starts, ends, strict=True):
-        own = spans.setdefault(asset, [])
-        if own and start <= own[-1][1]:
-            own[-1] = (own[-1][0], max(own[-1][1], int(end) + 1))
+        asset_spans = spans.setdefault(asset, [])
+        if asset_spans and start <= asset_spans[-1][1]:
+            asset_spans[-1] = (asset_spans[-1][0], max(asset_spans[-1][1], int(end) + 1))
         else:
-            own.append((int(start), int(end) + 1))
+            asset_spans.append((int(start), int(end) + 1))
     return spans
 
 
-def _overlap(one: dict[str, Spans], other: dict[str, Spans]) -> float:
-    both = sum(_common(spans, other.get(asset, [])) for asset, spans in one.items())
-    either = _lasting(one) + _lasting(other) - both
-    return both / either
+def _overlap(first: dict[str, Spans], second: dict[str, Spans]) -> float:
+    common = sum(_common(spans, second.get(asset, [])) for asset, spans in first.items())
+    total = _lasting(first) + _lasting(second) - common
+    return common / total
 
 
 def _lasting(spans: dict[str, Spans]) -> int:
-    return sum(end - start for own in spans.values() for start, end in own)
+    return sum(end - start for asset_spans in spans.values() for start, end in asset_spans)
 
 
-def _common(one: Spans, other: Spans) -> int:
-    """Return how long both last together; each is in order, and its spans lie apart."""
-    total = first = second = 0
-    while first < len(one) and second < len(other):
-        start, end = max(one[first][0], other[second][0]), min(one[first][1], other[second][1])
+def _common(spans: Spans, other_spans: Spans) -> int:
+    """Return how long two lists of spans overlap; each list is in order, without overlaps of its own."""
+    total = place = other_place = 0
+    while place < len(spans) and other_place < len(other_spans):
+        start, end = (
+            max(spans[place][0], other_spans[other_place][0]),
+            min(spans[place][1], other_spans[other_place][1]),
+        )
         total += max(end - start, 0)
-        if one[first][1] < other[second][1]:
-            first += 1
+        if spans[place][1] < other_spans[other_place][1]:
+            place += 1
         else:
-            second += 1
+            other_place += 1
     return total

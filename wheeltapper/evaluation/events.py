@@ -1,30 +1,30 @@
-"""Events: which faults were found, how late, and which alarms rang for nothing.
+"""Events: the faults that were found, the delay of each, and the alarms that were false.
 
-**An alarm is judged by its opening**, the instant at which somebody is called:
+**An alarm is judged by its opening**, the instant at which a person is alerted:
 
-* it opens inside a fault (give or take the tolerance): it finds that fault, and every other fault that it opens in;
-* it opens anywhere else: it is a false alarm, *even if a fault begins while it still burns*. A lamp that is already on
-  tells nobody anything new, so a detector that always rings finds nothing. This is strict with a false alarm that
-  would have been a true one minutes later; the tolerance is there for exactly that.
+* it opens inside a fault (plus or minus the tolerance): it finds that fault, and every other fault that it opens in;
+* it opens anywhere else: it is a false alarm, *even if a fault begins before it closes*. An alarm that is already open
+  gives no new information, so a detector that is always in alarm finds nothing. This is strict with an alarm that opens
+  minutes before a fault; the tolerance allows for that case.
 
-Further alarms inside a fault that was found already are neither praised nor punished. Alarms of one asset that
-overlap, or between which every watched window is anomalous (a pause in the readings closes an alarm; the lamp never
-went out), count as one. Time in alarm outside every fault is wrong time, whatever the alarm found before.
+Further alarms inside a fault that is already found change no figure. Alarms of one asset that overlap, or between which
+every watched window is anomalous (a pause in the readings closes an alarm), count as one. Time in alarm outside every
+fault is wrong time, even if the alarm found a fault before.
 
 **An early alarm** opens before a fault's record begins. Where that beginning is a convention (the last thirty cycles
 before a failure) a plant may grant it a ``lead``. Within that time an alarm is about the next fault of its asset if
 
-* it *stands*: it still burns when the fault begins (give or take the tolerance) or when the watch ends. One that went
-  out before was withdrawn, and is as false as ever;
-* it is *news*: the asset was quiet for more than half of the windows watched before it opened. A lamp that burns from
-  the first window on, or flickers, foretells nothing, however long the lead is;
-* it is about no other fault: one that opens inside a fault is about that one.
+* it *stands*: it is still open when the fault begins (plus or minus the tolerance) or when the watch ends. An alarm
+  that closed before counts as withdrawn and is false;
+* it is *news*: more than half of the windows watched before it opened were normal. An alarm that is open from the first
+  window on, or opens again and again, foretells nothing, however long the lead is;
+* it is about no other fault: an alarm that opens inside a fault is about that fault.
 
-It finds the fault without delay; how early it was is the lead time. A fault whose alarm opened in an earlier part, or
-before anybody watched, is not found in this one: that is strict, and no part borrows from another.
+It finds the fault without delay; the time between the two is the lead time. A fault whose alarm opened in an earlier
+part, or before the watch began, is not found in this part: each part is judged alone.
 
 A fault is *observed* if at least one watched window ends inside it; others cannot be found and do not count. A
-fault that runs on past the last window counts like any other.
+fault that continues after the last window counts like any other.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ import numpy as np
 import pandas as pd
 
 from wheeltapper.errors import DataError
-from wheeltapper.evaluation.exposure import HOUR, Flags, Integers, is_covered, is_in_fault, own_places, require
+from wheeltapper.evaluation.exposure import HOUR, Flags, Integers, is_covered, is_in_fault, places_by_asset, require
 from wheeltapper.tables import microseconds
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -53,8 +53,8 @@ class Events:
     alarms: pd.DataFrame
     """asset_id, opened, ended, foretells (start of the fault that it is early for; 0: none), is_false, wrong_hours."""
     chance: float | None
-    """Share of the observed faults that as many alarms at random instants would find; None without faults. With a lead
-    every one of these is taken to stand, so it is an upper bound."""
+    """Share of the observed faults that the same number of alarms at random instants would find; None without faults.
+    With a lead every random alarm is assumed to stand, so the share is an upper bound."""
 
 
 def match(
@@ -69,17 +69,17 @@ def match(
     Parameters
     ----------
     rows : DataFrame
-        As `watch.watched_rows` returns them.
+        As `exposure.watched_rows` returns them.
     alarms : DataFrame with columns asset_id, opened_at, last_at, closed_at
-        ``closed_at`` is empty while an alarm is open. One without a watched window inside rang for another part, or
-        while the asset was off, and is left out.
+        ``closed_at`` is empty while an alarm is open. An alarm without a watched window inside belongs to another part,
+        or to a time when the asset was off, and is left out.
     faults : DataFrame with columns asset_id, start, end, kind
         Those of other assets, and those wholly before or after an asset's watched windows, belong to another part
-        and are left out. A missing end means that the fault is still there.
+        and are left out. A missing end means that the fault lasts.
     tolerance : timedelta
-        How much earlier than a fault's start, or later than its end, an alarm may open and still be about it.
+        How much earlier than a fault's start, or later than its end, an alarm may open and still count for it.
     lead : timedelta
-        How long before a fault's start an alarm that stands may open and still be about it.
+        How long before a fault's start an alarm that stands may open and still count for it.
 
     Raises
     ------
@@ -90,18 +90,18 @@ def match(
         raise DataError(f"the tolerance must not be negative, got {tolerance}")
     if lead < timedelta(0):
         raise DataError(f"the lead must not be negative, got {lead}")
-    reach, ahead = int(tolerance / _MICROSECOND), int(lead / _MICROSECOND)
-    known = _fault_spans(faults, rows)
-    wide = known.assign(start=known["start"] - reach, end=known["end"] + reach)
-    rung = _alarm_spans(alarms)
-    lit = _windows_inside(rung.rename(columns={"opened": "start", "ended": "end"}), rows, "hours")[0] > 0
-    lamps = _merge(rung[lit].reset_index(drop=True), rows)
-    lamps = lamps.assign(foretells=_foretold(lamps, rows, wide, known, reach, ahead))
-    truth = _of_this_part(known, rows)
+    reach, lead_span = int(tolerance / _MICROSECOND), int(lead / _MICROSECOND)
+    fault_spans = _fault_spans(faults, rows)
+    widened = fault_spans.assign(start=fault_spans["start"] - reach, end=fault_spans["end"] + reach)
+    alarm_spans = _alarm_spans(alarms)
+    is_watched = _windows_inside(alarm_spans.rename(columns={"opened": "start", "ended": "end"}), rows, "hours")[0] > 0
+    merged = _merge(alarm_spans[is_watched].reset_index(drop=True), rows)
+    merged = merged.assign(foretells=_foretold(merged, rows, widened, fault_spans, reach, lead_span))
+    part_faults = _of_this_part(fault_spans, rows)
     return Events(
-        faults=_find(truth, lamps, rows, reach),
-        alarms=_blame(lamps, rows, wide),
-        chance=_chance(truth[truth["is_observed"]], lamps, rows, reach, ahead),
+        faults=_find(part_faults, merged, rows, reach),
+        alarms=_blame(merged, rows, widened),
+        chance=_chance(part_faults[part_faults["is_observed"]], merged, rows, reach, lead_span),
     )
 
 
@@ -136,17 +136,19 @@ def _require_order(spans: pd.DataFrame, start: str, end: str, what: str) -> None
 
 
 def _merge(spans: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Fold alarms of one asset that overlap, or between which no watched window is normal, into one."""
-    mine = own_places(rows["asset_id"])
+    """Merge alarms of one asset that overlap, or between which no watched window is normal."""
+    places_of = places_by_asset(rows["asset_id"])
     time, normal = rows["time"].to_numpy(), ~rows["is_anomalous"].to_numpy()
     merged = []
-    for asset, places in own_places(spans["asset_id"]).items():
+    for asset, places in places_by_asset(spans["asset_id"]).items():
         opened = spans["opened"].to_numpy()[places]
         ended = np.maximum.accumulate(spans["ended"].to_numpy()[places])
-        own = mine.get(asset, np.zeros(0, dtype=np.int64))
-        quiet = time[own][normal[own]]
-        rested = np.searchsorted(quiet, opened[1:], "left") > np.searchsorted(quiet, ended[:-1], "right")
-        begins = np.concatenate(([True], rested))
+        row_places = places_of.get(asset, np.zeros(0, dtype=np.int64))
+        normal_times = time[row_places][normal[row_places]]
+        is_separate = np.searchsorted(normal_times, opened[1:], "left") > np.searchsorted(
+            normal_times, ended[:-1], "right"
+        )
+        begins = np.concatenate(([True], is_separate))
         merged.append(
             pd.DataFrame(
                 {"asset_id": asset, "opened": opened[begins], "ended": ended[np.append(begins[1:], True)]},
@@ -156,82 +158,93 @@ def _merge(spans: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_this_part(faults: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Keep the faults that touch their asset's watch, and say which of them a watched window ends in."""
+    """Keep the faults within their asset's watch, and mark those in which a watched window ends."""
     watch = rows.groupby("asset_id")["time"].agg(["min", "max"]).reindex(faults["asset_id"])
-    is_here = (faults["end"].to_numpy() >= watch["min"].to_numpy()) & (
+    is_watched = (faults["end"].to_numpy() >= watch["min"].to_numpy()) & (
         faults["start"].to_numpy() <= watch["max"].to_numpy()
     )
-    kept = faults[is_here].reset_index(drop=True)
-    return kept.assign(is_observed=_windows_inside(kept, rows, "hours")[0] > 0)
+    part_faults = faults[is_watched].reset_index(drop=True)
+    return part_faults.assign(is_observed=_windows_inside(part_faults, rows, "hours")[0] > 0)
 
 
 def _windows_inside(spans: pd.DataFrame, rows: pd.DataFrame, what: str) -> tuple[Integers, pd.Series]:
     """Return how many watched windows end inside each span, and the sum of a column over them."""
     count = np.zeros(len(spans), dtype=np.int64)
     total = np.zeros(len(spans))
-    mine, time, values = own_places(rows["asset_id"]), rows["time"].to_numpy(), rows[what].to_numpy(np.float64)
-    for asset, places in own_places(spans["asset_id"]).items():
-        if asset not in mine:
+    places_of, time, values = (
+        places_by_asset(rows["asset_id"]),
+        rows["time"].to_numpy(),
+        rows[what].to_numpy(np.float64),
+    )
+    for asset, places in places_by_asset(spans["asset_id"]).items():
+        if asset not in places_of:
             continue
-        own = mine[asset]
-        first = np.searchsorted(time[own], spans["start"].to_numpy()[places], "left")
-        stop = np.maximum(np.searchsorted(time[own], spans["end"].to_numpy()[places], "right"), first)
-        running = np.concatenate(([0.0], np.cumsum(values[own])))
+        row_places = places_of[asset]
+        first = np.searchsorted(time[row_places], spans["start"].to_numpy()[places], "left")
+        stop = np.maximum(np.searchsorted(time[row_places], spans["end"].to_numpy()[places], "right"), first)
+        running = np.concatenate(([0.0], np.cumsum(values[row_places])))
         count[places] = stop - first
         total[places] = running[stop] - running[first]
     return count, pd.Series(total)
 
 
 def _foretold(
-    lamps: pd.DataFrame, rows: pd.DataFrame, wide: pd.DataFrame, known: pd.DataFrame, reach: int, lead: int
+    alarms: pd.DataFrame, rows: pd.DataFrame, widened: pd.DataFrame, faults: pd.DataFrame, reach: int, lead: int
 ) -> Integers:
-    """Return for each alarm the start of the fault that it is early for, 0 for none; the rules are told above."""
-    found = np.zeros(len(lamps), dtype=np.int64)
-    if lead <= reach or known.empty:
-        return found
-    mine, about = own_places(rows["asset_id"]), own_places(known["asset_id"])
-    time, rung = rows["time"].to_numpy(), rows["is_anomalous"].to_numpy(bool)
-    opened, ended = lamps["opened"].to_numpy(), lamps["ended"].to_numpy()
-    for asset, places in own_places(lamps["asset_id"]).items():
-        if asset not in about:
+    """Return for each alarm the start of the fault that it is early for, 0 for none; see the module for the rules."""
+    foretold = np.zeros(len(alarms), dtype=np.int64)
+    if lead <= reach or faults.empty:
+        return foretold
+    places_of, faults_of = places_by_asset(rows["asset_id"]), places_by_asset(faults["asset_id"])
+    time, is_anomalous = rows["time"].to_numpy(), rows["is_anomalous"].to_numpy(bool)
+    opened, ended = alarms["opened"].to_numpy(), alarms["ended"].to_numpy()
+    for asset, places in places_by_asset(alarms["asset_id"]).items():
+        if asset not in faults_of:
             continue
-        own, faults = mine[asset], about[asset]
-        starts = np.append(np.unique(known["start"].to_numpy()[faults]), np.iinfo(np.int64).max)
+        row_places, asset_faults = places_of[asset], faults_of[asset]
+        starts = np.append(np.unique(faults["start"].to_numpy()[asset_faults]), np.iinfo(np.int64).max)
         following = starts[np.searchsorted(starts, opened[places], "right")]
-        elsewhere = ~is_covered(opened[places], wide["start"].to_numpy()[faults], wide["end"].to_numpy()[faults])
-        stands = (ended[places] >= following - reach) | (ended[places] >= time[own][-1])
-        is_early = (
-            elsewhere & (following - opened[places] <= lead) & stands & _is_news(opened[places], time[own], rung[own])
+        elsewhere = ~is_covered(
+            opened[places], widened["start"].to_numpy()[asset_faults], widened["end"].to_numpy()[asset_faults]
         )
-        found[places] = np.where(is_early, following, 0)
-    return found
+        stands = (ended[places] >= following - reach) | (ended[places] >= time[row_places][-1])
+        is_early = (
+            elsewhere
+            & (following - opened[places] <= lead)
+            & stands
+            & _is_news(opened[places], time[row_places], is_anomalous[row_places])
+        )
+        foretold[places] = np.where(is_early, following, 0)
+    return foretold
 
 
-def _is_news(opened: Integers, time: Integers, rung: Flags) -> Flags:
-    """Tell which alarms opened after their asset had been quiet for more than half of the windows watched so far."""
+def _is_news(opened: Integers, time: Integers, is_anomalous: Flags) -> Flags:
+    """Return which alarms opened after more than half of the windows watched so far were normal."""
     before = np.searchsorted(time, opened, "right")
-    loud = np.concatenate(([0], np.cumsum(rung)))[before]
-    news: Flags = 2 * loud < before
+    anomalous_before = np.concatenate(([0], np.cumsum(is_anomalous)))[before]
+    news: Flags = 2 * anomalous_before < before
     return news
 
 
 def _find(faults: pd.DataFrame, alarms: pd.DataFrame, rows: pd.DataFrame, reach: int) -> pd.DataFrame:
-    """Give each observed fault the first alarm that is about it; the delay counts from when the watch began."""
+    """Assign to each observed fault the first alarm that is about it; the delay counts from the start of the watch."""
     delay, found_by = np.full(len(faults), np.nan), np.zeros(len(faults), dtype=np.int64)
-    begun = rows.groupby("asset_id")["time"].min()
-    openings = own_places(alarms["asset_id"])
+    watch_began = rows.groupby("asset_id")["time"].min()
+    openings = places_by_asset(alarms["asset_id"])
     opened, start, end = alarms["opened"].to_numpy(), faults["start"].to_numpy(), faults["end"].to_numpy()
     foretells = alarms["foretells"].to_numpy()
-    for asset, places in own_places(faults["asset_id"]).items():
+    for asset, places in places_by_asset(faults["asset_id"]).items():
         if asset not in openings:
             continue
-        own = opened[openings[asset]]
-        first = np.searchsorted(own, start[places] - reach, "left")
-        at = np.append(own, np.iinfo(np.int64).max)[first]
-        pairs = zip(foretells[openings[asset]].tolist(), own.tolist(), strict=True)
-        early = {begin: opening for begin, opening in reversed(list(pairs)) if begin}  # of several the first stays
-        at = np.array([early.get(begin, other) for begin, other in zip(start[places].tolist(), at, strict=True)])
-        late = np.maximum(at - np.maximum(start[places], begun[asset]), 0) / HOUR
+        asset_openings = opened[openings[asset]]
+        first = np.searchsorted(asset_openings, start[places] - reach, "left")
+        at = np.append(asset_openings, np.iinfo(np.int64).max)[first]
+        pairs = zip(foretells[openings[asset]].tolist(), asset_openings.tolist(), strict=True)
+        early = {begin: opening for begin, opening in reversed(list(pairs)) if begin}  # the first alarm wins
+        at = np.array(
+            [early.get(begin, first_opening) for begin, first_opening in zip(start[places].tolist(), at, strict=True)]
+        )
+        late = np.maximum(at - np.maximum(start[places], watch_began[asset]), 0) / HOUR
         delay[places], found_by[places] = np.where(at <= end[places] + reach, late, np.nan), at
     delay[~faults["is_observed"].to_numpy(bool)] = np.nan
     is_found = ~np.isnan(delay)
@@ -241,17 +254,17 @@ def _find(faults: pd.DataFrame, alarms: pd.DataFrame, rows: pd.DataFrame, reach:
     )
 
 
-def _blame(alarms: pd.DataFrame, rows: pd.DataFrame, wide: pd.DataFrame) -> pd.DataFrame:
-    """Say which alarms are false, and how many watched hours each burnt outside every fault."""
+def _blame(alarms: pd.DataFrame, rows: pd.DataFrame, widened: pd.DataFrame) -> pd.DataFrame:
+    """Mark false alarms, and add the watched hours of each alarm outside every fault."""
     is_true = (alarms["foretells"] > 0).to_numpy(copy=True)
     early = alarms[is_true].rename(columns={"opened": "start", "foretells": "end"})[["asset_id", "start", "end"]]
-    known = own_places(wide["asset_id"])
-    opened, start, end = alarms["opened"].to_numpy(), wide["start"].to_numpy(), wide["end"].to_numpy()
-    for asset, places in own_places(alarms["asset_id"]).items():
-        if asset in known:
-            is_true[places] |= is_covered(opened[places], start[known[asset]], end[known[asset]])
-    right = pd.concat([wide[["asset_id", "start", "end"]], early], ignore_index=True) if len(early) else wide
-    outside = rows.assign(wrong=rows["hours"].where(~is_in_fault(rows, right), 0.0))
+    faults_of = places_by_asset(widened["asset_id"])
+    opened, start, end = alarms["opened"].to_numpy(), widened["start"].to_numpy(), widened["end"].to_numpy()
+    for asset, places in places_by_asset(alarms["asset_id"]).items():
+        if asset in faults_of:
+            is_true[places] |= is_covered(opened[places], start[faults_of[asset]], end[faults_of[asset]])
+    justified = pd.concat([widened[["asset_id", "start", "end"]], early], ignore_index=True) if len(early) else widened
+    outside = rows.assign(wrong=rows["hours"].where(~is_in_fault(rows, justified), 0.0))
     spans = alarms.rename(columns={"opened": "start", "ended": "end"})
     return alarms.assign(is_false=~is_true, wrong_hours=_windows_inside(spans, outside, "wrong")[1].array)
 
@@ -260,12 +273,12 @@ def _chance(faults: pd.DataFrame, alarms: pd.DataFrame, rows: pd.DataFrame, reac
     """Return the share of faults that each asset's number of alarms would find at random watched instants.
 
     One alarm opens inside a fault with the fault's share ``p`` of the watched hours; n of them miss it together with
-    (1 − p)ⁿ. The number is each asset's own, so a detector earns nothing here by ringing on the right asset.
+    (1 − p)ⁿ. The number of alarms is taken per asset, so a detector gains nothing here by choosing the right asset.
     """
     if faults.empty:
         return None
-    wide = faults.assign(start=faults["start"] - max(reach, lead), end=faults["end"] + reach)
+    widened = faults.assign(start=faults["start"] - max(reach, lead), end=faults["end"] + reach)
     watched = rows.groupby("asset_id")["hours"].sum().reindex(faults["asset_id"]).to_numpy()
-    share = np.clip(_windows_inside(wide, rows, "hours")[1].to_numpy() / watched, 0, 1)
-    rung = alarms.groupby("asset_id").size().reindex(faults["asset_id"], fill_value=0).to_numpy()
-    return float(np.mean(1 - (1 - share) ** rung))
+    share = np.clip(_windows_inside(widened, rows, "hours")[1].to_numpy() / watched, 0, 1)
+    alarm_counts = alarms.groupby("asset_id").size().reindex(faults["asset_id"], fill_value=0).to_numpy()
+    return float(np.mean(1 - (1 - share) ** alarm_counts))

@@ -1,6 +1,6 @@
-"""The watch: which windows were scored, for how long each of them stands, and what lay inside a fault.
+"""Exposure: the scored windows, the watched time that each stands for, and which of them lie inside a fault.
 
-All time is counted in watched hours, never in calendar hours: nobody can be late, right or wrong while nobody looks.
+All time is counted in watched hours, not in calendar hours: unwatched time is neither right nor wrong.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ def watched_rows(scores: pd.DataFrame, *, spacing: timedelta, max_gap: timedelta
     Raises
     ------
     DataError
-        If a column is missing, a score is not finite, or a window of an asset came twice.
+        If a column is missing, a score is not finite, or a window of an asset occurs twice.
     """
     require(scores, "scores", ["asset_id", "window_end", "score", "threshold"])
     if spacing <= timedelta(0):
-        raise DataError(f"the spacing of windows must be longer than nothing, got {spacing}")
+        raise DataError(f"the spacing of windows must be longer than 0, got {spacing}")
     if "regime" in scores:
         scores = scores[~scores["regime"].isin(IDLE_REGIMES)]
     scores = scores.sort_values(["asset_id", "window_end"], kind="stable").reset_index(drop=True)
@@ -72,8 +72,8 @@ def _hours(asset: NDArray[np.object_], time: Integers, spacing: timedelta, longe
     pause = np.diff(time)
     same = asset[1:] == asset[:-1]
     if (same & (pause == 0)).any():
-        twice = asset[1:][same & (pause == 0)][0]
-        raise DataError(f"{twice} has several scores for one window; judge the scores of one bundle at a time")
+        repeated = asset[1:][same & (pause == 0)][0]
+        raise DataError(f"{repeated} has several scores for one window; judge the scores of one bundle at a time")
     hours = np.full(time.size, spacing / timedelta(hours=1))
     follows = same & (pause <= longest / timedelta(microseconds=1))
     hours[1:][follows] = pause[follows] / HOUR
@@ -81,27 +81,33 @@ def _hours(asset: NDArray[np.object_], time: Integers, spacing: timedelta, longe
 
 
 def require(frame: pd.DataFrame, name: str, columns: list[str]) -> None:
-    """Refuse a frame without the columns that are needed."""
+    """Raise DataError if a frame lacks one of the columns."""
     missing = [column for column in columns if column not in frame]
     if missing:
-        raise DataError(f"{name} need column {missing}; they came with {list(frame.columns)}")
+        raise DataError(f"{name} need column {missing}; they have {list(frame.columns)}")
 
 
 def is_covered(times: Integers, starts: Integers, ends: Integers) -> Flags:
-    """Tell which instants lie inside at least one of the spans, both ends included; spans may overlap."""
-    begun = np.searchsorted(np.sort(starts), times, side="right")
-    over = np.searchsorted(np.sort(ends), times, side="left")
-    return begun > over
+    """Return which instants lie inside at least one of the spans, both ends included; spans may overlap."""
+    started = np.searchsorted(np.sort(starts), times, side="right")
+    ended = np.searchsorted(np.sort(ends), times, side="left")
+    return started > ended
 
 
-def own_places(asset_ids: pd.Series) -> dict[str, Integers]:
-    """Return where each asset's rows are, in their order."""
+def places_by_asset(asset_ids: pd.Series) -> dict[str, Integers]:
+    """Return the positions of each asset's rows, in order.
+
+    Examples
+    --------
+    >>> {asset: places.tolist() for asset, places in places_by_asset(pd.Series(["a", "b", "a"])).items()}
+    {'a': [0, 2], 'b': [1]}
+    """
     groups = pd.Series(np.arange(len(asset_ids))).groupby(asset_ids.array)
     return {str(asset): places.to_numpy() for asset, places in groups}
 
 
 def is_in_fault(rows: pd.DataFrame, spans: pd.DataFrame) -> Flags:
-    """Tell which watched windows end inside a span of their own asset.
+    """Return which watched windows end inside a span of their asset.
 
     Parameters
     ----------
@@ -112,8 +118,8 @@ def is_in_fault(rows: pd.DataFrame, spans: pd.DataFrame) -> Flags:
     """
     inside = np.zeros(len(rows), dtype=bool)
     time, start, end = rows["time"].to_numpy(), spans["start"].to_numpy(), spans["end"].to_numpy()
-    mine = own_places(rows["asset_id"])
-    for asset, places in own_places(spans["asset_id"]).items():
-        if asset in mine:
-            inside[mine[asset]] = is_covered(time[mine[asset]], start[places], end[places])
+    places_of = places_by_asset(rows["asset_id"])
+    for asset, places in places_by_asset(spans["asset_id"]).items():
+        if asset in places_of:
+            inside[places_of[asset]] = is_covered(time[places_of[asset]], start[places], end[places])
     return inside

@@ -1,4 +1,4 @@
-"""Intervals: how far a figure could be off, because it was counted on a few events only."""
+"""Intervals: the uncertainty of a figure that was counted on a few events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Interval(NamedTuple):
 
 
 def rate_interval(count: int, exposure: float, level: float = 0.95) -> Interval | None:
-    """Return between which rates the true one lies, when ``count`` events were seen in ``exposure`` (exact Poisson).
+    """Return the interval of the true rate after ``count`` events in ``exposure`` (exact Poisson).
 
     No event in two weeks does not mean that none ever happens: the upper bound is then 1.8 a week.
 
@@ -40,6 +40,11 @@ def rate_interval(count: int, exposure: float, level: float = 0.95) -> Interval 
     -------
     Interval or None
         Events per unit of exposure; None where nothing was watched.
+
+    Examples
+    --------
+    >>> [round(float(end), 2) for end in rate_interval(0, 2.0)]
+    [0.0, 1.84]
 
     References
     ----------
@@ -57,9 +62,14 @@ def rate_interval(count: int, exposure: float, level: float = 0.95) -> Interval 
 
 
 def share_interval(hits: int, tries: int, level: float = 0.95) -> Interval | None:
-    """Return between which shares the true one lies, when ``hits`` of ``tries`` succeeded (Wilson).
+    """Return the interval of the true share after ``hits`` of ``tries`` (Wilson).
 
-    Nine of ten found means 60 % to 98 %, not 90 %. None where nothing was tried.
+    Nine of ten found means 60 % to 98 %, not 90 %. None where there were no tries.
+
+    Examples
+    --------
+    >>> [round(end, 2) for end in share_interval(9, 10)]
+    [0.6, 0.98]
 
     References
     ----------
@@ -80,18 +90,18 @@ def share_interval(hits: int, tries: int, level: float = 0.95) -> Interval | Non
 def total_interval(
     faults: ArrayLike, alarms: ArrayLike, *, seed: int, draws: int = 1000, level: float = 0.95
 ) -> Interval:
-    """Return how much a total cost could differ had other events of the same sort happened (bootstrap by event).
+    """Return the interval of a total cost, had other events of the same sort happened (bootstrap by event).
 
-    As many faults as there were are drawn again with replacement: how many happen is not the detector's doing. How
-    often it rings is, so each alarm happens again a Poisson(1) number of times. Events that never
-    happened cannot be drawn: without any, the interval is a point and means nothing.
+    The faults are drawn again with replacement, as many as there were, because their number does not depend on the
+    detector. The number of alarms does depend on it, so each alarm is repeated a Poisson(1) number of times. Without
+    any event there is nothing to draw: the interval is then a point and means nothing.
 
     Parameters
     ----------
     faults : array of shape (n_faults,)
         Cost of each fault, found or missed.
     alarms : array of shape (n_alarms,)
-        Cost of each alarm that rang for nothing.
+        Cost of each wrong alarm.
     seed : int
         Makes the draws repeatable.
     """
@@ -103,16 +113,16 @@ def total_interval(
 
 
 LEAST_RESAMPLED = 5
-"""Events or assets below which drawing them again says nothing: three values have ten different samples."""
+"""Fewest events or assets for resampling: three values have only ten different samples."""
 
 
 def median_interval(values: ArrayLike, *, seed: int, draws: int = 1000, level: float = 0.95) -> Interval | None:
-    """Return how much a median could differ had other events of the same sort happened (bootstrap by event).
+    """Return the interval of a median, had other events of the same sort happened (bootstrap by event).
 
     Parameters
     ----------
     values : array of shape (n_events,)
-        One an event, such as the delay of each found fault.
+        One value per event, such as the delay of each found fault.
     seed : int
         Makes the draws repeatable.
 
@@ -125,9 +135,9 @@ def median_interval(values: ArrayLike, *, seed: int, draws: int = 1000, level: f
 
 
 def mean_interval(values: ArrayLike, *, seed: int, draws: int = 1000, level: float = 0.95) -> Interval | None:
-    """Return how much a mean could differ had it been taken of other assets of the same sort (bootstrap by asset).
+    """Return the interval of a mean, had it been taken over other assets of the same sort (bootstrap by asset).
 
-    As `median_interval`; one value an asset.
+    As `median_interval`, with one value per asset.
     """
     return _resampled(values, lambda drawn: np.mean(drawn, axis=1), seed, draws, level)
 
@@ -135,13 +145,13 @@ def mean_interval(values: ArrayLike, *, seed: int, draws: int = 1000, level: flo
 def _resampled(
     values: ArrayLike, statistic: Callable[[Floats], Floats], seed: int, draws: int, level: float
 ) -> Interval | None:
-    known = np.asarray(values, dtype=np.float64)
-    if known.size < LEAST_RESAMPLED:
+    sample = np.asarray(values, dtype=np.float64)
+    if sample.size < LEAST_RESAMPLED:
         return None
-    random, chunk = np.random.default_rng(seed), max(1, _MOST_AT_ONCE // known.size)
+    random, chunk = np.random.default_rng(seed), max(1, _MOST_AT_ONCE // sample.size)
     sizes = [min(chunk, draws - start) for start in range(0, draws, chunk)]
-    found = [statistic(known[random.integers(known.size, size=(size, known.size))]) for size in sizes]
-    low, high = np.quantile(np.concatenate(found), [(1 - level) / 2, (1 + level) / 2])
+    statistics = [statistic(sample[random.integers(sample.size, size=(size, sample.size))]) for size in sizes]
+    low, high = np.quantile(np.concatenate(statistics), [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))
 
 

@@ -1,7 +1,7 @@
-"""Label rule: whether the labels are a plain rule of the readings, so that a threshold would have done.
+"""Label rule: labels that are a simple function of the readings, so that a threshold would find them all.
 
-Some data sets are labelled by a formula of the very sensors that are then learnt from. Whoever finds such faults has
-found the formula, not a fault; figures on them look splendid and promise nothing.
+Some data sets are labelled by a formula of the same sensors that a model learns from. A model that finds such faults
+has found the formula. Its figures look very good and say nothing about real faults.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from wheeltapper.evaluation.gates import Gate
 from wheeltapper.tables import microseconds
 
 DEPTH = 3
-"""Questions in a row that a rule may ask of single readings."""
+"""Most comparisons in a row in a rule on a single reading: the depth of the decision tree."""
 RULE = 0.99
-"""Balanced accuracy on later readings from which the labels are called a rule."""
+"""Balanced accuracy on held-out readings from which on the labels count as a rule."""
 FOLDS = 5
 LEAST = 20
-"""Faulty and normal readings of a fold below which it says nothing."""
+"""Fewest faulty, and fewest normal, readings of a usable fold."""
 MOST = 20_000
-"""Readings that are asked, evenly spread over time."""
+"""Most readings that are used, evenly spread over time."""
 NAME = "label_rule"
 
 
 def label_rule(readings: pd.DataFrame, sensors: list[str], faults: pd.DataFrame) -> Gate:
-    """Ask whether three questions on single readings tell faulty from normal ones in times that were not learnt from.
+    """Check whether three comparisons on single readings separate faulty from normal ones in held-out times.
 
-    It informs and does not block: the labels are the plant's, and a detector may be right all the same.
+    It informs and does not block: the labels come from the plant, and a detector may still be right.
 
     Parameters
     ----------
@@ -41,29 +41,30 @@ def label_rule(readings: pd.DataFrame, sensors: list[str], faults: pd.DataFrame)
     Returns
     -------
     Gate
-        ``figure`` is the mean balanced accuracy over the blocks of time that were left out in turn; 0.5 is guessing.
+        ``figure`` is the mean balanced accuracy over the blocks of time that were held out in turn; 0.5 is guessing.
     """
     if not sensors:
-        reason = "cannot be asked: the plant computes no feature that is a single reading (feature set latest)"
+        reason = "cannot be checked: the plant computes no feature that is a single reading (feature set latest)"
         return Gate(name=NAME, passed=None, figure=None, limit=RULE, reason=reason, blocks=False)
-    picked = readings.sort_values("timestamp", kind="stable")
-    picked = picked.iloc[:: max(-(-len(picked) // MOST), 1)]
-    truth = _is_faulty(picked, faults)
-    values = picked[sensors].to_numpy(np.float64)
-    known = np.isfinite(values).all(axis=1)
-    scores = _scores(values[known], truth[known])
+    sample = readings.sort_values("timestamp", kind="stable")
+    sample = sample.iloc[:: max(-(-len(sample) // MOST), 1)]
+    truth = _is_faulty(sample, faults)
+    values = sample[sensors].to_numpy(np.float64)
+    is_complete = np.isfinite(values).all(axis=1)
+    scores = _scores(values[is_complete], truth[is_complete])
     if not scores:
-        reason = "cannot be asked: faulty and normal readings are not both there in two blocks of time or more"
+        reason = "cannot be checked: fewer than two blocks of time have both faulty and normal readings"
         return Gate(name=NAME, passed=None, figure=None, limit=RULE, reason=reason, blocks=False)
     figure = float(np.mean(scores))
     is_rule = figure >= RULE
-    means = (
-        "the labels seem to be made from the sensors, a threshold would do, and figures on them promise nothing"
+    conclusion = (
+        "the labels seem to be computed from the sensors, a threshold would be enough, and figures on them prove "
+        "nothing"
         if is_rule
         else f"from {RULE:.0%} on they would be a rule of the readings"
     )
     reason = (
-        f"{DEPTH} questions on single readings tell {figure:.1%} of labels (balanced) of times not learnt from: {means}"
+        f"{DEPTH} comparisons on single readings give {figure:.1%} of labels (balanced) in held-out times: {conclusion}"
     )
     return Gate(name=NAME, passed=not is_rule, figure=figure, limit=RULE, reason=reason, blocks=False)
 
@@ -74,20 +75,20 @@ def _scores(values: NDArray[Any], truth: NDArray[Any]) -> list[float]:
 
     block = np.arange(len(truth)) * FOLDS // max(len(truth), 1)
     scores = []
-    for one in range(FOLDS):
-        seen, held = block != one, block == one
-        counts = [min(truth[part].sum(), (~truth[part]).sum()) for part in (seen, held)]
+    for fold in range(FOLDS):
+        is_train, is_test = block != fold, block == fold
+        counts = [min(truth[part].sum(), (~truth[part]).sum()) for part in (is_train, is_test)]
         if min(counts) < LEAST:
             continue
         tree = DecisionTreeClassifier(max_depth=DEPTH, class_weight="balanced", random_state=0)
-        said = tree.fit(values[seen], truth[seen]).predict(values[held])
-        hits = [float((said[truth[held] == label] == label).mean()) for label in (False, True)]
+        predicted = tree.fit(values[is_train], truth[is_train]).predict(values[is_test])
+        hits = [float((predicted[truth[is_test] == label] == label).mean()) for label in (False, True)]
         scores.append(float(np.mean(hits)))
     return scores
 
 
 def _is_faulty(readings: pd.DataFrame, faults: pd.DataFrame) -> NDArray[Any]:
-    """Tell which readings lie inside a fault of their asset."""
+    """Return which readings lie inside a fault of their asset."""
     inside = np.zeros(len(readings), dtype=bool)
     times, assets = microseconds(readings["timestamp"]), readings["asset_id"].to_numpy()
     starts, ends = microseconds(faults["start"]), microseconds(faults["end"])

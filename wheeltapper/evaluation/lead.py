@@ -1,8 +1,8 @@
-"""Lead time: how long before a failure the alarm was there, for faults that end in one.
+"""Lead time: the time from an alarm to the failure, for faults that end in one.
 
 It runs from the opening of the alarm that found the fault to the fault's end, which is when the machine fails. It is
-measured, fault by fault: it is neither the delay after the fault's start nor the horizon of a forecast. Which kinds end
-in a failure is said by the asset type (``ends_in_failure``) or the plant; of all others nobody can say a lead time.
+measured, fault by fault: it is neither the delay after the fault's start nor the horizon of a forecast. The asset type
+(``ends_in_failure``) or the plant lists the kinds that end in a failure; all other kinds have no lead time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MINUTES = 60
 
 
 class LeadFigures(BaseModel):
-    """How many failures were seen coming, and how early. None where nothing is known to end in a failure."""
+    """Number of foreseen failures and their lead times. None where no kind is known to end in a failure."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,18 +35,18 @@ class LeadFigures(BaseModel):
     lead_minutes_min: float | None = None
 
 
-def ends_in_failure(seen: pd.DataFrame, kinds: Collection[str]) -> Flags:
-    """Tell which faults have ended in a failure: those of such a kind whose end is known."""
-    failed: Flags = seen["kind"].isin(list(kinds)).to_numpy(bool) & seen["is_over"].to_numpy(bool)
+def ends_in_failure(observed: pd.DataFrame, kinds: Collection[str]) -> Flags:
+    """Return which faults have ended in a failure: those of such a kind whose end is known."""
+    failed: Flags = observed["kind"].isin(list(kinds)).to_numpy(bool) & observed["is_over"].to_numpy(bool)
     return failed
 
 
-def lead_figures(seen: pd.DataFrame, kinds: Collection[str], *, seed: int) -> LeadFigures:
-    """Return how many failures an alarm preceded, and by how much.
+def lead_figures(observed: pd.DataFrame, kinds: Collection[str], *, seed: int) -> LeadFigures:
+    """Return how many failures an alarm preceded, and by how long.
 
     Parameters
     ----------
-    seen : DataFrame
+    observed : DataFrame
         The observed rows of `events.Events.faults`.
     kinds : collection of str
         Kinds of fault that end in a failure.
@@ -56,11 +56,11 @@ def lead_figures(seen: pd.DataFrame, kinds: Collection[str], *, seed: int) -> Le
     Returns
     -------
     LeadFigures
-        Median and minimum are those of the failures that an alarm preceded; of the others there is no lead time.
+        Median and minimum are over the failures that an alarm preceded; the others have no lead time.
     """
     if not kinds:
         return LeadFigures()
-    failed = seen[ends_in_failure(seen, kinds)]
+    failed = observed[ends_in_failure(observed, kinds)]
     early = failed["lead_hours"].to_numpy(np.float64)
     minutes = early[early > 0] * _MINUTES
     share = share_interval(len(minutes), len(failed))
@@ -79,13 +79,13 @@ def lead_figures(seen: pd.DataFrame, kinds: Collection[str], *, seed: int) -> Le
 
 
 def lead_notes(faults: pd.DataFrame, kinds: Collection[str]) -> list[str]:
-    """Say so where kinds that end in a failure are named and no known fault is of such a kind: often a typing error."""
+    """Return a note where no known fault is of a kind that ends in a failure: often a typing error."""
     if not kinds:
         return []
-    known = set(faults["kind"].astype(str))
-    if known and not known & set(kinds):
+    known_kinds = set(faults["kind"].astype(str))
+    if known_kinds and not known_kinds & set(kinds):
         return [
             f"no known fault is of a kind that ends in a failure ({', '.join(sorted(kinds))}; known are "
-            f"{', '.join(sorted(known))}): there are no lead times. Correct ends_in_failure in the plant's YAML"
+            f"{', '.join(sorted(known_kinds))}): there are no lead times. Correct ends_in_failure in the plant's YAML"
         ]
     return []

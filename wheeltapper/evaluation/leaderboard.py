@@ -1,4 +1,4 @@
-"""Leaderboard: every candidate of one part side by side, under the baselines that it has to beat."""
+"""Leaderboard: all candidates of one part side by side, below the baselines that they have to beat."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from wheeltapper.errors import DataError
 from wheeltapper.evaluation.judgement import Judgement
-from wheeltapper.evaluation.pairs import is_surely_cheaper, is_worth_telling
+from wheeltapper.evaluation.pairs import is_notably_cheaper, is_surely_cheaper
 
 BY_SELF_TEST, BY_NAME = "self-test", "name"
-"""What ranks candidates where no fault is known: the self-test, or nothing where there was none either."""
+"""How candidates are ranked where no fault is known: by the self-test, or by name where there was no self-test."""
 
 
 class Leaderboard(BaseModel):
@@ -37,13 +37,13 @@ class Leaderboard(BaseModel):
         return self.candidates[0] if self.candidates else None
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one plain dictionary a line: place (None for a baseline), is_baseline and the judgement's figures."""
-        lines = [{"place": None, "is_baseline": True, **self._line(one)} for one in self.baselines]
+        """Return one dictionary per line: place (None for a baseline), is_baseline and the judgement's figures."""
+        lines = [{"place": None, "is_baseline": True, **self._line(judgement)} for judgement in self.baselines]
         places = enumerate(self.candidates, start=1)
-        return lines + [{"place": place, "is_baseline": False, **self._line(one)} for place, one in places]
+        return lines + [{"place": place, "is_baseline": False, **self._line(judgement)} for place, judgement in places]
 
-    def _line(self, one: Judgement) -> dict[str, Any]:
-        return _figures(one) | {"self_test": self.self_test.get(one.candidate)}
+    def _line(self, judgement: Judgement) -> dict[str, Any]:
+        return _figures(judgement) | {"self_test": self.self_test.get(judgement.candidate)}
 
     def frame(self) -> pd.DataFrame:
         """Return the lines as a DataFrame."""
@@ -53,14 +53,14 @@ class Leaderboard(BaseModel):
 def rank(
     judgements: Iterable[Judgement], baselines: Collection[str], self_test: Mapping[str, float] | None = None
 ) -> Leaderboard:
-    """Put judgements in order: cheap ones first; among those whom luck may have kept from being cheapest, by VUS-PR.
+    """Rank judgements: by cost where one candidate is surely cheaper, otherwise by VUS-PR.
 
-    A handful of faults makes a handful of euros: of two candidates the cheaper one is often only the luckier one. So
-    the cheapest has to be *surely* cheaper, in 95 % of resampled asset-weeks, and by more than a tenth, to stand above
-    another; among the rest VUS-PR decides, which looks at every window and not only at the alarms.
+    Few faults make the cost uncertain: the cheaper of two candidates is often only the luckier one. The cheapest
+    candidate stands above another only if it is *surely* cheaper, that is in 95 % of resampled asset-weeks, and by more
+    than a tenth. Among the rest VUS-PR decides, because it uses every window and not only the alarms.
 
-    Where no faults are known nobody can say what a detector costs (silence would seem best); then the figure of the
-    self-test decides, where there is one, and the board says so.
+    Where no faults are known, the cost of a detector is unknown (a detector without alarms would seem best). Then the
+    figure of the self-test decides, where there is one, and the board states it.
 
     Parameters
     ----------
@@ -74,26 +74,27 @@ def rank(
     Raises
     ------
     DataError
-        If there are none, if they are of different parts, or if a name came twice.
+        If there are none, if they are of different parts, or if a name occurs twice.
     """
-    every = list(judgements)
-    parts = sorted({one.part for one in every})
-    names = [one.candidate for one in every]
+    listed = list(judgements)
+    parts = sorted({judgement.part for judgement in listed})
+    names = [judgement.candidate for judgement in listed]
     if len(parts) != 1:
-        raise DataError(f"a leaderboard is about one part, got {len(every)} judgements of {parts or 'none'}")
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"a leaderboard holds each candidate once; {twice} came several times")
-    plain, candidates = ([one for one in every if (one.candidate in baselines) is wanted] for wanted in (True, False))
-    has_faults = any(one.cost_per_asset_week is not None for one in every)
+        raise DataError(f"a leaderboard is about one part, got {len(listed)} judgements of {parts or 'none'}")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(f"a leaderboard holds each candidate once; {repeated} occur several times")
+    plain, tried = (
+        [judgement for judgement in listed if (judgement.candidate in baselines) is is_baseline]
+        for is_baseline in (True, False)
+    )
+    has_faults = any(judgement.cost_per_asset_week is not None for judgement in listed)
     return Leaderboard(
         part=parts[0],
         ranked_by=_ranked_by(has_faults, self_test),
         baselines=tuple(sorted(plain, key=_by_cost if has_faults else _by_self_test(self_test or {}))),
-        candidates=_by_merit(candidates)
-        if has_faults
-        else tuple(sorted(candidates, key=_by_self_test(self_test or {}))),
-        notes=tuple(dict.fromkeys(note for one in every for note in one.notes)),
+        candidates=_by_merit(tried) if has_faults else tuple(sorted(tried, key=_by_self_test(self_test or {}))),
+        notes=tuple(dict.fromkeys(note for judgement in listed for note in judgement.notes)),
         self_test=dict(self_test or {}),
     )
 
@@ -110,27 +111,27 @@ def _by_merit(candidates: list[Judgement]) -> tuple[Judgement, ...]:
     in_order = sorted(candidates, key=_by_cost)
     cheapest = in_order[0]
     behind = [
-        one
-        for one in in_order
-        if is_worth_telling(cheapest.cost_per_asset_week, one.cost_per_asset_week)
-        and is_surely_cheaper(cheapest.cost_by_asset_week, one.cost_by_asset_week)
+        judgement
+        for judgement in in_order
+        if is_notably_cheaper(cheapest.cost_per_asset_week, judgement.cost_per_asset_week)
+        and is_surely_cheaper(cheapest.cost_by_asset_week, judgement.cost_by_asset_week)
     ]
-    level = [one for one in in_order if one not in behind]
+    level = [judgement for judgement in in_order if judgement not in behind]
     return (*sorted(level, key=_by_vus), *behind)
 
 
-def _by_vus(one: Judgement) -> tuple[float, float, str]:
-    cost = inf if one.cost_per_asset_week is None else one.cost_per_asset_week
-    return (inf if one.vus_pr is None else -one.vus_pr, cost, one.candidate)
+def _by_vus(judgement: Judgement) -> tuple[float, float, str]:
+    cost = inf if judgement.cost_per_asset_week is None else judgement.cost_per_asset_week
+    return (inf if judgement.vus_pr is None else -judgement.vus_pr, cost, judgement.candidate)
 
 
-def _by_cost(one: Judgement) -> tuple[float, float, str]:
-    cost = inf if one.cost_per_asset_week is None else one.cost_per_asset_week
-    return (cost, inf if one.vus_pr is None else -one.vus_pr, one.candidate)
+def _by_cost(judgement: Judgement) -> tuple[float, float, str]:
+    cost = inf if judgement.cost_per_asset_week is None else judgement.cost_per_asset_week
+    return (cost, inf if judgement.vus_pr is None else -judgement.vus_pr, judgement.candidate)
 
 
 def _by_self_test(figures: Mapping[str, float]) -> Callable[[Judgement], tuple[float, float, str]]:
-    return lambda one: (-figures.get(one.candidate, -inf), 0.0, one.candidate)
+    return lambda judgement: (-figures.get(judgement.candidate, -inf), 0.0, judgement.candidate)
 
 
 _TABLES = {
@@ -141,22 +142,22 @@ _TABLES = {
     "false_alarms_by_asset",
     "false_alarms_by_regime",
 }
-"""What would make a line of the board a book."""
+"""Fields that are tables themselves, too long for a line of the board."""
 
 
-def _figures(one: Judgement) -> dict[str, Any]:
-    return one.model_dump(mode="json", exclude=_TABLES)
+def _figures(judgement: Judgement) -> dict[str, Any]:
+    return judgement.model_dump(mode="json", exclude=_TABLES)
 
 
 def _number(value: float | None, form: str) -> str:
     return "–" if value is None else form.format(value)
 
 
-def _rate(one: Judgement) -> str:
+def _rate(judgement: Judgement) -> str:
     rate, low, high = (
-        one.false_alarms_per_asset_week,
-        one.false_alarms_per_asset_week_low,
-        one.false_alarms_per_asset_week_high,
+        judgement.false_alarms_per_asset_week,
+        judgement.false_alarms_per_asset_week_low,
+        judgement.false_alarms_per_asset_week_high,
     )
     return "–" if rate is None or low is None or high is None else f"{rate:.3g} ({low:.2g}–{high:.2g})"
 
@@ -164,32 +165,32 @@ def _rate(one: Judgement) -> str:
 Column = tuple[str, Callable[[Judgement], str]]
 
 COLUMNS: tuple[Column, ...] = (
-    ("candidate", lambda one: one.candidate),
-    ("cost/asset-week", lambda one: _number(one.cost_per_asset_week, "{:,.0f}")),
-    ("found", lambda one: f"{one.found}/{one.faults}" if one.faults else "–"),
-    ("by chance", lambda one: _number(one.chance_found, "{:.0%}")),
-    ("delay min", lambda one: _number(one.delay_minutes_median, "{:,.1f}")),
+    ("candidate", lambda judged: judged.candidate),
+    ("cost/asset-week", lambda judged: _number(judged.cost_per_asset_week, "{:,.0f}")),
+    ("found", lambda judged: f"{judged.found}/{judged.faults}" if judged.faults else "–"),
+    ("by chance", lambda judged: _number(judged.chance_found, "{:.0%}")),
+    ("delay min", lambda judged: _number(judged.delay_minutes_median, "{:,.1f}")),
     ("false alarms/week", _rate),
-    ("in alarm", lambda one: _number(one.alarm_fraction, "{:.1%}")),
-    ("VUS-PR", lambda one: _number(one.vus_pr, "{:.2f}")),
-    ("random", lambda one: _number(one.vus_pr_random, "{:.2f}")),
-    ("range F1", lambda one: _number(one.range_f1, "{:.2f}")),
-    ("range random", lambda one: _number(one.range_f1_random, "{:.2f}")),
+    ("in alarm", lambda judged: _number(judged.alarm_fraction, "{:.1%}")),
+    ("VUS-PR", lambda judged: _number(judged.vus_pr, "{:.2f}")),
+    ("random", lambda judged: _number(judged.vus_pr_random, "{:.2f}")),
+    ("range F1", lambda judged: _number(judged.range_f1, "{:.2f}")),
+    ("range random", lambda judged: _number(judged.range_f1_random, "{:.2f}")),
 )
-"""Headers of the printed board, and what stands under each."""
+"""Headers of the printed board, and the text of each column's cells."""
 
 
 def columns(board: Leaderboard) -> list[tuple[str, list[str]]]:
     """Return the board as columns of text, header first: baselines, then candidates."""
-    every = [*board.baselines, *board.candidates]
-    return [(header, [text(one) for one in every]) for header, text in _columns_of(board)]
+    judgements = [*board.baselines, *board.candidates]
+    return [(header, [text(judgement) for judgement in judgements]) for header, text in _columns_of(board)]
 
 
 def _columns_of(board: Leaderboard) -> tuple[Column, ...]:
     """Return the board's columns; where the self-test decides, its figure is one of them."""
     if board.ranked_by != BY_SELF_TEST:
         return COLUMNS
-    return (*COLUMNS, ("self-test", lambda one: _number(board.self_test.get(one.candidate), "{:.2f}")))
+    return (*COLUMNS, ("self-test", lambda judgement: _number(board.self_test.get(judgement.candidate), "{:.2f}")))
 
 
 def as_text(board: Leaderboard) -> str:
@@ -201,7 +202,7 @@ def as_text(board: Leaderboard) -> str:
     for block in blocks:
         if block:
             table.append(rule)
-            table += [_line([text(one) for _, text in _columns_of(board)], widths) for one in block]
+            table += [_line([text(judgement) for _, text in _columns_of(board)], widths) for judgement in block]
     table.append(rule)
     table.append(f"{board.part}, ranked by {board.ranked_by}; baselines on top")
     return "\n".join([*table, *board.notes])

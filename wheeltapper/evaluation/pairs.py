@@ -1,4 +1,4 @@
-"""Two candidates side by side: whether one is cheaper, or only had a lucky week."""
+"""Two candidates compared week by week: a lasting difference in cost, or one lucky week."""
 
 from __future__ import annotations
 
@@ -7,45 +7,55 @@ from collections.abc import Mapping
 import numpy as np
 
 DRAWS = 1000
-PRICED = 0.1
-"""Share by which a cost may be off because nobody knows the prices of faults and alarms any better."""
+PRICE_ERROR = 0.1
+"""Relative error of a cost, because the prices of faults and alarms are rough."""
 SURE_SHARE = 0.95
 """Share of resampled asset-weeks in which a candidate must stay cheaper to be called surely cheaper."""
 SURE_WEEKS = 5
-"""Asset-weeks below which nobody can be sure of anything."""
+"""Fewest asset-weeks for a comparison; fewer prove nothing."""
 
 
 def share_cheaper(
-    mine: Mapping[str, float] | None, theirs: Mapping[str, float] | None, *, seed: int = 0
+    costs: Mapping[str, float] | None, other_costs: Mapping[str, float] | None, *, seed: int = 0
 ) -> tuple[float | None, int]:
-    """Return how often mine stays cheaper than theirs when the asset-weeks are drawn again, and how many there are.
+    """Return how often a candidate stays cheaper when the asset-weeks are resampled, and the number of weeks.
 
     Parameters
     ----------
-    mine, theirs : mapping of asset-week to cost, or None where no fault is known
-        A week that only one of them has cost the other nothing.
+    costs, other_costs : mapping of asset-week to cost, or None where no fault is known
+        Of the candidate and of the other one. A week that only one of them has costs the other nothing.
 
     Returns
     -------
     share : float or None
-        0 to 1; None where costs are not known or there are fewer than `SURE_WEEKS` asset-weeks.
+        0 to 1; None where costs are unknown or there are fewer than `SURE_WEEKS` asset-weeks.
     weeks : int
     """
-    if mine is None or theirs is None:
+    if costs is None or other_costs is None:
         return None, 0
-    saved = np.array([theirs.get(block, 0.0) - mine.get(block, 0.0) for block in sorted(mine.keys() | theirs.keys())])
-    if saved.size < SURE_WEEKS:
-        return None, saved.size
-    weights = np.random.default_rng(seed).multinomial(saved.size, np.full(saved.size, 1 / saved.size), size=DRAWS)
-    return float((weights @ saved > 0).mean()), saved.size
+    savings = np.array(
+        [other_costs.get(block, 0.0) - costs.get(block, 0.0) for block in sorted(costs.keys() | other_costs.keys())]
+    )
+    if savings.size < SURE_WEEKS:
+        return None, savings.size
+    weights = np.random.default_rng(seed).multinomial(savings.size, np.full(savings.size, 1 / savings.size), size=DRAWS)
+    return float((weights @ savings > 0).mean()), savings.size
 
 
-def is_worth_telling(less: float | None, more: float | None) -> bool:
-    """Tell whether the second cost lies further above the first than prices are known; never where one is unknown."""
-    return less is not None and more is not None and more > (1 + PRICED) * less
+def is_notably_cheaper(less: float | None, more: float | None) -> bool:
+    """Return whether the first cost is lower by more than `PRICE_ERROR`; False where a cost is unknown.
+
+    Examples
+    --------
+    >>> is_notably_cheaper(100.0, 109.0), is_notably_cheaper(100.0, 111.0)
+    (False, True)
+    """
+    return less is not None and more is not None and more > (1 + PRICE_ERROR) * less
 
 
-def is_surely_cheaper(mine: Mapping[str, float] | None, theirs: Mapping[str, float] | None, *, seed: int = 0) -> bool:
-    """Tell whether mine stays cheaper in nearly all resamplings; never where weeks are too few to be sure."""
-    share, _ = share_cheaper(mine, theirs, seed=seed)
+def is_surely_cheaper(
+    costs: Mapping[str, float] | None, other_costs: Mapping[str, float] | None, *, seed: int = 0
+) -> bool:
+    """Return whether a candidate stays cheaper in nearly all resamplings; False where there are too few weeks."""
+    share, _ = share_cheaper(costs, other_costs, seed=seed)
     return share is not None and share >= SURE_SHARE

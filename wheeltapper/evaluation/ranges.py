@@ -2,9 +2,9 @@
 
 A fault is a span, not a heap of windows: touching it counts for something (existence), covering much of it for more
 (overlap), and covering it in many pieces for less (cardinality). Ranges are made of *windows*: a real range is a fault,
-a predicted one a run of windows above the threshold. Alarms are not asked, so this judges score and threshold, and
-neither when an alarm opened nor what it cost; a detector that is on all the time has full recall here, which is why
-what the same windows reach at random instants belongs beside it.
+a predicted one a run of windows above the threshold. Alarms are not used, so this judges score and threshold, and
+neither the opening nor the cost of an alarm. A detector that is always in alarm has full recall here; therefore the
+value of the same windows at random instants is given beside it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from wheeltapper.evaluation.exposure import Flags, Floats, Integers, own_places
+from wheeltapper.evaluation.exposure import Flags, Floats, Integers, places_by_asset
 
 Bias = Literal["flat", "front", "middle", "back"]
 
 EXISTENCE = 0.5
 """Weight of touching a fault at all, beside covering it: half and half, because an operator needs both. The paper
-leaves it to the application; 0 (coverage alone) calls a detector poor that rings briefly and rightly."""
+leaves it to the application; 0 (coverage alone) rates a detector with short, right alarms as poor."""
 _RANDOM_PLACES = 20
 """Random placements behind the random value: enough for the two digits that are printed."""
 
@@ -44,7 +44,7 @@ class Ranges:
 
     @classmethod
     def of_spans(cls, first: Integers, last: Integers) -> Ranges:
-        """Return spans with those that share a window made one, and those without a window left out."""
+        """Return spans, with those that share a window merged, and those without a window dropped."""
         first, last = first[first <= last], last[first <= last]
         order = np.argsort(first, kind="stable")
         first, last = first[order], np.maximum.accumulate(last[order])
@@ -80,7 +80,7 @@ def rewards(ranges: Ranges, others: Ranges, *, existence: float, bias: Bias = "f
     ranges, others : Ranges
         Of one series of windows.
     existence : float
-        α of the paper: 0.5 for recall by default, 0 for precision, which knows no existence.
+        α of the paper: 0.5 for recall by default, 0 for precision, which has no existence term.
     bias : {"flat", "front", "middle", "back"}
         Which windows of a range weigh more; all alike by default, because a delay is reported in minutes anyway.
 
@@ -107,8 +107,8 @@ def _covered(ranges: Ranges, others: Ranges, bias: Bias) -> Floats:
     place = np.arange(length.sum()) - np.repeat(begins, length)
     weight = _weights(place + 1.0, np.repeat(length, length), bias)
     window = place + np.repeat(ranges.first, length)
-    begun, over = np.searchsorted(others.first, window, "right"), np.searchsorted(others.last, window, "left")
-    shares: Floats = np.add.reduceat(weight * (begun > over), begins) / np.add.reduceat(weight, begins)
+    started, ended = np.searchsorted(others.first, window, "right"), np.searchsorted(others.last, window, "left")
+    shares: Floats = np.add.reduceat(weight * (started > ended), begins) / np.add.reduceat(weight, begins)
     return shares
 
 
@@ -127,8 +127,8 @@ def judge_ranges(
 ) -> RangeFigures:
     """Return range-based precision, recall and F1 of anomalous windows, over all assets and asset by asset.
 
-    Pooled means: every range of every asset counts alike. Precision is None where no window is anomalous, all figures
-    are where no fault was watched. F1 is 0 where faults were watched and nothing rang.
+    Pooled means: every range of every asset counts alike. Precision is None where no window is anomalous, and all
+    figures are None where no fault was watched. F1 is 0 where faults were watched and no window is anomalous.
 
     ``range_f1_random`` is the mean F1 of the very same anomalous windows, moved round each asset's watch as a whole by
     a random distance: as long, as many and as often in alarm, but at random instants.
@@ -143,13 +143,15 @@ def judge_ranges(
         For the random placements.
     """
     series = list(_series(rows, faults))
-    if not any(len(one.real) for one in series):
+    if not any(len(asset_series.real) for asset_series in series):
         return RangeFigures()
-    pooled = _figures(((one.real, Ranges.runs_of(one.rung)) for one in series), existence, bias)
-    with_faults = {one.asset: one for one in series if len(one.real)}
+    pooled = _figures(
+        ((asset_series.real, Ranges.runs_of(asset_series.is_anomalous)) for asset_series in series), existence, bias
+    )
+    with_faults = {asset_series.asset: asset_series for asset_series in series if len(asset_series.real)}
     by_asset = {
-        asset: _figures([(one.real, Ranges.runs_of(one.rung))], existence, bias)[2]
-        for asset, one in with_faults.items()
+        asset: _figures([(asset_series.real, Ranges.runs_of(asset_series.is_anomalous))], existence, bias)[2]
+        for asset, asset_series in with_faults.items()
     }
     return RangeFigures(
         range_precision=pooled[0],
@@ -164,31 +166,32 @@ def judge_ranges(
 class _Series:
     asset: str
     real: Ranges
-    rung: NDArray[np.bool_]
+    is_anomalous: NDArray[np.bool_]
 
 
 def _series(rows: pd.DataFrame, faults: pd.DataFrame) -> Iterable[_Series]:
     """Return each asset's faults as ranges of its windows, and which of these are anomalous."""
-    time, rung = rows["time"].to_numpy(), rows["is_anomalous"].to_numpy(bool)
-    mine = own_places(faults["asset_id"])
-    nothing = np.zeros(0, dtype=np.int64)
-    for asset, own in own_places(rows["asset_id"]).items():
-        spans = mine.get(asset, nothing)
-        first = np.searchsorted(time[own], faults["start"].to_numpy()[spans], side="left")
-        last = np.searchsorted(time[own], faults["end"].to_numpy()[spans], side="right") - 1
-        yield _Series(asset, Ranges.of_spans(first, last), rung[own])
+    time, is_anomalous = rows["time"].to_numpy(), rows["is_anomalous"].to_numpy(bool)
+    fault_places = places_by_asset(faults["asset_id"])
+    no_places = np.zeros(0, dtype=np.int64)
+    for asset, places in places_by_asset(rows["asset_id"]).items():
+        spans = fault_places.get(asset, no_places)
+        first = np.searchsorted(time[places], faults["start"].to_numpy()[spans], side="left")
+        last = np.searchsorted(time[places], faults["end"].to_numpy()[spans], side="right") - 1
+        yield _Series(asset, Ranges.of_spans(first, last), is_anomalous[places])
 
 
 def _figures(pairs: Iterable[tuple[Ranges, Ranges]], existence: float, bias: Bias) -> tuple[float | None, float, float]:
     """Return precision, recall and F1 over the ranges of several series."""
-    of_real, of_rung = [], []
-    for real, rung in pairs:
-        of_real.append(rewards(real, rung, existence=existence, bias=bias))
-        # A predicted range has no front that would matter more: the paper's precision is flat and without existence.
-        of_rung.append(rewards(rung, real, existence=0.0))
-    recall = float(np.concatenate(of_real).mean())
-    found = np.concatenate(of_rung)
-    precision = float(found.mean()) if found.size else None
+    real_rewards, anomalous_rewards = [], []
+    for real, anomalous in pairs:
+        real_rewards.append(rewards(real, anomalous, existence=existence, bias=bias))
+        # The front of a predicted range does not matter more than its end: the paper's precision is flat and
+        # without existence.
+        anomalous_rewards.append(rewards(anomalous, real, existence=0.0))
+    recall = float(np.concatenate(real_rewards).mean())
+    precisions = np.concatenate(anomalous_rewards)
+    precision = float(precisions.mean()) if precisions.size else None
     if not precision or not recall:
         return precision, recall, 0.0
     return precision, recall, 2 * precision * recall / (precision + recall)
@@ -198,6 +201,12 @@ def _random_f1(series: list[_Series], seed: int, existence: float, bias: Bias) -
     random = np.random.default_rng(seed)
     reached = []
     for _ in range(_RANDOM_PLACES):
-        moved = [(one.real, Ranges.runs_of(np.roll(one.rung, random.integers(one.rung.size)))) for one in series]
+        moved = [
+            (
+                asset_series.real,
+                Ranges.runs_of(np.roll(asset_series.is_anomalous, random.integers(asset_series.is_anomalous.size))),
+            )
+            for asset_series in series
+        ]
         reached.append(_figures(moved, existence, bias)[2])
     return float(np.mean(reached))

@@ -1,7 +1,7 @@
 """Ranking: how well a score puts faulty windows above normal ones, before any threshold.
 
-Each figure is taken asset by asset and averaged over the assets that have both faulty and normal windows (as the
-published figures are); where there is no such asset it is None, because 0 would be a verdict.
+Each figure is computed asset by asset and averaged over the assets that have both faulty and normal windows, as the
+published figures are. Without such an asset it is None, because 0 would be a judgement.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from wheeltapper.evaluation.exposure import Flags, Floats, own_places
+from wheeltapper.evaluation.exposure import Flags, Floats, places_by_asset
 from wheeltapper.evaluation.intervals import mean_interval
 from wheeltapper.evaluation.vus import random_volume, volume
 
@@ -22,13 +22,13 @@ _RANDOM_SCORES = 20
 
 
 class Ranking(BaseModel):
-    """Threshold-free figures, all 0 to 1; what a random score reaches is ``vus_pr_random``."""
+    """Threshold-free figures, all 0 to 1; ``vus_pr_random`` is the value of a random score."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     vus_pr: float | None
     vus_pr_low: float | None = None
-    """Had other assets of the same sort been watched (95 %); None where fewer than five are ranked."""
+    """Interval over other assets of the same sort (95 %, bootstrap); None where fewer than five are ranked."""
     vus_pr_high: float | None = None
     vus_pr_random: float | None
     vus_roc: float | None
@@ -57,7 +57,7 @@ def rank_windows(rows: pd.DataFrame, is_faulty: Flags, *, vus_window: int, seed:
             vus_pr=None, vus_pr_random=None, vus_roc=None, average_precision=None, roc_auc=None, assets_ranked=0
         )
     pr, chance, roc, precision, auc = (float(mean) for mean in np.mean(figures, axis=0))
-    spread = mean_interval([own[0] for own in figures], seed=seed)
+    spread = mean_interval([asset_figures[0] for asset_figures in figures], seed=seed)
     return Ranking(
         vus_pr=pr,
         vus_pr_low=spread.low if spread else None,
@@ -71,7 +71,7 @@ def rank_windows(rows: pd.DataFrame, is_faulty: Flags, *, vus_window: int, seed:
 
 
 def mean_vus_pr(rows: pd.DataFrame, is_faulty: Flags, *, vus_window: int) -> float | None:
-    """Return `Ranking.vus_pr` alone, for those who compare many scores on the same faults.
+    """Return `Ranking.vus_pr` alone, for comparing many scores on the same faults.
 
     Parameters
     ----------
@@ -79,8 +79,10 @@ def mean_vus_pr(rows: pd.DataFrame, is_faulty: Flags, *, vus_window: int) -> flo
         As for `rank_windows`.
     """
     scores = rows["score"].to_numpy(np.float64)
-    volumes = [volume(is_faulty[own], scores[own], vus_window) for own in own_places(rows["asset_id"]).values()]
-    figures = [one.pr for one in volumes if one is not None]
+    volumes = [
+        volume(is_faulty[places], scores[places], vus_window) for places in places_by_asset(rows["asset_id"]).values()
+    ]
+    figures = [area.pr for area in volumes if area is not None]
     return float(np.mean(figures)) if figures else None
 
 
@@ -98,19 +100,24 @@ def roc_auc(labels: Flags, scores: Floats) -> float | None:
     return float(roc_auc_score(labels, scores)) if _has_both(labels) else None
 
 
-def chance_above(usual: Floats, other: Floats) -> float:
-    """Return the chance that one of the others scores above a usual one, 0 to 1 (area under the ROC curve).
+def chance_above(scores: Floats, other_scores: Floats) -> float:
+    """Return the chance that one of the other scores lies above one of the first, 0 to 1 (area under the ROC curve).
 
-    Equal ones count half.
+    Equal scores count half.
 
     Parameters
     ----------
-    usual, other : ndarray of shape (n_usual,), (n_others,)
-        Scores, none empty.
+    scores, other_scores : ndarray of shape (n_scores,), (n_others,)
+        Neither may be empty.
+
+    Examples
+    --------
+    >>> chance_above(np.array([1.0, 2.0]), np.array([2.0, 3.0]))
+    0.875
     """
-    ordered = np.sort(usual)
-    below = np.searchsorted(ordered, other, "left") + np.searchsorted(ordered, other, "right")
-    return float(below.mean() / (2 * len(ordered)))
+    ordered = np.sort(scores)
+    rank_sums = np.searchsorted(ordered, other_scores, "left") + np.searchsorted(ordered, other_scores, "right")
+    return float(rank_sums.mean() / (2 * len(ordered)))
 
 
 def _has_both(labels: Flags) -> bool:
@@ -119,11 +126,14 @@ def _has_both(labels: Flags) -> bool:
 
 def _by_asset(rows: pd.DataFrame, is_faulty: Flags, window: int, seed: int) -> Iterator[tuple[float, ...]]:
     scores = rows["score"].to_numpy(np.float64)
-    both = [places for places in own_places(rows["asset_id"]).values() if _has_both(is_faulty[places])]
-    draws = math.ceil(_RANDOM_SCORES / max(len(both), 1))
-    for number, places in enumerate(both):
-        labels, own = is_faulty[places], scores[places]
-        real, chance = volume(labels, own, window), random_volume(labels, window, seed=seed + number, draws=draws)
-        precision, auc = average_precision(labels, own), roc_auc(labels, own)
+    ranked = [places for places in places_by_asset(rows["asset_id"]).values() if _has_both(is_faulty[places])]
+    draws = math.ceil(_RANDOM_SCORES / max(len(ranked), 1))
+    for number, places in enumerate(ranked):
+        labels, asset_scores = is_faulty[places], scores[places]
+        real, chance = (
+            volume(labels, asset_scores, window),
+            random_volume(labels, window, seed=seed + number, draws=draws),
+        )
+        precision, auc = average_precision(labels, asset_scores), roc_auc(labels, asset_scores)
         if real is not None and chance is not None and precision is not None and auc is not None:
             yield real.pr, chance.pr, real.roc, precision, auc

@@ -1,9 +1,9 @@
-"""VUS: how well a score ranks faulty rows above normal ones, when nobody knows a fault's edges to the row.
+"""VUS: how well a score ranks faulty rows above normal ones, when a fault's edges are not known exactly.
 
 The volume under the surface averages the area under a precision-recall (or ROC) curve over buffers of 0 to
-``window`` rows round every fault. Inside a buffer a row is partly faulty, so a detector that rings a little early or
-late is not punished as if it had rung for nothing; and a curve rises fully only once every fault has been touched.
-It says nothing about thresholds, alarms or money, and it needs both faulty and normal rows.
+``window`` rows round every fault. Inside a buffer a row is partly faulty, so an alarm a little early or late costs less
+than one far from any fault; and a curve rises fully only once every fault has been touched. It says nothing about
+thresholds, alarms or money, and it needs both faulty and normal rows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 THRESHOLDS = 250
-"""Points on each curve, at evenly spaced ranks of the score: the number that the published figures were made with."""
+"""Points on each curve, at evenly spaced ranks of the score; the published figures use the same number."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Volume:
 
 
 def volume(labels: ArrayLike, scores: ArrayLike, window: int) -> Volume | None:
-    """Return how well the score finds the faults of one asset, forgiving their blurred edges.
+    """Return how well the score finds the faults of one asset, with tolerance at their edges.
 
     Parameters
     ----------
@@ -77,9 +77,9 @@ def volume(labels: ArrayLike, scores: ArrayLike, window: int) -> Volume | None:
 
 
 def random_volume(labels: ArrayLike, window: int, *, seed: int, draws: int = 10) -> Volume | None:
-    """Return what a score without any skill reaches on these faults: the mean over random scores.
+    """Return the volume of a score without skill on these faults: the mean over random scores.
 
-    Long faults make it high: no VUS means anything without it.
+    Long faults make it high, so a VUS is only meaningful beside it.
 
     Parameters
     ----------
@@ -95,10 +95,10 @@ def random_volume(labels: ArrayLike, window: int, *, seed: int, draws: int = 10)
     faulty = np.asarray(labels, dtype=bool)
     random = np.random.default_rng(seed)
     volumes = [volume(faulty, random.random(faulty.size), window) for _ in range(draws)]
-    known = [one for one in volumes if one is not None]
-    if not known:
+    defined = [area for area in volumes if area is not None]
+    if not defined:
         return None
-    return Volume(pr=float(np.mean([one.pr for one in known])), roc=float(np.mean([one.roc for one in known])))
+    return Volume(pr=float(np.mean([area.pr for area in defined])), roc=float(np.mean([area.roc for area in defined])))
 
 
 def _checked(labels: ArrayLike, scores: ArrayLike, window: int) -> tuple[Flags, Floats]:
@@ -131,7 +131,7 @@ def _first_threshold(scores: Floats) -> Integers:
 
 @dataclass(frozen=True)
 class _Buffer:
-    """Rows near a fault with their distance from it; a row between two faults is here twice."""
+    """Rows near a fault with their distance from it; a row between two faults occurs twice."""
 
     rows: Integers
     """The rows of the widest buffer, each once."""

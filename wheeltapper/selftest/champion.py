@@ -1,4 +1,4 @@
-"""Put known faults into the newest normal readings, and ask which of them the live model finds."""
+"""Inject faults into the newest normal readings, and determine which of them the live model finds."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Examined:
 
     @property
     def passed(self) -> bool:
-        """Whether no gate fails that would keep the model from going live."""
+        """True if no gate fails that would stop the model from going live."""
         return not self.test.failed_gates
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
+        """Return the result as JSON values."""
         fields = asdict(self) | {"passed": self.passed}
         fields["from"] = fields.pop("start")
         del fields["test"]
@@ -80,13 +80,13 @@ def examine_champion(space: Workspace) -> Examined:
 
 
 def _newest_normal(space: Workspace, champion: Bundle) -> pd.DataFrame:
-    """Return the normal windows that are stored: outside faults, broken sensors and alarms that are still open."""
+    """Return the stored normal windows: outside faults, flagged sensors and open alarms."""
     names = ["asset_id", "window_end", "window_start", "regime", "usable", "why_not", "plan"]
     rows = space.store.read(tables.FEATURES, columns=names)
-    others = set(rows["plan"].unique()) - {champion.plan.hash, champion.whole}
-    if rows.empty or others:
+    other_plans = set(rows["plan"].unique()) - {champion.plan.hash, champion.whole}
+    if rows.empty or other_plans:
         raise DataError(
-            f"{space.plant.name}: the feature rows follow plan {sorted(others) or 'none'}, the champion "
+            f"{space.plant.name}: the feature rows follow plan {sorted(other_plans) or 'none'}, the champion "
             f"{champion.plan.hash}. Train again: wheeltapper retrain {space.to_type}"
         )
     every_row = pd.Series("train", index=rows.index)

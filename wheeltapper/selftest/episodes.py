@@ -1,7 +1,7 @@
-"""Episodes: short pieces of recent normal running, each rehearsed again and again with another fault in it.
+"""Episodes: short pieces of recent normal running, each rehearsed many times with a different injected fault.
 
-A fault is put into the readings, not into the features: it goes through conditioning, windows and feature sets like
-any other. Only the few readings about an episode are computed again, so hundreds of rehearsals take seconds.
+A fault is injected into the readings, not into the features: it passes through conditioning, windows and feature sets
+like a real one. Only the few readings around an episode are computed again, so hundreds of rehearsals take seconds.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.config import AssetType
+from wheeltapper.features.compute import WindowRows, empty, rows_of
 from wheeltapper.features.conditioning import Track
-from wheeltapper.features.plan import FeaturePlan, WindowRows
+from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.features.windows import ticks
 from wheeltapper.selftest.injections import (
     FEW_SIZES,
@@ -36,15 +37,15 @@ from wheeltapper.tables import microseconds
 Places = NDArray[np.int64]
 
 CLEAN = -1
-"""Stands in ``injection`` for the rehearsal without a fault."""
+"""Value of ``injection`` for the rehearsal without a fault."""
 LEAST, MOST = 5, 10
-"""Episodes of each fault: of five, four must be heard for a power of 80 %; ten tell more and cost twice as much."""
+"""Episodes of each fault: with five, four must be found for a power of 80 %; ten are more exact and cost twice."""
 ROWS = 24_000
-"""Windows that every candidate is asked about: a nearest-neighbour detector scores as many in some seconds."""
+"""Most windows that each candidate scores: a nearest-neighbour detector takes some seconds for them."""
 CALLS = 1000
-"""Rehearsals in all, at the most: each takes some milliseconds, many where a machine has many sensors."""
+"""Most rehearsals in total: each takes some milliseconds, and machines with many sensors need many."""
 SHORTEST = 10
-"""Readings that a fault lasts at least."""
+"""Fewest readings in a fault."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Slot:
     stop: int
     """Last instant of the fault."""
     end: int
-    """Last instant at which a window can still have heard it."""
+    """Last instant at which a window can still contain the fault."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Rehearsal:
     rows: pd.DataFrame
     """Rows of the table of features, usable ones only."""
     injection: Places
-    """Of each row the place of its fault in ``injections``; `CLEAN` for none."""
+    """For each row the position of its fault in ``injections``; `CLEAN` for none."""
     slot: Places
     injections: tuple[Injection, ...]
     slots: tuple[Slot, ...]
@@ -78,9 +79,9 @@ class Rehearsal:
 
 
 def slot_lengths(plan: FeaturePlan, open_after: int) -> tuple[int, int]:
-    """Return how long a fault lasts and how long it is listened for after that, in microseconds.
+    """Return how long a fault lasts, and how long windows after it still count, in microseconds.
 
-    So long that its windows can open an alarm, and no longer: a fault that is heard only after hours is not found here.
+    Both are just long enough for its windows to open an alarm: a fault that needs hours to be found does not count.
     """
     window = plan.windows.lasting(plan.step)
     spacing = plan.windows.every * plan.step
@@ -88,7 +89,7 @@ def slot_lengths(plan: FeaturePlan, open_after: int) -> tuple[int, int]:
     return ticks(lasts), ticks(window)
 
 
-def choose_slots(normal: pd.DataFrame, lasts: int, reach: int, max_gap: timedelta, most: int) -> list[Slot]:
+def choose_slots(normal: pd.DataFrame, lasts: int, reach: int, max_gap: timedelta, limit: int) -> list[Slot]:
     """Choose pieces of normal running that do not overlap, the newest of each asset first, asset by asset in turn.
 
     Parameters
@@ -96,32 +97,37 @@ def choose_slots(normal: pd.DataFrame, lasts: int, reach: int, max_gap: timedelt
     normal : DataFrame with columns asset_id, window_end
         Normal windows.
     lasts, reach : int
-        Length of a fault, and of the time after it in which it may still be heard, in microseconds.
+        Length of a fault, and of the time after it in which windows still contain it, in microseconds.
     max_gap : timedelta
         A longer pause between two windows ends a piece.
-    most : int
-        Slots in all.
+    limit : int
+        Most slots in total.
     """
     by_asset = []
-    for asset, own in normal.groupby("asset_id", sort=True):
-        ends = np.sort(microseconds(own["window_end"]))
+    for asset, asset_rows in normal.groupby("asset_id", sort=True):
+        ends = np.sort(microseconds(asset_rows["window_end"]))
         cuts = np.flatnonzero(np.diff(ends) > ticks(max_gap)) + 1
-        found: list[Slot] = []
+        asset_slots: list[Slot] = []
         for run in np.split(ends, cuts):
             start, last = int(run[0]), int(run[-1])
             while start + lasts + reach <= last:
                 at = int(run[np.searchsorted(run, start)])
                 if at + lasts + reach > last:
                     break
-                found.append(Slot(str(asset), at, at + lasts, at + lasts + reach))
+                asset_slots.append(Slot(str(asset), at, at + lasts, at + lasts + reach))
                 start = at + lasts + reach + 1
-        by_asset.append(found[::-1])
+        by_asset.append(asset_slots[::-1])
     in_turn = [slot for row in zip_longest(*by_asset) for slot in row if slot is not None]
-    return in_turn[:most]
+    return in_turn[:limit]
 
 
 def rehearse(
-    plan: FeaturePlan, readings: pd.DataFrame, normal: pd.DataFrame, usual: Mapping[str, Usual], *, open_after: int
+    plan: FeaturePlan,
+    readings: pd.DataFrame,
+    normal: pd.DataFrame,
+    usual_by_sensor: Mapping[str, Usual],
+    *,
+    open_after: int,
 ) -> Rehearsal:
     """Compute the feature rows of every fault of every sensor in several episodes of normal running.
 
@@ -132,8 +138,8 @@ def rehearse(
         Readings of the assets in ``normal``, with those before that windows and lags look back at.
     normal : DataFrame with columns asset_id, window_end
         Normal windows that episodes are taken from.
-    usual : mapping
-        Sensor → what is usual for it.
+    usual_by_sensor : mapping
+        Sensor → its usual level and deviation.
     open_after : int
         Anomalous windows that open an alarm.
 
@@ -143,16 +149,16 @@ def rehearse(
         Without a row where normal running never lasts long enough for an episode.
     """
     lasts, reach = slot_lengths(plan, open_after)
-    each = max((lasts + reach) // ticks(plan.windows.every * plan.step), 1)
-    injections, skipped = plan_injections(plan.asset_type, usual, SIZES)
-    if len(injections) * max(each * LEAST / ROWS, LEAST / CALLS) > 1:
-        injections, skipped = _fewer(*plan_injections(plan.asset_type, usual, FEW_SIZES), CALLS // LEAST)
-    at_once = max(len(injections), 1)
-    many = int(np.clip(min(ROWS // (at_once * each), CALLS // at_once), LEAST, MOST))
-    slots = choose_slots(normal, lasts, reach, max(plan.max_gap, plan.windows.every * plan.step), many)
+    windows_per_episode = max((lasts + reach) // ticks(plan.windows.every * plan.step), 1)
+    injections, skipped = plan_injections(plan.asset_type, usual_by_sensor, SIZES)
+    if len(injections) * max(windows_per_episode * LEAST / ROWS, LEAST / CALLS) > 1:
+        injections, skipped = _fewer(*plan_injections(plan.asset_type, usual_by_sensor, FEW_SIZES), CALLS // LEAST)
+    fault_count = max(len(injections), 1)
+    episode_count = int(np.clip(min(ROWS // (fault_count * windows_per_episode), CALLS // fault_count), LEAST, MOST))
+    slots = choose_slots(normal, lasts, reach, max(plan.max_gap, plan.windows.every * plan.step), episode_count)
     tracks = _tracks(plan, readings, {slot.asset_id for slot in slots})
     pieces = [
-        (place, number, _windows(plan, tracks[slot.asset_id], slot, injection, usual))
+        (place, number, _windows(plan, tracks[slot.asset_id], slot, injection, usual_by_sensor))
         for place, injection in [(CLEAN, None), *enumerate(injections)]
         for number, slot in enumerate(slots)
     ]
@@ -161,44 +167,44 @@ def rehearse(
         injections=tuple(injections),
         slots=tuple(slots),
         skipped=tuple(skipped),
-        usual=usual,
+        usual=usual_by_sensor,
         window_minutes=plan.windows.lasting(plan.step) / timedelta(minutes=1),
         asset_type=plan.asset_type,
     )
 
 
-def _fewer(injections: list[Injection], skipped: list[Skipped], most: int) -> tuple[list[Injection], list[Skipped]]:
-    """Keep the unmistakable step of every sensor, and of the other faults as many as there is time for, evenly."""
-    others = [place for place, one in enumerate(injections) if one.kind != STEP]
-    room = max(most - (len(injections) - len(others)), 0)
-    if len(others) <= room:
+def _fewer(injections: list[Injection], skipped: list[Skipped], limit: int) -> tuple[list[Injection], list[Skipped]]:
+    """Keep the unmistakable step of every sensor, and an even choice of the other faults up to the limit."""
+    optional = [place for place, injection in enumerate(injections) if injection.kind != STEP]
+    room = max(limit - (len(injections) - len(optional)), 0)
+    if len(optional) <= room:
         return injections, skipped
-    kept = {others[int(at)] for at in np.linspace(0, len(others) - 1, room)}
-    left = [injections[place] for place in others if place not in kept]
-    why = "with so many sensors not every fault of each is rehearsed; those of others stand for it"
+    kept_places = {optional[int(at)] for at in np.linspace(0, len(optional) - 1, room)}
+    dropped = [injections[place] for place in optional if place not in kept_places]
+    why = "the machine has many sensors, so not every fault of each is rehearsed; faults of other sensors represent it"
     return (
-        [one for place, one in enumerate(injections) if one.kind == STEP or place in kept],
-        [*skipped, *(Skipped(one.sensor, one.kind, why) for one in left)],
+        [injection for place, injection in enumerate(injections) if injection.kind == STEP or place in kept_places],
+        [*skipped, *(Skipped(injection.sensor, injection.kind, why) for injection in dropped)],
     )
 
 
 def look_back(plan: FeaturePlan) -> timedelta:
-    """Return how far before an episode readings are needed: what windows look back at, and the longest lag."""
+    """Return how far before an episode readings are needed: the reach of windows, plus the longest lag."""
     return plan.needed_before + max(LAGS) * plan.windows.lasting(plan.step)
 
 
 def _tracks(plan: FeaturePlan, readings: pd.DataFrame, assets: set[str]) -> dict[str, Track]:
     """Return the readings of each asset as arrays, in time order."""
     tracks = {}
-    for asset, own in readings[readings["asset_id"].isin(assets)].groupby("asset_id"):
-        ordered = own.sort_values("timestamp")
+    for asset, asset_readings in readings[readings["asset_id"].isin(assets)].groupby("asset_id"):
+        ordered = asset_readings.sort_values("timestamp")
         sensors = {name: ordered[name].to_numpy(np.float64, na_value=np.nan) for name in plan.sensors}
         tracks[str(asset)] = Track(microseconds(ordered["timestamp"]), sensors, ordered["regime"].to_numpy(object))
     return tracks
 
 
 def _windows(
-    plan: FeaturePlan, track: Track, slot: Slot, injection: Injection | None, usual: Mapping[str, Usual]
+    plan: FeaturePlan, track: Track, slot: Slot, injection: Injection | None, usual_by_sensor: Mapping[str, Usual]
 ) -> WindowRows:
     """Compute the windows of one slot, with one fault in it or none."""
     first = int(np.searchsorted(track.micros, slot.start - ticks(plan.needed_before)))
@@ -213,32 +219,32 @@ def _windows(
             seconds=(track.micros[begin:end] - slot.start) / 1e6,
             values=before[begin:end],
             before=before[:begin],
-            usual=usual[injection.sensor],
+            usual=usual_by_sensor[injection.sensor],
             sensor=plan.asset_type.sensors[injection.sensor],
         )
         changed = sensors[injection.sensor].copy()
         changed[begin - first : end - first] = show_fault(injection, place, plan.windows.usual_rows(plan.step))
         if place.sensor.counter and injection.kind != "lag":
-            # A counter counts on from where its fault has left it.
+            # A counter continues from its value at the end of the fault.
             changed[end - first :] += changed[end - first - 1] - before[end - 1]
         sensors[injection.sensor] = changed
-    return plan.rows_of(Track(micros, sensors, track.regimes[first:stop]), since=slot.start)
+    return rows_of(plan, Track(micros, sensors, track.regimes[first:stop]), since=slot.start)
 
 
 def _assembled(
     plan: FeaturePlan, pieces: Sequence[tuple[int, int, WindowRows]], slots: Sequence[Slot]
 ) -> tuple[pd.DataFrame, Places, Places]:
-    """Put the usable windows of all rehearsals into one table, with the place of fault and slot beside each."""
-    kept = [np.flatnonzero((rows.why_not == "") & (rows.ends <= slots[number].end)) for _, number, rows in pieces]
-    if not sum(len(own) for own in kept):
-        return plan.empty(), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    lengths = [len(own) for own in kept]
-    values = np.concatenate([rows.values[own] for (_, _, rows), own in zip(pieces, kept, strict=True)])
+    """Put the usable windows of all rehearsals into one table, with the fault and the slot of each row."""
+    usable = [np.flatnonzero((rows.why_not == "") & (rows.ends <= slots[number].end)) for _, number, rows in pieces]
+    if not sum(len(places) for places in usable):
+        return empty(plan), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    lengths = [len(places) for places in usable]
+    values = np.concatenate([rows.values[places] for (_, _, rows), places in zip(pieces, usable, strict=True)])
     fixed = {
         "asset_id": np.repeat([slots[number].asset_id for _, number, _ in pieces], lengths),
-        "window_end": _joined("ends", pieces, kept),
-        "window_start": _joined("starts", pieces, kept),
-        "regime": _joined("regimes", pieces, kept),
+        "window_end": _joined("ends", pieces, usable),
+        "window_start": _joined("starts", pieces, usable),
+        "regime": _joined("regimes", pieces, usable),
         "usable": True,
         "why_not": "",
         "plan": plan.hash,
@@ -250,5 +256,5 @@ def _assembled(
     return frame, places[0], places[1]
 
 
-def _joined(name: str, pieces: Sequence[tuple[int, int, WindowRows]], kept: Sequence[Places]) -> NDArray[np.generic]:
-    return np.concatenate([getattr(rows, name)[own] for (_, _, rows), own in zip(pieces, kept, strict=True)])
+def _joined(name: str, pieces: Sequence[tuple[int, int, WindowRows]], usable: Sequence[Places]) -> NDArray[np.generic]:
+    return np.concatenate([getattr(rows, name)[places] for (_, _, rows), places in zip(pieces, usable, strict=True)])

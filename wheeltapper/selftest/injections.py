@@ -1,7 +1,7 @@
-"""Known faults for the self-test: what a sensor would show if it failed in one of six ways, at a known size.
+"""Injected faults for the self-test: the readings of a sensor that fails in one of six ways, at a known size.
 
-The shapes are those of `wheeltapper.simulation.sensor_faults`, without their chance: the same readings and the same
-size always give the same fault, so that two candidates are asked the same question.
+The shapes are those of `wheeltapper.simulation.sensor_faults`, without randomness: the same readings and the same size
+always give the same fault, so that all candidates are tested on the same faults.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from wheeltapper.config.sensor_faults import RIVAL_UNITS
 Floats = NDArray[np.float64]
 
 SIZES = (2.0, 4.0, 8.0)
-"""Sizes in usual deviations: what nobody calls unusual, what people call so, and what never happens by itself."""
+"""Sizes in usual deviations: within normal running, noticeable, and never seen in normal running."""
 FEW_SIZES = (4.0,)
 """Where a machine has so many sensors that every size of every kind would take too long."""
 LAGS = (1.0, 4.0)
 """Delays of a clock, in lengths of a window."""
 UNMISTAKABLE = 20.0
-"""Usual deviations of a step that nobody could overlook, where the sensor can show it; else it goes to its limit."""
+"""Size of an unmistakable step in usual deviations; where the sensor cannot show it, the step goes to the limit."""
 STEP = "step"
-"""The unmistakable fault. It has one size, is no line of the table, and only asks whether a sensor is heard at all."""
+"""The unmistakable fault. It has one size and no line in the table; it only tests whether a sensor is used at all."""
 EVERY = 4
-"""Every fourth reading is a spike: a loose plug strikes again and again, and one reading opens no alarm."""
+"""Every fourth reading is a spike: a loose plug fails repeatedly, and a single reading opens no alarm."""
 
 
 @dataclass(frozen=True)
 class Usual:
-    """What is usual for one sensor in recent normal running, in its unit (a counter's: in an hour)."""
+    """Usual level and deviation of one sensor in recent normal running, in its unit (a counter: per hour)."""
 
     centre: float
     deviation: float
@@ -51,7 +51,7 @@ class Injection:
 
 @dataclass(frozen=True)
 class Place:
-    """The readings that a fault befalls, and those before it."""
+    """The readings that a fault changes, and those before it."""
 
     seconds: Floats
     """Time of each reading since the fault's start, shape (n_readings,)."""
@@ -62,7 +62,7 @@ class Place:
 
 
 def shown(injection: Injection, at: Place, window: int) -> Floats:
-    """Return what the sensor shows while the fault lasts, shape (n_readings,), within what it can show.
+    """Return the sensor's readings during the fault, shape (n_readings,), within its limits.
 
     Parameters
     ----------
@@ -80,14 +80,14 @@ def shown(injection: Injection, at: Place, window: int) -> Floats:
 
 
 def _direction(at: Place, amount: float) -> float:
-    """Return +1, or −1 where only below is room for it (or more room than above)."""
+    """Return +1, or −1 where the limit leaves more room below than above."""
     above = np.inf if at.sensor.high is None else at.sensor.high - at.usual.centre
     below = np.inf if at.sensor.low is None else at.usual.centre - at.sensor.low
     return 1.0 if above >= amount or above >= below else -1.0
 
 
 def _within(at: Place, values: Floats) -> Floats:
-    """Keep a fault within what the sensor can show; a value beyond its limits would never reach a detector."""
+    """Keep a fault within the sensor's limits; a value beyond them would never reach a detector."""
     low = -np.inf if at.sensor.low is None else at.sensor.low
     high = np.inf if at.sensor.high is None else at.sensor.high
     return np.where(
@@ -112,10 +112,10 @@ def _drift(at: Place, amount: float) -> Floats:
 
 
 def _noise(at: Place, amount: float) -> Floats:
-    # The same noise every time, with a deviation of exactly one: sizes are then comparable.
-    restless = np.random.default_rng(7).standard_normal(len(at.values))
-    spread = restless.std() if len(restless) > 1 else 1.0
-    return _within(at, at.values + amount * (restless - restless.mean()) / spread)
+    # The same noise every time, with a deviation of exactly one, so that sizes are comparable.
+    noise = np.random.default_rng(7).standard_normal(len(at.values))
+    spread = noise.std() if len(noise) > 1 else 1.0
+    return _within(at, at.values + amount * (noise - noise.mean()) / spread)
 
 
 def _step(at: Place, amount: float) -> Floats:
@@ -160,7 +160,7 @@ KINDS = ("spike", "stuck", "drift", "noise", "lag", "unit_swap")
 
 @dataclass(frozen=True)
 class Skipped:
-    """A sensor, or one kind of fault of it, that cannot be tested; and why."""
+    """A sensor, or one kind of fault of it, that cannot be tested, with the reason."""
 
     sensor: str
     kind: str
@@ -169,41 +169,41 @@ class Skipped:
 
 
 def plan_injections(
-    asset_type: AssetType, usual: Mapping[str, Usual], sizes: tuple[float, ...] = SIZES
+    asset_type: AssetType, usual_by_sensor: Mapping[str, Usual], sizes: tuple[float, ...] = SIZES
 ) -> tuple[list[Injection], list[Skipped]]:
-    """List which faults are put into which sensors, and which cannot be, each with its reason.
+    """List the faults to inject into each sensor, and those that cannot be injected, with the reason.
 
     Parameters
     ----------
     asset_type : AssetType
-    usual : mapping
-        Sensor → what is usual for it.
+    usual_by_sensor : mapping
+        Sensor → its usual level and deviation.
     sizes : tuple of float
         In usual deviations.
     """
-    wanted: list[Injection] = []
+    injections: list[Injection] = []
     skipped: list[Skipped] = []
     for name, sensor in asset_type.sensors.items():
-        why = _why_not(name, asset_type, usual)
+        why = _why_not(name, asset_type, usual_by_sensor)
         if why:
             skipped.append(Skipped(name, "", why))
             continue
         for kind in KINDS:
-            reason = _why_not_kind(kind, sensor, usual[name])
+            reason = _why_not_kind(kind, sensor, usual_by_sensor[name])
             if reason:
                 skipped.append(Skipped(name, kind, reason))
             else:
-                wanted += [Injection(name, kind, size) for size in _sizes(kind, sensor, sizes)]
-        wanted.append(Injection(name, STEP, UNMISTAKABLE))
-    return wanted, skipped
+                injections += [Injection(name, kind, size) for size in _sizes(kind, sensor, sizes)]
+        injections.append(Injection(name, STEP, UNMISTAKABLE))
+    return injections, skipped
 
 
-def _why_not(name: str, asset_type: AssetType, usual: Mapping[str, Usual]) -> str:
+def _why_not(name: str, asset_type: AssetType, usual_by_sensor: Mapping[str, Usual]) -> str:
     if name not in asset_type.measured:
         return "it is derived from a category"
-    if name not in usual or not np.isfinite(usual[name].deviation):
+    if name not in usual_by_sensor or not np.isfinite(usual_by_sensor[name].deviation):
         return "it has no value in recent normal running"
-    return "" if usual[name].deviation > 0 else "it never moved in recent normal running"
+    return "" if usual_by_sensor[name].deviation > 0 else "it never moved in recent normal running"
 
 
 def _why_not_kind(kind: str, sensor: Sensor, usual: Usual) -> str:
@@ -212,11 +212,11 @@ def _why_not_kind(kind: str, sensor: Sensor, usual: Usual) -> str:
     if kind != "unit_swap":
         return ""
     if sensor.unit not in RIVAL_UNITS:
-        return f"its unit {sensor.unit} is taken for no other"
-    factor, offset, other = RIVAL_UNITS[sensor.unit]
+        return f"its unit {sensor.unit} is not confused with another"
+    factor, offset, rival_unit = RIVAL_UNITS[sensor.unit]
     value = usual.centre * factor + offset
     if (sensor.high is not None and value > sensor.high) or (sensor.low is not None and value < sensor.low):
-        return f"{usual.centre:.3g} {sensor.unit} in {other} lies outside its limits: it goes to quarantine"
+        return f"{usual.centre:.3g} {sensor.unit} in {rival_unit} lies outside its limits: it goes to quarantine"
     return ""
 
 
@@ -229,7 +229,7 @@ def _sizes(kind: str, sensor: Sensor, sizes: tuple[float, ...]) -> tuple[float |
 
 
 def in_units(injection: Injection, sensor: Sensor, usual: Usual, window_minutes: float) -> str:
-    """Say the size of a fault as somebody at the machine would: ``1.2 bar``, ``5 min``, ``MPa``."""
+    """Return the size of a fault in the sensor's unit: ``1.2 bar``, ``5 min``, ``MPa``."""
     if injection.kind == "unit_swap":
         return RIVAL_UNITS[sensor.unit][2]
     if injection.size is None:

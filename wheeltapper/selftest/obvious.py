@@ -1,6 +1,6 @@
-"""Self-test: put a fault that nobody could overlook into recent normal readings, to see whether a model can see at all.
+"""Obvious faults: inject an unmistakable step into recent normal readings, to test whether a model reacts at all.
 
-It needs no labels. It finds the blind and the inverted, and proves nothing about faults that are hard to see.
+It needs no labels. It finds blind and inverted models, and proves nothing about small faults.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from wheeltapper.errors import DataError
 ALL = "all"
 """Key of the twin in which every sensor is stepped at once."""
 OBVIOUS = 8.0
-"""Size of the step in scales: with one scale the usual deviation, eight of them never happen in normal running."""
+"""Size of the step in scales: a scale is the usual deviation, and eight of them do not occur in normal running."""
 
 Limits = tuple[float | None, float | None]
 
@@ -30,23 +30,22 @@ def inject_obvious(
 ) -> dict[str, pd.DataFrame]:
     """Return twins of the readings in which one sensor, then every sensor, shows an unmistakable step.
 
-    The whole twin is stepped, row by row beside its clean original. The step goes up, or down where only below is
-    room, and stays inside what the sensor can show.
+    The whole twin is stepped, with the same rows as its clean original. The step goes up, or down where the limit
+    leaves more room below, and stays within the sensor's limits.
 
     Parameters
     ----------
     readings : DataFrame with columns asset_id, timestamp and the sensors
         Recent readings of normal running, of any number of assets; the other columns stay as they are.
     scales : mapping
-        Sensor → its usual deviation in its unit. One that never moved (0) has no scale to be stepped by and is
-        left out.
+        Sensor → its usual deviation in its unit. A sensor that never moved (0) has no scale and is left out.
     limits : mapping, optional
         Sensor → lowest and highest value that it can show; None for no limit.
     size : float
         Step in scales.
     counters : collection of str
-        Sensors that only count up: what they count in an hour is stepped, and their scale is that of it. A counter
-        whose level was stepped would look the same as before.
+        Sensors that only count up: their hourly count is stepped, and their scale is that of the hourly count. A step
+        of a counter's level would change nothing.
 
     Returns
     -------
@@ -60,12 +59,12 @@ def inject_obvious(
     """
     missing = [sensor for sensor in scales if sensor not in readings]
     if readings.empty or missing:
-        raise DataError(f"the self-test needs readings of {list(scales)}; {len(readings)} rows came without {missing}")
+        raise DataError(f"the self-test needs readings of {list(scales)}; {len(readings)} rows have no {missing}")
     if size <= 0:
-        raise DataError(f"a step must be larger than nothing, got {size:g} scales")
+        raise DataError(f"a step must be larger than 0, got {size:g} scales")
     moving = [sensor for sensor, scale in scales.items() if np.isfinite(scale) and scale > 0]
     if not moving:
-        raise DataError(f"no sensor of {list(scales)} ever moved: there is nothing that a detector could see")
+        raise DataError(f"no sensor of {list(scales)} ever moved: there is nothing that a detector could find")
     stepped = {
         sensor: _step_rate(readings, sensor, size * scales[sensor])
         if sensor in counters
@@ -84,7 +83,7 @@ def _step(readings: pd.DataFrame, sensor: str, step: float, limits: Limits) -> p
     usual = values.groupby(readings["asset_id"]).transform("median")
     above, below = high - usual, usual - low
     goes_up = (above >= step) | (above >= below)
-    # A reading that lies beyond a limit already is not pulled back by the step.
+    # A reading that is already beyond a limit is not changed by the step.
     raised = np.maximum(values, np.minimum(values + step, high))
     lowered = np.minimum(values, np.maximum(values - step, low))
     return pd.Series(np.where(goes_up, raised, lowered), index=readings.index, name=sensor)

@@ -1,13 +1,13 @@
-"""Learning: whether a detector knows how features move together, or only how large each of them may be.
+"""Relations: whether a detector has learnt how features move together, or only the usual size of each.
 
-Weights that were never trained make a score that rises with any deviation, so they hear what is obvious, and a
-threshold of their own makes them ring as seldom as asked for. What they cannot do is tell a window of normal running
-from one whose features are each as usual and never come together like this.
+Untrained weights give a score that rises with any deviation, so they find obvious faults, and with a calibrated
+threshold they keep the alarm budget. They cannot distinguish a normal window from one whose features are each usual but
+do not occur in this combination.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,38 +16,43 @@ from pydantic import BaseModel, ConfigDict
 
 from wheeltapper.evaluation.gates import Gate
 from wheeltapper.evaluation.ranking import chance_above
-from wheeltapper.features.restless import rows_of
+from wheeltapper.features.columns import Feature, describe
 
 Floats = NDArray[np.float64]
 
 NAME = "has_learnt"
 MARGIN = 0.02
-"""By how much the chance must exceed that of a sum of squares, which has learnt nothing; random weights exceeded it by
-0.019 at the most on eleven sets of recorded and simulated machines, and mostly fell short of it."""
+"""Required excess over the chance of a sum of squares, which learns nothing. On eleven sets of recorded and simulated
+machines, random weights exceeded it by at most 0.019 and mostly fell short of it."""
 WORTH = 0.1
-"""By how much a plain Gaussian distance must exceed it, or there is nothing to be learnt from how features move."""
+"""Required excess of a Gaussian distance; below it, the features do not move together and there is nothing to learn."""
 _RIDGE = 0.1
 _LEAST = 100
 
 
 class Relations(BaseModel):
-    """Chance that a window whose features do not belong together scores above a real one, 0 to 1; 0.5 is guessing."""
+    """Chance that a window with shuffled features scores above a real one, 0 to 1; 0.5 is guessing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    own: float
-    untaught: float
-    """Of the sum of squared deviations."""
-    possible: float
-    """Of a Gaussian distance that was fitted on every other one of the windows and asked about the rest."""
+    by_detector: float
+    by_squares: float
+    """For the sum of squared deviations, which learns nothing."""
+    by_gaussian: float
+    """For a Gaussian distance, fitted on every other window and measured on the rest."""
 
 
 def relations(
-    score: Callable[[pd.DataFrame], Floats], rows: pd.DataFrame, assets: NDArray[np.object_], *, seed: int = 0
+    score: Callable[[pd.DataFrame], Floats],
+    rows: pd.DataFrame,
+    assets: NDArray[np.object_],
+    *,
+    features: Sequence[Feature] = (),
+    seed: int = 0,
 ) -> Relations | None:
-    """Measure how well a score tells normal windows from the same windows with every feature shuffled by itself.
+    """Measure how well a score separates normal windows from the same windows with each feature shuffled.
 
-    Features of restlessness stay as they are, unless there are no others.
+    Features of restlessness are not shuffled, unless there are no others.
 
     Parameters
     ----------
@@ -57,6 +62,8 @@ def relations(
         Normal windows in usual deviations, that the detector was not fitted on.
     assets : ndarray of shape (n_windows,)
         Features are shuffled within an asset.
+    features : sequence of Feature
+        What the columns show.
     seed : int
         For the shuffling.
 
@@ -65,45 +72,47 @@ def relations(
     Relations or None
         None with fewer than two features or a hundred windows.
     """
-    # How restless sensors are is of less weight to a detector than where they lie, and would count in full here.
-    asked_of = [name for name in rows.columns if rows_of(str(name)) is None] or list(rows.columns)
-    if len(asked_of) < 2 or len(rows) < _LEAST:
+    # Detectors weigh features of restlessness less than features of level; here they would have full weight.
+    described = describe(map(str, rows.columns), features)
+    compared = [feature.name for feature in described if feature.shows != "restlessness"] or list(rows.columns)
+    if len(compared) < 2 or len(rows) < _LEAST:
         return None
-    mixed = rows.assign(**_shuffled(rows[asked_of], assets, seed))
-    before, after = (one[asked_of].to_numpy(np.float64) for one in (rows, mixed))
-    learnt, asked = slice(None, None, 2), slice(1, None, 2)
-    distance = _gaussian(before[learnt])
+    shuffled = rows.assign(**_shuffled(rows[compared], assets, seed))
+    before, after = (table[compared].to_numpy(np.float64) for table in (rows, shuffled))
+    fitted, held_out = slice(None, None, 2), slice(1, None, 2)
+    distance = _gaussian(before[fitted])
     return Relations(
-        own=chance_above(score(rows), score(mixed)),
-        untaught=chance_above((before**2).sum(axis=1), (after**2).sum(axis=1)),
-        possible=chance_above(distance(before[asked]), distance(after[asked])),
+        by_detector=chance_above(score(rows), score(shuffled)),
+        by_squares=chance_above((before**2).sum(axis=1), (after**2).sum(axis=1)),
+        by_gaussian=chance_above(distance(before[held_out]), distance(after[held_out])),
     )
 
 
-def has_learnt(found: Relations | None) -> Gate:
-    """Ask whether a detector that claims to learn how features move together has learnt it.
+def has_learnt(measured: Relations | None) -> Gate:
+    """Check whether a detector that should learn how features move together has learnt it.
 
     Parameters
     ----------
-    found : Relations or None
-        From `relations`; None where it could not be measured, or the detector claims no such thing.
+    measured : Relations or None
+        From `relations`; None where they could not be measured, or the detector does not learn relations.
     """
-    if found is None or found.possible < found.untaught + WORTH:
-        why = "it looks at each feature by itself" if found is None else "the features do not move together"
-        return Gate(name=NAME, passed=None, figure=None, limit=None, reason=f"cannot be asked: {why}")
-    limit = found.untaught + MARGIN
+    if measured is None or measured.by_gaussian < measured.by_squares + WORTH:
+        why = "it uses each feature separately" if measured is None else "the features do not move together"
+        return Gate(name=NAME, passed=None, figure=None, limit=None, reason=f"cannot be checked: {why}")
+    limit = measured.by_squares + MARGIN
     return Gate(
         name=NAME,
-        passed=found.own >= limit,
-        figure=found.own,
+        passed=measured.by_detector >= limit,
+        figure=measured.by_detector,
         limit=limit,
-        reason=f"a window whose features never come together like this scores above a real one with a chance of "
-        f"{found.own:.0%} (a sum of squares, which has learnt nothing: {found.untaught:.0%}; at least {limit:.0%})",
+        reason=f"a window whose features do not occur together like this scores above a real one with a chance of "
+        f"{measured.by_detector:.0%} (a sum of squares, which has learnt nothing: {measured.by_squares:.0%}; at "
+        f"least {limit:.0%})",
     )
 
 
 def _shuffled(rows: pd.DataFrame, assets: NDArray[np.object_], seed: int) -> pd.DataFrame:
-    """Return the rows with each feature in an order of its own, within its asset."""
+    """Return the rows with each feature shuffled separately, within its asset."""
     rng = np.random.default_rng(seed)
     values = rows.to_numpy(np.float64, copy=True)
     for places in pd.Series(np.arange(len(rows))).groupby(assets).indices.values():
@@ -113,13 +122,13 @@ def _shuffled(rows: pd.DataFrame, assets: NDArray[np.object_], seed: int) -> pd.
 
 
 def _gaussian(values: Floats) -> Callable[[Floats], Floats]:
-    """Return the squared distance from usual rows, in the measure of how they spread together."""
+    """Return a function for the squared Mahalanobis distance from these rows."""
     centre, spread = values.mean(axis=0), np.maximum(values.std(axis=0), _RIDGE)
     scaled = (values - centre) / spread
     inverse = np.linalg.inv(scaled.T @ scaled / len(scaled) + _RIDGE * np.eye(values.shape[1]))
 
-    def distance(asked: Floats) -> Floats:
-        far = (asked - centre) / spread
-        return np.asarray(np.einsum("ij,jk,ik->i", far, inverse, far))
+    def distance(windows: Floats) -> Floats:
+        deviations = (windows - centre) / spread
+        return np.asarray(np.einsum("ij,jk,ik->i", deviations, inverse, deviations))
 
     return distance

@@ -1,8 +1,8 @@
-"""Hearing: from rehearsed faults to the smallest one of each sensor and kind that a candidate finds.
+"""Sensitivity: the smallest rehearsed fault of each sensor and kind that a candidate finds.
 
-A fault is found if an alarm opens while it lasts or its windows still hold it, and none opens in the same episode
-without it. The table says it with the candidate's own threshold. Candidates are told apart by another figure, at equal
-false alarms: a candidate that rings more often finds more, and that is no merit.
+A fault is found if an alarm opens while the fault lasts or while windows still contain it, and no alarm opens in the
+same episode without the fault. The table uses the candidate's own threshold. Candidates are compared by another figure,
+at an equal share of false alarms, because a lower threshold finds more and that is no merit.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ Places = NDArray[np.int64]
 POWER = 0.8
 """Share of episodes in which a fault must be found to count as found."""
 QUIET = 0.95
-"""Share of clean episodes that stay silent at the level at which candidates are compared."""
+"""Share of clean episodes below the level at which candidates are compared."""
 _MODERATE = {*SIZES[:2], *FEW_SIZES, *LAGS, None}
 
 
 def lasting_peaks(rehearsal: Rehearsal, score: Floats, hold: int) -> tuple[Floats, Floats]:
-    """Return the highest score that lasted ``hold`` windows in each rehearsal: what an alarm would open at.
+    """Return the highest score that lasted ``hold`` windows in each rehearsal: the level at which an alarm would open.
 
     Returns
     -------
     faulty : ndarray of shape (n_injections, n_slots)
     clean : ndarray of shape (n_slots,)
-        −∞ where there are too few windows to open one.
+        −∞ where there are too few windows to open an alarm.
     """
     count = len(rehearsal.slots)
     episode = (rehearsal.injection + 1) * count + rehearsal.slot
@@ -47,7 +47,7 @@ def lasting_peaks(rehearsal: Rehearsal, score: Floats, hold: int) -> tuple[Float
     return by_injection[1:], by_injection[0]
 
 
-def usual_peaks(scored: pd.DataFrame, windows: int, hold: int) -> Floats:
+def clean_peaks_of(scored: pd.DataFrame, windows: int, hold: int) -> Floats:
     """Return the highest lasting score of each piece of clean running that is as long as an episode.
 
     Parameters
@@ -73,125 +73,135 @@ def windows_in_episode(rehearsal: Rehearsal) -> int:
     return max(round(len(rehearsal.rows) / count), 1)
 
 
-def heard_by_episode(rehearsal: Rehearsal, faulty: Floats, usual: Floats) -> Floats | None:
+def found_by_episode(rehearsal: Rehearsal, faulty: Floats, clean_peaks: Floats) -> Floats | None:
     """Return the share of moderate faults that stand out from clean running, in each episode, 0 to 1; higher is better.
 
-    The level is the same for every candidate in what it lets through: 5 % of clean episodes of this length. The mean
-    is taken over sizes, then kinds, then sensors, so that no sensor counts for more because it can fail in more ways.
+    The level is equally strict for every candidate: 5 % of clean episodes of this length exceed it. The mean is taken
+    over sizes, then kinds, then sensors, so that a sensor with more kinds of faults does not count more.
 
     Parameters
     ----------
     faulty : ndarray of shape (n_injections, n_slots)
         Lasting peaks of `lasting_peaks`.
-    usual : ndarray of shape (n_clean_episodes,)
-        Lasting peaks of clean episodes, of as many as there are.
+    clean_peaks : ndarray of shape (n_clean_episodes,)
+        Lasting peaks of all clean episodes.
 
     Returns
     -------
     ndarray of shape (n_slots,) or None
         None where nothing could be rehearsed.
     """
-    chosen = np.array([_is_moderate(one) for one in rehearsal.injections], dtype=bool)
-    if not len(rehearsal.rows) or not len(usual) or not chosen.any():
+    is_moderate = np.array([_is_moderate(injection) for injection in rehearsal.injections], dtype=bool)
+    if not len(rehearsal.rows) or not len(clean_peaks) or not is_moderate.any():
         return None
-    heard = pd.DataFrame((faulty > float(np.quantile(usual, QUIET)))[chosen].astype(float))
-    own = [one for one, is_asked in zip(rehearsal.injections, chosen, strict=True) if is_asked]
-    by_kind = heard.groupby([[one.sensor for one in own], [one.kind for one in own]]).mean()
+    stands_out = pd.DataFrame((faulty > float(np.quantile(clean_peaks, QUIET)))[is_moderate].astype(float))
+    moderate = [injection for injection, is_chosen in zip(rehearsal.injections, is_moderate, strict=True) if is_chosen]
+    by_kind = stands_out.groupby(
+        [[injection.sensor for injection in moderate], [injection.kind for injection in moderate]]
+    ).mean()
     shares: Floats = by_kind.groupby(level=0).mean().mean().to_numpy(np.float64)
     return shares
 
 
-def figure(rehearsal: Rehearsal, faulty: Floats, usual: Floats) -> float | None:
-    """Return the mean of `heard_by_episode`: what ranks candidates where no faults are known."""
-    heard = heard_by_episode(rehearsal, faulty, usual)
-    return None if heard is None else float(heard.mean())
+def figure(rehearsal: Rehearsal, faulty: Floats, clean_peaks: Floats) -> float | None:
+    """Return the mean of `found_by_episode`: what ranks candidates where no faults are known."""
+    shares = found_by_episode(rehearsal, faulty, clean_peaks)
+    return None if shares is None else float(shares.mean())
 
 
-def _is_moderate(one: Injection) -> bool:
-    return one.kind != STEP and (one.size is None or one.size in _MODERATE)
+def _is_moderate(injection: Injection) -> bool:
+    return injection.kind != STEP and (injection.size is None or injection.size in _MODERATE)
 
 
-def table(rehearsal: Rehearsal, found: Flags) -> list[dict[str, Any]]:
-    """Return one line for each sensor and kind of fault: which sizes are found, and the smallest of them in its unit.
+def table(rehearsal: Rehearsal, opens: Flags) -> list[dict[str, Any]]:
+    """Return one line for each sensor and kind of fault: the sizes found, and the smallest of them in its unit.
 
     Parameters
     ----------
-    found : ndarray of bool, shape (n_injections, n_slots)
-        Whether an alarm opened on the fault, and none without it.
+    opens : ndarray of bool, shape (n_injections, n_slots)
+        True where an alarm opened with the fault, and none without it.
     """
-    shares = found.mean(axis=1) if found.size else np.zeros(len(rehearsal.injections))
+    shares = opens.mean(axis=1) if opens.size else np.zeros(len(rehearsal.injections))
     lines: list[dict[str, Any]] = []
     for sensor in rehearsal.asset_type.sensors:
         for kind in KINDS:
-            own = [
-                (one, float(share))
-                for one, share in zip(rehearsal.injections, shares, strict=True)
-                if (one.sensor, one.kind) == (sensor, kind)
+            sizes = [
+                (injection, float(share))
+                for injection, share in zip(rehearsal.injections, shares, strict=True)
+                if (injection.sensor, injection.kind) == (sensor, kind)
             ]
-            if own:
-                lines.append(_line(rehearsal, own))
+            if sizes:
+                lines.append(_line(rehearsal, sizes))
     return lines
 
 
-def _line(rehearsal: Rehearsal, own: Sequence[tuple[Injection, float]]) -> dict[str, Any]:
-    sensor = own[0][0].sensor
-    named: list[dict[str, Any]] = [
+def _line(rehearsal: Rehearsal, sizes: Sequence[tuple[Injection, float]]) -> dict[str, Any]:
+    sensor = sizes[0][0].sensor
+    entries: list[dict[str, Any]] = [
         {
-            "size": one.size,
+            "size": injection.size,
             "in_units": in_units(
-                one, rehearsal.asset_type.sensors[sensor], rehearsal.usual[sensor], rehearsal.window_minutes
+                injection, rehearsal.asset_type.sensors[sensor], rehearsal.usual[sensor], rehearsal.window_minutes
             ),
             "power": round(share, 3),
         }
-        for one, share in own
+        for injection, share in sizes
     ]
-    smallest = next((one["in_units"] for one in named if one["power"] >= POWER), None)
+    smallest = next((entry["in_units"] for entry in entries if entry["power"] >= POWER), None)
     return {
         "sensor": sensor,
-        "kind": own[0][0].kind,
+        "kind": sizes[0][0].kind,
         "smallest": smallest,
-        "sizes": named,
+        "sizes": entries,
         "episodes": len(rehearsal.slots),
     }
 
 
 def skipped(rehearsal: Rehearsal) -> list[dict[str, str]]:
-    """Return what could not be tested, and why."""
-    return [{"sensor": one.sensor, "kind": one.kind, "reason": one.reason} for one in rehearsal.skipped]
+    """Return the sensors and kinds that could not be tested, with the reason."""
+    return [
+        {"sensor": untested.sensor, "kind": untested.kind, "reason": untested.reason} for untested in rehearsal.skipped
+    ]
 
 
-def rung_for(rehearsal: Rehearsal, found: Flags) -> dict[str, float]:
-    """Return for each sensor the share of episodes in which its most audible fault opens an alarm."""
-    return _best(rehearsal, found.mean(axis=1))
+def alarm_share(rehearsal: Rehearsal, opens: Flags) -> dict[str, float]:
+    """Return for each sensor the share of episodes in which its clearest fault opens an alarm."""
+    return _best(rehearsal, opens.mean(axis=1))
 
 
-def standing_out(rehearsal: Rehearsal, faulty: Floats, clean: Floats, usual: Floats) -> dict[str, float]:
-    """Return for each sensor how surely its most audible fault scores above a clean episode, 0 to 1; 0.5 is guessing.
+def chance_above_clean(
+    rehearsal: Rehearsal, faulty: Floats, episode_peaks: Floats, clean_peaks: Floats
+) -> dict[str, float]:
+    """Return for each sensor the chance that its clearest fault scores above a clean episode; 0.5 is guessing.
 
-    Only faults that nobody could overlook are asked about: the step, the largest size of each kind, another unit. An
-    episode in which the fault does not raise the score counts as a guess at best: where normal running is restless,
-    what an ignored sensor shows would otherwise stand out by chance.
+    Only unmistakable faults are used: the step, the largest size of each kind, another unit. An episode in which the
+    fault does not raise the score counts as a guess at best. Otherwise a fault of an ignored sensor could stand out by
+    chance where normal running is restless.
 
     Parameters
     ----------
     faulty : ndarray of shape (n_injections, n_slots)
-    clean : ndarray of shape (n_slots,)
+    episode_peaks : ndarray of shape (n_slots,)
         Lasting peaks of the same episodes, from `lasting_peaks`.
-    usual : ndarray of shape (n_clean_episodes,)
-        Lasting peaks of all clean running, from `usual_peaks`; equal ones count half.
+    clean_peaks : ndarray of shape (n_clean_episodes,)
+        Lasting peaks of all clean running, from `clean_peaks_of`; equal peaks count half.
     """
-    ordered = np.sort(usual)
+    ordered = np.sort(clean_peaks)
     below = np.searchsorted(ordered, faulty, "left") + np.searchsorted(ordered, faulty, "right")
     above = below / (2 * len(ordered))
-    chance = np.where(faulty > clean, above, np.minimum(above, 0.5)).mean(axis=1)
-    sizes = [one.size for one in rehearsal.injections if one.size is not None and one.kind not in (STEP, "lag")]
+    chance = np.where(faulty > episode_peaks, above, np.minimum(above, 0.5)).mean(axis=1)
+    sizes = [
+        injection.size
+        for injection in rehearsal.injections
+        if injection.size is not None and injection.kind not in (STEP, "lag")
+    ]
     largest = max(sizes, default=None)
-    loud = [one.kind == STEP or one.size in (None, largest) for one in rehearsal.injections]
-    return _best(rehearsal, np.where(loud, chance, 0.0))
+    is_large = [injection.kind == STEP or injection.size in (None, largest) for injection in rehearsal.injections]
+    return _best(rehearsal, np.where(is_large, chance, 0.0))
 
 
 def _best(rehearsal: Rehearsal, shares: Floats) -> dict[str, float]:
-    best: dict[str, float] = {}
-    for one, share in zip(rehearsal.injections, shares.tolist(), strict=True):
-        best[one.sensor] = max(best.get(one.sensor, 0.0), share)
-    return best
+    highest: dict[str, float] = {}
+    for injection, share in zip(rehearsal.injections, shares.tolist(), strict=True):
+        highest[injection.sensor] = max(highest.get(injection.sensor, 0.0), share)
+    return highest

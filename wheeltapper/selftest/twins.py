@@ -1,4 +1,4 @@
-"""Twins: recent normal readings as they are, and the same readings with known faults in them.
+"""Twins: recent normal readings, unchanged and with injected faults.
 
 A self-test scores both and compares. The readings are normal ones that the model was not fitted on.
 """
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from wheeltapper import tables
 from wheeltapper.config import Alarms
 from wheeltapper.errors import DataError
+from wheeltapper.features.compute import compute, select
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.selftest import episodes, obvious
 from wheeltapper.selftest.episodes import Rehearsal
@@ -22,11 +23,11 @@ from wheeltapper.selftest.injections import Usual
 from wheeltapper.workspace import Workspace
 
 TESTED_WINDOWS = 3000
-"""Recent windows that are tested, of all assets together: enough for a share, few enough to cost little."""
+"""Recent windows that are tested, over all assets: enough for a share, few enough to be cheap."""
 FEWEST, MOST = 30, 300
 """Windows of one asset."""
 WIDE = 200_000
-"""Normal windows, of all assets together, whose newest readings say how far a sensor usually strays."""
+"""Normal windows, of all assets together, whose newest readings give the usual deviation of a sensor."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class Twins:
 
     def with_features_of(self, plan: FeaturePlan) -> Twins:
         """Return the same twins with the features of a plan that is part of theirs."""
-        clean = plan.select(self.clean)
+        clean = select(plan, self.clean)
         difference = self.difference[[column for column in self.difference if column in clean]]
-        return Twins(clean, difference, replace(self.rehearsal, rows=plan.select(self.rehearsal.rows)))
+        return Twins(clean, difference, replace(self.rehearsal, rows=select(plan, self.rehearsal.rows)))
 
 
 def recent_twins(space: Workspace, plan: FeaturePlan, normal: pd.DataFrame, version: int | None) -> Twins:
@@ -55,7 +56,7 @@ def recent_twins(space: Workspace, plan: FeaturePlan, normal: pd.DataFrame, vers
     Parameters
     ----------
     normal : DataFrame with columns asset_id, window_start, window_end
-        Windows of normal running that no candidate was fitted on, by asset and time.
+        Windows of normal running that no candidate was fitted on, in the order of asset and time.
     version : int or None
         Of the table of readings; None for the newest.
 
@@ -122,9 +123,9 @@ def twins_of(
     if wide is not None:
         usual = _at_least(usual, wide)
     deviations = {name: sensor.deviation for name, sensor in usual.items()}
-    clean = _only(normal, plan.compute(since))
+    clean = _only(normal, compute(plan, since))
     stepped = obvious.inject_obvious(since, deviations, _limits(plan), counters=counters)[obvious.ALL]
-    difference = _difference(clean, _only(normal, plan.compute(stepped)))
+    difference = _difference(clean, _only(normal, compute(plan, stepped)))
     rehearsal = episodes.rehearse(plan, readings, normal, usual, open_after=rule.open_after)
     return Twins(clean, difference, rehearsal)
 
@@ -172,7 +173,7 @@ def _measured_levels(plan: FeaturePlan) -> list[str]:
 
 
 def _is_since(rows: pd.DataFrame, column: str, begin: pd.Series) -> NDArray[np.bool_]:
-    """Tell which rows lie in the span of their asset's recent normal windows, and not only before it."""
+    """Return which rows lie in the span of their asset's recent normal windows, and not only before it."""
     return np.asarray(rows[column].array >= begin.reindex(rows["asset_id"]).array, dtype=bool)
 
 
@@ -188,7 +189,7 @@ def _difference(clean: pd.DataFrame, twin: pd.DataFrame) -> pd.DataFrame:
 
 
 def _usual(readings: pd.DataFrame, plan: FeaturePlan, counters: list[str]) -> dict[str, Usual]:
-    """Return what is usual for each sensor; for a counter that of what it counts in an hour.
+    """Return usual level and deviation of each sensor; for a counter those of its hourly count.
 
     The deviation is that of one asset, the median over assets.
     """

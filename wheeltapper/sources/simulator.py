@@ -121,14 +121,14 @@ class Simulator(Source):
         SourceError
             If the asset type has no such kind, or none at all although faults are asked for.
         """
-        known = list(asset_type.faults)
+        fault_kinds = list(asset_type.faults)
         for kind in self.kinds or ():
             describe(kind, asset_type)
-        kinds = tuple(known) if self.kinds is None else tuple(dict.fromkeys(self.kinds))
+        kinds = tuple(fault_kinds) if self.kinds is None else tuple(dict.fromkeys(self.kinds))
         if self.anomaly_rate > 0 and not kinds:
             raise SourceError(
                 f"anomaly_rate is {self.anomaly_rate:g}, but there is no fault kind to use. "
-                f"Name some in kinds (asset type {asset_type.name} has: {', '.join(known) or 'none'}), "
+                f"Name some in kinds (asset type {asset_type.name} has: {', '.join(fault_kinds) or 'none'}), "
                 "or set anomaly_rate: 0."
             )
         return kinds

@@ -7,7 +7,8 @@ from typing import Literal
 import pandas as pd
 
 from wheeltapper.config import Plant
-from wheeltapper.evaluation.judgement import Judgement, judge
+from wheeltapper.evaluation.judge import judge
+from wheeltapper.evaluation.judgement import Judgement
 from wheeltapper.scoring import alarms, diagnosis
 from wheeltapper.scoring.bundle import Bundle
 

@@ -10,6 +10,7 @@ import pytest
 from wheeltapper import config, plants
 from wheeltapper.assets.boiler import ASSET_TYPE
 from wheeltapper.config import PlugIn
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import clean
 from wheeltapper.readings.survey.survey import survey
@@ -77,12 +78,12 @@ def test_smoothing_is_causal_and_mixes_no_boilers() -> None:
     """The moving average over twelve readings is that of each boiler's own last twelve. Reference row 003-02."""
     rows, _ = _read(assets=2, duration="2d", gap_rate=0)
     mixed = rows.sort_values("timestamp")
-    smooth = FeaturePlan.of(_plant()).compute(mixed).set_index(["asset_id", "window_end"])
+    smooth = compute(FeaturePlan.of(_plant()), mixed).set_index(["asset_id", "window_end"])
     for name, own in rows.groupby("asset_id"):
         by_hand = own["temperature"].rolling(12).mean().to_numpy()[11:]
         assert smooth.loc[name, "temperature__rolling_mean"].to_numpy() == pytest.approx(by_hand)
     later = rows.assign(temperature=rows["temperature"].where(rows["timestamp"] < rows["timestamp"].median(), 99.0))
-    again = FeaturePlan.of(_plant()).compute(later).set_index(["asset_id", "window_end"])
+    again = compute(FeaturePlan.of(_plant()), later).set_index(["asset_id", "window_end"])
     before = smooth.index.get_level_values("window_end") < rows["timestamp"].median()
     pd.testing.assert_frame_equal(smooth[before], again[before])
 
@@ -93,7 +94,7 @@ def test_no_window_reaches_across_a_gap() -> None:
     Reference row 003-02.
     """
     rows, _ = _read(assets=1, gap_rate=0.2, gap="2h")
-    features = FeaturePlan.of(_plant()).compute(rows)
+    features = compute(FeaturePlan.of(_plant()), rows)
     times = rows["timestamp"].reset_index(drop=True)
     for start, end in zip(features["window_start"][::50], features["window_end"][::50], strict=True):
         inside = times[times.between(start, end)]

@@ -24,7 +24,7 @@ def test_a_little_more_time_is_no_other_data(sharp, late):
     """Windows of another length cover a little more or less; a tenth less is another time."""
     assert beats_champion(sharp, late.model_copy(update={"asset_weeks": late.asset_weeks * 1.04})).passed
     shorter = beats_champion(sharp, late.model_copy(update={"asset_weeks": late.asset_weeks * 0.9}))
-    assert shorter.passed is None and "their windows are others" in shorter.reason
+    assert shorter.passed is None and "their windows differ" in shorter.reason
 
 
 def _weekly(judgement, *costs: float):
@@ -66,11 +66,11 @@ def test_without_faults_whoever_hears_more_of_the_same_faults_is_better(unjudged
     """A hundredth more in every episode is sure, in all but one it is on paper only, as much is no more."""
     won = beats_champion(*unjudged, (MORE, HEARD))
     assert (won.passed, won.figure, won.limit) == (True, pytest.approx(0.51), pytest.approx(0.5))
-    assert "one hears 51.0% of the moderate faults of the self-test, the live other 50.0%" in won.reason
+    assert "one finds 51.0% of the moderate faults of the self-test, the live other 50.0%" in won.reason
     assert surely_beats_champion(*unjudged, (MORE, HEARD)).figure == 1
     assert beats_champion(*unjudged, (MOSTLY, HEARD)).passed
     unsure = surely_beats_champion(*unjudged, (MOSTLY, HEARD))
-    assert unsure.passed is False and "it hears more in" in unsure.reason
+    assert unsure.passed is False and "it finds more in" in unsure.reason
     assert not beats_champion(*unjudged, (HEARD, HEARD)).passed
     assert not beats_champion(*unjudged, (HEARD, MORE)).passed
 

@@ -98,7 +98,7 @@ def test_a_year_of_minutes_is_cheap() -> None:
 
 
 def test_a_sensor_may_not_be_called_calendar() -> None:
-    """Its columns could not be told from the clock's."""
+    """Its columns would look like the clock's."""
     machine = AssetType.model_validate({"name": "x", "step": "1h", "sensors": {"calendar": {"unit": "1"}}})
     with pytest.raises(ConfigError, match="rename the sensor"):
         build_set("calendar").columns(machine)

@@ -38,7 +38,7 @@ def test_lags_without_back_fill() -> None:
 def test_the_usual_lags() -> None:
     """Nothing said: 1, 3, 6 and 12 readings, and the set says that it looks at thirteen. Reference row 000-16."""
     lags = build_set("lags")
-    assert [one for one in lags.columns(TANK) if "lag" in one] == [f"level__lag_{rows}" for rows in (1, 3, 6, 12)]
+    assert [one for one in lags.names(TANK) if "lag" in one] == [f"level__lag_{rows}" for rows in (1, 3, 6, 12)]
     assert lags.reach(TANK) == Reach(readings=13)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from wheeltapper.config import AssetType
 from wheeltapper.errors import ConfigError
+from wheeltapper.features import compute as computing
 from wheeltapper.features.plan import FeaturePlan, build_set
 from wheeltapper.features.sets import Stretch
 from wheeltapper.features.sets.rolling import window_extremes, window_moments
@@ -51,7 +52,7 @@ def test_the_usual_looks_back() -> None:
     """
     usual = build_set("long_rolling")
     names = [f"level__{what}_{span}" for span in ("6h", "12h", "1d") for what in ("mean", "std", "min", "max")]
-    assert usual.columns(TANK) == tuple(names)
+    assert usual.names(TANK) == tuple(names)
     assert usual.reach(TANK).time == pd.Timedelta("24h")
 
 
@@ -124,7 +125,7 @@ def test_after_a_gap_a_window_says_that_it_cannot_look_back() -> None:
     plan = FeaturePlan.model_validate(
         {"asset_type": TANK, "sets": [{"long_rolling": {"over": ["6h"]}}], "windows": {"rows": 2}}
     )
-    rows = plan.compute(frame)
+    rows = computing.compute(plan, frame)
     assert rows["why_not"].tolist() == 2 * (4 * ["no value for level__mean_6h"] + 3 * [""])
 
 

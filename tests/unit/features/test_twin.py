@@ -15,10 +15,10 @@ from wheeltapper.assets import Drivers
 from wheeltapper.assets.pump import ASSET_TYPE as PUMP
 from wheeltapper.assets.pump import PHYSICS
 from wheeltapper.config import AssetType
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan, build_set
 from wheeltapper.features.sets import Stretch
 from wheeltapper.readings import clean
-from wheeltapper.scoring.explanation import sensors_of
 
 PRESSURE = "pressure__twin__flow_rate"
 CURRENT = "current__twin__pressure__flow_rate"
@@ -86,7 +86,7 @@ seed: 11
 """
     plant = plants.parse(text, name="station", folder=Path(), where="station.yaml")
     batches = list(sources.build(plant.source).read(plant))
-    rows = FeaturePlan.of(plant).compute(pd.concat([clean.parse(one, plant).rows for one in batches]))
+    rows = compute(FeaturePlan.of(plant), pd.concat([clean.parse(one, plant).rows for one in batches]))
     rows = rows[rows["usable"] & (rows["regime"] != "transition")].assign(kind="")
     for fault in pd.concat([one.faults for one in batches]).itertuples():
         mine = (rows["asset_id"] == fault.asset_id) & (rows["window_end"] <= fault.end)
@@ -161,11 +161,12 @@ def test_the_plan_carries_the_laws() -> None:
             **dict.fromkeys(PUMP.sensors, 40.0),
         }
     )
-    pd.testing.assert_frame_equal(back.compute(frame), plan.compute(frame))
+    pd.testing.assert_frame_equal(compute(back, frame), compute(plan, frame))
     other = PUMP.model_copy(update={"twin": {"pressure": "0.05 * flow_rate"}})
     assert FeaturePlan.model_validate({"asset_type": other, "sets": ["twin"], "windows": {"rows": 2}}).hash != plan.hash
 
 
 def test_a_residual_names_its_sensors() -> None:
     """Each sensor of a law may be the wrong one."""
-    assert sensors_of(CURRENT) == ("current", "pressure", "flow_rate")
+    features = {feature.name: feature for feature in build_set("twin").columns(PUMP)}
+    assert features[CURRENT].sensors == ("current", "pressure", "flow_rate")

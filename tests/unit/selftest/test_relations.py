@@ -1,9 +1,10 @@
-"""Whether a score knows how features move together."""
+"""A score that has learnt how features move together passes; others do not."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.unit.columns import restless
 from wheeltapper.detectors import build
 from wheeltapper.selftest.relations import MARGIN, WORTH, Relations, has_learnt, relations
 
@@ -47,9 +48,9 @@ def test_a_machine_is_shuffled_by_itself():
     rows = pd.DataFrame(random.normal(size=(600, 2)), columns=["flow", "current"])
     rows.iloc[300:] += 8.0
     assets = np.repeat(np.array(["a", "b"], dtype=object), 300)
-    found = relations(lambda z: (z.to_numpy() ** 2).sum(axis=1), rows, assets)
-    assert found.possible < found.untaught + WORTH
-    assert has_learnt(found).passed is None
+    measured = relations(lambda z: (z.to_numpy() ** 2).sum(axis=1), rows, assets)
+    assert measured.by_gaussian < measured.by_squares + WORTH
+    assert has_learnt(measured).passed is None
 
 
 def test_what_looks_at_each_feature_alone_is_not_asked():
@@ -61,9 +62,9 @@ def test_what_looks_at_each_feature_alone_is_not_asked():
 
 def test_the_margin_counts():
     """Just as far above the sum of squares as chance can carry it is refused; the margin itself passes."""
-    bare = {"untaught": 0.6, "possible": 0.9}
-    assert has_learnt(Relations(own=0.6 + MARGIN / 2, **bare)).passed is False
-    assert has_learnt(Relations(own=0.6 + MARGIN, **bare)).passed
+    bare = {"by_squares": 0.6, "by_gaussian": 0.9}
+    assert has_learnt(Relations(by_detector=0.6 + MARGIN / 2, **bare)).passed is False
+    assert has_learnt(Relations(by_detector=0.6 + MARGIN, **bare)).passed
 
 
 def test_restlessness_is_left_as_it_is():
@@ -79,12 +80,13 @@ def test_restlessness_is_left_as_it_is():
         asked.append(z)
         return (z["flow"] - z["current"]).abs().to_numpy()
 
-    gate = has_learnt(relations(score, rows, PUMP))
-    restless = [name for name in rows if "restless" in name]
-    pd.testing.assert_frame_equal(asked[1][restless], rows[restless])
+    features = restless("flow", "current")
+    gate = has_learnt(relations(score, rows, PUMP, features=features))
+    names = [feature.name for feature in features]
+    pd.testing.assert_frame_equal(asked[1][names], rows[names])
     assert not asked[1]["flow"].equals(rows["flow"])
     assert list(asked[1].columns) == list(rows.columns)
     assert gate.passed
-    alone = relations(lambda z: (z.to_numpy() ** 2).sum(axis=1), rows[restless], PUMP)
+    alone = relations(lambda z: (z.to_numpy() ** 2).sum(axis=1), rows[names], PUMP, features=features)
     assert alone is not None
-    assert alone.possible > alone.untaught
+    assert alone.by_gaussian > alone.by_squares

@@ -1,4 +1,4 @@
-"""Episodes and what is heard in them, on a handful of windows."""
+"""Episodes, and the faults that are found in them, on a handful of windows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def windows(*ends: int, asset: str = "a") -> pd.DataFrame:
 def test_slots_lie_inside_normal_running_and_do_not_overlap() -> None:
     """Eleven minutes of windows, a pause, six more: two slots before it and one after it, newest first."""
     normal = windows(*range(11), *range(30, 36))
-    slots = choose_slots(normal, 3 * MINUTE, MINUTE, timedelta(minutes=2), most=9)
+    slots = choose_slots(normal, 3 * MINUTE, MINUTE, timedelta(minutes=2), limit=9)
     begin = int(START.timestamp() * 1_000_000)
     assert [(slot.start - begin) // MINUTE for slot in slots] == [30, 5, 0]
     assert all((slot.stop - slot.start, slot.end - slot.stop) == (3 * MINUTE, MINUTE) for slot in slots)
@@ -33,13 +33,13 @@ def test_slots_lie_inside_normal_running_and_do_not_overlap() -> None:
 def test_slots_come_from_all_assets_in_turn() -> None:
     """Of two assets with two slots each, three slots are taken: two of the one and one of the other."""
     normal = pd.concat([windows(*range(10)), windows(*range(10), asset="b")])
-    slots = choose_slots(normal, 3 * MINUTE, MINUTE, timedelta(minutes=2), most=3)
+    slots = choose_slots(normal, 3 * MINUTE, MINUTE, timedelta(minutes=2), limit=3)
     assert [slot.asset_id for slot in slots] == ["a", "b", "a"]
 
 
 def test_running_that_is_too_short_gives_no_slot() -> None:
-    """Three minutes hold no fault of three minutes that is listened for one minute more."""
-    assert choose_slots(windows(*range(4)), 3 * MINUTE, MINUTE, timedelta(minutes=2), most=3) == []
+    """Three minutes hold no fault of three minutes with one minute of windows after it."""
+    assert choose_slots(windows(*range(4)), 3 * MINUTE, MINUTE, timedelta(minutes=2), limit=3) == []
 
 
 INJECTIONS = (
@@ -79,19 +79,20 @@ def test_a_peak_must_last(rehearsal: Rehearsal) -> None:
     assert faulty.tolist() == [[1, 1]] * 5
 
 
-def test_the_smallest_size_that_is_found_is_said_in_its_unit(rehearsal: Rehearsal) -> None:
+def test_the_smallest_size_that_is_found_is_given_in_its_unit(rehearsal: Rehearsal) -> None:
     """A drift of 1 °C is found in one of two episodes, one of 2 °C in both; of the load nothing is."""
     found = np.array([[True, False], [True, True], [True, True], [False, False], [False, False]])
     heat, load = sensitivity.table(rehearsal, found)
     assert (heat["smallest"], [one["power"] for one in heat["sizes"]]) == ("2 °C", [0.5, 1.0])
     assert (load["sensor"], load["smallest"]) == ("load", None)
-    assert sensitivity.rung_for(rehearsal, found) == {"heat": 1.0, "load": 0.0}
+    assert sensitivity.alarm_share(rehearsal, found) == {"heat": 1.0, "load": 0.0}
 
 
 def test_an_ignored_sensor_never_stands_out(rehearsal: Rehearsal) -> None:
     """Its faults score as the same episodes do without them, however high those are among the others."""
     faulty = np.array([[5.0, 5.0], [9.0, 9.0], [9.0, 9.0], [5.0, 5.0], [5.0, 5.0]])
-    stands_out = sensitivity.standing_out(rehearsal, faulty, np.array([5.0, 5.0]), usual=np.array([1.0, 2.0, 3.0]))
+    peaks = np.array([1.0, 2.0, 3.0])
+    stands_out = sensitivity.chance_above_clean(rehearsal, faulty, np.array([5.0, 5.0]), clean_peaks=peaks)
     assert stands_out == {"heat": 1.0, "load": 0.5}
 
 
@@ -103,9 +104,9 @@ def test_the_figure_weighs_sensors_alike(rehearsal: Rehearsal) -> None:
 
 
 def test_the_figure_is_the_mean_of_the_episodes(rehearsal: Rehearsal) -> None:
-    """The first episode hears one of two drifts of the heat and the load; the second both drifts and no load."""
+    """In the first episode one of two drifts of the heat and the load is found; in the second both drifts, no load."""
     faulty = np.array([[1.0, 9.0], [9.0, 9.0], [9.0, 9.0], [9.0, 1.0], [9.0, 9.0]])
-    heard = sensitivity.heard_by_episode(rehearsal, faulty, np.array([1.0, 2.0, 3.0]))
-    assert heard is not None
-    assert heard.tolist() == [0.75, 0.5]
+    shares = sensitivity.found_by_episode(rehearsal, faulty, np.array([1.0, 2.0, 3.0]))
+    assert shares is not None
+    assert shares.tolist() == [0.75, 0.5]
     assert sensitivity.figure(rehearsal, faulty, np.array([1.0, 2.0, 3.0])) == pytest.approx(0.625)
