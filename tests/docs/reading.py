@@ -1,4 +1,4 @@
-"""What the documents hold: their code blocks, links and names of files."""
+"""The documents: their code blocks, links and names of files."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def _lines(path: Path, program: str) -> list[str]:
 
 
 def parse(line: str) -> Any:
-    """Let the command line itself read a line, without running it; what is wrong raises."""
+    """Let the command line itself read a line, without running it; a mistake raises."""
     command, context, words = typer.main.get_command(app), None, shlex.split(line)[1:]
     while True:
         context = command.make_context("wheeltapper", list(words), parent=context)

@@ -67,7 +67,7 @@ def test_check_prints_it(compressors: Path) -> None:
 
 
 def test_a_typing_mistake_is_told_with_its_near_miss(compressors: Path) -> None:
-    """What the page says of a wrong word."""
+    """A misspelt key gives the message that the page quotes."""
     compressors.write_text(compressors.read_text(encoding="utf-8").replace("alarm_budget", "alarm_budjet"), "utf-8")
     with pytest.raises(ConfigError, match="Did you mean 'alarm_budget'"):
         check_plant.load(str(compressors))

@@ -1,4 +1,4 @@
-"""What the README says of an installation: versions that work together, and the two that must not be newer."""
+"""The README on installation: versions that work together, and the two that must not be newer."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _installed_by(target: str) -> list[str]:
 
 
 def test_make_run_installs_the_product_only() -> None:
-    """Who wants to see it run does not wait for the tools of its developers."""
+    """`make run` does not install the developers' tools."""
     assert _installed_by("run") == ["."]
 
 

@@ -157,7 +157,7 @@ class Home:
         from wheeltapper.workspace import OBJECTIVE
 
         registry, name = self.registry, self.plant.stem
-        runs = registry.runs.matching()  # every one, to see those that nobody should have left
+        runs = registry.runs.matching()  # all of them, with those that should not be there
         live = {alias: registry.at(name, OBJECTIVE, alias) for alias in ("champion", "challenger")}
         return {
             "runs": sorted((run.data.tags["wheeltapper.run"], run.info.status) for run in runs),
@@ -255,7 +255,7 @@ def bare_home(tmp_path: Path, simulated: Path, nursery: Nursery) -> Home:
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, simulated: Path, nursery: Nursery) -> Home:
-    """Return a home after one run that nobody disturbed: made once a session, copied for each process."""
+    """Return a home after one undisturbed run: made once a session, copied for each process."""
 
     def run(folder: Path) -> None:
         ended = Home.furnished(folder, simulated, nursery).run("run")

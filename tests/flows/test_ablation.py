@@ -1,4 +1,4 @@
-"""What each part is worth, measured by one command."""
+"""The value of each part of the pipeline, measured by one command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a plant or its files is said in one message, and nothing is written but quarantine."""
+"""A mistake in a plant or in its files gives one message, and nothing is written but quarantine."""
 
 from __future__ import annotations
 

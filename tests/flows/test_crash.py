@@ -44,7 +44,7 @@ def test_a_run_that_is_killed_again_and_again_ends_like_one_that_was_not(home: A
 
 @pytest.mark.parametrize("point", ["train.before_finish:2"])
 def test_one_kill_changes_nothing(home: Any, undisturbed: Any, point: str) -> None:
-    """A run is killed once; the next one ends like a run that nobody disturbed."""
+    """A run is killed once; the next one ends like an undisturbed run."""
     assert home.run("run", WHEELTAPPER_FAULT=f"{point}:kill").code == KILLED
     last = home.run("run")
     assert (last.code, last.err) == (0, "")
@@ -53,7 +53,7 @@ def test_one_kill_changes_nothing(home: Any, undisturbed: Any, point: str) -> No
 
 @pytest.mark.long
 def test_kills_at_random_times_change_nothing(bare_home: Any, undisturbed: Any) -> None:
-    """Killed at two moments that nobody chose, the run ends like one that was not."""
+    """A run that was killed at two random moments ends like one that was not killed."""
     chance = random.Random(20261122)
     for _ in range(2):
         started = bare_home.start("run")

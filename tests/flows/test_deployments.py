@@ -72,7 +72,7 @@ PORTS = ("prefect", "mlflow", "reports")
 
 @pytest.fixture(scope="module")
 def station(tmp_path_factory: pytest.TempPathFactory, simulated: Path) -> Iterator[Station]:
-    """Start everything once; whatever happens, stop it again."""
+    """Start everything once; stop it again in any case."""
     home = tmp_path_factory.mktemp("station")
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "WHEELTAPPER_"))}
     ports = {f"WHEELTAPPER_{name.upper()}_PORT": str(servers.free_port()) for name in PORTS}
@@ -127,7 +127,7 @@ def test_the_form_says_what_each_parameter_means(station: Station) -> None:
 
 @pytest.mark.parametrize("wrong", [{}, {"plant": ""}, {"plant": 7}, {"plant": "pump_station", "start": 5}])
 def test_a_wrong_parameter_is_refused_by_the_server(station: Station, wrong: dict[str, Any]) -> None:
-    """What the form does not allow is refused when it is sent, not when the run has begun."""
+    """The server refuses such a parameter at once, before a run begins."""
     deployment = station.api.request("deployments/name/pipeline/any_plant")["id"]
     address = f"{station.api.address}/deployments/{deployment}/create_flow_run"
     content = json.dumps({"parameters": wrong}).encode()
@@ -146,15 +146,15 @@ def test_a_worker_runs_a_plant_to_its_end_and_shows_what_came_out(station: Stati
     assert wait_for(lambda: station.state(run)[0] in ("COMPLETED", "FAILED", "CRASHED"), 120), station.state(run)
     assert station.state(run)[0] == "COMPLETED", station.state(run)
     shown = {artifact["key"]: artifact for artifact in station.api.request("artifacts/filter", {})}
-    assert {"leaderboard-tiny", "report-tiny"} <= set(shown)
-    assert "k_sigma" in shown["leaderboard-tiny"]["data"]
+    assert {"leaderboard-tiny-detect", "report-tiny"} <= set(shown)
+    assert "k_sigma" in shown["leaderboard-tiny-detect"]["data"]
     assert (station.home / "reports" / "tiny" / "report.html").is_file()
     names = {run["name"] for run in station.api.request("flow_runs/filter", {})}
     assert {"pipeline tiny", "ingest tiny", "featurize tiny", "train tiny", "score tiny"} <= names
 
 
 def test_a_command_uses_the_server_that_is_up(station: Station) -> None:
-    """What is new since the worker's run is taken in from the terminal, and appears among the worker's runs."""
+    """`watch` takes in new readings from the terminal; its run is listed beside those of the worker."""
     done = station.call("watch", str(station.plant))
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "windows scored" in done.stdout
@@ -191,7 +191,7 @@ def test_up_starts_again_only_what_was_killed(station: Station) -> None:
 
 
 def test_down_leaves_nothing_running(station: Station) -> None:
-    """One server is killed first: what it had started is ended, too, and every port is free again."""
+    """One server is killed first: the processes that it had started end, too, and every port is free again."""
     running = parts.running(station.settings)
     os.kill(running["mlflow"].pid, signal.SIGKILL)
     ended = station.call("down")

@@ -1,4 +1,4 @@
-"""Hostile tables at the door: whatever comes, no row is lost, nothing unreadable is kept, and no traceback is shown."""
+"""Hostile tables at the door: no row is lost, nothing unreadable is kept, and no traceback is shown."""
 
 from __future__ import annotations
 
@@ -562,7 +562,7 @@ def test_two_pieces_of_a_file_that_are_equal_are_both_put_aside(tmp_path: Path) 
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_deliveries")
 def test_a_duplicate_in_a_later_delivery_does_not_delete_the_first(tmp_path: Path) -> None:
-    """The same nine rows in three deliveries: what the first one kept is still there."""
+    """The same nine rows in three deliveries: the row that the first one kept is still there."""
     door = Door(tmp_path, "chunk_rows: 3")
     door.bring("\n".join([HEADER, *[row(0)] * 9]))
     door.take_in()

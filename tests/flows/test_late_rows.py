@@ -34,7 +34,7 @@ class Late:
 
 @pytest.fixture
 def late(home: Any, simulated: Path, tmp_path: Path) -> Late:
-    """Train on two pumps; of the last day ten readings of one pump are missing, and one of the other."""
+    """Train on two pumps; ten readings of one pump are missing from the last day, and one of the other."""
     plant = plants.load(str(simulated))
     batches = list(sources.build(plant.source).read(plant))
     rows = pd.concat([batch.rows for batch in batches], ignore_index=True)
@@ -101,7 +101,7 @@ def test_late_readings_change_the_windows_that_they_touch(late: Late) -> None:
 
 
 def test_a_score_that_is_only_rounded_otherwise_has_not_changed(tmp_path: Path) -> None:
-    """Of five windows that were scored before, one has moved for real, and one in their midst is new."""
+    """Five windows were scored before: the score of one has changed, and one between them is new."""
     ends = pd.date_range("2026-01-05", periods=6, freq="1min", tz="UTC").as_unit("us")
     score = np.array([1.0, 1e-7, 0.0, 5.0, 2.0, 3.0])
     now = pd.DataFrame({"asset_id": "a", "window_end": ends, "score": score, "threshold": 1.0, "severity": 1.0})

@@ -1,4 +1,4 @@
-"""Whole assets left out, on the real way: what is judged and scored are machines that nobody has learnt from."""
+"""Parts by whole assets: machines that are judged and scored are not those that candidates learn from."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_windows_with_blanks_are_scored(scored: Any, tmp_path: Path) -> None:
 
 
 def test_stored_rows_and_readings_give_the_same_scores(scored: Any, tmp_path: Path) -> None:
-    """What was scored from columns of the stored rows is what the bundle's own plan gives from the readings."""
+    """The stored feature rows and the bundle's own plan, computed from the readings, give the same scores."""
     bundle = live(scored, tmp_path)
     scores = scored.store.read(tables.SCORES).sort_values(["asset_id", "window_end"], ignore_index=True)
     recomputed = bundle.score(compute(bundle.plan, scored.store.read(tables.READINGS)))
@@ -69,7 +69,7 @@ def test_stored_rows_and_readings_give_the_same_scores(scored: Any, tmp_path: Pa
 
 
 def test_the_model_names_what_it_needs(scored: Any) -> None:
-    """Whoever installs a bundle's packages gets tsfresh and what its kernels stand on."""
+    """A bundle's packages include tsfresh and all that its kernels need."""
     version = scored.registry.at(scored.plant.stem, OBJECTIVE, "champion")
     listed = scored.registry.download(version)
     text = "".join(path.read_text() for path in Path(listed).parent.rglob("requirements.txt"))

@@ -1,4 +1,4 @@
-"""What is promised about a month, by the commands that one types: a stuck sensor, and an accepted level."""
+"""A month of commands: a stuck sensor stays anomalous, an accepted level does not."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def works(tmp_path: Path, nursery: Nursery) -> Works:
 def test_a_stuck_sensor_stays_anomalous_for_a_month_and_an_accepted_level_goes_quiet(works: Works) -> None:
     """Two of three fans go wrong on the same day: each week `watch` and `retrain`, then one of them is accepted.
 
-    What a sensor stands still at is usual once a day, so not every window of it can be anomalous.
+    The load passes the stuck value once a day, so not every window can be anomalous.
     """
     works.bring(BEGUN)
     works.ask("run")

@@ -146,7 +146,7 @@ def test_a_sound_candidate_passes_every_gate(station: Station, sound: Bundle) ->
 
 
 def test_the_figure_alone_is_that_of_the_whole_examination(station: Station, sound: Bundle) -> None:
-    """A search asks only how much is heard, and gets the figure that ranks candidates."""
+    """A search computes only the share of faults found: the figure that ranks candidates."""
     whole = examine(sound, station.twins, station.plant.alarms, station.plant.max_gap).mean
     assert round(share_found(sound, station.twins, station.plant.alarms), 4) == whole
 
@@ -166,7 +166,7 @@ def test_a_flipped_sign_is_refused_as_inverted(station: Station, sound: Bundle, 
 @pytest.mark.parametrize("seed", [3, *(pytest.param(seed, marks=pytest.mark.long) for seed in (4, 5, 6))])
 @pytest.mark.parametrize("is_calibrated_afterwards", [False, True])
 def test_random_weights_are_refused(station: Station, sound: Bundle, seed: int, is_calibrated_afterwards: bool) -> None:
-    """Whatever was drawn, and also with a threshold that was set for it: a gate refuses it by name."""
+    """For every seed, and also with a threshold that was set afterwards: a gate refuses it by name."""
     drawn = at_random(sound, seed)
     if is_calibrated_afterwards:
         rows = station.features[station.normal & (station.part == "calibrate")]
@@ -186,7 +186,7 @@ def test_an_ignored_sensor_is_refused_as_blind_and_named(station: Station, sound
 
 
 def test_an_infinite_threshold_is_refused_as_unreachable(station: Station, sound: Bundle) -> None:
-    """Its scores are right, and nobody will ever be called."""
+    """Its scores are right, but no alarm can ever open."""
     never = dict.fromkeys(sound.calibration.threshold, np.inf)
     gates = station.examine(replace(sound, calibration=replace(sound.calibration, threshold=never)))
     assert "threshold_is_reachable" in refusing(gates)

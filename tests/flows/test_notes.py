@@ -1,4 +1,4 @@
-"""What a detector has to say of itself reaches the leaderboard, where people read it."""
+"""A detector's notes about itself are shown below the leaderboard."""
 
 from __future__ import annotations
 

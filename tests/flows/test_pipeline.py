@@ -1,4 +1,4 @@
-"""The main job from end to end: what it says, and what it leaves."""
+"""The main job from end to end: its output and the files that it leaves."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_another_plant_of_the_same_name_is_refused(undisturbed: Any, tmp_path: P
 
 
 def test_the_champion_is_on_record(undisturbed: Any) -> None:
-    """What is live in the registry is what the ledger's last entry says, and every run has come to its end."""
+    """The live model in the registry is that of the ledger's last entry, and every run has finished."""
     from wheeltapper.decisions import ledger
 
     models = undisturbed.models()

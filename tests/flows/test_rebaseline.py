@@ -1,4 +1,4 @@
-"""A fault that lasts is never learnt as normal; what a person accepts, is: after one training.
+"""A lasting fault is never learnt as normal; a level that a person accepts is learnt in the next training.
 
 A month of two machines is brought week by week. Every training is promoted, which is the worst that can happen: each
 new champion takes the word of the one before it about the time that it has not looked at itself.
@@ -173,7 +173,7 @@ def test_a_stuck_sensor_stays_anomalous_through_a_month_of_trainings(
 
 
 def test_an_accepted_level_stops_alarming_after_one_training(works: Works, capsys: pytest.CaptureFixture[str]) -> None:
-    """One machine draws 10 A more: it rings until that is accepted; a real fault on top rings again."""
+    """One machine draws 10 A more: alarms open until that is accepted; a real fault on top opens one again."""
     works.bring(shifted(readings(12)), 12)
     first = works.train()
     works.bring(shifted(readings(20)), 20)
@@ -213,7 +213,7 @@ def test_an_accepted_level_stops_alarming_after_one_training(works: Works, capsy
 
 
 def test_what_is_said_about_an_alarm_changes_what_is_learnt(works: Works, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody has judged it: left out. Dismissed: learnt from. Confirmed: a fault. Each can be taken back."""
+    """An unjudged alarm is left out of training, a dismissed one is learnt from, a confirmed one is a fault."""
     rows = readings(12)
     spoilt = lambda rows: rows.assign(load=rows["load"] + 10.0 * since(rows, 11, 11.5))  # noqa: E731
     works.bring(spoilt(rows), 12)
@@ -269,7 +269,7 @@ def test_training_again_on_the_same_data_is_the_same_training(works: Works) -> N
 
 
 def test_what_nobody_has_judged_does_not_pass_for_clean_running(works: Works) -> None:
-    """Since the tenth day b rings: candidates are not blamed in the self-test for ringing there, too."""
+    """b is in an alarm since the tenth day: the self-test does not count alarms of candidates there."""
     works.bring(shifted(readings(12)), 12)
     bundle = works.train()
     works.bring(shifted(readings(16)), 16)

@@ -136,7 +136,7 @@ search: {folds: 20, minutes: 0.00001, over: {pca_residual: {variance: [0.5, 0.9]
 
 @pytest.mark.long
 def test_a_short_train_part_is_refused_and_fewer_folds_will_do(tmp_path: Path, nursery: Nursery) -> None:
-    """One sentence says what is too short and what to do, and no run stays open; after that two folds are heard in.
+    """The message says what is too short and what to do, and no run stays open; two folds are then judged.
 
     The minutes are used up by the first trial: the options as written are trained with, and the others are named.
     """

@@ -107,7 +107,7 @@ def told(outcome: dict[str, Any]) -> tuple[int, list[list[float]], int]:
 def test_the_minutes_begin_with_the_preparation_and_end_between_two_folds(
     bench: Bench, seconds: float, expected: tuple[int, list[list[float]], int]
 ) -> None:
-    """What was stopped is told with the folds that it was judged on, and what is chosen was judged on all."""
+    """A stopped trial keeps the figures of its folds; the chosen one was judged on all folds."""
     outcome = bench.search(seconds)
     assert told(outcome) == expected
     assert outcome["chosen"] == outcome["trials"][-1]["options"]

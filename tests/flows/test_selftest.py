@@ -27,7 +27,7 @@ def test_a_twin_is_put_together_from_what_differs() -> None:
 def test_readings_at_hand_give_the_twins_of_those_in_the_store(
     undisturbed: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a benchmark asks without a store is what the pipeline asks."""
+    """A benchmark without a store uses the same windows as the pipeline."""
     monkeypatch.setenv("WHEELTAPPER_HOME", str(undisturbed.folder))
     space = Workspace.open(str(undisturbed.plant))
     rows = space.store.read(tables.FEATURES)

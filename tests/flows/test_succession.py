@@ -1,4 +1,4 @@
-"""Without a single known fault a better candidate takes the champion's place: by what it hears of the same faults."""
+"""Without a known fault a better candidate replaces the champion: it finds more of the same injected faults."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_whoever_hears_more_of_the_same_faults_is_promoted(home: Home) -> None:
 
 @pytest.mark.long
 def test_a_champion_that_was_asked_about_other_faults_stays(home: Home) -> None:
-    """Windows of three hours are other episodes in another time: nobody can say who is better, so nothing changes."""
+    """Windows of three hours are other episodes in another time: the two cannot be compared, so nothing changes."""
     home.plant.write_text(BETTER.replace("rows: 5", "rows: 90"))
     for step in ("featurize", "train"):
         ended = home.run(step)

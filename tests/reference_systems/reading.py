@@ -15,7 +15,7 @@ from wheeltapper.readings import clean
 
 @dataclass(frozen=True)
 class Delivered:
-    """What a source delivered, after cleaning and after the suite of readings."""
+    """The rows of a source after cleaning and after the suite of readings."""
 
     rows: pd.DataFrame
     """Readings that are kept, with the file or simulation that they came from as ``origin``."""
@@ -23,7 +23,7 @@ class Delivered:
     """Rows that were put aside, each with the promise that it broke."""
     faults: pd.DataFrame
     notes: tuple[str, ...]
-    """What the suite found worth a line."""
+    """The notes of the suite."""
 
 
 def plant_of(text: str, folder: Path = Path()) -> Plant:

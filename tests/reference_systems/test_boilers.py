@@ -164,7 +164,7 @@ def test_day_hour_minute_and_second_are_one_place_on_the_circle(tmp_path: Path) 
 
 
 def test_a_word_per_boiler_becomes_one_column_each_and_a_new_word_none(tmp_path: Path) -> None:
-    """The fuel of each boiler as 0 and 1; a fuel that nobody listed is 0 everywhere, and stays in the readings.
+    """The fuel of each boiler as 0 and 1; a fuel that is not in the list is 0 in all columns, and its rows are kept.
 
     Reference row 003-06.
     """
@@ -198,7 +198,7 @@ def test_what_is_tested_comes_after_what_was_learnt_and_shares_no_reading(tmp_pa
 
 
 def test_boilers_may_be_kept_apart_instead(tmp_path: Path) -> None:
-    """By first rows: of each boiler the beginning teaches, and no boiler both judges candidates and tests them.
+    """The first rows of each boiler are learnt from; no boiler is in both the validate and the test part.
 
     Reference row 003-07.
     """

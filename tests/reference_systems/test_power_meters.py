@@ -148,9 +148,9 @@ def test_power_is_kilowatts_over_the_time_that_passed(tmp_path: Path) -> None:
 
 
 def test_each_machine_is_scaled_by_its_own_and_all_keep_the_budget() -> None:
-    """Five machines of 17 kW to 44 W, one alarm a week each: on unseen weeks they ring as often, none three times so.
+    """Five machines of 17 kW to 44 W, one alarm a week each: so it is on unseen weeks; none has three times as many.
 
-    What makes them comparable is that each is scaled by its own past.
+    They are comparable because each is scaled by its own past.
 
     Reference row 002-11.
     """

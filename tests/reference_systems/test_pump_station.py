@@ -1,4 +1,4 @@
-"""Reference system 001, pump station: what is simulated, labelled, checked, normalised and priced there, here."""
+"""Reference system 001, pump station: simulation, labels, checks, normalisation and prices."""
 
 from __future__ import annotations
 
@@ -431,7 +431,7 @@ def test_the_plant_prices_its_five_kinds_of_fault() -> None:
 
 
 def test_each_kind_is_judged_by_its_own_price() -> None:
-    """Of two worn bearings one is missed: 11 000 and four hours. What is found costs a repair, whatever its kind.
+    """One of two worn bearings is missed: 11 000 and four hours. A fault that is found costs a repair, of any kind.
 
     Reference row 001-28.
     """

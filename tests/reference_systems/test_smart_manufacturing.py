@@ -164,7 +164,7 @@ def test_every_reading_of_the_set_lies_on_the_two_circles(fleet: tuple[config.Pl
 
 
 def test_other_machines_rows_change_nothing_in_a_machines_features(fleet: tuple[config.Plant, Delivered]) -> None:
-    """Shuffled, altered or left out: whatever happens to the others, machine 7 has the same features to the bit.
+    """Other machines are shuffled, altered or left out: machine 7 has the same features to the last bit.
 
     Reference row 000-13.
     """
@@ -182,7 +182,7 @@ def test_other_machines_rows_change_nothing_in_a_machines_features(fleet: tuple[
 
 
 def test_nothing_is_learnt_from_a_missing_value_and_filling_knows_the_training_alone() -> None:
-    """Windows with a missing value say so and are not used; what is filled in is the training's, never today's.
+    """Windows with a missing value are named and not used; values are filled in from the training part only.
 
     Reference row 000-11.
     """

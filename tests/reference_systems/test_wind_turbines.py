@@ -1,4 +1,4 @@
-"""Reference system 004, wind turbines: what is simulated, which rules there are, and how one judges without labels."""
+"""Reference system 004, wind turbines: simulation, rules, and judging without labels."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _log(rows: int = 600) -> pd.DataFrame:
 
 
 def test_a_file_in_the_references_columns_comes_in_whole(tmp_path: Path) -> None:
-    """Times, machines and three sensors; of readings that all have one instant only the first of each machine stays.
+    """Times, machines and three sensors; if all readings have one instant, only the first of each machine is kept.
 
     Reference row 004-01.
     """
@@ -179,7 +179,7 @@ def _judged(plant: Plant, delivered: Delivered, faults: pd.DataFrame) -> tuple[o
 
 
 def test_without_labels_nothing_is_claimed_and_a_step_put_in_is_heard() -> None:
-    """No label is learnt from; where none is known no quality is claimed, and the self-test hears an injected step.
+    """No label is learnt from; without known faults no quality is claimed, and the self-test finds an injected step.
 
     Reference row 004-09.
     """
@@ -210,7 +210,7 @@ def test_what_it_learnt_without_labels_is_judged_by_faults_that_were_put_in() ->
 
 
 def test_the_share_of_anomalies_of_each_machine_is_measured() -> None:
-    """Each of three turbines has the 3 % that were asked for; what was found is counted for each, and adds up.
+    """Each of three turbines has the 3 % that were asked for; the faults found are counted for each, and add up.
 
     Reference row 004-11.
     """
