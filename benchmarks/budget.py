@@ -35,6 +35,7 @@ import pandas as pd  # noqa: E402
 from wheeltapper import plants  # noqa: E402
 from wheeltapper.config import Plant, PlugIn  # noqa: E402
 from wheeltapper.evaluation.exposure import WEEK_HOURS, watched_rows  # noqa: E402
+from wheeltapper.features.compute import compute  # noqa: E402
 from wheeltapper.features.plan import FeaturePlan  # noqa: E402
 from wheeltapper.readings.exclude import why_masked  # noqa: E402
 from wheeltapper.scoring import alarms  # noqa: E402
@@ -87,7 +88,7 @@ def years(
     plant = plants.parse(text, name="normal_year", folder=Path(), where="benchmarks/budget.py")
     readings, faults = read_all(plant)
     plan = FeaturePlan.of(plant)
-    features = plan.compute(readings)
+    features = compute(plan, readings)
     part = parts.assign(plan.reaching(features), parts.cuts(readings[["asset_id", "timestamp", "origin"]], plant))
     normal = why_masked(plan.reaching(features), faults, plant.window_reach, lead=plant.lead) == ""
     after = features[part.isin(["validate", "test"])]

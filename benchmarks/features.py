@@ -303,6 +303,7 @@ def measure_growth(n_readings: int) -> dict[str, Any]:
     """Turn readings into feature rows asset by asset, as ``featurize`` does, and keep none of them."""
     import pandas as pd
 
+    from wheeltapper.features.compute import compute, compute_asset
     from wheeltapper.features.plan import FeaturePlan
 
     sensors = {name: {"unit": "bar", "low": -1e6, "high": 1e6} for name in ("inlet", "outlet", "oil", "seal")}
@@ -320,14 +321,14 @@ def measure_growth(n_readings: int) -> dict[str, Any]:
         return pd.DataFrame({"asset_id": f"pump-{number:02d}", "timestamp": moments, "regime": "normal", **columns})
 
     began = time.perf_counter()
-    plan.compute(of_asset(0, 2 * ROWS))
+    compute(plan, of_asset(0, 2 * ROWS))
     ready = time.perf_counter() - began
     before = _peak()
     seconds, core, rows = 0.0, 0.0, 0
     for number in range(ASSETS):
         own = of_asset(number, n_readings // ASSETS)
         began, core_began = time.perf_counter(), time.process_time()
-        found = plan.compute_asset(own)
+        found = compute_asset(plan, own)
         seconds += time.perf_counter() - began
         core += time.process_time() - core_began
         rows += int(found["usable"].sum())

@@ -42,6 +42,7 @@ from wheeltapper.evaluation.baseline_gate import beats_baselines  # noqa: E402
 from wheeltapper.evaluation.judge import judge  # noqa: E402
 from wheeltapper.evaluation.judgement import Judgement  # noqa: E402
 from wheeltapper.evaluation.ranking import rank_windows  # noqa: E402
+from wheeltapper.features.compute import compute  # noqa: E402
 from wheeltapper.features.plan import FeaturePlan  # noqa: E402
 from wheeltapper.readings.exclude import overlaps, why_masked  # noqa: E402
 from wheeltapper.scoring import alarms  # noqa: E402
@@ -83,7 +84,7 @@ class Table:
     def of(cls, plant: Plant) -> Table:
         """Read, clean, cut."""
         readings, faults = read_all(plant)
-        features = FeaturePlan.of(plant).compute(readings)
+        features = compute(FeaturePlan.of(plant), readings)
         cuts = parts.cuts(readings[["asset_id", "timestamp", "origin"]], plant)
         return cls(plant, readings, faults, features, parts.assign(features, cuts))
 

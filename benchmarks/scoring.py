@@ -44,6 +44,7 @@ from sklearn.ensemble import IsolationForest  # noqa: E402
 from wheeltapper import detectors, plants  # noqa: E402
 from wheeltapper.config import PlugIn  # noqa: E402
 from wheeltapper.detectors._tensorflow import open_tensorflow  # noqa: E402
+from wheeltapper.features.compute import compute  # noqa: E402
 from wheeltapper.features.plan import FeaturePlan  # noqa: E402
 from wheeltapper.scoring.bundle import Bundle  # noqa: E402
 from wheeltapper.training import parts  # noqa: E402
@@ -75,7 +76,7 @@ def fitted() -> tuple[dict[str, Bundle], pd.DataFrame]:
     """Return a bundle of each candidate, and usable feature rows that none of them was fitted on."""
     plant = plants.parse(PLANT, name="two_pumps", folder=Path(), where="benchmarks/scoring.py")
     readings, faults = read_all(plant)
-    features = FeaturePlan.of(plant).compute(readings)
+    features = compute(FeaturePlan.of(plant), readings)
     part = parts.assign(features, parts.cuts(readings[["asset_id", "timestamp", "origin"]], plant))
     bundles = {
         name: fit_candidate(plant, PlugIn(name=name, options=options), features, part, faults, {})

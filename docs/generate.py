@@ -9,6 +9,7 @@ between them by hand is lost. What each name means is said below, one function a
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
@@ -129,7 +130,8 @@ def plants() -> str:
     """List the plants of conf/ and of the folders in it."""
     loaded = {name: plant_files.load(str(path)) for name, path in config.plant_files().items()}
     rows = [
-        (f"[`{name}`](conf/{name}.yaml)", plant.description, f"`{plant.source.name}`") for name, plant in loaded.items()
+        (f"[`{name}`](../conf/{name}.yaml)", plant.description, f"`{plant.source.name}`")
+        for name, plant in loaded.items()
     ]
     return _table(("plant", "what it is", "source"), rows)
 
@@ -284,7 +286,7 @@ def scored() -> str:
     )
     return (
         f"What scoring takes in process: {told}. {_medians(found)} Load just before: {found['load_before']}. "
-        "[Beside scikit-learn, Keras and LiteRT](docs/features.md#what-scoring-costs)."
+        "[Beside scikit-learn, Keras and LiteRT](features.md#what-scoring-costs)."
     )
 
 
@@ -383,14 +385,25 @@ def _where(found: dict[str, Any]) -> str:
     return f"{about['cores']} cores in all, {about['system']}, Python {about['python']}"
 
 
-def layers() -> str:
-    """Show the layers that `make check` enforces, the top one first."""
+def rooms() -> str:
+    """List the rooms of the house in the order of their imports, the top one first."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
         "contracts"
     ]
-    outer, inner = (one["layers"] for one in contracts if one["type"] == "layers")
-    lines = ["the checkout:", *(f"  {layer}" for layer in outer), "", "inside wheeltapper/:"]
-    return _code([*lines, *(f"  {layer.replace(' : ', ', ').replace(' | ', ', ')}" for layer in inner)])
+    outer, inner = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    rows = [(f"`{name}/`", _about(ROOT / name / "__init__.py")) for name in outer if name != "wheeltapper"]
+    for layer in inner:
+        places = [ROOT / "wheeltapper" / name for name in layer.split(" | ")]
+        names = [f"`wheeltapper/{place.name}{'/' if place.is_dir() else '.py'}`" for place in places]
+        about = [_about(place / "__init__.py" if place.is_dir() else place.with_suffix(".py")) for place in places]
+        rows.append(("<br>".join(names), "<br>".join(about)))
+    return _table(("room", "what it does"), rows)
+
+
+def _about(module: Path) -> str:
+    """Return the first sentence of a module's docstring."""
+    docstring = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
+    return _first_line(docstring)
 
 
 PARTS: dict[str, Callable[[], str]] = {
@@ -406,7 +419,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "presets": presets,
     "tables": the_tables,
     "figures": the_figures,
-    "layers": layers,
+    "rooms": rooms,
     "speed": speed,
     "growth": growth,
     "scoring": scoring,

@@ -1,1 +1,1 @@
-"""Order: which step after which. One flow a file; each reads top to bottom like the picture in the README."""
+"""Order: which step follows which. One flow a file; each reads from top to bottom like the way through in docs."""

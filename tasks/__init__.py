@@ -1,4 +1,4 @@
-"""Effects: each task is a thin coat round one library call: retries, logging, artifacts.
+"""Effects: each task is one library call with retries, logging and artifacts.
 
 Tasks pass references (table, version, digest) and small results to each other, never tables. Prefect's result cache is
 off: store and registry make sure that everything happens exactly once.

@@ -1,3 +1,3 @@
-"""Wheeltapper hears what is wrong with industrial machines before they break."""
+"""Wheeltapper finds faults of industrial machines in their sensor data before they become failures."""
 
 __version__ = "0.1.0"

@@ -13,7 +13,7 @@ from wheeltapper.config import IDLE_REGIMES, AssetType, FaultKind, sensor_faults
 from wheeltapper.errors import SourceError
 from wheeltapper.plugins import ASSET_TYPES
 from wheeltapper.simulation import fleet, lookalikes
-from wheeltapper.simulation.fleet import Span, Wishes
+from wheeltapper.simulation.fleet import Disturbances, Span
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 TYPES = names(ASSET_TYPES)
@@ -36,8 +36,8 @@ def module(request: pytest.FixtureRequest) -> ModuleType:
     return MODULES[request.param]
 
 
-def simulate(asset_type: AssetType, span: Span, **wishes) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return fleet.simulate(asset_type, span, physics=fleet.physics_of(asset_type, PLUG_INS), **wishes)
+def simulate(asset_type: AssetType, span: Span, **disturbances) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return fleet.simulate(asset_type, span, physics=fleet.physics_of(asset_type, PLUG_INS), **disturbances)
 
 
 def _weeks(asset_type: AssetType) -> Span:
@@ -97,8 +97,8 @@ def test_physics_speaks_of_the_type(name: str) -> None:
 def test_simulated_values_lie_within_limits(name: str) -> None:
     """Also during faults every value is a number inside its limits, and every regime is one of the type's."""
     asset_type = MODULES[name].ASSET_TYPE
-    wishes = Wishes(0.3, tuple(asset_type.faults), overlap=True)
-    readings, _ = simulate(asset_type, _weeks(asset_type), seed=1, number=1, wishes=wishes)
+    disturbances = Disturbances(0.3, tuple(asset_type.faults), overlap=True)
+    readings, _ = simulate(asset_type, _weeks(asset_type), seed=1, number=1, disturbances=disturbances)
     for sensor, about in asset_type.sensors.items():
         assert readings[sensor].between(about.low, about.high).all(), sensor
     assert set(readings["regime"]) <= set(asset_type.regimes)
@@ -137,7 +137,9 @@ def test_labels_are_a_rule_about_the_values(name: str) -> None:
             assert readings.loc[rows, sensor].mean() - usual == pytest.approx(effect.shift, rel=0.2), (kind, sensor)
             assert readings.loc[rows, sensor].min() > readings.loc[normal, sensor].max(), (kind, sensor)
     with pytest.raises(SourceError, match="cannot be ordered"):
-        simulate(asset_type, _weeks(asset_type), seed=1, number=1, wishes=Wishes(0.1, tuple(asset_type.faults)))
+        simulate(
+            asset_type, _weeks(asset_type), seed=1, number=1, disturbances=Disturbances(0.1, tuple(asset_type.faults))
+        )
 
 
 @pytest.mark.parametrize(("name", "kind"), FAULTS)
@@ -237,7 +239,9 @@ def test_lookalikes_of_every_kind(name: str) -> None:
 def test_lookalikes_are_no_faults(name: str) -> None:
     """Load changes, hot days and restarts move the sensors, and the table of faults does not know them."""
     asset_type = MODULES[name].ASSET_TYPE
-    shaken, faults = simulate(asset_type, _weeks(asset_type), seed=4, number=1, wishes=Wishes(lookalike_rate=0.1))
+    shaken, faults = simulate(
+        asset_type, _weeks(asset_type), seed=4, number=1, disturbances=Disturbances(lookalike_rate=0.1)
+    )
     twin, _ = simulate(asset_type, _weeks(asset_type), seed=4, number=1)
     sensors = list(asset_type.sensors)
     moved = (_level_free(shaken, asset_type)[sensors] != _level_free(twin, asset_type)[sensors]).any(axis=1)
@@ -248,7 +252,7 @@ def test_lookalikes_are_no_faults(name: str) -> None:
 def _with_twin(asset_type: AssetType, kind: str, rates: bool = True) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Simulate a machine with one kind of fault, and the same without; counters as what they count in an hour."""
     span = _weeks(asset_type)
-    faulty, faults = simulate(asset_type, span, seed=4, number=1, wishes=Wishes(0.1, (kind,)))
+    faulty, faults = simulate(asset_type, span, seed=4, number=1, disturbances=Disturbances(0.1, (kind,)))
     twin, _ = simulate(asset_type, span, seed=4, number=1)
     if rates:
         faulty, twin = _level_free(faulty, asset_type), _level_free(twin, asset_type)

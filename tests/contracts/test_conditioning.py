@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 
+from wheeltapper.features.compute import compute, rows_of
 from wheeltapper.features.conditioning import Track
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.tables import microseconds
@@ -92,7 +93,7 @@ def between(rows: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> pd.Da
 
 def test_the_readings_below_make_windows() -> None:
     """Each option leaves usable windows, and each changes something: otherwise the tests below would test nothing."""
-    rows = {option: plan_of(option, WINDOWS[0]).compute(readings(1)) for option in OPTIONS}
+    rows = {option: compute(plan_of(option, WINDOWS[0]), readings(1)) for option in OPTIONS}
     for option, found in rows.items():
         assert found["usable"].sum() >= 3, option
         assert option == "nothing" or not found.drop(columns="plan").equals(rows["nothing"].drop(columns="plan"))
@@ -110,8 +111,8 @@ def test_a_span_alone_gives_the_rows_of_the_whole(
     start = times[begin] + pd.Timedelta(seconds=seed % 90)
     end = times[min(begin + length, N - 1)] - pd.Timedelta(seconds=seed % 70)
     needed = (times >= start - plan.needed_before) & (times < end + plan.needed_after)
-    found = between(plan.compute(frame[needed]), start, end)
-    pd.testing.assert_frame_equal(found, between(plan.compute(frame), start, end), check_exact=True)
+    found = between(compute(plan, frame[needed]), start, end)
+    pd.testing.assert_frame_equal(found, between(compute(plan, frame), start, end), check_exact=True)
 
 
 @every_option
@@ -120,7 +121,7 @@ def test_a_span_alone_gives_the_rows_of_the_whole(
 def test_reading_on_changes_nothing_that_was_said(option: str, how: dict[str, Any], seed: int, known: int) -> None:
     """All rows of the first readings are among the rows of all; none is taken back and none changes."""
     plan, frame = plan_of(option, how), readings(seed)
-    before, after = plan.compute(frame.head(known)), plan.compute(frame)
+    before, after = compute(plan, frame.head(known)), compute(plan, frame)
     kept = after[after["window_end"].isin(before["window_end"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(before, kept, check_exact=True)
     assert (before["window_end"] <= frame["timestamp"][known - 1]).all()
@@ -138,7 +139,7 @@ def test_a_value_changes_nothing_before_it(
     changed.loc[known:, ["flow", "heat", "energy"]] = value
     changed.loc[known:, "regime"] = "startup"
     instant = frame["timestamp"][known]
-    found, expected = (between(plan.compute(one), EPOCH, instant) for one in (changed, frame))
+    found, expected = (between(compute(plan, one), EPOCH, instant) for one in (changed, frame))
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
 
 
@@ -156,7 +157,7 @@ def test_a_gap_forgets(option: str, how: dict[str, Any], seed: int) -> None:
         changed.loc[: gap - 1, "regime"] = "off"
         since = frame["timestamp"][gap]
         found, expected = (
-            between(plan.compute(one), since, pd.Timestamp.max.tz_localize("UTC")) for one in (changed, frame)
+            between(compute(plan, one), since, pd.Timestamp.max.tz_localize("UTC")) for one in (changed, frame)
         )
         pd.testing.assert_frame_equal(found, expected, check_exact=True)
         assert (expected["window_start"] >= since).all()
@@ -165,13 +166,16 @@ def test_a_gap_forgets(option: str, how: dict[str, Any], seed: int) -> None:
 @every_option
 @few
 @given(seed=seeds, how=windows)
-def test_003_02_smoothing_is_causal_and_mixes_no_machines(option: str, how: dict[str, Any], seed: int) -> None:
-    """Shuffled among the readings of another machine, a machine's rows are those of its own readings alone."""
+def test_smoothing_is_causal_and_mixes_no_machines(option: str, how: dict[str, Any], seed: int) -> None:
+    """Shuffled among the readings of another machine, a machine's rows are those of its own readings alone.
+
+    Reference row 003-02.
+    """
     plan, own = plan_of(option, how), readings(seed)
     other = readings(seed + 1, "pump-02").assign(flow=lambda frame: frame["flow"] * 1e6)
     mixed = pd.concat([own, other]).sample(frac=1, random_state=seed % 1000)
-    found = plan.compute(mixed)
-    pd.testing.assert_frame_equal(found[found["asset_id"] == "pump-01"], plan.compute(own), check_exact=True)
+    found = compute(plan, mixed)
+    pd.testing.assert_frame_equal(found[found["asset_id"] == "pump-01"], compute(plan, own), check_exact=True)
 
 
 @every_option
@@ -180,7 +184,7 @@ def test_003_02_smoothing_is_causal_and_mixes_no_machines(option: str, how: dict
 def test_one_reading_at_a_time_gives_the_rows_of_the_table(option: str, how: dict[str, Any], seed: int) -> None:
     """Who keeps the last readings and asks after each new one for what is new gets every row once, to the last bit."""
     plan, frame = plan_of(option, how), readings(seed)
-    whole = plan.compute(frame)
+    whole = compute(plan, frame)
     micros = microseconds(frame["timestamp"])
     sensors = {name: frame[name].to_numpy() for name in plan.sensors}
     regimes = frame["regime"].to_numpy(dtype=object)
@@ -189,7 +193,7 @@ def test_one_reading_at_a_time_gives_the_rows_of_the_table(option: str, how: dic
     for place in range(N):
         kept = slice(int(np.searchsorted(micros, micros[place] - back)), place + 1)
         track = Track(micros[kept], {name: all_of[kept] for name, all_of in sensors.items()}, regimes[kept])
-        found = plan.rows_of(track, since=max(said, int(micros[place] - plan.needed_after // pd.Timedelta("1us"))))
+        found = rows_of(plan, track, since=max(said, int(micros[place] - plan.needed_after // pd.Timedelta("1us"))))
         if len(found.ends):
             ends.append(found.ends)
             values.append(found.values)

@@ -17,6 +17,7 @@ from tests.contracts.plug_ins import FOLDER, PLUG_INS, names, of_the_package
 from wheeltapper import detectors
 from wheeltapper.detectors import Detector, baselines
 from wheeltapper.errors import ConfigError, DataError, NotFittedError
+from wheeltapper.features.columns import Feature, describe
 from wheeltapper.plugins import DETECTORS
 
 KINDS = {name: detectors.load(name, PLUG_INS) for name in names(DETECTORS)}
@@ -29,8 +30,20 @@ NOTICING = [name for name in EVERY if KINDS[name].notices == "every sensor"]
 EXPLAINING = [name for name in NOTICING if KINDS[name].contributions is not Detector.contributions]
 
 
+def each(names: list[str]) -> list:
+    """Return the names as parameters of a test that fits; those that are slow to fit are marked."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in names]
+
+
 def build(name: str, options: dict | None = None, seed: int = 0) -> Detector:
-    return detectors.build(name, options, seed=seed, plug_ins=PLUG_INS)
+    return detectors.build(name, options, seed=seed, plug_ins=PLUG_INS, features=FEATURES)
+
+
+SENSORS = ("flow", "pressure", "current")
+MEANS = [Feature(f"{sensor}__mean", (sensor,), "level") for sensor in SENSORS]
+STEPS = [Feature(f"{sensor}__at_{step}", (sensor,), "sequence", place=step) for sensor in SENSORS for step in range(8)]
+FEATURES = (*MEANS, *STEPS)
+"""What the columns of the rows below show, beside the sensors themselves."""
 
 
 def normal_rows(n_rows: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -56,7 +69,7 @@ def rows_for(name: str, n_rows: int = 200, seed: int = 0) -> pd.DataFrame:
 
 def of(sensor: str, rows: pd.DataFrame) -> list[str]:
     """The columns of a sensor."""
-    return [name for name in rows if name.split("__")[0] == sensor]
+    return [feature.name for feature in describe(rows, FEATURES) if feature.sensors[0] == sensor]
 
 
 def latest(sensor: str, rows: pd.DataFrame) -> list[str]:
@@ -66,7 +79,7 @@ def latest(sensor: str, rows: pd.DataFrame) -> list[str]:
 
 def first(rows: pd.DataFrame) -> list[str]:
     """One column, or as many as make a sequence."""
-    return ["flow", *(name for name in of("flow", rows) if "__at_" in name)]
+    return ["flow", *(feature.name for feature in STEPS if feature.name in of("flow", rows))]
 
 
 def fresh(name: str, **options) -> Detector:
@@ -86,10 +99,17 @@ def through_npz(state: dict) -> dict:
         return {key: read[key] for key in read.files}
 
 
+class FittedOnce(dict[str, Detector]):
+    """Detectors by name, each fitted when it is first asked for."""
+
+    def __missing__(self, name: str) -> Detector:
+        return self.setdefault(name, fitted(name, rows_for(name)))
+
+
 @pytest.fixture(scope="module")
-def once() -> dict[str, Detector]:
+def once() -> FittedOnce:
     """Every detector, fitted once on the same normal rows."""
-    return {name: fitted(name, rows_for(name)) for name in EVERY}
+    return FittedOnce()
 
 
 @of_the_package
@@ -184,7 +204,7 @@ def test_scoring_before_fitting_is_refused(name):
             act()
 
 
-@pytest.mark.parametrize("name", SCORING)
+@pytest.mark.parametrize("name", each(SCORING))
 @pytest.mark.parametrize("size", [10.0, -10.0])
 def test_a_planted_outlier_scores_above_every_normal_row(name, size, once):
     """A row whose sensors lie ten deviations away in opposite directions is more unusual than all of training."""
@@ -194,7 +214,7 @@ def test_a_planted_outlier_scores_above_every_normal_row(name, size, once):
     assert detector.score(outlier)[0] > detector.score(rows_for(name)).max()
 
 
-@pytest.mark.parametrize("name", NOTICING)
+@pytest.mark.parametrize("name", each(NOTICING))
 @pytest.mark.parametrize("size", [10.0, -10.0])
 def test_one_broken_sensor_is_heard(name, size, once):
     """A sensor ten deviations away, and its mean with it, scores above nineteen in twenty normal rows."""
@@ -204,7 +224,7 @@ def test_one_broken_sensor_is_heard(name, size, once):
     assert detector.score(broken)[0] > np.quantile(detector.score(rows_for(name)), 0.95)
 
 
-@pytest.mark.parametrize("name", NOTICING)
+@pytest.mark.parametrize("name", each(NOTICING))
 def test_higher_is_more_anomalous(name, once):
     """Rows far away score higher on average than fresh normal rows, in every detector."""
     detector = once[name]
@@ -230,7 +250,12 @@ HARSHEST = {"one wild row", "one column", "ten rows"}  # for detectors that take
 
 @pytest.mark.parametrize(
     ("name", "extreme"),
-    [(name, extreme) for name in EVERY for extreme in EXTREMES if name not in SLOW or extreme in HARSHEST],
+    [
+        pytest.param(name, extreme, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name in EVERY
+        for extreme in EXTREMES
+        if name not in SLOW or extreme in HARSHEST
+    ],
 )
 def test_scores_stay_finite_on_extreme_rows(name, extreme):
     """Whatever it was trained on, a detector answers with a number, also about a value of 1e300."""
@@ -243,7 +268,7 @@ def test_scores_stay_finite_on_extreme_rows(name, extreme):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", each(EVERY))
 def test_a_value_that_is_no_number_is_refused_by_the_name_of_its_feature(name, bad, once):
     """A gap in the data is not scored as if it were a value."""
     rows = rows_for(name)
@@ -253,7 +278,7 @@ def test_a_value_that_is_no_number_is_refused_by_the_name_of_its_feature(name, b
             act(rows)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", each(EVERY))
 def test_a_row_scores_the_same_alone_and_in_a_batch(name, once):
     """Each row is scored on its own."""
     rows = rows_for(name, 40, seed=2) * 2
@@ -261,13 +286,13 @@ def test_a_row_scores_the_same_alone_and_in_a_batch(name, once):
     np.testing.assert_allclose(alone, once[name].score(rows), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", each(EVERY))
 def test_no_rows_get_no_scores(name, once):
     """An hour without a usable window is not an error."""
     assert once[name].score(rows_for(name).iloc[:0]).shape == (0,)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", each(EVERY))
 def test_fitting_again_gives_the_same_and_touches_nothing(name, once):
     """With a busy thread beside it the same numbers come out; global randomness and the rows are left alone."""
     rows = rows_for(name)
@@ -293,7 +318,7 @@ def test_fitting_again_gives_the_same_and_touches_nothing(name, once):
     pd.testing.assert_frame_equal(rows, rows_for(name))
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", each(EVERY))
 def test_scoring_does_not_change_the_rows(name, once):
     """Values beyond the limit are cut in a copy, not in the caller's table."""
     many = rows_for(name, 20) * 1e10
@@ -304,7 +329,7 @@ def test_scoring_does_not_change_the_rows(name, once):
         pd.testing.assert_frame_equal(rows, before)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", each(EVERY))
 def test_the_state_survives_a_file_without_pickle(name, once):
     """Arrays written, read and given to a fresh detector give the very same scores and contributions."""
     rows = rows_for(name, 50, seed=3) * 3
@@ -315,6 +340,7 @@ def test_the_state_survives_a_file_without_pickle(name, once):
         pd.testing.assert_frame_equal(after, before)
 
 
+@pytest.mark.slow
 def test_scoring_needs_no_training_library(once, tmp_path):
     """In a new process, restored detectors score the same without TensorFlow and scikit-learn."""
     light = [name for name in EVERY if not KINDS[name].packages]
@@ -344,7 +370,7 @@ print("same")
     assert done.stdout.strip() == "same", done.stderr
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", each(EVERY))
 def test_contributions_look_like_the_rows_and_add_up_to_the_score(name, once):
     """What is said about the features is about this score, in the caller's own columns and index."""
     rows = rows_for(name, 25, seed=5).iloc[:, ::-1] * 2
@@ -358,7 +384,7 @@ def test_contributions_look_like_the_rows_and_add_up_to_the_score(name, once):
     np.testing.assert_allclose(contributions.sum(axis=1), once[name].score(rows), rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", EXPLAINING)
+@pytest.mark.parametrize("name", each(EXPLAINING))
 def test_the_broken_sensor_contributes_most(name, once):
     """With current alone ten deviations away, current stands first."""
     row = rows_for(name).iloc[[3]].copy()
@@ -368,14 +394,14 @@ def test_the_broken_sensor_contributes_most(name, once):
     assert contributions.iloc[0].idxmax() in latest("current", row)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", each(EVERY))
 def test_the_order_of_columns_does_not_matter(name, once):
     """Features are known by name, not by place."""
     rows = rows_for(name, 20, seed=6)
     np.testing.assert_array_equal(once[name].score(rows.iloc[:, ::-1]), once[name].score(rows))
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", each(EVERY))
 def test_other_columns_are_refused(name, once):
     """A missing, unknown, or repeated feature is named; a misspelt one gets its near miss."""
     rows = rows_for(name, 20)
@@ -385,7 +411,7 @@ def test_other_columns_are_refused(name, once):
         once[name].score(rows.assign(torque=1.0))
     with pytest.raises(DataError, match="Did you mean 'flows'"):
         once[name].score(rows.rename(columns={"flow": "flows"}))
-    with pytest.raises(DataError, match=f"{rows.shape[1] + 1} came"):
+    with pytest.raises(DataError, match=f"{rows.shape[1] + 1} arrived"):
         once[name].score(pd.concat([rows, rows[["flow"]]], axis=1))
 
 
@@ -399,5 +425,5 @@ def test_rows_that_nothing_can_be_learnt_from_are_refused(name):
         fresh(name).fit(rows[[]])
     with pytest.raises(DataError, match="feature 'flow' holds str"):
         fresh(name).fit(rows.assign(flow="1.0"))
-    with pytest.raises(DataError, match=r"\['flow'\] came more than once"):
+    with pytest.raises(DataError, match=r"\['flow'\] arrived more than once"):
         fresh(name).fit(pd.concat([rows, rows[["flow"]]], axis=1))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
+
 import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
@@ -11,7 +14,10 @@ from hypothesis import given, settings
 from tests.contracts.plug_ins import PLUG_INS, names, of_the_package
 from wheeltapper.config import AssetType
 from wheeltapper.features import plan as plans
+from wheeltapper.features.columns import Feature, Shows, that_show
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.features.restless import from_mean_square
 from wheeltapper.features.sets import FeatureSet, Stretch
 from wheeltapper.plugins import FEATURE_SETS
 
@@ -57,7 +63,7 @@ def stretch_of(values: np.ndarray, start: int = 0) -> Stretch:
     return Stretch(seconds, dict(zip(PUMP.sensors, columns, strict=True)), first, last)
 
 
-def compute(name: str, values: np.ndarray, start: int = 0) -> np.ndarray:
+def window_values(name: str, values: np.ndarray, start: int = 0) -> np.ndarray:
     """Return each window's features, one column a feature."""
     return np.column_stack(list(build_set(name).compute(stretch_of(values, start), PUMP).values()))
 
@@ -68,9 +74,27 @@ def back(name: str) -> int:
     return max(ROWS, reach.readings, -(-reach.time // PUMP.step) + 1)
 
 
+def looked_back(feature: Feature) -> int:
+    """Return how many of the hourly readings a column's values are made of."""
+    if isinstance(feature.over, timedelta):
+        return feature.over // PUMP.step
+    return feature.over or ROWS
+
+
+BY_HAND: dict[Shows, Callable[[np.ndarray, int], float]] = {
+    "latest": lambda series, rows: series[-1],
+    "level": lambda series, rows: series[-rows:].mean(),
+    "spread": lambda series, rows: series[-rows:].std(),
+    "restlessness": lambda series, rows: float(from_mean_square((np.diff(series[-rows:]) ** 2).mean())),
+    "rate": lambda series, rows: (series[-1] - series[-2]) / 60,
+}
+"""What a column shows → its value from all readings of its sensor and the number that it looks back at. The default
+unit of a rate is a minute, and readings are an hour apart."""
+
+
 def owners(name: str) -> list[set[str]]:
     """Return for each column the sensors whose readings it is made of; none for a column of the clock alone."""
-    return [set(PUMP.sensors) & set(column.split("__")) for column in build_set(name).columns(PUMP)]
+    return [set(feature.sensors) for feature in build_set(name).columns(PUMP)]
 
 
 def readings(asset: str, values: np.ndarray, hours: np.ndarray | None = None) -> pd.DataFrame:
@@ -110,11 +134,54 @@ def test_columns_are_what_compute_returns(name: str) -> None:
     """The announced columns come, in order, one float64 for every window, each named after a sensor or its set."""
     one = build_set(name)
     features = one.compute(stretch_of(usual(9)), PUMP)
-    assert tuple(features) == one.columns(PUMP)
+    assert tuple(features) == one.names(PUMP)
     for column, values in features.items():
-        assert column.split("__")[0] in {*PUMP.sensors, name}
+        assert column in PUMP.sensors or column.startswith(tuple(f"{owner}__" for owner in (*PUMP.sensors, name)))
         assert values.shape == (9 - ROWS + 1,)
         assert values.dtype == np.float64
+
+
+@every_set
+@pytest.mark.parametrize("sensor", PUMP.sensors)
+def test_columns_name_the_sensors_that_they_are_made_of(name: str, sensor: str) -> None:
+    """Other readings of a sensor change no column that does not list it, and one or more of those that do."""
+    values = usual(back(name) + 6)
+    changed = values.copy()
+    changed[:, list(PUMP.sensors).index(sensor)] += np.random.default_rng(5).normal(0, 1, len(values))
+    before, after = window_values(name, values), window_values(name, changed)
+    is_same = ((before == after) | (np.isnan(before) & np.isnan(after))).all(axis=0)
+    features = build_set(name).columns(PUMP)
+    lists = np.array([sensor in feature.sensors for feature in features])
+    assert is_same[~lists].all()
+    assert not is_same[lists].any() or any(
+        feature.shows == "statistic" for feature, same in zip(features, is_same, strict=True) if same
+    )
+    assert not lists.any() or not is_same[lists].all()
+
+
+@every_set
+def test_columns_show_what_they_say(name: str) -> None:
+    """Each value of the newest window is what `MEANINGS` promises for what its column shows, computed by hand."""
+    values = usual(back(name) + 6, seed=2)
+    newest = dict(zip(build_set(name).names(PUMP), window_values(name, values)[-1], strict=True))
+    for feature in build_set(name).columns(PUMP):
+        if feature.shows in BY_HAND:
+            series = values[:, list(PUMP.sensors).index(feature.sensors[0])]
+            expected = BY_HAND[feature.shows](series, looked_back(feature))
+            assert newest[feature.name] == pytest.approx(expected, rel=1e-9), feature.name
+
+
+@every_set
+def test_a_sequence_goes_from_the_oldest_reading_to_the_newest(name: str) -> None:
+    """By its places, readings that only rise make a sequence that only rises, and ends with the last of them."""
+    rising = np.column_stack([np.arange(back(name) + 6.0), 100 + np.arange(back(name) + 6.0)])
+    newest = dict(zip(build_set(name).names(PUMP), window_values(name, rising)[-1], strict=True))
+    for sensor, last in zip(PUMP.sensors, rising[-1], strict=True):
+        steps = that_show(build_set(name).columns(PUMP), "sequence", sensor)
+        assert sorted(feature.place or 0 for feature in steps) == list(range(len(steps)))
+        readings_by_place = [newest[feature.name] for feature in sorted(steps, key=lambda feature: feature.place or 0)]
+        assert readings_by_place == sorted(readings_by_place)
+        assert not steps or readings_by_place[-1] == last
 
 
 @every_set
@@ -125,9 +192,9 @@ def test_causal(name: str, seed: int, future: float) -> None:
     values = usual(back(name) + 6, seed)
     changed = values.copy()
     changed[-1] = future
-    expected = compute(name, values)[:-1]
+    expected = window_values(name, values)[:-1]
     assert not np.isnan(expected[-1]).all()
-    np.testing.assert_array_equal(compute(name, changed)[:-1], expected)
+    np.testing.assert_array_equal(window_values(name, changed)[:-1], expected)
 
 
 @every_set
@@ -139,10 +206,10 @@ def test_sees_no_further_back_than_it_says(name: str, seed: int, past: float) ->
     changed = values.copy()
     changed[0] = past
     reached = back(name) - ROWS + 1  # windows that may look at the first reading
-    expected = compute(name, values)[reached:]
+    expected = window_values(name, values)[reached:]
     assert not np.isnan(expected).all(axis=1).any()
-    np.testing.assert_array_equal(compute(name, changed)[reached:], expected)
-    np.testing.assert_array_equal(compute(name, values[1:], start=1)[reached - 1 :], expected)
+    np.testing.assert_array_equal(window_values(name, changed)[reached:], expected)
+    np.testing.assert_array_equal(window_values(name, values[1:], start=1)[reached - 1 :], expected)
 
 
 @every_set
@@ -152,7 +219,7 @@ def test_no_infinity_on_extreme_input(name: str, seed: int, size: float, place: 
     """Readings up to ±1e12 give no infinite feature, and no missing one where the set promises a value."""
     values = usual(back(name) + 6, seed)
     values[place % len(values)] = size
-    found = compute(name, values)[back(name) - ROWS :]
+    found = window_values(name, values)[back(name) - ROWS :]
     assert not np.isinf(found).any()
     if build_set(name).always_has_value:
         assert not np.isnan(found).any()
@@ -169,7 +236,7 @@ def test_nan_in_a_window_gives_nan(name: str, sensor: int) -> None:
     holed[hole, sensor] = np.nan
     touched = [place for place, own in enumerate(owners(name)) if list(PUMP.sensors)[sensor] in own]
     others = [place for place, own in enumerate(owners(name)) if list(PUMP.sensors)[sensor] not in own]
-    whole, found = compute(name, values), compute(name, holed)
+    whole, found = window_values(name, values), window_values(name, holed)
     ends = np.arange(ROWS - 1, len(values))
     with_hole = (ends >= hole) & (ends < hole + ROWS)
     beyond = (ends < hole) | (ends >= hole + reach)
@@ -191,10 +258,10 @@ def test_assets_do_not_touch(name: str) -> None:
     """Altering and shuffling another asset's readings leaves an asset's rows unchanged."""
     n = back(name) + 8
     own, other = readings("pump-01", usual(n)), readings("pump-02", usual(n, seed=1))
-    alone = plan_of(name).compute(own)
+    alone = compute(plan_of(name), own)
     other["flow"] *= 1e6
     mixed = pd.concat([own, other]).sample(frac=1, random_state=3)
-    found = plan_of(name).compute(mixed)
+    found = compute(plan_of(name), mixed)
     pd.testing.assert_frame_equal(found[found["asset_id"] == "pump-01"], alone)
 
 
@@ -204,13 +271,13 @@ def test_a_gap_starts_afresh(name: str) -> None:
     before, after = back(name) + 2, back(name) + 3
     hours = np.concatenate([np.arange(before), np.arange(before + 4, before + 4 + after)])  # three would still do
     values = usual(before + after)
-    rows = plan_of(name).compute(readings("pump-01", values, hours))
+    rows = compute(plan_of(name), readings("pump-01", values, hours))
     lasted = rows["window_end"] - rows["window_start"]
     count = before - ROWS + 1
     assert len(rows) == count + (after - ROWS + 1)
     assert (lasted == pd.Timedelta(hours=ROWS - 1)).all()
     values[:before] = usual(before, seed=9)
-    changed = plan_of(name).compute(readings("pump-01", values, hours))
+    changed = compute(plan_of(name), readings("pump-01", values, hours))
     pd.testing.assert_frame_equal(changed.iloc[count:], rows.iloc[count:])
     if any(owners(name)):
         assert not changed.iloc[:count].equals(rows.iloc[:count])
@@ -221,9 +288,9 @@ def test_reading_from_later_on_gives_the_same_rows(name: str) -> None:
     """Readings that start `needed_before` a window's end give the same feature row, to the last bit."""
     plan = plan_of(name)
     frame = readings("pump-01", usual(3 * back(name) + 5))
-    whole = plan.compute(frame)
+    whole = compute(plan, frame)
     begin = frame["timestamp"].iloc[2 * back(name) + 2]
-    part = plan.compute(frame[frame["timestamp"] >= begin - plan.needed_before])
+    part = compute(plan, frame[frame["timestamp"] >= begin - plan.needed_before])
     late = whole[whole["window_end"] >= begin].reset_index(drop=True)
     found = part[part["window_end"] >= begin].reset_index(drop=True)
     assert len(late)

@@ -1,4 +1,4 @@
-"""Every command in the documents exists, with these arguments and options, and the README lists them all."""
+"""Every command in the documents exists, with these arguments and options, and docs/commands.md lists them all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer.main
 from tests.docs.reading import DOCUMENTS, ROOT, blocks, prose, section
 from wheeltapper.cli import app
 
-README = ROOT / "README.md"
+COMMANDS = ROOT / "docs" / "commands.md"
 MENTIONED = re.compile(r"`(wheeltapper(?: [^`]*)?)`")
 
 
@@ -39,7 +39,7 @@ def _in_shell_blocks() -> list[Any]:
 
 
 def test_there_are_commands_to_check() -> None:
-    """The README has shell blocks with calls; a wrong option in one is refused."""
+    """The documents have shell blocks with calls; a wrong option in one is refused."""
     assert len(_in_shell_blocks()) >= 2
     assert parse("wheeltapper run pump_station --start 2026-01-05").params["plant"] == "pump_station"
     with pytest.raises(Exception, match="No such option"):
@@ -72,7 +72,7 @@ def _known() -> list[str]:
 
 def test_the_table_of_commands_is_the_command_line() -> None:
     """Every command stands in the table once, in the same order, and nothing else does."""
-    rows = re.findall(r"^\| `(wheeltapper [^`]*)` \|", section(README, "Commands"), re.MULTILINE)
+    rows = re.findall(r"^\| `(wheeltapper [^`]*)` \|", section(COMMANDS, "Commands"), re.MULTILINE)
     names = [" ".join(word for word in row.split() if re.fullmatch(r"[a-z]+", word)) for row in rows]
     assert names == _known()
 
@@ -90,7 +90,8 @@ def test_a_make_target_exists(path: Path) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_a_variable_of_the_environment_is_read(path: Path) -> None:
     """Every WHEELTAPPER_… in a document is a setting, or is asked for in the code."""
-    code = "".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "wheeltapper").rglob("*.py")))
+    folders = (ROOT / "wheeltapper", ROOT / "tests" / "contracts")
+    code = "".join(file.read_text(encoding="utf-8") for folder in folders for file in sorted(folder.rglob("*.py")))
     from wheeltapper.config import Settings
 
     for name in set(re.findall(r"WHEELTAPPER_[A-Z_]+", path.read_text(encoding="utf-8"))):

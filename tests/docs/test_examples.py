@@ -18,19 +18,19 @@ from tests.docs.reading import DOCUMENTS, ROOT, blocks, plug_in_files, prose, wr
 from wheeltapper import check_plant, plants
 from wheeltapper.errors import ConfigError
 from wheeltapper.features.plan import FeaturePlan
-from wheeltapper.plugins import KINDS, OBJECTIVES
+from wheeltapper.plugins import KINDS
 from wheeltapper.readings.survey.survey import survey
 from wheeltapper.training import search_options
 
-README = ROOT / "README.md"
+YOUR_PLANT = ROOT / "docs" / "your-plant.md"
 EXTENDING = ROOT / "docs" / "extending.md"
 
 
 @pytest.fixture
 def compressors(tmp_path: Path) -> Path:
-    """The README's plant with its readings: two files, each with the README's three rows."""
-    plant, *_ = blocks(README, "yaml")
-    (rows,) = blocks(README, "csv")
+    """The plant of docs/your-plant.md with its readings: two files, each with the three rows of the page."""
+    plant, *_ = blocks(YOUR_PLANT, "yaml")
+    (rows,) = blocks(YOUR_PLANT, "csv")
     readings = tmp_path / "my_plant" / "readings"
     readings.mkdir(parents=True)
     for name in ("compressor_1", "compressor_2"):
@@ -40,14 +40,14 @@ def compressors(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_readme_s_plant_loads(compressors: Path) -> None:
+def test_the_documented_plant_loads(compressors: Path) -> None:
     """Its YAML is understood to the last key, and all its plug-ins are built."""
     plant = check_plant.load(str(compressors))
     assert list(plant.asset_type.sensors) == ["pressure", "current", "oil_temperature"]
     assert FeaturePlan.of(plant).columns
 
 
-def test_the_readme_s_plant_reads_the_readme_s_rows(compressors: Path) -> None:
+def test_the_documented_plant_reads_the_documented_rows(compressors: Path) -> None:
     """`wheeltapper check`: two assets, all six rows kept, and Berlin's 06:00 in March is 05:00 UTC."""
     found = survey(plants.load(str(compressors)))
     assert sorted(found["assets"]) == ["compressor_1", "compressor_2"]
@@ -56,8 +56,9 @@ def test_the_readme_s_plant_reads_the_readme_s_rows(compressors: Path) -> None:
     assert "2026-03-02 05:00" in str(found["first"]).replace("T", " ")
 
 
+@pytest.mark.slow
 def test_check_prints_it(compressors: Path) -> None:
-    """The command in the README ends well, from a folder that is not the checkout."""
+    """The command of the page ends well, from a folder that is not the checkout."""
     environment = os.environ | {"WHEELTAPPER_HOME": str(compressors.parent / "home")}
     command = [sys.executable, "-m", "wheeltapper.cli", "check", str(compressors), "--json"]
     done = subprocess.run(command, cwd=compressors.parent, env=environment, capture_output=True, text=True, check=False)
@@ -66,7 +67,7 @@ def test_check_prints_it(compressors: Path) -> None:
 
 
 def test_a_typing_mistake_is_told_with_its_near_miss(compressors: Path) -> None:
-    """What the README says of a wrong word."""
+    """What the page says of a wrong word."""
     compressors.write_text(compressors.read_text(encoding="utf-8").replace("alarm_budget", "alarm_budjet"), "utf-8")
     with pytest.raises(ConfigError, match="Did you mean 'alarm_budget'"):
         check_plant.load(str(compressors))
@@ -119,15 +120,18 @@ def my_plugins(tmp_path: Path) -> Path:
 
 
 def test_each_kind_of_plug_in_has_an_example() -> None:
-    """One detector, one feature set, one source, one asset type, in the sub-folders of their kinds."""
+    """One detector, one feature set, one source, one asset type, one objective, in the sub-folders of their kinds."""
     folders = [str(Path(path).parent) for path in plug_in_files()]
-    assert sorted(folders) == sorted(kind.folder for kind in KINDS if kind != OBJECTIVES)
+    assert sorted(folders) == sorted(kind.folder for kind in KINDS)
 
 
+@pytest.mark.slow
 def test_the_examples_pass_their_contract_tests(my_plugins: Path) -> None:
     """The command that the page names runs the contract tests on the folder: all green, and each file was tested."""
     assert "`WHEELTAPPER_PLUG_INS=my_plugins python -m pytest tests/contracts`" in prose(EXTENDING)
-    files = [f"tests/contracts/test_{name}.py" for name in ("detectors", "feature_sets", "sources", "assets")]
+    files = [
+        f"tests/contracts/test_{name}.py" for name in ("detectors", "feature_sets", "sources", "assets", "objectives")
+    ]
     command = [sys.executable, "-m", "pytest", *files, "-v", "-p", "no:cacheprovider"]
     environment = os.environ | {"WHEELTAPPER_PLUG_INS": str(my_plugins)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -149,7 +153,17 @@ def test_the_examples_use_public_names_only() -> None:
 def test_the_examples_keep_the_house_style(my_plugins: Path) -> None:
     """Ruff finds nothing in them."""
     ours = 'lint.isort.known-first-party = ["wheeltapper"]'
-    options = ["--no-cache", "--config", str(ROOT / "pyproject.toml"), "--config", ours]
+    # `Objective` describes the methods that it asks for; an answer need not say it again, nor use every argument.
+    described = "objectives/*:D102,objectives/*:ARG002"
+    options = [
+        "--no-cache",
+        "--config",
+        str(ROOT / "pyproject.toml"),
+        "--config",
+        ours,
+        "--per-file-ignores",
+        described,
+    ]
     command = [sys.executable, "-m", "ruff", "check", *options, "."]
     done = subprocess.run(command, cwd=my_plugins, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

@@ -43,7 +43,11 @@ def _anchors(path: Path) -> set[str]:
 def test_files_that_are_named_exist(path: Path) -> None:
     """A path in the text is there, from the repository's root or beside the documents."""
     for name in NAMED.findall(prose(path)):
-        if name.startswith(OF_THE_READER) or (path.name == "README.md" and name in IN_THE_HOME + NOT_THERE):
+        if (
+            name.startswith(OF_THE_READER)
+            or (path.name == "commands.md" and name in IN_THE_HOME)
+            or (path.name == "design.md" and name in NOT_THERE)
+        ):
             continue
         places = (ROOT, ROOT / "wheeltapper", ROOT / "tests", path.parent)
         assert any((place / name).exists() for place in places), f"{path.name} names {name}"
@@ -51,14 +55,15 @@ def test_files_that_are_named_exist(path: Path) -> None:
 
 def test_what_is_said_to_be_missing_is_missing() -> None:
     """A folder that 'What is not there yet' names is not there; the day that it comes, the sentence goes."""
-    said = re.findall(r"no `([a-z]+/)`", section(ROOT / "README.md", "What is not there yet"))
+    said = re.findall(r"no `([a-z]+/)`", section(ROOT / "docs" / "design.md", "What is not there yet"))
     assert sorted(said) == sorted(NOT_THERE)
     assert not [name for name in said if (ROOT / "wheeltapper" / name).exists()]
 
 
 def test_the_list_of_plants_is_the_folder() -> None:
-    """Every plant of conf/ and of the folders in it stands in the README once."""
-    rows = re.findall(r"^\| \[`([\w/]+)`\]\(conf/\1\.yaml\)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    """Every plant of conf/ and of the folders in it stands in docs/your-plant.md once."""
+    page = (ROOT / "docs" / "your-plant.md").read_text("utf-8")
+    rows = re.findall(r"^\| \[`([\w/]+)`\]\(\.\./conf/\1\.yaml\)", page, re.MULTILINE)
     conf = ROOT / "conf"
     assert sorted(rows) == sorted(path.relative_to(conf).with_suffix("").as_posix() for path in conf.rglob("*.yaml"))
 

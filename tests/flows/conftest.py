@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
+from tests import shared
 from wheeltapper import plants
-from wheeltapper.config import Settings
+from wheeltapper.registry.database import connect, quieten
 from wheeltapper.station import servers
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +42,8 @@ class Ended:
     code: int
     out: str
     err: str
+    modules: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    """What it had imported at its end; of a command that was killed, nothing is known."""
 
 
 @dataclass
@@ -49,6 +53,7 @@ class Started:
     process: int
     out: Path
     err: Path
+    modules: Path
 
 
 @dataclass
@@ -58,19 +63,23 @@ class Nursery:
     process: subprocess.Popen[str]
     folder: Path
     api: str
+    database: Path
+    """MLflow's database as it is before the first run."""
     count: int = 0
 
     def start(self, home: Path, *arguments: str, **env: str) -> Started:
         """Start a command with its own WHEELTAPPER_HOME."""
         self.count += 1
-        out, err = (self.folder / f"{self.count}.{end}" for end in ("out", "err"))
+        out, err, modules = (self.folder / f"{self.count}.{end}" for end in ("out", "err", "modules"))
         known = {"WHEELTAPPER_HOME": str(home), "PREFECT_API_URL": self.api, **env}
-        request = {"arguments": arguments, "env": known, "stdout": str(out), "stderr": str(err)}
-        return Started(self._ask(request), out, err)
+        files = {"stdout": str(out), "stderr": str(err), "modules": str(modules)}
+        return Started(self._ask({"arguments": arguments, "env": known, **files}), out, err, modules)
 
     def wait(self, started: Started) -> Ended:
         """Wait for a command."""
-        return Ended(self._ask({"wait": started.process}), started.out.read_text(), started.err.read_text())
+        code = self._ask({"wait": started.process})
+        modules = json.loads(started.modules.read_text()) if started.modules.exists() else []
+        return Ended(code, started.out.read_text(), started.err.read_text(), frozenset(modules))
 
     def run(self, home: Path, *arguments: str, **env: str) -> Ended:
         """Run a command to its end."""
@@ -92,6 +101,18 @@ class Home:
     folder: Path
     plant: Path
     nursery: Nursery = field(repr=False)
+
+    @classmethod
+    def furnished(cls, folder: Path, plant: Path, nursery: Nursery) -> Self:
+        """Make a home in which MLflow need not make its database first."""
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(nursery.database, folder)
+        return cls(folder, plant, nursery)
+
+    def copy(self, folder: Path) -> Self:
+        """Return a home that is a copy of this one."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        return replace(self, folder=folder)
 
     def run(self, *arguments: str, **env: str) -> Ended:
         """Run ``wheeltapper COMMAND PLANT OPTIONS`` to its end."""
@@ -167,33 +188,31 @@ class Home:
 
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run one Prefect server for the whole session."""
-    settings = Settings(home=tmp_path_factory.mktemp("prefect"))
-    server = servers.prefect_server(servers.free_port())
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**servers.QUIET, "PREFECT_HOME": str(settings.prefect)}.items():
-            patch.setenv(name, value)
-        process = servers.start(server, settings, dies_with_us=True)
-    try:
-        servers.wait(server, process, settings)
-        yield f"{server.url}/api"
-    finally:
-        servers.stop(process)
+    """Use the one Prefect server of the whole session."""
+    with shared.prefect_server(tmp_path_factory) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
 def nursery(prefect_api: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    """Have everything imported once."""
+    """Import everything once in a process that all commands are forked from."""
     folder = tmp_path_factory.mktemp("commands")
+    database = shared.once(tmp_path_factory, "mlflow", _empty_database) / "mlflow.db"
     env = {**os.environ, **servers.QUIET, "PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": prefect_api}
     command = [sys.executable, "-W", "ignore", "-c", f"import runpy; runpy.run_path({str(NURSERY)!r})"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=ROOT, env=env, **pipes) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline()) == "ready"
-        yield Nursery(process, folder, prefect_api)
+        yield Nursery(process, folder, prefect_api, database)
         assert process.stdin is not None
         process.stdin.close()
+
+
+def _empty_database(folder: Path) -> None:
+    """Let MLflow make its tables in a new database, which takes more than a second."""
+    quieten()
+    connect(f"sqlite:///{folder / 'mlflow.db'}")
 
 
 NURSERY = Path(__file__).with_name("nursery.py")
@@ -224,17 +243,26 @@ def second_run(
 
 @pytest.fixture
 def home(tmp_path: Path, simulated: Path, nursery: Nursery) -> Home:
-    """Return an empty home for the simulated plant."""
+    """Return a home for the simulated plant. Nothing was run yet."""
+    return Home.furnished(tmp_path / "home", simulated, nursery)
+
+
+@pytest.fixture
+def bare_home(tmp_path: Path, simulated: Path, nursery: Nursery) -> Home:
+    """Return a home in which there is not even a database of MLflow."""
     return Home(tmp_path / "home", simulated, nursery)
 
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, simulated: Path, nursery: Nursery) -> Home:
-    """Return a home after one run that nobody disturbed."""
-    home = Home(tmp_path_factory.mktemp("undisturbed"), simulated, nursery)
-    ended = home.run("run")
-    assert (ended.code, ended.err) == (0, "")
-    return home
+    """Return a home after one run that nobody disturbed: made once a session, copied for each process."""
+
+    def run(folder: Path) -> None:
+        ended = Home.furnished(folder, simulated, nursery).run("run")
+        assert (ended.code, ended.err) == (0, "")
+
+    made = shared.once(tmp_path_factory, "undisturbed", run)
+    return Home(made, simulated, nursery).copy(tmp_path_factory.mktemp("undisturbed"))
 
 
 LINE = """\

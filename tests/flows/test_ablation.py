@@ -15,8 +15,11 @@ from wheeltapper.training.ablation import plan_trials, variants
 pytestmark = pytest.mark.slow  # real servers and processes
 
 
-def test_001_32_and_33_are_measured_by_one_command(home: Any) -> None:
-    """Scaling and feature sets, two seeds: every mean and deviation is that of its own trials, nothing is stored."""
+def test_scaling_and_features_are_measured_by_one_command(home: Any) -> None:
+    """Scaling and feature sets, two seeds: every mean and deviation is that of its own trials, nothing is stored.
+
+    Reference rows 001-32 and 001-33.
+    """
     ended = home.run("ablate", "--seeds", "2", "--detector", "pca_residual", "--json")
     assert ended.code == 0, ended.err
     found = json.loads(ended.out)
@@ -38,8 +41,11 @@ def test_001_32_and_33_are_measured_by_one_command(home: Any) -> None:
     assert set(home.versions().values()) == {None}
 
 
-def test_001_34_sampling_keeps_the_window_as_long(simulated: Any) -> None:
-    """Windows of five minutes: 30 readings every 10 s, five every minute, and never fewer than two."""
+def test_sampling_keeps_the_window_as_long(simulated: Any) -> None:
+    """Windows of five minutes: 30 readings every 10 s, five every minute, and never fewer than two.
+
+    Reference row 001-34.
+    """
     plant = plants.load(str(simulated))
     found = {one.name: one.plant.windows.rows for one in variants(plant, "sampling")}
     assert found == {"every 10s": 30, "every 30s": 10, "every 1min": 5, "every 2min": 2, "every 5min": 2}

@@ -52,18 +52,18 @@ def test_one_kill_changes_nothing(home: Any, undisturbed: Any, point: str) -> No
 
 
 @pytest.mark.long
-def test_kills_at_random_times_change_nothing(home: Any, undisturbed: Any) -> None:
+def test_kills_at_random_times_change_nothing(bare_home: Any, undisturbed: Any) -> None:
     """Killed at two moments that nobody chose, the run ends like one that was not."""
     chance = random.Random(20261122)
     for _ in range(2):
-        started = home.start("run")
+        started = bare_home.start("run")
         time.sleep(chance.uniform(1.0, 6.0))
         os.kill(started.process, signal.SIGKILL)
-        assert home.nursery.wait(started).code in (KILLED, 0)
-        assert home.damage() == []
-    last = home.run("run")
+        assert bare_home.nursery.wait(started).code in (KILLED, 0)
+        assert bare_home.damage() == []
+    last = bare_home.run("run")
     assert (last.code, last.err) == (0, "")
-    assert home.everything() == undisturbed.everything()
+    assert bare_home.everything() == undisturbed.everything()
 
 
 def test_control_c_ends_in_one_sentence(home: Any) -> None:
@@ -75,7 +75,7 @@ def test_control_c_ends_in_one_sentence(home: Any) -> None:
     os.kill(started.process, signal.SIGINT)
     ended = home.nursery.wait(started)
     assert ended.code == 3, ended
-    assert ended.err.strip() == "stopped; run the same command again to go on where it stopped."
+    assert ended.err.strip() == "stopped. To continue where it stopped, run the same command again."
     assert home.damage() == []
 
 

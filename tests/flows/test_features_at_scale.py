@@ -3,46 +3,41 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasks import featurize
-from tests.flows.conftest import Home, Nursery
-from wheeltapper import plants, tables
+from expectations import features as promises
+from tests.flows.conftest import Home
+from wheeltapper import tables
+from wheeltapper.features import job as jobs
+from wheeltapper.features import table
+from wheeltapper.features.job import FeatureJob
+from wheeltapper.workspace import Workspace
 
 pytestmark = pytest.mark.slow  # real servers and processes
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def first_filled(tmp_path_factory: pytest.TempPathFactory, simulated: Path, nursery: Nursery) -> Home:
-    """Take two simulated pumps in and compute their features in one part, once for all tests."""
-    home = Home(tmp_path_factory.mktemp("filled") / "home", simulated, nursery)
-    assert [home.run(step).code for step in ("ingest", "featurize")] == [0, 0]
-    return home
-
-
 @pytest.fixture
-def filled(first_filled: Home, tmp_path: Path) -> Home:
-    """Return a home of the test's own in which all that is done."""
-    shutil.copytree(first_filled.folder, tmp_path / "home")
-    return replace(first_filled, folder=tmp_path / "home")
+def filled(undisturbed: Home, tmp_path: Path) -> Home:
+    """Return a home of the test's own in which the features of two pumps were computed in one part."""
+    return undisturbed.copy(tmp_path / "home")
 
 
-def parts_of(home: Any, rows: int, monkeypatch: pytest.MonkeyPatch, shares: str = "threads") -> list[dict[str, Any]]:
-    """Return the parts that a table is cut into, where none may be larger than some rows."""
+def planned(
+    home: Any, rows: int, monkeypatch: pytest.MonkeyPatch, runner: str = "threads"
+) -> tuple[Workspace, FeatureJob]:
+    """Plan the whole table anew, in parts of which none may be larger than some rows."""
     monkeypatch.setenv("WHEELTAPPER_HOME", str(home.folder))
-    monkeypatch.setenv("WHEELTAPPER_RUNNER", shares)
-    monkeypatch.setattr(featurize, "PART_ROWS", rows)
-    monkeypatch.setattr(featurize, "_follows", lambda *_: False)
-    return featurize.plan_features.fn(str(home.plant), None, None)["parts"]
+    monkeypatch.setenv("WHEELTAPPER_RUNNER", runner)
+    monkeypatch.setattr(jobs, "PART_ROWS", rows)
+    space = Workspace.open(str(home.plant))
+    return space, jobs.plan_whole(space)
 
 
 @pytest.mark.parametrize(("rows", "runner", "count"), [(1500, "threads", 4), (1500, "dask", 8), (3000, "threads", 2)])
@@ -51,29 +46,27 @@ def test_parts_make_the_same_table(
 ) -> None:
     """Four days of two pumps, cut by day, by two days, or by day and pump: every window once, each as in one piece."""
     expected = filled.store.digest(tables.FEATURES)
-    parts = parts_of(filled, rows, monkeypatch, runner)
-    assert len(parts) == count
-    job = {"readings": filled.store.ref(tables.READINGS).as_dict(), "plan": "x"}
-    done = [featurize.compute_part.fn(str(filled.plant), job, part) for part in reversed(parts)]
-    assert sum(one["windows"] for one in done) == len(filled.store.read(tables.FEATURES))
-    stored = featurize.store_features.fn(str(filled.plant), job, done)
-    assert stored["features"]["digest"] == expected
+    space, job = planned(filled, rows, monkeypatch, runner)
+    assert len(job.parts) == count
+    parts = [table.compute_part(space, job, part, promises.check) for part in reversed(job.parts)]
+    assert sum(part.windows for part in parts) == len(filled.store.read(tables.FEATURES))
+    assert table.store_parts(space, job, parts).features.digest == expected
     assert filled.store.strays() == []
 
 
 def test_rows_of_many_features_are_cut_finer(filled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where only 500 rows of all features may be computed at once, each day is cut in three: the same table."""
+    from wheeltapper import plants
     from wheeltapper.features.plan import FeaturePlan
 
     expected = filled.store.digest(tables.FEATURES)
     columns = len(FeaturePlan.of(plants.load(str(filled.plant))).columns)
-    monkeypatch.setattr(featurize, "PART_CELLS", 500 * columns)
-    parts = parts_of(filled, 400_000, monkeypatch)
-    assert len(parts) == 12
-    job = {"readings": filled.store.ref(tables.READINGS).as_dict(), "plan": "x"}
-    done = [featurize.compute_part.fn(str(filled.plant), job, part) for part in parts]
-    assert max(one["windows"] for one in done) <= 500
-    assert featurize.store_features.fn(str(filled.plant), job, done)["features"]["digest"] == expected
+    monkeypatch.setattr(jobs, "PART_VALUES", 500 * columns)
+    space, job = planned(filled, 400_000, monkeypatch)
+    assert len(job.parts) == 12
+    parts = [table.compute_part(space, job, part, promises.check) for part in job.parts]
+    assert max(part.windows for part in parts) <= 500
+    assert table.store_parts(space, job, parts).features.digest == expected
 
 
 def test_only_new_windows_are_computed(line_plant: Any) -> None:
@@ -125,6 +118,6 @@ def test_a_dask_cluster_computes_the_same(filled: Any, tmp_path: Path) -> None:
             timeout=300,
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
-        took_part = client.run(lambda: "tasks.featurize" in sys.modules)
+        took_part = client.run(lambda: "wheeltapper.features.table" in sys.modules)
     assert list(took_part.values()) == [True, True]
     assert filled.store.digest(tables.FEATURES) == expected

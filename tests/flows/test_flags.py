@@ -11,8 +11,11 @@ from wheeltapper import tables
 pytestmark = pytest.mark.slow  # real servers and processes
 
 
-def test_003_04_a_spike_is_flagged_stays_in_the_readings_and_a_second_run_changes_nothing(line_plant: Any) -> None:
-    """One value of 25 among 20 to 20.6 has one line in the table of flags, and is stored as it came; twice the same."""
+def test_a_spike_is_flagged_stays_in_the_readings_and_a_second_run_changes_nothing(line_plant: Any) -> None:
+    """One value of 25 among 20 to 20.6 has one line in the table of flags, and is stored as it came; twice the same.
+
+    Reference row 003-04.
+    """
     line_plant.correct("a", {100: 25.0})
     assert line_plant.run("ingest").code == 0
     flags = line_plant.store.read(tables.FLAGS)

@@ -314,6 +314,7 @@ def check_parsed(frame: pd.DataFrame, plant: config.Plant) -> clean.Parsed:
     return parsed
 
 
+@pytest.mark.slow
 @settings(FEW, max_examples=120)
 @given(frame=hostile_frames())
 def test_every_row_of_any_table_is_kept_or_put_aside(line: config.Plant, frame: pd.DataFrame) -> None:
@@ -445,6 +446,7 @@ def hostile_files(draw: st.DrawFn) -> bytes:
     return text.encode(draw(st.sampled_from(["utf-8", "utf-8", "utf-8", "utf-16"])), "surrogatepass")
 
 
+@pytest.mark.slow
 @settings(FEW, max_examples=8)
 @given(content=hostile_files(), chunk_rows=st.sampled_from([3, 500_000]))
 def test_every_row_of_any_file_is_stored_once(
@@ -557,6 +559,7 @@ def test_two_pieces_of_a_file_that_are_equal_are_both_put_aside(tmp_path: Path) 
     assert (len(door.kept()), len(door.aside())) == (1, 8)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_deliveries")
 def test_a_duplicate_in_a_later_delivery_does_not_delete_the_first(tmp_path: Path) -> None:
     """The same nine rows in three deliveries: what the first one kept is still there."""
@@ -569,6 +572,7 @@ def test_a_duplicate_in_a_later_delivery_does_not_delete_the_first(tmp_path: Pat
     assert door.state() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deliveries", ["one", "several"])
 def test_of_two_files_that_disagree_the_first_stays(
     door: Door, deliveries: str, monkeypatch: pytest.MonkeyPatch
@@ -596,6 +600,7 @@ def day(number: int) -> datetime:
     return datetime(2026, 1, number, tzinfo=UTC)
 
 
+@pytest.mark.slow
 def test_taking_a_day_in_again_changes_nothing(door: Door) -> None:
     """After everything one day is taken in again, and the file grows by a day: its bad rows are in quarantine once."""
     door.bring("\n".join([HEADER, *days()]))
@@ -609,6 +614,7 @@ def test_taking_a_day_in_again_changes_nothing(door: Door) -> None:
     assert len(door.kept()) == counts["kept"]
 
 
+@pytest.mark.slow
 def test_days_in_any_order_give_the_same_tables(tmp_path: Path) -> None:
     """At once, day by day from the last, or asset by asset: the same readings, and as many rows put aside."""
     found = []
@@ -637,6 +643,7 @@ def test_rows_in_any_order_are_all_accounted_for(door: Door) -> None:
     assert set(door.aside()["expectation"]) == {"in_order"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [50_000, pytest.param(1_000_000, marks=pytest.mark.long)])
 def test_many_rows_of_one_timestamp(door: Door, count: int) -> None:
     """A logger whose clock stands still: one reading is kept, all others are put aside."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -52,9 +52,10 @@ def late(home: Any, simulated: Path, tmp_path: Path) -> Late:
     ours = f"  csv_folder: {{{options}, regime_column: regime, fault_file: faults.json}}"
     path = tmp_path / "tiny.yaml"
     path.write_text(text.replace(text[start : text.index("\n", start)], ours))
-    there = type(home)(home.folder, path, home.nursery)
-    ended = there.run("run")
-    assert (ended.code, ended.err) == (0, "")
+    there = replace(home, plant=path)
+    for step in ("ingest", "featurize", "train", "score"):
+        ended = there.run(step)
+        assert (ended.code, ended.err) == (0, "")
     return Late(there, rows[is_late])
 
 
@@ -68,6 +69,7 @@ def changed(before: pd.DataFrame, after: pd.DataFrame, key: list[str]) -> set[tu
     return set(both[key].itertuples(index=False, name=None))
 
 
+@pytest.mark.slow
 def test_late_readings_change_the_windows_that_they_touch(late: Late) -> None:
     """Ten late readings touch 14 windows of five, a single one 5: these, their scores and an alarm are what differs."""
     names = (tables.FEATURES, tables.SCORES, tables.ALARMS, tables.FAULTS)

@@ -25,7 +25,7 @@ def test_machines_that_are_judged_were_never_learnt_from(tmp_path: Path, nursery
     """Three pumps train, two calibrate; the other three are judged and scored from their first window on."""
     path = tmp_path / "pumps.yaml"
     path.write_text(LEFT_OUT)
-    home = Home(tmp_path / "home", path, nursery)
+    home = Home.furnished(tmp_path / "home", path, nursery)
     ended = home.run("run")
     assert (ended.code, ended.err) == (0, ""), ended.out
     live = home.registry.at("pumps", OBJECTIVE, "champion")

@@ -11,6 +11,7 @@ import pytest
 
 from tests.flows.conftest import SIMULATED, Home, Nursery
 from wheeltapper import tables
+from wheeltapper.features.compute import compute
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.workspace import OBJECTIVE
 
@@ -31,7 +32,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Any:
     folder = tmp_path_factory.mktemp("many")
     plant = folder / "many.yaml"
     plant.write_text(SIMULATED.replace("features: [latest]\n", FEATURES))
-    home = Home(folder / "home", plant, nursery)
+    home = Home.furnished(folder / "home", plant, nursery)
     for step in ("ingest", "featurize", "train", "score"):
         ended = home.run(step)
         assert (ended.code, ended.err) == (0, ""), ended.out
@@ -61,7 +62,7 @@ def test_stored_rows_and_readings_give_the_same_scores(scored: Any, tmp_path: Pa
     """What was scored from columns of the stored rows is what the bundle's own plan gives from the readings."""
     bundle = live(scored, tmp_path)
     scores = scored.store.read(tables.SCORES).sort_values(["asset_id", "window_end"], ignore_index=True)
-    own = bundle.score(bundle.plan.compute(scored.store.read(tables.READINGS)))
+    own = bundle.score(compute(bundle.plan, scored.store.read(tables.READINGS)))
     key = ["asset_id", "window_end"]
     found = scores[key].merge(own, on=key, how="left")
     pd.testing.assert_series_equal(found["score"], scores["score"], rtol=1e-12)

@@ -97,7 +97,7 @@ def works(tmp_path: Path, nursery: Nursery) -> Works:
     (tmp_path / "data").mkdir()
     plant = tmp_path / "fans.yaml"
     plant.write_text(PLANT)
-    return Works(tmp_path / "home", plant, nursery)
+    return Works.furnished(tmp_path / "home", plant, nursery)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import pytest
 from wheeltapper import detectors, plants, sources
 from wheeltapper.config import Plant, PlugIn
 from wheeltapper.detectors import Detector
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.exclude import why_masked
 from wheeltapper.scoring.bundle import POOLED, Bundle
@@ -73,14 +74,17 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Station:
         pd.concat([getattr(one, name) for one in came], ignore_index=True) for name in ("rows", "faults")
     )
     plan = FeaturePlan.of(plant)
-    features = plan.compute(readings)
+    features = compute(plan, readings)
     part = parts.assign(features, parts.cuts(readings.assign(origin="simulated"), plant))
     normal = features[(why_masked(plan.reaching(features), faults, plant.window_reach) == "") & (part == "validate")]
     twins = twins_of(plan, readings, normal.groupby("asset_id").tail(300), plant.alarms)
     return Station(plant, features, part, faults, twins)
 
 
-@pytest.fixture(scope="module", params=TRIED)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.slow) if name == "autoencoder" else name for name in TRIED],
+)
 def sound(request: pytest.FixtureRequest, station: Station) -> Bundle:
     """Fit one candidate as it should be."""
     wanted = PlugIn(name=request.param, options=TRIED[request.param])
@@ -159,7 +163,7 @@ def test_a_flipped_sign_is_refused_as_inverted(station: Station, sound: Bundle, 
     assert gates["is_not_inverted"].figure < 0.5
 
 
-@pytest.mark.parametrize("seed", [3, 4, 5, 6])
+@pytest.mark.parametrize("seed", [3, *(pytest.param(seed, marks=pytest.mark.long) for seed in (4, 5, 6))])
 @pytest.mark.parametrize("is_calibrated_afterwards", [False, True])
 def test_random_weights_are_refused(station: Station, sound: Bundle, seed: int, is_calibrated_afterwards: bool) -> None:
     """Whatever was drawn, and also with a threshold that was set for it: a gate refuses it by name."""

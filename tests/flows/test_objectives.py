@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tests.docs.reading import write_plug_ins
 from tests.flows.conftest import Ended, Home, Nursery
 from wheeltapper import manifest
 from wheeltapper.decisions import ledger
@@ -29,15 +30,13 @@ seed: 7
 plugins: my_plugins
 objectives: [detect, mean_ahead: {sensor: pressure}]
 """
-OBJECTIVE = Path(__file__).with_name("mean_ahead.py")
 
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> tuple[Home, Ended]:
-    """Run the main job of a plant that asks two questions; the second is a file beside its YAML."""
+    """Run the main job of a plant that asks two questions; the second is the example of docs/extending.md."""
     folder = tmp_path_factory.mktemp("two_questions")
-    (folder / "my_plugins" / "objectives").mkdir(parents=True)
-    shutil.copy(OBJECTIVE, folder / "my_plugins" / "objectives")
+    write_plug_ins(folder / "my_plugins")
     plant = folder / "pumps.yaml"
     plant.write_text(PLANT)
     home = Home(folder / "home", plant, nursery)
@@ -82,7 +81,7 @@ def test_no_label_looks_across_a_cut(asked: tuple[Home, Ended]) -> None:
     champion = home.registry.champion("pumps", "mean_ahead")
     model = json.loads(manifest.read(home.registry.download(champion), champion.bundle)["line.json"])
     readings = pd.Timestamp("2026-01-05", tz="UTC")
-    assert readings + pd.Timedelta("10d") < pd.Timestamp(model["known_until"]) < readings + pd.Timedelta("12d")
+    assert readings + pd.Timedelta(days=10) < pd.Timestamp(model["known_until"]) < readings + pd.Timedelta(days=12)
 
 
 def test_other_settings_of_one_objective_train_that_one_only(asked: tuple[Home, Ended], tmp_path: Path) -> None:

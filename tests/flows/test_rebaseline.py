@@ -20,6 +20,7 @@ from wheeltapper.cli import deciding, looking
 from wheeltapper.config import PlugIn, Settings
 from wheeltapper.decisions import feedback, ledger
 from wheeltapper.errors import ConfigError, DataError
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.exclude import BEFORE, LEARNT, NOT_JUDGED
 from wheeltapper.readings.health.flagging import flag_readings
@@ -92,7 +93,7 @@ class Works:
         store, plant, self.days = self.space.store, self.space.plant, days
         store.overwrite(tables.READINGS, rows, txn=f"readings {days}")
         store.overwrite(tables.FLAGS, flag_readings(rows, plant.asset_type, ()), txn=f"flags {days}")
-        store.overwrite(tables.FEATURES, FeaturePlan.of(plant).compute(rows), txn=f"features {days}")
+        store.overwrite(tables.FEATURES, compute(FeaturePlan.of(plant), rows), txn=f"features {days}")
 
     def now(self) -> datetime:
         return (START + self.days * DAY).to_pydatetime()

@@ -147,6 +147,7 @@ def test_what_is_expected_is_what_was_written(expected: Workspace, readings: pd.
         np.testing.assert_array_equal(stored[sensor], own.to_numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS[1:])
 def test_round_trip_is_the_same(
     way: Callable[[pd.DataFrame, Path], str],
@@ -161,6 +162,7 @@ def test_round_trip_is_the_same(
         assert space.store.digest(table) == expected.store.digest(table), table.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [_parquet, _postgres, _postgres_wall_clock])
 def test_two_halves_and_a_second_time_are_the_same(
     way: Callable[[pd.DataFrame, Path], str],
@@ -181,6 +183,7 @@ def test_two_halves_and_a_second_time_are_the_same(
         space = _ingest(source, tmp_path, monkeypatch)
 
 
+@pytest.mark.slow
 def test_only_what_is_new_is_asked_for(
     readings: pd.DataFrame, expected: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,6 +199,7 @@ def test_only_what_is_new_is_asked_for(
     assert space.store.digest(tables.READINGS) == expected.store.digest(tables.READINGS)
 
 
+@pytest.mark.slow
 def test_a_dry_run_finds_the_same_and_writes_nothing(
     readings: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> tupl
     """Train with a search that is killed once in its second trial; return the home, and the trials at that moment."""
     path = tmp_path_factory.mktemp("conf") / "searched.yaml"
     path.write_text(SEARCHED)
-    home = Home(tmp_path_factory.mktemp("searched"), path, nursery)
+    home = Home.furnished(tmp_path_factory.mktemp("searched"), path, nursery)
     for step in ("ingest", "featurize"):
         assert home.run(step).code == 0
     killed = home.run("train", WHEELTAPPER_FAULT="search.before_finish:2:kill")
@@ -136,7 +136,7 @@ def test_a_short_train_part_is_refused_and_fewer_folds_will_do(tmp_path: Path, n
     """
     path = tmp_path / "faultless.yaml"
     path.write_text(FAULTLESS)
-    home = Home(tmp_path / "home", path, nursery)
+    home = Home.furnished(tmp_path / "home", path, nursery)
     refused = home.run("run")
     assert refused.code == 1, refused
     assert "the train part is too short for 20 folds" in refused.err and "Lower search.folds" in refused.err

@@ -23,6 +23,7 @@ def test_a_twin_is_put_together_from_what_differs() -> None:
     pd.testing.assert_frame_equal(twins.obvious(), twin)
 
 
+@pytest.mark.slow
 def test_readings_at_hand_give_the_twins_of_those_in_the_store(
     undisturbed: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -40,6 +41,7 @@ def test_readings_at_hand_give_the_twins_of_those_in_the_store(
     assert len(stored.rehearsal.rows)
 
 
+@pytest.mark.slow
 def test_a_champion_is_examined_on_the_command_line(home: Home, undisturbed: Home) -> None:
     """Without a champion the answer is no; with one, a table of its sensors and every gate, as text and as JSON."""
     before = home.run("selftest")

@@ -20,7 +20,7 @@ BETTER = SIMULATED.replace("features: [latest]", "features: [latest, rolling]").
 def home(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Home:
     """Return a home after a training on readings alone, and one of a candidate that sees more."""
     path = tmp_path_factory.mktemp("conf") / "unjudged.yaml"
-    own = Home(tmp_path_factory.mktemp("unjudged"), path, nursery)
+    own = Home.furnished(tmp_path_factory.mktemp("unjudged"), path, nursery)
     for text in (SIMULATED, BETTER):
         path.write_text(text)
         for step in ("ingest", "featurize", "train"):

@@ -12,6 +12,7 @@ import pytest
 
 from wheeltapper import config, tables
 from wheeltapper.config import Plant, PlugIn
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.training import parts
@@ -93,7 +94,7 @@ def mill(**changes: str) -> Mill:
         text = text.replace(old, new)
     plant = config.parse(text, name="mill", folder=Path(), where="mill.yaml")
     found = readings()
-    features = FeaturePlan.of(plant).compute(found)
+    features = compute(FeaturePlan.of(plant), found)
     part = parts.assign(features, parts.cuts(found, plant))
     rows = [
         {"asset_id": "mill-1", "start": START + pd.Timedelta(minutes=start), "end": START + pd.Timedelta(minutes=end)}

@@ -33,12 +33,13 @@ class Flat(Detector):
 """
 
 TWICE = """
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet
 
 
 class Twice(FeatureSet):
     def columns(self, asset_type):
-        return tuple(f"{sensor}__twice" for sensor in asset_type.sensors)
+        return tuple(Feature(f"{sensor}__twice", (sensor,), "level") for sensor in asset_type.sensors)
 
     def compute(self, stretch, asset_type):
         return {f"{name}__twice": 2 * stretch.sensors[name][stretch.last] for name in asset_type.sensors}

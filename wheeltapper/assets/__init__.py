@@ -1,4 +1,4 @@
-"""Asset types: what is true of every machine of a kind. One type a file; this page holds what all of them promise.
+"""Asset types: descriptions of a kind of machine. One type a file; this page holds what all of them promise.
 
 A file holds ``ASSET_TYPE``, the data: sensors, units, limits, regimes, faults. That is enough to watch such machines.
 A type that can also be simulated holds ``PHYSICS`` beside it: its timetable, the outer influences on it, and one
@@ -55,7 +55,7 @@ class Signal:
 
 @dataclass(frozen=True)
 class Noise:
-    """What one sensor shows beside the machine's common behaviour; standard deviations in the sensor's unit."""
+    """The disturbance of one sensor beside the machine's common behaviour; standard deviations in the sensor's unit."""
 
     process: float
     """Local disturbance; its correlation falls to 0.7 within a minute, however often it is sampled."""
@@ -65,7 +65,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Drivers:
-    """What one machine is exposed to; every array has the shape (n_readings,)."""
+    """The influences on one machine; every array has the shape (n_readings,)."""
 
     step: float
     """Seconds between two readings."""
@@ -98,7 +98,7 @@ class Physics:
     respond: Callable[[Drivers], dict[str, Floats]]
     """Drivers in; every sensor's undisturbed value in its unit out, of shape (n_readings,) each.
 
-    Of a counter it says how much is counted in an hour; the simulation counts it up.
+    For a counter it returns the count per hour; the simulation counts it up.
     """
     schedule: tuple[Spell, ...] = ()
     """The timetable; where spells overlap the later one wins, and what none covers is ``normal`` at level 1."""
@@ -156,5 +156,5 @@ def physics(name: str, plug_ins: PlugIns = INSTALLED) -> Physics | None:
     ConfigError
         If there is no such type.
     """
-    found = getattr(plug_ins.module(ASSET_TYPES, name), "PHYSICS", None)
-    return found if isinstance(found, Physics) else None
+    content = getattr(plug_ins.module(ASSET_TYPES, name), "PHYSICS", None)
+    return content if isinstance(content, Physics) else None

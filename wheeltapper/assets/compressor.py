@@ -1,6 +1,6 @@
 """An oil-injected screw compressor of 75 kW that fills a works' compressed-air net.
 
-The net asks for air; a variable-speed drive follows. The pressure is held, so the power follows the flow; the work of
+The net draws air; a variable-speed drive follows. The pressure is held, so the power follows the flow; the work of
 compression leaves as heat in the oil, which the cooler holds to a temperature above that of the room. A filter in the
 intake costs a little suction, the more the more air is drawn.
 

@@ -5,7 +5,7 @@ anew (`machine_as_published` does the same), so nothing can be foretold. Here th
 that follows it slowly, and a life: a defect begins unseen, grows for two to six days while the machine runs, and ends
 in a failure; the machine then stands for half a day of maintenance and comes back as good as new.
 
-What this delivers of the six questions of [1]_:
+It answers the six questions of [1]_:
 
 * anomaly: inside a fault or not (table of faults);
 * kind of failure: the fault's kind;

@@ -5,8 +5,8 @@ N(50, 15) Hz, humidity U(30, 80) %, pressure U(1, 5) bar, energy U(0.5, 5) kWh. 
 temperature is above 90 °C or the vibration above 80 Hz, and nowhere else (8.8 % of them).
 
 So a rule of two limits is perfect, and no method that looks at time, at machines or at the other sensors can add
-anything; whoever reports skill in *foretelling* on these data has made a mistake. A good system says here that its
-baselines are not beaten. `machine` is the same machine with a life that can be learnt from.
+anything: a report of skill in *foretelling* on these data is a mistake. A good system reports that its baselines are
+not beaten. `machine` is the same machine with a life that can be learnt from.
 
 `draw_labels` draws the other columns of [1]_: its state, kind of failure, remaining life, and what follows from
 them by rule. None depends on a sensor except through the flag, so they are no part of the readings.
@@ -44,7 +44,7 @@ ASSET_TYPE = AssetType(
         "energy_consumption": Sensor(unit="kWh", low=0, high=12, description="as published"),
     },
     faults={
-        # What a reading that is flagged lies above the mean of all, on average: σ · φ(z) / (1 − Φ(z)).
+        # How far a flagged reading lies above the mean of all, on average: σ · φ(z) / (1 − Φ(z)).
         "hot": FaultKind(
             description="The temperature is above 90 °C.",
             first_check="None: the label is the rule.",

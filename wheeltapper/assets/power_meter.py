@@ -1,13 +1,13 @@
 """Energy meters of an industrial building: counters in kWh, read every quarter of an hour.
 
 Twenty meters as in [1]_: five machines, eight other consumers and rooms, the grid, a car charger, two fields of solar
-panels, and so on; the first five of a fleet are the machines. What a meter shows only grows. Nothing can be said about
-its level; what counts is the mean power between two readings, over the time that really passed (a counter is marked as
-such, and features look at what it counts in an hour).
+panels, and so on; the first five of a fleet are the machines. The value of a meter only grows. Its level says nothing;
+what counts is the mean power between two readings, over the time that really passed (a counter is marked as such, and
+features use its count per hour).
 
 Each meter has a base load, and work that comes in batches on working days; panels follow the sun over Lake Constance.
-Machines have the mean powers that were measured (4.4, 9.3, 16.6 and 0.04 kW). What goes wrong with meters (they freeze
-for months, are reset, fall silent) are faults of sensors: ``stuck``, ``reset`` and ``dropout`` among the simulator's
+Machines have the mean powers that were measured (4.4, 9.3, 16.6 and 0.04 kW). The faults of meters (they freeze for
+months, are reset, fall silent) are faults of sensors: ``stuck``, ``reset`` and ``dropout`` among the simulator's
 kinds.
 
 `as_published` writes readings the way that [1]_ publishes them: one column a meter, local time with its summer time
@@ -147,8 +147,8 @@ def as_published(readings: pd.DataFrame, step: timedelta = ASSET_TYPE.step) -> p
     table = wide.interpolate(method="time", limit_area="inside").rename_axis(columns=None)
     utc = pd.DatetimeIndex(wide.index)
     local = utc.tz_convert("Europe/Berlin")
-    table.insert(0, "utc_timestamp", [one.strftime("%Y-%m-%dT%H:%M:%SZ") for one in utc])
-    table.insert(1, "cet_cest_timestamp", [one.isoformat(timespec="seconds") for one in local])
+    table.insert(0, "utc_timestamp", [time.strftime("%Y-%m-%dT%H:%M:%SZ") for time in utc])
+    table.insert(1, "cet_cest_timestamp", [time.isoformat(timespec="seconds") for time in local])
     table["interpolated"] = notes
     return table.reset_index(drop=True)
 
@@ -170,7 +170,7 @@ def _uniform(normal: Floats) -> Floats:
 
 PHYSICS = Physics(
     respond=respond,
-    # A meter is never off; what changes is how much work there is.
+    # A meter is never off; only the amount of work changes.
     schedule=(
         Spell("normal", at=timedelta(hours=17), lasts=timedelta(hours=12), level=0.1),
         Spell("normal", at=timedelta(hours=5), lasts=timedelta(hours=24), level=0.05, weekday=5),

@@ -1,11 +1,11 @@
 """A centrifugal pump of a drinking-water station, with its motor, its variable-speed drive and the pipe behind it.
 
 The machine is a horizontal split-case pump of 150 m³/h and 65 m at its duty point with a 75 kW motor, as in the plant
-that [1]_ describes; normal values, limits and what faults do come from there. There, sensors were drawn one by one.
-Here the town asks for a flow, and everything else follows:
+that [1]_ describes; normal values, limits and effects of faults come from there. There, sensors were drawn one by one.
+Here the town requires a flow, and everything else follows:
 
-* the pipe says which head that flow needs: ``H = H_static + k Q²``;
-* the affinity laws say which speed gives that head at that flow: ``H = A n² − B Q²`` [2]_;
+* the pipe sets the head that this flow needs: ``H = H_static + k Q²``;
+* the affinity laws set the speed that gives this head at this flow: ``H = A n² − B Q²`` [2]_;
 * the drive follows the pump curve of its maker, ``V ∝ n^1.5`` (between constant and square torque);
 * hydraulic power over efficiency is electric power; with the drive's voltage it is active current, and the current
   that magnetises the motor adds to it at a right angle;
@@ -184,9 +184,9 @@ def _motor_current(flow: Floats, head: Floats, speed: Floats, duty: Floats) -> F
 
 PHYSICS = Physics(
     respond=respond,
-    # The level is the flow that is asked for; what it does to pressure, current and heat is physics.
-    # Every midnight, when the town sleeps, the pump rests for a quarter of an hour so that the well recovers. Longer
-    # would be idle data that nobody watches; without it, there would be nothing to start up from.
+    # The level is the required flow; its effect on pressure, current and heat is physics.
+    # Every midnight, when the town sleeps, the pump rests for a quarter of an hour so that the well recovers. A longer
+    # rest would be idle data that is not watched; without a rest there would be no start-up.
     schedule=(
         Spell("off", at=timedelta(hours=23, minutes=45), lasts=timedelta(minutes=15), level=0.0),
         Spell("startup", at=timedelta(0), lasts=timedelta(minutes=30), level=1.0, level_from=0.3),
@@ -201,7 +201,7 @@ PHYSICS = Physics(
         "ripple": Signal(sd=1.0, memory=timedelta(minutes=2.8)),
         "air": Signal(sd=0.8, memory=timedelta(hours=6), daily=0.6, weekly=0.15),
     },
-    # What is left of the stated standard deviations (3, 0.4, 0.5, 10, 5, 8) once the physics has had its part,
+    # The stated standard deviations (3, 0.4, 0.5, 10, 5, 8) less the part that comes from the physics,
     # split so that the correlation with the minute before stays 0.7.
     noise={
         "temperature": Noise(process=1.9, measurement=1.2),

@@ -1,10 +1,10 @@
 """A pneumatic control valve with its positioner, in a water line.
 
-A controller asks for a position; the actuator's air moves the stem against a spring; the flow follows from position
+A controller sets a position; the actuator's air moves the stem against a spring; the flow follows from position
 and pressure drop by the valve equation ``Q = K_v · √Δp`` with an equal-percentage trim, ``K_v = K_vs · R^(h−1)`` [1]_.
 The more flows, the less of the supply's pressure is left before the valve.
 
-What is asked for is a sensor, too (``setpoint``): a valve is judged by what it does with its orders.
+The required position is a sensor, too (``setpoint``): a valve is judged by how it follows it.
 
 Not simulated: noise and cavitation in the trim, the controller's answer to a fault (it would open further).
 
@@ -95,14 +95,14 @@ def respond(drivers: Drivers) -> dict[str, Floats]:
         Sensor → value in its unit.
     """
     outer = drivers.signals
-    asked: Floats = np.clip(drivers.level * (OPENING + outer["demand"]), 0.0, 1.0)
-    stands = drivers.lag(asked, TRAVEL_MEMORY)
+    setpoint: Floats = np.clip(drivers.level * (OPENING + outer["demand"]), 0.0, 1.0)
+    stands = drivers.lag(setpoint, TRAVEL_MEMORY)
     kv = np.where(stands > 0.01, KVS * RANGE ** (stands - 1), 0.0)
     supply = SUPPLY + outer["supply"]
     # Q = Kv √(p₁ − p₂) and p₁ = p_supply − r Q², so Q² (1/Kv² + r) = p_supply − p₂.
     flow = kv * np.sqrt(np.maximum(supply - DOWNSTREAM, 0.0) / (1 + RESISTANCE * kv**2))
     return {
-        "setpoint": 100 * asked,
+        "setpoint": 100 * setpoint,
         "position": 100 * stands,
         "actuator_pressure": SPRING[0] + (SPRING[1] - SPRING[0]) * stands,
         "upstream_pressure": supply - RESISTANCE * flow**2,

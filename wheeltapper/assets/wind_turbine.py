@@ -1,11 +1,12 @@
 """A wind turbine, listened to from inside its nacelle: temperature, humidity and sound.
 
 The wind drives everything, and it is not measured, as on the turbines that [1]_ describes: it wanders for hours, blows
-harder in the afternoon, and gusts. Power follows the cube of its speed between cut-in and rated speed; what the
-gearbox and the generator lose heats the nacelle slowly; blades and gearbox are heard. Warm air in the nacelle is dry
+harder in the afternoon, and gusts. Power follows the cube of its speed between cut-in and rated speed; the losses of
+gearbox and generator heat the nacelle slowly; blades and gearbox make noise. Warm air in the nacelle is dry
 air: humidity falls where temperature rises.
 
-So a loud nacelle may be a stormy one. Temperature and humidity tell, an hour later; single limits do not.
+So a loud nacelle may be a stormy one. Temperature and humidity show the difference, an hour later; single limits do
+not.
 Mean and deviation of normal running (35 ± 4 °C, 45 ± 6 %, 60 ± 5 dB) and the alarm limits are those of [1]_; its
 readings were independent of each other and of the minute before.
 

@@ -1,4 +1,4 @@
-"""The command line: it alone may import from the layers above the library, and only inside functions.
+"""The command line. It alone may import from the layers above the library, and only inside functions.
 
 One group of commands a file. Exit codes: 0 done, 1 the answer is no, 2 wrong use, 3 a failure.
 """

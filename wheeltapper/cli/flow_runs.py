@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from wheeltapper.cli import interrupt
 from wheeltapper.cli.application import out
 from wheeltapper.cli.options import parse_instant
 from wheeltapper.config import Settings
@@ -36,7 +37,8 @@ def run_flow(name: str, plant: str, *, on: Console = out, **options: str | bool 
         show_step("starting Prefect")
         with servers.prefect(settings, meanwhile=lambda: _import_flow(name)):
             try:
-                result = _import_flow(name)(plant, **arguments)
+                with interrupt.until_it_arrives():
+                    result = _import_flow(name)(plant, **arguments)
             finally:
                 from flows._goodbye import send_the_rest
 

@@ -1,4 +1,4 @@
-"""The plant on one page: pydantic models of ``conf/*.yaml``, and the settings of this machine.
+"""What a plant's YAML may say, as pydantic models, and the settings of this machine.
 
 Everything is frozen and refuses keys that it does not know; a wrong key gets its near miss.
 """

@@ -14,7 +14,7 @@ Categories = Mapping[str, tuple[str, ...]]
 def category_sensor(category: str, value: str) -> str:
     """Name the sensor that is 1 while a category has a value: ``L`` of ``product`` is ``product_is_L``.
 
-    What no sensor's name can hold becomes one underscore.
+    Characters that a sensor's name cannot hold become one underscore.
     """
     return f"{category}_is_" + re.sub("[^A-Za-z0-9]+", "_", value).strip("_")
 

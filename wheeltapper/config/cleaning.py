@@ -11,13 +11,13 @@ from wheeltapper.config.values import Duration, Model
 
 
 class RegimeRule(Model):
-    """Tells a regime from a sensor where the source names none: ``{regime: off, sensor: current, below: 5}``.
+    """Sets the regime by a sensor where the source names none: ``{regime: off, sensor: current, below: 5}``.
 
     With both bounds the machine is in this regime while the sensor shows something between them.
     """
 
     regime: str = Field(description="one of the asset type's regimes")
-    sensor: str = Field(description="the sensor that tells")
+    sensor: str = Field(description="the sensor that decides")
     below: float | None = Field(
         None, description="the machine is in this regime while the sensor shows less, in its unit"
     )
@@ -42,11 +42,11 @@ class RegimeRule(Model):
 
     @property
     def span(self) -> tuple[float, float]:
-        """The values for which the rule speaks, without the bounds themselves."""
+        """The values for which the rule holds, without the bounds themselves."""
         return (-inf if self.above is None else self.above, inf if self.below is None else self.below)
 
-    def said(self) -> str:
-        """Say the rule as a person would: ``current below 5 means off``."""
+    def sentence(self) -> str:
+        """Return the rule in words: ``current below 5 means off``."""
         bounds = [f"above {self.above:g}"] if self.above is not None else []
         bounds += [f"below {self.below:g}"] if self.below is not None else []
         return f"{self.sensor} {' and '.join(bounds)} means {self.regime}"
@@ -62,10 +62,10 @@ class Smooth(Model):
 
 
 class Conditioning(Model):
-    """What the feature plan does to one asset's readings before it cuts windows: on to a grid, stand in, smooth.
+    """How the feature plan prepares one asset's readings before it cuts windows: on to a grid, fill, smooth.
 
-    In this order, each asset on its own, never across a gap, never with a later reading. The table of readings is not
-    altered.
+    It does so in this order, for each asset separately, never across a gap and never with a later reading. The table of
+    readings is not altered.
     """
 
     fill: dict[str, Duration] = Field(
@@ -77,11 +77,11 @@ class Conditioning(Model):
 
 
 class Cleaning(Conditioning):
-    """What is done to readings on their way into tables and windows; by default nothing.
+    """How readings are changed on their way into tables and windows; by default not at all.
 
     Units and regimes are settled when a row is read: the table of readings is in the asset type's units. Gaps,
-    resampling and smoothing belong to the feature plan: the table keeps what was measured, and the model that learnt
-    from smoothed values is served smoothed values.
+    resampling and smoothing belong to the feature plan: the table keeps the measured values, and a model that learnt
+    from smoothed values scores smoothed values.
     """
 
     units: dict[str, str] = Field(default_factory=dict, description="sensor → the unit that the source delivers it in")

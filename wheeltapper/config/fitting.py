@@ -1,4 +1,4 @@
-"""Whether what a plant says fits its asset type: units of the same kind, rules that can fire, faults that it has."""
+"""Checks a plant against its asset type: units of the same kind, rules that can fire, faults that it has."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def require_units(units: Mapping[str, str], asset_type: AssetType) -> None:
         require_conversion(unit, asset_type.sensors[name].unit, name)
 
 
-def require_conversion(came: str, meant: str, sensor: str) -> None:
-    """Refuse a unit that is not known, or measures something else than the sensor does.
+def require_conversion(source_unit: str, sensor_unit: str, sensor: str) -> None:
+    """Refuse a source's unit that is not known, or does not measure the same quantity as the sensor's unit.
 
     Raises
     ------
@@ -38,33 +38,34 @@ def require_conversion(came: str, meant: str, sensor: str) -> None:
 
     registry = pint.application_registry
     try:
-        if not came.strip():
+        if not source_unit.strip():
             raise ValueError("nothing was written")
-        registry.parse_units(came)
+        registry.parse_units(source_unit)
     except Exception as error:  # pint raises whatever its parser met
         raise ValueError(
-            f"cleaning.units: {sensor}: unit '{came}' is not known. Write it like bar, psi, mm/s, m³/h, °F, A, %"
+            f"cleaning.units: {sensor}: unit '{source_unit}' is not known. Write it like bar, psi, mm/s, m³/h, °F, A, %"
         ) from error
     try:
-        registry.Quantity(1.0, came).to(meant)
+        registry.Quantity(1.0, source_unit).to(sensor_unit)
     except pint.PintError as error:
         raise ValueError(
-            f"cleaning.units: {sensor} is in {meant}, which measures {_kind(meant)}; '{came}' measures {_kind(came)}. "
+            f"cleaning.units: {sensor} is in {sensor_unit}, which measures {_quantity(sensor_unit)}; "
+            f"'{source_unit}' measures {_quantity(source_unit)}. "
             f"Name the unit that the source delivers, or correct the unit of {sensor}"
         ) from error
 
 
-def _kind(unit: str) -> str:
-    """Say what a unit measures: ``mass``, ``length / time``."""
+def _quantity(unit: str) -> str:
+    """Return the quantity that a unit measures: ``mass``, ``length / time``."""
     import pint
 
     registry = pint.application_registry
     dimensions = registry.parse_units(unit).dimensionality
-    named = [name for name, known in _KINDS.items() if registry.parse_units(known).dimensionality == dimensions]
-    return named[0] if named else str(dimensions).replace("[", "").replace("]", "")
+    names = [name for name, unit in _QUANTITIES.items() if registry.parse_units(unit).dimensionality == dimensions]
+    return names[0] if names else str(dimensions).replace("[", "").replace("]", "")
 
 
-_KINDS = {
+_QUANTITIES = {
     "pressure": "bar",
     "power": "W",
     "energy": "J",
@@ -103,18 +104,18 @@ def require_rules_that_fire(rules: Sequence[RegimeRule], asset_type: AssetType) 
         low, high = rule.span
         if (sensor.low is not None and high <= sensor.low) or (sensor.high is not None and low >= sensor.high):
             raise ValueError(
-                f"cleaning.regimes: the rule '{rule.said()}' can never fire: {rule.sensor} shows {sensor.limits()}"
+                f"cleaning.regimes: the rule '{rule.sentence()}' can never fire: {rule.sensor} shows {sensor.limits()}"
             )
-        before = [one.span for one in rules[:place] if one.sensor == rule.sensor]
+        before = [earlier.span for earlier in rules[:place] if earlier.sensor == rule.sensor]
         if _covers(before, rule.span):
             raise ValueError(
-                f"cleaning.regimes: the rule '{rule.said()}' can never fire: rules before it decide wherever it "
+                f"cleaning.regimes: the rule '{rule.sentence()}' can never fire: rules before it decide wherever it "
                 "fits. Put the narrower rule first, or remove it"
             )
 
 
 def _covers(spans: Sequence[Span], span: Span) -> bool:
-    """Tell whether open intervals together leave nothing of another one."""
+    """Tell whether open intervals together cover another one."""
     reached = span[0]
     for low, high in sorted(spans):
         # Two that only touch leave the value between them.
@@ -124,9 +125,9 @@ def _covers(spans: Sequence[Span], span: Span) -> bool:
 
 
 def require_conditioning(how: Conditioning, asset_type: AssetType) -> None:
-    """Refuse a grid that is finer than the readings, and sensors that are not there or cannot be stood in for.
+    """Refuse a grid that is finer than the readings, and sensors that do not exist or cannot be filled.
 
-    A value may stand in for longer than the longest gap: one sensor may be silent for hours while the others go on.
+    A value may be filled in for longer than the longest gap: one sensor may be silent for hours while others go on.
 
     Raises
     ------
@@ -156,25 +157,26 @@ def require_conditioning(how: Conditioning, asset_type: AssetType) -> None:
 
 
 def require_fault_kinds(kinds: Iterable[str], asset_type: AssetType, where: str) -> None:
-    """Refuse what is said of a kind of fault that the asset type does not have: it would never count.
+    """Refuse a kind of fault that the asset type does not have: a setting for it would have no effect.
 
     Raises
     ------
     ValueError
         Naming the kind and its near miss.
     """
-    known = list(asset_type.faults)
+    allowed = list(asset_type.faults)
     for kind in kinds:
-        if kind not in known:
+        if kind not in allowed:
             raise ValueError(
-                f"{where}: {asset_type.name} has no fault kind '{kind}' (it has: {', '.join(known) or 'none'})."
-                f"{near_miss(kind, known)}"
+                f"{where}: {asset_type.name} has no fault kind '{kind}' (it has: {', '.join(allowed) or 'none'})."
+                f"{near_miss(kind, allowed)}"
             )
 
 
 def _require_sensor(name: str, asset_type: AssetType, where: str) -> None:
-    known = list(asset_type.measured)
-    if name not in known:
+    allowed = asset_type.measured
+    if name not in allowed:
         raise ValueError(
-            f"{where}: {asset_type.name} has no sensor '{name}' (it has: {', '.join(known)}).{near_miss(name, known)}"
+            f"{where}: {asset_type.name} has no sensor '{name}' (it has: {', '.join(allowed)})."
+            f"{near_miss(name, allowed)}"
         )

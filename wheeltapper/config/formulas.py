@@ -82,7 +82,7 @@ def _check(part: ast.expr, formula: str) -> list[str]:
         case ast.UnaryOp() if type(part.op) in _OPERATORS:
             return _check(part.operand, formula)
         case ast.Call(func=ast.Name(id=name), keywords=[]) if len(part.args) == FUNCTIONS.get(name):
-            return [one for argument in part.args for one in _check(argument, formula)]
+            return [name for argument in part.args for name in _check(argument, formula)]
         case ast.Call(func=ast.Name(id=name)):
             raise ValueError(
                 f"'{formula}': {ast.unparse(part)} cannot be computed; functions and how many values they take: "
@@ -118,10 +118,10 @@ def sources(twin: Mapping[str, str], sensors: Collection[str]) -> dict[str, tupl
     Parameters
     ----------
     twin : mapping
-        Sensor, or quantity that other formulas use → its formula; in any order. A sensor's name in a formula is always
-        what it measures.
+        Sensor, or quantity that other formulas use → its formula; in any order. A sensor's name in a formula always
+        means its measured value.
     sensors : collection of str
-        What is measured.
+        The sensors of the asset type.
 
     Returns
     -------
@@ -132,32 +132,32 @@ def sources(twin: Mapping[str, str], sensors: Collection[str]) -> dict[str, tupl
     ------
     ValueError
         If a formula is none or uses an unknown quantity, if quantities need each other, if a sensor is expected from
-        itself, or if a quantity is never used (most often a sensor's name with a slip in it).
+        itself, or if a quantity is never used (most often a misspelt sensor's name).
     """
     needs = {name: names_in(formula) for name, formula in twin.items()}
-    found: dict[str, tuple[str, ...]] = {}
+    sensors_of: dict[str, tuple[str, ...]] = {}
     for name in _order(needs, sensors):
-        known = [(one,) if one in sensors else found[one] for one in needs[name]]
-        found[name] = tuple(dict.fromkeys(sensor for some in known for sensor in some))
-        if name in found[name]:
+        needed = [(quantity,) if quantity in sensors else sensors_of[quantity] for quantity in needs[name]]
+        sensors_of[name] = tuple(dict.fromkeys(sensor for names in needed for sensor in names))
+        if name in sensors_of[name]:
             raise ValueError(f"twin: {name} is expected from {name} itself, which says nothing. Use other sensors")
     for name in twin:
-        if name not in sensors and not any(name in some for some in needs.values()):
+        if name not in sensors and not any(name in quantities for quantities in needs.values()):
             near = near_miss(name, list(sensors))
             raise ValueError(f"twin: '{name}' is no sensor, and no other formula uses it.{near}")
-    return found
+    return sensors_of
 
 
 def _order(needs: Mapping[str, tuple[str, ...]], sensors: Collection[str]) -> list[str]:
     """Return names such that each comes after the quantities that it needs."""
-    computed = {name: [one for one in some if one not in sensors] for name, some in needs.items()}
-    for name, some in computed.items():
-        for one in some:
-            if one not in needs:
-                known = [*sensors, *needs]
+    computed = {name: [used for used in names if used not in sensors] for name, names in needs.items()}
+    for name, quantities in computed.items():
+        for quantity in quantities:
+            if quantity not in needs:
+                allowed = [*sensors, *needs]
                 raise ValueError(
-                    f"twin, {name}: '{one}' is neither a sensor nor a quantity of the twin (there are: "
-                    f"{', '.join(dict.fromkeys(known))}).{near_miss(one, known)}"
+                    f"twin, {name}: '{quantity}' is neither a sensor nor a quantity of the twin (there are: "
+                    f"{', '.join(dict.fromkeys(allowed))}).{near_miss(quantity, allowed)}"
                 )
     try:
         return list(TopologicalSorter(computed).static_order())

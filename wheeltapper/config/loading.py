@@ -27,13 +27,13 @@ def plant_files() -> dict[str, Path]:
 
 def _named(plant: str) -> Path:
     """Find a plant of ``conf/`` by its name; the folder may be left out where that is clear."""
-    known = plant_files()
-    if plant in known:
-        return known[plant]
-    alike = [path for path in known.values() if path.stem == plant]
-    if len(alike) == 1:
-        return alike[0]
-    raise ConfigError(f"no plant named '{plant}'; {conf_folder()}/ has {list(known)}.{near_miss(plant, list(known))}")
+    files = plant_files()
+    if plant in files:
+        return files[plant]
+    matches = [path for path in files.values() if path.stem == plant]
+    if len(matches) == 1:
+        return matches[0]
+    raise ConfigError(f"no plant named '{plant}'; {conf_folder()}/ has {list(files)}.{near_miss(plant, files)}")
 
 
 def load(plant: str, *, asset_types: AssetTypes | None = None) -> Plant:
@@ -109,7 +109,7 @@ class _Loader(yaml.SafeLoader):
     """YAML as a person means it: a key may stand once, and 1e-3 is a number."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Refuse a doubled key, of which YAML would keep the last without a word."""
+        """Refuse a doubled key, of which YAML would keep the last silently."""
         seen: dict[Any, int] = {}
         for key, _ in node.value:
             line = key.start_mark.line + 1

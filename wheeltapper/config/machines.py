@@ -1,4 +1,4 @@
-"""What is true of a kind of machine: its sensors, regimes and faults."""
+"""The description of a kind of machine: its sensors, regimes and faults."""
 
 from __future__ import annotations
 
@@ -103,18 +103,18 @@ class Sensor(Model):
 
     @property
     def unit_of_features(self) -> str:
-        """The unit that its features are in: of a counter, what it counts in an hour."""
+        """The unit of its features; those of a counter are per hour."""
         return f"{self.unit}/h" if self.counter else self.unit
 
     def limits(self) -> str:
-        """Say the limits as a person would: ``0 to 12 bar``."""
+        """Return the limits in words: ``0 to 12 bar``."""
         low = "-∞" if self.low is None else f"{self.low:g}"
         high = "∞" if self.high is None else f"{self.high:g}"
         return f"{low} to {high} {self.unit}"
 
 
 class Effect(Model):
-    """What a fully developed fault does to one sensor: ``value * factor + shift``."""
+    """The effect of a fully developed fault on one sensor: ``value * factor + shift``."""
 
     factor: float = Field(1.0, gt=0, description="multiplies the normal value")
     shift: float = Field(0.0, description="is added to it, in the sensor's unit")
@@ -137,7 +137,7 @@ class FaultKind(Model):
 
 
 class AssetType(Model):
-    """What is true of every machine of a kind."""
+    """Everything that holds for every machine of a kind."""
 
     name: str = Field(pattern=NAME)
     description: str = ""
@@ -183,7 +183,7 @@ class AssetType(Model):
 
     @property
     def derived(self) -> tuple[str, ...]:
-        """The sensors that stand for a category's values: nothing measures them, and none can break."""
+        """The sensors that stand for a category's values: they are not measured, and cannot break."""
         return tuple(sensor_names(self.categories))
 
     @property
@@ -194,7 +194,7 @@ class AssetType(Model):
 
     @property
     def delivered(self) -> tuple[str, ...]:
-        """What a source must deliver: the measured sensors, and each category as text."""
+        """The columns that a source must deliver: the measured sensors, and each category as text."""
         return (*self.measured, *self.categories)
 
     @model_validator(mode="after")

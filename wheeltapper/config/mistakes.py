@@ -1,4 +1,4 @@
-"""What pydantic refuses, in the words of the person who wrote the YAML: one line a mistake."""
+"""Pydantic's errors in plain words, for the person who wrote the YAML: one line a mistake."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Location = tuple[int | str, ...]
 
 
 def describe(error: ValidationError, where: str, model: type[BaseModel]) -> str:
-    """Say what is wrong in a plant's file: where, what was expected, what came, and the near miss of an unknown key."""
+    """Describe the mistakes in a plant's file: where, what was expected, what was written, the near miss of a key."""
     problems = error.errors()
     misspelt = _misspelt(problems, model)
     lines = []
@@ -34,12 +34,12 @@ def _misspelt(problems: list[ErrorDetails], model: type[BaseModel]) -> set[Locat
     for problem in problems:
         if problem["type"] == "extra_forbidden":
             *before, key = problem["loc"]
-            meant |= {(*before, one) for one in get_close_matches(str(key), _known_keys(model, tuple(before)), n=1)}
+            meant |= {(*before, match) for match in get_close_matches(str(key), _known_keys(model, tuple(before)), n=1)}
     return meant
 
 
 def _in_words(problem: ErrorDetails, model: type[BaseModel]) -> str:
-    """Say one mistake: what was expected, and what came."""
+    """Describe one mistake: the expected value and the written one."""
     say = _PHRASES.get(problem["type"])
     if say is not None:
         return say(problem, model)
@@ -48,21 +48,21 @@ def _in_words(problem: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _unknown_key(problem: ErrorDetails, model: type[BaseModel]) -> str:
-    key, known = str(problem["loc"][-1]), _known_keys(model, problem["loc"][:-1])
-    return f"unknown key '{key}'.{near_miss(key, known)}" + (f" Known here: {', '.join(known)}." * bool(known))
+    key, allowed = str(problem["loc"][-1]), _known_keys(model, problem["loc"][:-1])
+    return f"unknown key '{key}'.{near_miss(key, allowed)}" + (f" Known here: {', '.join(allowed)}." * bool(allowed))
 
 
 def _unknown_rule(problem: ErrorDetails, model: type[BaseModel]) -> str:
-    known, tag = list(_rules(model, problem["loc"])), problem.get("ctx", {}).get("tag")
+    allowed, tag = list(_rules(model, problem["loc"])), problem.get("ctx", {}).get("tag")
     if tag is None:
-        return f"by is missing; it must be one of {', '.join(known)}"
-    return f"by must be one of {', '.join(known)}, got '{tag}'.{near_miss(str(tag), known)}"
+        return f"by is missing; it must be one of {', '.join(allowed)}"
+    return f"by must be one of {', '.join(allowed)}, got '{tag}'.{near_miss(str(tag), allowed)}"
 
 
 def _unknown_word(problem: ErrorDetails, _: type[BaseModel]) -> str:
-    expected, came = str(problem.get("ctx", {}).get("expected")), problem["input"]
-    close = near_miss(str(came), re.findall(r"'(\w+)'", expected))
-    return f"must be {expected}, got {came!r}.{close}"
+    expected, value = str(problem.get("ctx", {}).get("expected")), problem["input"]
+    hint = near_miss(str(value), re.findall(r"'(\w+)'", expected))
+    return f"must be {expected}, got {value!r}.{hint}"
 
 
 _PHRASES: dict[str, Callable[[ErrorDetails, type[BaseModel]], str]] = {
@@ -82,7 +82,7 @@ _PHRASES: dict[str, Callable[[ErrorDetails, type[BaseModel]], str]] = {
 
 
 def _place(model: type[BaseModel], location: Location) -> list[str]:
-    """Return where a mistake is as a person finds it in the file: without the tags that pydantic adds."""
+    """Return the place of a mistake as it stands in the file: without the tags that pydantic adds."""
     shown = [part for place, part in enumerate(location) if not (place and part in _rules(model, location[:place]))]
     return [str(part) for part in shown if part != "[key]"]
 
@@ -90,7 +90,7 @@ def _place(model: type[BaseModel], location: Location) -> list[str]:
 def _rules(model: type[BaseModel], location: Location) -> tuple[str, ...]:
     """Return the values of ``by`` that are allowed at a location; none where there is no such choice."""
     field = model.model_fields.get(str(location[0])) if len(location) == 1 else None
-    return () if field is None else tuple(tag for one in _models_in(field.annotation) for tag in _tags(one))
+    return () if field is None else tuple(tag for rule in _models_in(field.annotation) for tag in _tags(rule))
 
 
 def _known_keys(model: type[BaseModel], location: Location) -> list[str]:
@@ -103,8 +103,8 @@ def _known_keys(model: type[BaseModel], location: Location) -> list[str]:
         if not inner:
             return []
         tag = str(location[-1])
-        model = next((one for one in inner if tag in _tags(one)), inner[0])
-    # What a person does not write: a plant is named by its file, an asset type by its plant.
+        model = next((rule for rule in inner if tag in _tags(rule)), inner[0])
+    # Nobody writes name and folder: a plant is named by its file, an asset type by its plant.
     return [field.alias or name for name, field in model.model_fields.items() if name not in ("name", "folder")]
 
 

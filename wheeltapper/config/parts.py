@@ -1,4 +1,4 @@
-"""How a plant's time is cut: what is learnt from, what sets thresholds, what chooses, what is looked at once."""
+"""How a plant's time is cut: parts to train on, to calibrate thresholds, to choose a candidate, and to test once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wheeltapper.config.values import Instant, Model, no_text_for_a_number
 
 
 class _PartsRule(Model):
-    """One of the rules; ``by`` tells them apart, and pydantic wants no validator that would see it first."""
+    """One of the rules. ``by`` tells them apart, so no validator may run on it before pydantic has chosen the rule."""
 
     @field_validator("train", "calibrate", "validate_", "test", mode="before", check_fields=False)
     @classmethod
@@ -77,8 +77,8 @@ class PartsByFiles(_PartsRule):
 class PartsByAssets(_PartsRule):
     """Leave assets out: whole assets train, others calibrate, validate and test; for fleets whose lives are complete.
 
-    Which is which is drawn by the plant's seed. It says how well machines are judged that nobody has seen, not how well
-    the future of known ones is: their times overlap.
+    The plant's seed draws which asset belongs to which part. The figures hold for machines that were not trained on,
+    not for the future of those that were: the times of the parts overlap.
     """
 
     by: Literal["assets"] = "assets"

@@ -75,7 +75,7 @@ class Alarms(Model):
 
 
 class KindCosts(Model):
-    """What a fault of one kind costs when nobody sees it coming."""
+    """The cost of a fault of one kind that is missed."""
 
     missed_fault: float = Field(ge=0, description="an unplanned stop from a fault of this kind")
     downtime_hours: float | None = Field(
@@ -84,7 +84,7 @@ class KindCosts(Model):
 
 
 class Costs(Model):
-    """What mistakes and successes cost, per event (never per row)."""
+    """The costs of mistakes and successes, per event (never per row)."""
 
     currency: str = "EUR"
     missed_fault: float = Field(10_000, ge=0, description="an unplanned stop: the fault ran to its end unseen")
@@ -100,18 +100,18 @@ class Costs(Model):
     def _finding_pays(self) -> Self:
         if self.found_fault >= self.missed_fault:
             raise ValueError("found_fault must cost less than missed_fault, or nothing is worth finding")
-        for kind, own in self.by_kind.items():
-            if self.found_fault >= own.missed_fault:
+        for kind, costs in self.by_kind.items():
+            if self.found_fault >= costs.missed_fault:
                 raise ValueError(
                     f"by_kind: {kind}: found_fault ({self.found_fault:g}) must cost less than missed_fault "
-                    f"({own.missed_fault:g}), or {kind} is not worth finding. Correct one of them"
+                    f"({costs.missed_fault:g}), or {kind} is not worth finding. Correct one of them"
                 )
         return self
 
     def missed(self, kind: str) -> float:
-        """Return what a fault of this kind costs that nobody sees coming."""
-        own = self.by_kind.get(kind)
-        return self.missed_fault if own is None else own.missed_fault
+        """Return the cost of a missed fault of this kind."""
+        costs = self.by_kind.get(kind)
+        return self.missed_fault if costs is None else costs.missed_fault
 
 
 FEATURES = (
@@ -123,19 +123,20 @@ FEATURES = (
     PlugIn(name="restlessness"),
     PlugIn(name="ratios"),
 )
-"""What is computed where a plant names nothing: the readings, their means over four looks back within the operating
-state, how restless they are over two, and the quotients and products that the asset type names. A mean over many
-readings hears a small shift that single readings hide, and restlessness hears the sensor that is stuck or noisy at its
-usual mean; benchmarks/quality.py measures what they are worth."""
+"""The features of a plant that names none: the readings, their means over four looks back within the operating state,
+how restless they are over two, and the quotients and products that the asset type names. A mean over many readings
+shows a small shift that single readings hide, and restlessness shows a sensor that is stuck or noisy at its usual mean;
+benchmarks/quality.py measures what they are worth."""
 
 CANDIDATES = tuple(PlugIn(name=name) for name in ("mahalanobis", "pca_residual", "one_class"))
-"""What is tried where a plant names nothing."""
+"""The candidates of a plant that names none."""
 
 
 class Selection(Model):
     """Which features are kept of those that are computed: the ones that tell windows inside known faults from others.
 
-    Chosen on the train part; where no fault is known there, all are kept. It pays with hundreds of features.
+    They are chosen on the train part; where no fault is known there, all are kept. It is worth it with hundreds of
+    features.
     """
 
     fdr: float = Field(0.05, gt=0, lt=1, description="share of the kept features that may be there by chance")
@@ -182,7 +183,7 @@ class Plant(Model):
         timedelta(0),
         ge=timedelta(0),
         description="how long before a fault's recorded start an alarm may open, stay on, and still be about it; for "
-        "labels whose start is a convention. What lies in it is not learnt as normal",
+        "labels whose start is a convention. Rows in that span are not learnt as normal",
     )
     ends_in_failure: tuple[str, ...] = Field(
         (),
@@ -193,14 +194,14 @@ class Plant(Model):
         42,
         ge=0,
         le=2**32 - 1,
-        description="what chance is drawn by: the same plant, data and seed give the same figures; scikit-learn takes "
+        description="of all random numbers: the same plant, data and seed give the same figures; scikit-learn takes "
         "none above 2³² − 1",
     )
 
     @field_validator("asset_type", mode="before")
     @classmethod
     def _look_up(cls, value: Any, info: ValidationInfo) -> Any:
-        """Replace the name of an asset type by the type; whoever parses the plant says how one is looked up."""
+        """Replace the name of an asset type by the type; the validation context holds the function for it."""
         if not isinstance(value, str):
             return value
         asset_types: AssetTypes | None = (info.context or {}).get("asset_types")
@@ -225,7 +226,7 @@ class Plant(Model):
 
     @model_validator(mode="after")
     def _knows_what_fails(self) -> Self:
-        # A type that describes no faults may meet any kind in its source; whether it does is said when it is judged.
+        # A type that describes no faults may meet any kind in its source; that is checked when it is judged.
         if self.asset_type.faults:
             require_fault_kinds(self.ends_in_failure, self.asset_type, "ends_in_failure")
         return self
@@ -274,8 +275,8 @@ class Plant(Model):
     @property
     def failing_kinds(self) -> frozenset[str]:
         """Kinds of fault that end in a failure."""
-        own = (kind for kind, fault in self.asset_type.faults.items() if fault.ends_in_failure)
-        return frozenset((*own, *self.ends_in_failure))
+        of_type = (kind for kind, fault in self.asset_type.faults.items() if fault.ends_in_failure)
+        return frozenset((*of_type, *self.ends_in_failure))
 
     @property
     def step(self) -> timedelta:

@@ -13,7 +13,7 @@ from wheeltapper.config.values import Model
 
 def _without_passwords(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_passwords(one) for key, one in value.items()}
+        return {key: _without_passwords(inner) for key, inner in value.items()}
     return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", value) if isinstance(value, str) else value
 
 
@@ -24,7 +24,7 @@ class PlugIn(Model):
     options: dict[str, Any] = Field(default_factory=dict)
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        """Hide a password that stands in an address: whoever wrote it there must not find it in a log."""
+        """Hide a password in an address, so that it does not appear in a log."""
         for name, value in super().__repr_args__():
             yield name, _without_passwords(value)
 

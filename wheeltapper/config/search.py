@@ -15,7 +15,7 @@ TRIALS = 20
 
 
 class Search(Model):
-    """What is searched, how, and for how long; each candidate that ``over`` names has a search of its own.
+    """A search over options: how and for how long; each candidate that ``over`` names has a search of its own.
 
     The options that the plant's ``candidates`` name are always the first trial: a search confirms them, or finds better
     ones.
@@ -76,17 +76,17 @@ def _require_different(where: str, values: tuple[Any, ...]) -> None:
 
 
 def require_candidates(search: Search | None, candidates: Collection[str]) -> None:
-    """Refuse a search over a detector that the plant does not try: nothing would come of it.
+    """Refuse a search over a detector that is no candidate of the plant: it would have no effect.
 
     Raises
     ------
     ValueError
         Naming the detector and its near miss among the candidates.
     """
-    known = list(dict.fromkeys(candidates))
+    allowed = list(dict.fromkeys(candidates))
     for name in search.over if search else ():
-        if name not in known:
+        if name not in allowed:
             raise ValueError(
-                f"search.over: '{name}' is none of the candidates ({', '.join(known)})."
-                f"{near_miss(name, known)} Add it to candidates, or leave it out"
+                f"search.over: '{name}' is none of the candidates ({', '.join(allowed)})."
+                f"{near_miss(name, allowed)} Add it to candidates, or leave it out"
             )

@@ -32,8 +32,8 @@ class Settings(BaseSettings):
         except ValidationError as error:
             lines = describe(error, "", type(self)).splitlines()
             names = [(line.partition(":")[0], line) for line in lines]
-            said = [line.replace(name, f"WHEELTAPPER_{name.upper()}", 1) for name, line in names]
-            raise ConfigError("\n".join(said)) from error
+            renamed = [line.replace(name, f"WHEELTAPPER_{name.upper()}", 1) for name, line in names]
+            raise ConfigError("\n".join(renamed)) from error
 
     @property
     def store(self) -> Path:

@@ -1,4 +1,4 @@
-"""Durations, instants, and the base of every model: frozen, and deaf to keys that it does not know."""
+"""Durations, instants, and the base of every model: frozen, and without keys that it does not define."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What was decided and why: the ledger, promotion by hand, and a person's word on alarms."""
+"""What was decided and why: the ledger, promotion and roll-back, and what people say about alarms."""

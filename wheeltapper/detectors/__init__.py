@@ -1,4 +1,4 @@
-"""Detectors: feature rows in, score out; higher is more anomalous, everywhere.
+"""Detectors and baselines: feature rows in, score out; higher is more anomalous, everywhere.
 
 One detector a file, baselines too; this page holds what all of them promise. A detector stores its options in
 the constructor, learns in ``fit``, and keeps what it learnt in attributes that end in ``_`` and hold arrays or
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.errors import ConfigError, NotFittedError
+from wheeltapper.features.columns import Feature
 from wheeltapper.plugins import DETECTORS, INSTALLED, PlugIns
 from wheeltapper.spelling import near_miss
 
@@ -60,6 +61,9 @@ class Detector(ABC):
     seed: int = 0
     code: Mapping[str, str] = {}
     """Detector → digest of its code, of this one and those that it is made of; Wheeltapper's own are not in it."""
+    features: tuple[Feature, ...] = ()
+    """What the columns are made of and show: set by `build`, read by `fit` through
+    `wheeltapper.features.columns.describe`. A column that is not described is a sensor's newest reading."""
 
     @abstractmethod
     def fit(self, rows: pd.DataFrame) -> Self:
@@ -69,7 +73,7 @@ class Detector(ABC):
         ----------
         rows : DataFrame of shape (n_windows, n_features), float64, no NaN
             Normalised feature rows of normal running (unitless: 0 is typical, 1 is one usual deviation).
-            A column without ``__`` in its name is a sensor's latest value.
+            What each column shows is in `features`.
         """
 
     @abstractmethod
@@ -121,7 +125,12 @@ class Detector(ABC):
 
 
 def build(
-    name: str, options: dict[str, Any] | None = None, *, seed: int = 0, plug_ins: PlugIns = INSTALLED
+    name: str,
+    options: dict[str, Any] | None = None,
+    *,
+    seed: int = 0,
+    plug_ins: PlugIns = INSTALLED,
+    features: Sequence[Feature] = (),
 ) -> Detector:
     """Make a detector by its file's name.
 
@@ -134,6 +143,8 @@ def build(
     seed : int
     plug_ins : PlugIns
         Where the detector is looked up, and those that its options name.
+    features : sequence of Feature
+        What the columns show that it will be fitted on or scores: those of the feature plan.
 
     Raises
     ------
@@ -156,6 +167,7 @@ def build(
     detector.seed = seed
     digest = plug_ins.digest(DETECTORS, name)
     detector.code = {**detector.code, **({name: digest} if digest else {})}
+    detector.features = tuple(features)
     return detector
 
 

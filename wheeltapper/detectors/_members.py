@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from wheeltapper.detectors import Detector, Floats, build
 from wheeltapper.detectors._tails import mean_excess, rarity, spread_out
 from wheeltapper.errors import DataError, NotFittedError
+from wheeltapper.features.columns import Feature
 from wheeltapper.plugins import PlugIns
 
 _HELD_OUT = 0.25  # share of the rows, the latest, on which members are calibrated
@@ -30,6 +31,8 @@ class Member:
     plug_ins : PlugIns
         Where it is looked up.
     seed : int
+    features : sequence of Feature
+        What the columns show.
 
     Raises
     ------
@@ -37,10 +40,12 @@ class Member:
         If that is no detector, or one whose scores cannot be put on a common scale.
     """
 
-    def __init__(self, owner: str, wanted: object, plug_ins: PlugIns, *, seed: int = 0) -> None:
+    def __init__(
+        self, owner: str, wanted: object, plug_ins: PlugIns, *, seed: int = 0, features: Sequence[Feature] = ()
+    ) -> None:
         self.owner = owner
         self.name, options = named(wanted)
-        self.detector: Detector = build(self.name, options, seed=seed, plug_ins=plug_ins)
+        self.detector: Detector = build(self.name, options, seed=seed, plug_ins=plug_ins, features=features)
         if self.detector.in_units or self.detector.own_threshold is not None:
             raise ValueError(
                 f"{self.name} cannot be a part of {owner}: it looks at values in their own units, or decides by "
@@ -88,9 +93,10 @@ class Member:
         own = {"ordered": self.ordered, "scale": self.scale}
         return own | {f"detector.{name}": value for name, value in self.detector.state.items()}
 
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take over what another one learnt."""
+    def restore(self, state: Mapping[str, NDArray[Any]], features: Sequence[Feature] = ()) -> None:
+        """Take over what another one learnt from columns of these features."""
         self.ordered, self.scale = state["ordered"], state["scale"]
+        self.detector.features = tuple(features)
         self.detector.restore(below(state, "detector."))
 
 

@@ -23,18 +23,18 @@ def most_alike(shapes: Floats, kept: Floats) -> Floats:
     """
     n_rows, n_sensors, n_steps = shapes.shape
     n_kept = kept.shape[2]
-    found = np.empty((n_rows, n_sensors))
+    largest_products = np.empty((n_rows, n_sensors))
     products = np.empty(n_kept)
     for sensor in range(n_sensors):
         for row in range(n_rows):
-            for one in range(n_kept):
-                products[one] = kept[sensor, n_steps, one]
+            for shape in range(n_kept):
+                products[shape] = kept[sensor, n_steps, shape]
             for step in range(n_steps):
                 reading = shapes[row, sensor, step]
-                for one in range(n_kept):
-                    products[one] += reading * kept[sensor, step, one]
+                for shape in range(n_kept):
+                    products[shape] += reading * kept[sensor, step, shape]
             largest = products[0]
-            for one in range(1, n_kept):
-                largest = max(largest, products[one])
-            found[row, sensor] = largest
-    return found
+            for shape in range(1, n_kept):
+                largest = max(largest, products[shape])
+            largest_products[row, sensor] = largest
+    return largest_products

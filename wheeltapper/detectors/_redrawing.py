@@ -29,7 +29,7 @@ class RedrawingDetector(SequenceDetector):
     The network is trained on at most ``max_rows`` sequences, a seeded sample in time order. Training stops when the
     *last* tenth of them has not improved for four rounds, and goes back to the best one.
 
-    What a network says about values it has never seen is arbitrary, so it is asked about each sensor only within the
+    A network's output for values that it has never seen is arbitrary, so it is applied to each sensor only within the
     range of training (without the outermost 0.1 % on either side); the readings themselves, limited to ±50 usual
     deviations, are then compared with the answer. A wild value is therefore always an error of about its own size.
     """
@@ -69,14 +69,14 @@ class RedrawingDetector(SequenceDetector):
         self.low_, self.high_ = low, high
         self.history_loss_ = np.array(history["loss"])
         self.history_val_loss_ = np.array(history["val_loss"])
-        weights = [np.asarray(one, dtype=np.float64) for one in model.get_weights()]
-        most = max(one.ndim for one in weights)
-        self.shapes_ = np.array([(*one.shape, *[0] * (most - one.ndim)) for one in weights], dtype=np.int64)
-        self.weights_ = np.concatenate([one.ravel() for one in weights])
+        weights = [np.asarray(array, dtype=np.float64) for array in model.get_weights()]
+        most = max(array.ndim for array in weights)
+        self.shapes_ = np.array([(*array.shape, *[0] * (most - array.ndim)) for array in weights], dtype=np.int64)
+        self.weights_ = np.concatenate([array.ravel() for array in weights])
 
     def _parts(self, sequences: Floats) -> Floats:
-        asked = np.clip(sequences, self.low_, self.high_)
-        error = np.clip(sequences, -_WILD, _WILD) - self._redraw(asked, self._unpacked())
+        bounded = np.clip(sequences, self.low_, self.high_)
+        error = np.clip(sequences, -_WILD, _WILD) - self._redraw(bounded, self._unpacked())
         parts: Floats = error**2 / sequences[0].size if len(sequences) else error
         return parts
 

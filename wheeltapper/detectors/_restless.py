@@ -10,10 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from wheeltapper.detectors.rows import Names
-from wheeltapper.features.restless import rows_of
+from wheeltapper.detectors import Detector
+from wheeltapper.detectors.rows import learnt_names
+from wheeltapper.features.columns import describe
 
 
-def is_restless(columns: Names) -> NDArray[np.bool_]:
-    """Tell which features say how restless a sensor is, shape (n_features,)."""
-    return np.array([rows_of(name) is not None for name in columns.tolist()], dtype=bool)
+def is_restless(detector: Detector) -> NDArray[np.bool_]:
+    """Tell which of the features that a detector learns from show how restless a sensor is, shape (n_features,)."""
+    features = describe(learnt_names(detector), detector.features)
+    return np.array([feature.shows == "restlessness" for feature in features], dtype=bool)

@@ -1,9 +1,9 @@
-"""What all detectors of sequences share: they find a row's sequence by the names of its columns, and judge it."""
+"""What all detectors of sequences share: they find the sequence among the columns of a row, and judge it."""
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, Self
 
 import numpy as np
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from wheeltapper.detectors import Detector, Floats
 from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
 from wheeltapper.errors import DataError
+from wheeltapper.features.columns import Feature, describe
 
 LEAST_STEPS = 4
 """Readings that make a sequence: three say where something is going, and the fourth whether it went there."""
 
-_COLUMN = re.compile(r"(?P<sensor>.+)__at_(?P<place>0|[1-9][0-9]*)")
 _CHUNK = 4096  # rows at a time: what lies between the layers of a network is many times as large as its rows
 
 Places = NDArray[np.int64]
@@ -26,8 +26,8 @@ Places = NDArray[np.int64]
 class SequenceDetector(Detector):
     """Judges each row by the sequence in it, and by nothing else that may be in the row.
 
-    The sequence is the columns ``<sensor>__at_0``, ``<sensor>__at_1``, … of feature set `sequence`; other columns
-    count for nothing. A row is a whole sequence of all sensors, so it is scored on its own like every other row.
+    The sequence is the columns that show one, those of feature set `sequence`; other columns count for nothing. A row
+    is a whole sequence of all sensors, so it is scored on its own like every other row.
 
     A kind of it says how to `_learn` from sequences, and what each reading adds to the score, its `_parts`.
     """
@@ -50,7 +50,7 @@ class SequenceDetector(Detector):
             If the sequence's columns are missing, or some of them.
         """
         columns, values = learn_rows(rows)
-        places = sequence_places(columns.tolist(), type(self).__name__)
+        places = sequence_places(describe(columns.tolist(), self.features), type(self).__name__)
         self._learn(_sequences(values, places))
         self.columns_, self.places_ = columns, places
         return self
@@ -101,15 +101,15 @@ class SequenceDetector(Detector):
         """Return what each reading adds to its row's score, not negative; same shape as ``sequences``."""
 
 
-def sequence_places(names: list[str], owner: str) -> Places:
+def sequence_places(features: Sequence[Feature], owner: str) -> Places:
     """Return where the sequence's readings are among the columns.
 
     Parameters
     ----------
-    names : list of str
-        The features' names, in order.
+    features : sequence of Feature
+        What the columns show, in their order.
     owner : str
-        Who asks, for the message.
+        The detector's name, for the message.
 
     Returns
     -------
@@ -121,27 +121,27 @@ def sequence_places(names: list[str], owner: str) -> Places:
     DataError
         If there are no such columns, too few steps, or a sensor lacks one.
     """
-    found: dict[str, dict[int, int]] = {}
-    for column, name in enumerate(names):
-        match = _COLUMN.fullmatch(name)
-        if match:
-            found.setdefault(match["sensor"], {})[int(match["place"])] = column
-    if not found:
+    columns: dict[str, dict[int, int]] = {}
+    for column, feature in enumerate(features):
+        if feature.shows == "sequence" and feature.place is not None:
+            columns.setdefault(feature.sensors[0], {})[feature.place] = column
+    if not columns:
+        names = [feature.name for feature in features]
         raise DataError(
-            f"{owner} listens to sequences, and among the {len(names)} features there is none "
+            f"{owner} looks at sequences, and among the {len(names)} features there is none "
             f"(there are: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}). Add the feature set 'sequence' to "
-            "the plant's features: its columns are <sensor>__at_0, <sensor>__at_1, …"
+            "the plant's features."
         )
-    steps = 1 + max(max(places) for places in found.values())
-    for sensor, places in found.items():
+    steps = 1 + max(max(places) for places in columns.values())
+    for sensor, places in columns.items():
         missing = [place for place in range(max(steps, LEAST_STEPS)) if place not in places]
         if missing:
             raise DataError(
                 f"{owner} needs the whole sequence of every sensor, at least {LEAST_STEPS} readings; of "
-                f"'{sensor}' the column {sensor}__at_{missing[0]} is missing (it has {len(places)} of "
+                f"'{sensor}' the reading at place {missing[0]} is missing (it has {len(places)} of "
                 f"{max(steps, LEAST_STEPS)}). Give it all columns of the feature set 'sequence'."
             )
-    return np.array([[found[sensor][step] for sensor in sorted(found)] for step in range(steps)], dtype=np.int64)
+    return np.array([[columns[sensor][step] for sensor in sorted(columns)] for step in range(steps)], dtype=np.int64)
 
 
 def _sequences(values: Floats, places: Places) -> Floats:

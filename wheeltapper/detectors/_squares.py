@@ -122,7 +122,7 @@ class BoundedSquares(SumOfSquares):
         DataError
         """
         self.columns_, values = learn_rows(rows)
-        self.apart_, self.power_ = is_restless(self.columns_), POWER
+        self.apart_, self.power_ = is_restless(self), POWER
         size = len(self.columns_)
         self.centre_, self.root_, self.far_ = np.zeros(size), np.zeros((size, size)), np.zeros(size)
         levels, restless = np.flatnonzero(~self.apart_), np.flatnonzero(self.apart_)

@@ -1,4 +1,4 @@
-"""Baseline: raises an alarm all the time. What beats it is more than a siren."""
+"""Baseline: raises an alarm all the time. A better model must raise fewer alarms."""
 
 from __future__ import annotations
 

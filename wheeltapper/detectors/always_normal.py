@@ -1,4 +1,4 @@
-"""Baseline: never raises an alarm. What beats it has found at least something."""
+"""Baseline: never raises an alarm. A better model must find something."""
 
 from __future__ import annotations
 

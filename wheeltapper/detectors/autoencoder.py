@@ -32,7 +32,7 @@ class Autoencoder(Detector):
     TensorFlow trains; the dense layers are then taken out with batch normalisation multiplied in, and scoring goes
     through them in one compiled loop, without TensorFlow.
 
-    What a network says about values it has never seen is arbitrary, so it is asked about each feature only
+    A network's output for values that it has never seen is arbitrary, so it is applied to each feature only
     within the range of training (without the outermost 0.1 % on either side); the row itself, limited to ±50 usual
     deviations, is then compared with the answer. A wild value is therefore always an error of about its own size,
     one wild feature cannot overflow, and no row scores above about 10 000.

@@ -22,7 +22,7 @@ class Ecod(Detector):
     that a row scores the same alone and in a batch; and beyond the largest (smallest) value seen, where counting
     ends, the tail goes on exponentially, so that a far outlier is more unusual than a near one.
 
-    There is nothing to set, training is a sort, and one odd feature among few is heard at once. It does not work when
+    There is nothing to set, training is a sort, and one odd feature among few shows at once. It does not work when
     every value is usual and only their combination is wrong; and with hundreds of features one odd value is a small
     part of the sum.
 

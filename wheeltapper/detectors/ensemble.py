@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from wheeltapper.detectors import Detector, Floats, require_fitted
 from wheeltapper.detectors._members import Member, below, code_of, split, together
 from wheeltapper.detectors.rows import Names, learn_rows, read_rows
+from wheeltapper.features.columns import Feature, describe
 from wheeltapper.plugins import INSTALLED, PlugIns
 
 _DEFAULT = ("pca_residual", "k_nearest", "ecod")
@@ -155,7 +156,7 @@ class Ensemble(Detector):
         """Take over what another ensemble of the same options learnt."""
         super().restore({name: value for name, value in state.items() if "." not in name})
         for key, member in self._parts.items():
-            member.restore(below(state, f"{key}."))
+            member.restore(below(state, f"{key}."), self.features)
         return self
 
     def _votes(self, rows: pd.DataFrame) -> dict[str, Floats]:
@@ -170,14 +171,14 @@ class Ensemble(Detector):
         if not isinstance(wanted, Sequence) or isinstance(wanted, str) or len(wanted) < 2:
             raise ValueError(f"option 'members' must be a list of at least two detectors, got {self.members!r}")
         return {
-            f"member{number}": Member("ensemble", one, self._plug_ins, seed=self.seed)
-            for number, one in enumerate(wanted)
+            f"member{number}": Member("ensemble", member, self._plug_ins, seed=self.seed, features=self.features)
+            for number, member in enumerate(wanted)
         }
 
     def _heard(self, parts: Mapping[str, Member], rows: pd.DataFrame) -> Floats:
         """Return how well each member tells rows with one sensor moved from the same rows untouched, 0.01 to 1."""
         rows = rows.iloc[:: math.ceil(len(rows) / _TRIED)]
-        moved = _one_sensor_moved(rows, self.seed)
+        moved = _one_sensor_moved(rows, self.features, self.seed)
         areas = [_separation(member.rarity(rows), member.rarity(moved)) for member in parts.values()]
         return np.maximum(2.0 * np.array(areas) - 1.0, _LEAST_WEIGHT)
 
@@ -190,12 +191,18 @@ def _check_weights(weights: object, n_members: int) -> None:
         raise ValueError(f"option 'weights' must be {n_members} numbers above 0, one a member, got {weights!r}")
 
 
-def _one_sensor_moved(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Return the rows with all features of one sensor, another one in each row, moved up or down."""
+def _one_sensor_moved(rows: pd.DataFrame, features: Sequence[Feature], seed: int) -> pd.DataFrame:
+    """Return the rows with all features of one sensor, another one in each row, moved up or down.
+
+    A feature of several sensors moves with the first of them. Features of no sensor move together.
+    """
     random = np.random.default_rng(seed)
     names = sorted(map(str, rows.columns))  # sorted: the order of columns must not matter
-    sensors = sorted({name.split("__")[0] for name in names})
-    owner = np.array([sensors.index(name.split("__")[0]) for name in names])
+    described = describe(names, features)
+    no_sensor = next((feature.name for feature in described if not feature.sensors), "")
+    first_sensors = [feature.sensors[0] if feature.sensors else no_sensor for feature in described]
+    sensors = sorted(set(first_sensors))
+    owner = np.array([sensors.index(sensor) for sensor in first_sensors])
     values = rows[names].to_numpy()
     which = random.integers(len(sensors), size=len(rows))
     step = random.choice([-_STEP, _STEP], size=len(rows))

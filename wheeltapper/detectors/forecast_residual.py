@@ -22,9 +22,9 @@ class ForecastResidual(SequenceDetector):
     weight in its own forecast [2]_. The score is ``mean_j (e_j / s_j)²``; about 1 is usual. Contributions are the
     terms of that mean, at each sensor's latest reading.
 
-    It hears what is sudden and what moves in another rhythm. It does not hear what is slow: a drift is announced by its
-    own beginning. A step is heard for one reading; then it has become the past. Another rhythm is heard with pauses,
-    where what came happens to be what was announced.
+    It notices sudden changes and movements in another rhythm. It does not notice slow changes: the beginning of a
+    drift forecasts the rest of it. A step raises the score for one reading; then it is part of the past. Another
+    rhythm raises it with pauses, where the reading happens to equal the forecast.
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ class ForecastResidual(SequenceDetector):
         inverse = np.linalg.inv(x.T @ x + self.ridge * len(x) * np.eye(x.shape[1]))
         self.weights_ = inverse @ (x.T @ y)
         self.offset_ = latest_mean - past_mean @ self.weights_
-        own = np.einsum("ij,ij->i", x @ inverse, x) + 1 / len(x)
-        residual = (y - x @ self.weights_) / np.maximum(1 - own, _LEAST_SPREAD)[:, None]
+        leverage = np.einsum("ij,ij->i", x @ inverse, x) + 1 / len(x)
+        residual = (y - x @ self.weights_) / np.maximum(1 - leverage, _LEAST_SPREAD)[:, None]
         self.spread_ = np.maximum(np.sqrt((residual**2).mean(axis=0)), _LEAST_SPREAD)
 
     def _parts(self, sequences: Floats) -> Floats:

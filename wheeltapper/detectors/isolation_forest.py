@@ -25,7 +25,7 @@ class IsolationForest(Detector):
     scikit-learn to score.
 
     It does not work well when an anomaly is only a wrong *combination* of values that are each usual (splits are
-    parallel to the axes), nor when one sensor among hundreds is wrong (few splits ask it). It is deaf to a sensor
+    parallel to the axes), nor when one sensor among hundreds is wrong (few splits use it). It ignores a sensor
     that never moved in training, and a value far outside of training is no more unusual to it than one just outside.
 
     Parameters
@@ -102,7 +102,7 @@ class IsolationForest(Detector):
         values = read_rows(self, rows).astype(np.float32)  # scikit-learn's trees compare in single precision
         from wheeltapper.detectors._forest import path_lengths
 
-        feature, children, roots = (one.view(np.uint32) for one in (self.feature_, self.children_, self.roots_))
+        feature, children, roots = (array.view(np.uint32) for array in (self.feature_, self.children_, self.roots_))
         trees = (feature, self.threshold_, children, self.path_, roots, int(self.levels_))
         mean_path: Floats = path_lengths(values, *trees) / len(self.roots_)
         return np.exp2(-mean_path / self.typical_path_)
@@ -134,9 +134,9 @@ class IsolationForest(Detector):
         credit = np.zeros(n_rows * n_features)
         where = self._start(n_rows)
         for _ in range(int(self.levels_)):
-            below, asked = self._step(values, where)
+            below, used_feature = self._step(values, where)
             shortened = self.path_.take(where) - self.path_.take(below)
-            credit += np.bincount(asked.ravel(), weights=shortened.ravel(), minlength=credit.size)
+            credit += np.bincount(used_feature.ravel(), weights=shortened.ravel(), minlength=credit.size)
             where = below
         return credit.reshape(n_rows, n_features)
 
@@ -148,11 +148,11 @@ class IsolationForest(Detector):
     ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Move every row one level down in every tree; return the new nodes and which value was asked for."""
         n_rows, n_features = values.shape
-        asked = self.feature_.take(where)
-        asked += (np.arange(n_rows, dtype=np.int32) * n_features)[:, None]
+        feature = self.feature_.take(where)
+        feature += (np.arange(n_rows, dtype=np.int32) * n_features)[:, None]
         child = where * np.int32(2)
-        child += values.ravel().take(asked) > self.threshold_.take(where)
-        return self.children_.take(child), asked
+        child += values.ravel().take(feature) > self.threshold_.take(where)
+        return self.children_.take(child), feature
 
     def _flatten(self, trees: list[Any]) -> None:
         """Lay all trees behind each other; a leaf leads back to itself, so that every walk has the same length."""
@@ -160,9 +160,9 @@ class IsolationForest(Detector):
         roots = np.concatenate([[0], np.cumsum(sizes)[:-1]])
         children, path = [], []
         for tree, root in zip(trees, roots, strict=True):
-            own = np.arange(tree.node_count)[:, None]
+            itself = np.arange(tree.node_count)[:, None]
             pair = np.column_stack([tree.children_left, tree.children_right])
-            children.append(np.where(pair < 0, own, pair) + root)
+            children.append(np.where(pair < 0, itself, pair) + root)
             depth = _depths(tree.children_left, tree.children_right)
             path.append(depth + _unsuccessful_search(tree.n_node_samples))
         is_leaf = np.concatenate([tree.children_left < 0 for tree in trees])

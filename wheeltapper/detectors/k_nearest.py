@@ -20,7 +20,7 @@ class KNearest(Detector):
     The score is the squared Euclidean distance divided by the number of features. The k-th and not the nearest one,
     so that a few faulty rows in training do not make that fault usual.
 
-    It works where normal running has several centres (regimes that nobody named), and when only a combination of
+    It works where normal running has several centres (regimes without a name), and when only a combination of
     values is wrong. It does not work well with hundreds of features (all distances become alike), nor where normal
     running is much denser at one place than at another: then the loosest place decides the threshold, and `lof` is
     better.

@@ -9,13 +9,14 @@ import pandas as pd
 
 from wheeltapper.detectors import Detector, Floats
 from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.features.columns import describe
 
 
 class KSigma(Detector):
     """The control chart on every wall: the largest distance of one sensor from its mean, in standard deviations.
 
-    The score is ``max_j |x_j - mean_j| / sigma_j`` over the sensors' latest values (columns without ``__``), or over
-    all columns where there are no such ones. There is no option ``k``: the k that the operator can live with (3 in
+    The score is ``max_j |x_j - mean_j| / sigma_j`` over the sensors' latest values, or over all columns where there
+    are none. There is no option ``k``: the k that the operator can live with (3 in
     the textbook) comes from the alarm budget, as for every detector.
 
     It does not work when every sensor stays within its own limits and only their combination is wrong, nor when a
@@ -44,8 +45,8 @@ class KSigma(Detector):
         DataError
         """
         self.columns_, values = learn_rows(rows)
-        latest = np.array(["__" not in name for name in self.columns_.tolist()])
-        self.used_ = np.where(latest | ~latest.any(), 1.0, 0.0)
+        is_latest = np.array([feature.shows == "latest" for feature in describe(self.columns_.tolist(), self.features)])
+        self.used_ = np.where(is_latest | ~is_latest.any(), 1.0, 0.0)
         self.centre_ = values.mean(axis=0)
         self.sigma_ = _usable(values.std(axis=0))
         return self

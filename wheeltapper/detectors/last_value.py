@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from typing import ClassVar, Literal, Self
 
 import numpy as np
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from wheeltapper.detectors import Detector, Floats
 from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.features.columns import Feature, describe, readings_back, that_show
 
 
 class LastValue(Detector):
     """Forecast that every sensor stays as it was, and take the largest error in its usual size.
 
-    The error of a sensor is the best that its features give, in this order: its rate of change (``<sensor>__rate``);
-    its latest value minus its mean over the window (``<sensor>__mean``, ``<sensor>__rolling_mean``) or over the fewest
-    readings (``<sensor>__mean_3_rows``); else its latest value minus the mean of training, which is what somebody
-    without a memory would forecast. Each is centred and divided by its standard
-    deviation in training; the score is the largest.
+    The error of a sensor is the best that its features give, in this order: its rate of change; its latest value minus
+    its mean over the window or over the fewest readings; its latest value minus the mean of training, which is a
+    forecast without a memory. Each is centred and divided by its standard deviation in training; the score is the
+    largest.
 
     It hears jumps and spikes. It does not hear a drift, nor a fault that has lasted for as long as the window.
 
@@ -50,7 +50,7 @@ class LastValue(Detector):
         DataError
         """
         self.columns_, values = learn_rows(rows)
-        self.used_, self.before_ = _forecasts(self.columns_.tolist())
+        self.used_, self.before_ = _forecasts(describe(self.columns_.tolist(), self.features))
         errors = self._changes(values)
         self.centre_ = errors.mean(axis=0)
         spread = errors.std(axis=0)
@@ -86,25 +86,22 @@ class LastValue(Detector):
         return values - np.where(self.before_ >= 0, values[:, self.before_], 0.0)
 
 
-def _forecasts(names: list[str]) -> tuple[Floats, NDArray[np.int64]]:
+def _forecasts(features: Sequence[Feature]) -> tuple[Floats, NDArray[np.int64]]:
     """Return which features are used (1) or not (0), and the place of the feature that each is compared with, or −1."""
-    place = {name: column for column, name in enumerate(names)}
-    used, before = np.zeros(len(names)), np.full(len(names), -1)
-    for sensor in {name.split("__")[0] for name in names}:
-        rate = place.get(f"{sensor}__rate")
-        if rate is not None:
-            used[rate] = 1.0
-        elif sensor in place:
-            used[place[sensor]] = 1.0
-            before[place[sensor]] = _shortest_mean(sensor, place)
+    used, before = np.zeros(len(features)), np.full(len(features), -1)
+    for place, feature in enumerate(features):
+        if feature.shows == "rate":
+            used[place] = 1.0
+        elif feature.shows == "latest" and not that_show(features, "rate", feature.sensors[0]):
+            used[place] = 1.0
+            before[place] = _shortest_mean(feature.sensors[0], features)
     if not used.any():  # neither rates nor latest values: every feature is forecast by its mean
         used[:] = 1.0
     return used, before
 
 
-def _shortest_mean(sensor: str, place: dict[str, int]) -> int:
-    """Return the place of the mean that looks back the least; −1 if there is none."""
-    of_window = [name for name in (f"{sensor}__mean", f"{sensor}__rolling_mean") if name in place]
-    matches = [(re.fullmatch(re.escape(sensor) + r"__mean_(\d+)_rows", name), name) for name in place]
-    by_rows = [name for _, name in sorted((int(found[1]), name) for found, name in matches if found)]
-    return next((place[name] for name in of_window + by_rows), -1)
+def _shortest_mean(sensor: str, features: Sequence[Feature]) -> int:
+    """Return the place of the mean that looks back the least, that of the window first; −1 if there is none."""
+    means = [mean for mean in that_show(features, "level", sensor) if mean.over is None or readings_back(mean)]
+    shortest = min(means, key=lambda mean: (readings_back(mean), mean.name), default=None)
+    return -1 if shortest is None else features.index(shortest)

@@ -11,6 +11,7 @@ import pandas as pd
 from wheeltapper.detectors import Detector, Floats
 from wheeltapper.detectors._options import check_limits
 from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.features.columns import describe
 
 
 class Limits(Detector):
@@ -47,7 +48,7 @@ class Limits(Detector):
         Parameters
         ----------
         rows : DataFrame of shape (n_windows, n_features), float64, no NaN
-            In the features' own units; only sensors' latest values (columns without ``__``) are looked at.
+            In the features' own units; only sensors' latest values are looked at, or all columns where there are none.
 
         Raises
         ------
@@ -60,9 +61,10 @@ class Limits(Detector):
         if self.low or self.high:
             low = np.array([self.low.get(name, -np.inf) for name in names])
             high = np.array([self.high.get(name, np.inf) for name in names])
-        elif any("__" not in name for name in names):
-            is_sensor = np.array(["__" not in name for name in names])
-            low, high = np.where(is_sensor, low, -np.inf), np.where(is_sensor, high, np.inf)
+        else:
+            is_latest = np.array([feature.shows == "latest" for feature in describe(names, self.features)])
+            is_used = is_latest | ~is_latest.any()
+            low, high = np.where(is_used, low, -np.inf), np.where(is_used, high, np.inf)
         # A machine that usually runs at or beyond its limit has no room left: the smallest step counts.
         room = np.maximum(0.01 * np.abs(usual), 1e-9)
         self.usual_ = usual

@@ -129,8 +129,8 @@ class LocalOutlierFactor(Detector):
         return as_frame(shared, self, rows)
 
     def _factor(self, distance: Floats, neighbour: NDArray[np.intp]) -> Floats:
-        own = _density(distance, self.reach_[neighbour])
-        factor: Floats = self.density_[neighbour].mean(axis=1) / own
+        row_density = _density(distance, self.reach_[neighbour])
+        factor: Floats = self.density_[neighbour].mean(axis=1) / row_density
         return factor
 
     def _nearest(self, values: Floats) -> tuple[Floats, NDArray[np.intp]]:

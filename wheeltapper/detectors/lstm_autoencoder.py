@@ -1,4 +1,4 @@
-"""LSTM autoencoder: reads the last readings one after the other, and can only retell what it has often heard."""
+"""LSTM autoencoder: reads the last readings one after the other, and can only redraw what it has often seen."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LstmAutoencoder(RedrawingDetector):
     `RedrawingDetector` says what is done about values that were never seen.
 
     It does not work well with less than some hundred rows, nor when the training rows hold the fault. It is the slowest
-    of the detectors: where `conv_autoencoder` hears the same, take that one.
+    of the detectors: where `conv_autoencoder` finds the same, take that one.
 
     Parameters
     ----------
@@ -77,12 +77,12 @@ class LstmAutoencoder(RedrawingDetector):
         *cells, kernel, bias = weights
         steps = sequences.shape[1]
         memory = _lstm((sequences[:, step] for step in range(steps)), *cells[:3])[-1]
-        told = _lstm((memory for _ in range(steps)), *cells[3:])
-        return np.stack([output @ kernel + bias for output in reversed(told)], axis=1)
+        outputs = _lstm((memory for _ in range(steps)), *cells[3:])
+        return np.stack([output @ kernel + bias for output in reversed(outputs)], axis=1)
 
 
-def _backwards(told: Any) -> Any:
-    return told[:, ::-1]
+def _backwards(sequence: Any) -> Any:
+    return sequence[:, ::-1]
 
 
 def _lstm(inputs: Iterator[Floats], kernel: Floats, recurrent: Floats, bias: Floats) -> list[Floats]:
@@ -93,8 +93,8 @@ def _lstm(inputs: Iterator[Floats], kernel: Floats, recurrent: Floats, bias: Flo
     units = len(recurrent)
     outputs: list[Floats] = []
     state: Floats | float = 0.0
-    for one in inputs:
-        gates = one @ kernel + bias
+    for step_input in inputs:
+        gates = step_input @ kernel + bias
         if outputs:
             gates += outputs[-1] @ recurrent
         take, keep, candidate, tell = (gates[:, at : at + units] for at in range(0, 4 * units, units))

@@ -13,12 +13,12 @@ class Mahalanobis(BoundedSquares):
     """Score each row by how long ``(R + r·I)^(−1/2) (x − μ)`` is, with R the correlations of normal rows.
 
     Deviations that usually come together count for less, those that never do for more: a pressure that falls while the
-    flow rises is heard although each of them is within its usual spread. The ridge ``r`` keeps directions in which
+    flow rises scores high although each of them is within its usual spread. The ridge ``r`` keeps directions in which
     training rows never moved from deciding alone; it is in shares of one feature's own variance.
 
     With ``trimmed``, centre and correlations are fitted twice, the second time without that share of the training rows,
     those that lie furthest out (one reweighting step, as in the minimum covariance determinant [2]_). It helps where
-    training holds faults that nobody knows of; where what is rare is normal all the same (a burst every night), it
+    training holds unknown faults; where what is rare is normal all the same (a burst every night), it
     makes every later one an alarm, so nothing is trimmed unless asked for. The score is divided by the number of
     features, so that about 1 is usual.
 

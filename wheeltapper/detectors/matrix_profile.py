@@ -33,7 +33,7 @@ class MatrixProfile(SequenceDetector):
     over the last fifth of the training rows, compared with the ones before: about 1 is usual. The score is the mean
     over the sensors; each reading's contribution is its sensor's part in equal shares.
 
-    It does not hear a level, nor a swing that grows without changing its shape: give it company that does. A sensor
+    It does not notice a level, nor a swing that grows without changing its shape: give it company that does. A sensor
     that is noise and nothing else has no shape to be learnt.
 
     Parameters

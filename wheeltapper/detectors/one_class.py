@@ -74,7 +74,7 @@ class OneClass(Detector):
         from sklearn.svm import OneClassSVM
 
         self.columns_, values = learn_rows(rows)
-        self.measure_ = np.where(is_restless(self.columns_), _RESTLESS, 1.0)
+        self.measure_ = np.where(is_restless(self), _RESTLESS, 1.0)
         values = thinned(values * self.measure_, self.max_rows, self.seed)
         away = np.median(((values - np.median(values, axis=0)) ** 2).sum(axis=1))
         self.gamma_ = float(0.5 / max(away, values.shape[1] * _LEAST_SPREAD**2))

@@ -9,6 +9,7 @@ import pandas as pd
 
 from wheeltapper.detectors import Detector, Floats
 from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.features.columns import describe
 
 
 class OneSensor(Detector):
@@ -33,15 +34,15 @@ class OneSensor(Detector):
         Parameters
         ----------
         rows : DataFrame of shape (n_windows, n_features), float64, no NaN
-            Latest values (columns without ``__``) are looked at, or all columns where there are none.
+            Sensors' latest values are looked at, or all columns where there are none.
 
         Raises
         ------
         DataError
         """
         self.columns_, values = learn_rows(rows)
-        latest = np.array(["__" not in name for name in self.columns_.tolist()])
-        usable = np.flatnonzero(latest | ~latest.any())
+        is_latest = np.array([feature.shows == "latest" for feature in describe(self.columns_.tolist(), self.features)])
+        usable = np.flatnonzero(is_latest | ~is_latest.any())
         self.centre_, spread = values.mean(axis=0), values.std(axis=0)
         self.sigma_ = np.where(spread > 1e-6, spread, 1.0)  # rows are normalised: 1 is one usual deviation
         told = _agreement(((values - self.centre_) / self.sigma_)[:, usable])

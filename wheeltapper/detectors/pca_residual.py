@@ -24,8 +24,8 @@ class PcaResidual(BoundedSquares):
     textbook's F and chi-square limits do not hold, and the final threshold comes from the alarm budget anyway.
 
     The pattern at which the wanted share of the variance is reached is a usual one in part: phi is the mean of the
-    index with it and the index without it. Were it all or nothing, a hair's breadth of variance between two trainings
-    would decide whether what is small beside that pattern is heard.
+    index with it and the index without it. With a hard limit, a tiny difference of variance between two
+    trainings would decide whether deviations that are small beside that pattern are noticed.
 
     As phi is a quadratic form ``x' M x`` it is computed as ``|W x|^2`` with ``W`` the square root of ``M``; the
     elements' parts are the contributions (Alcala and Qin's complete decomposition) and add up to the score exactly.

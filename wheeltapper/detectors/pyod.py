@@ -70,12 +70,12 @@ class Pyod(Detector):
         self.detector = detector
         self.parameters = parameters
         self.max_rows = max_rows
-        known = list(inspect.signature(_class_named(detector)).parameters)
+        allowed = list(inspect.signature(_class_named(detector)).parameters)
         for name in parameters or {}:
-            if name not in known:
+            if name not in allowed:
                 raise ValueError(
-                    f"option 'parameters': PyOD's {detector} has no '{name}' (it has: {', '.join(known)})."
-                    f"{near_miss(name, known)}"
+                    f"option 'parameters': PyOD's {detector} has no '{name}' (it has: {', '.join(allowed)})."
+                    f"{near_miss(name, allowed)}"
                 )
 
     def fit(self, rows: pd.DataFrame) -> Self:
@@ -177,7 +177,7 @@ def _class_named(name: object) -> Any:
     except ImportError as error:
         raise ConfigError(f"PyOD's {name} cannot be loaded here: {error}. Install what it needs.") from error
     if not inspect.isclass(getattr(loaded, name, None)):
-        classes = {one.lower(): one for one, _ in inspect.getmembers(loaded, inspect.isclass)}
+        classes = {class_name.lower(): class_name for class_name, _ in inspect.getmembers(loaded, inspect.isclass)}
         near = near_miss(classes.get(name.lower(), name), list(classes.values()))
         raise ValueError(f"option 'detector': pyod.models.{module} has no class {name!r}.{near}")
     return getattr(loaded, name)
@@ -185,7 +185,7 @@ def _class_named(name: object) -> Any:
 
 def _files() -> dict[str, str]:
     """Return the files of ``pyod.models``, found without opening any: name without underscores → name."""
-    found = find_spec("pyod")
-    folders = (found.submodule_search_locations if found else None) or []
+    spec = find_spec("pyod")
+    folders = (spec.submodule_search_locations if spec else None) or []
     files = [path.stem for folder in folders for path in (Path(folder) / "models").glob("*.py")]
     return {stem.replace("_", ""): stem for stem in sorted(files) if not stem.startswith("_")}

@@ -1,4 +1,4 @@
-"""Baseline: rolls dice. What beats it has looked at the readings."""
+"""Baseline: random scores. A better model must use the readings."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from wheeltapper.detectors import Floats
 from wheeltapper.detectors._squares import SumOfSquares
 from wheeltapper.detectors.rows import Names, learn_rows, read_rows
 from wheeltapper.errors import DataError
+from wheeltapper.features.columns import Feature, describe
 
 _LEAST_SPREAD = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about
 
@@ -26,9 +27,9 @@ class RateOfChange(SumOfSquares):
 
     Parameters
     ----------
-    suffix : str
-        What names of columns that hold a rate end in. ``__rate`` is how the feature set `rates` names them; a feature
-        set of your own may have another; with an empty text every column is a rate.
+    suffix : str, optional
+        Look at the columns whose names end like this instead of those that show a rate: ``__change_3`` for the changes
+        of the feature set `lags`; an empty text for every column.
 
     References
     ----------
@@ -42,8 +43,8 @@ class RateOfChange(SumOfSquares):
     weight_: Floats
     centre_: Floats
 
-    def __init__(self, suffix: str = "__rate") -> None:
-        if not isinstance(suffix, str) or (suffix and not suffix.startswith("__")):
+    def __init__(self, suffix: str | None = None) -> None:
+        if suffix is not None and (not isinstance(suffix, str) or (suffix and not suffix.startswith("__"))):
             raise ValueError(
                 f"rate_of_change's option 'suffix' must be a text that starts with '__', such as '__rate', or empty, "
                 f"got {suffix!r}"
@@ -63,10 +64,11 @@ class RateOfChange(SumOfSquares):
             If no column holds a rate.
         """
         columns, values = learn_rows(rows)
-        is_rate = np.array([name.endswith(self.suffix) for name in columns.tolist()])
+        is_rate = np.array([self._is_rate(feature) for feature in describe(columns.tolist(), self.features)])
         if not is_rate.any():
+            sought = "show a rate" if self.suffix is None else f"end in '{self.suffix}'"
             raise DataError(
-                f"rate_of_change looks at columns that end in '{self.suffix}', but the plan has none among its "
+                f"rate_of_change looks at columns that {sought}, but the plan has none among its "
                 f"{len(columns)} (the first: {', '.join(columns[:5].tolist())}). Add the feature set rates to the "
                 "plant's features, or leave rate_of_change out of the candidates."
             )
@@ -74,6 +76,9 @@ class RateOfChange(SumOfSquares):
         self.centre_ = values.mean(axis=0)
         self.weight_ = np.where(is_rate, 1.0 / np.maximum(values.std(axis=0), _LEAST_SPREAD) ** 2 / is_rate.sum(), 0.0)
         return self
+
+    def _is_rate(self, feature: Feature) -> bool:
+        return feature.shows == "rate" if self.suffix is None else feature.name.endswith(self.suffix)
 
     def _squares(self, rows: pd.DataFrame) -> Floats:
         values = read_rows(self, rows)

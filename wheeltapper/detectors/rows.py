@@ -1,4 +1,4 @@
-"""The one door through which feature rows enter a detector: same columns, only numbers, none of them absurd."""
+"""Feature rows on their way into a detector: the same columns as in training, finite numbers, none too large."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIMIT = 1e9
 million, and their squares stay finite."""
 
 LEAST_ROWS = 10
-"""Chosen: with fewer rows a mean and a spread say nothing."""
+"""Chosen: a mean and a spread of fewer rows are not reliable."""
 
 Names = NDArray[np.str_]
 
@@ -51,7 +51,7 @@ def learn_rows(rows: pd.DataFrame) -> tuple[Names, Floats]:
         )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise DataError(f"every feature needs a name of its own; {twice} came more than once. Rename or drop them.")
+        raise DataError(f"every feature needs a name of its own; {twice} arrived more than once. Rename or drop them.")
     return np.array(names, dtype=np.str_), _numbers(rows, names)
 
 
@@ -76,9 +76,9 @@ def read_rows(detector: Detector, rows: pd.DataFrame) -> Floats:
         If a feature is missing, unknown, or holds a value that is no finite number.
     """
     names = learnt_names(detector)
-    came = rows.columns.tolist()
-    if came != names:
-        _refuse_other_columns(type(detector).__name__, names, came)
+    columns = rows.columns.tolist()
+    if columns != names:
+        _refuse_other_columns(type(detector).__name__, names, columns)
         rows = rows[names]
     return _numbers(rows, names)
 
@@ -104,15 +104,15 @@ def thinned(values: Floats, max_rows: int, seed: int) -> Floats:
     return values[np.sort(np.random.default_rng(seed).choice(len(values), max_rows, replace=False))]
 
 
-def _refuse_other_columns(owner: str, names: list[str], came: list[str]) -> None:
-    missing = [name for name in names if name not in came]
-    unknown = [name for name in came if name not in names]
-    if missing or unknown or len(came) != len(names):
-        wrong = (missing or unknown or came)[0]
+def _refuse_other_columns(owner: str, names: list[str], columns: list[str]) -> None:
+    missing = [name for name in names if name not in columns]
+    unknown = [name for name in columns if name not in names]
+    if missing or unknown or len(columns) != len(names):
+        wrong = (missing or unknown or columns)[0]
         hint = near_miss(str(wrong), [str(name) for name in (unknown if missing else names)])
         raise DataError(
             f"{owner} was fitted on {len(names)} features and needs the same ones; missing {missing[:5]}, "
-            f"unknown {unknown[:5]}, {len(came)} came.{hint} Compute the rows with the feature plan that it was "
+            f"unknown {unknown[:5]}, {len(columns)} arrived.{hint} Compute the rows with the feature plan that it was "
             "trained with."
         )
 

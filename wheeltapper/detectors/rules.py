@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from wheeltapper.detectors import Detector, Floats
 from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
 from wheeltapper.errors import DataError
+from wheeltapper.features.columns import Feature, describe, that_show
 from wheeltapper.spelling import near_miss
 
 _KEYS = ("sensor", "below", "above", "weight")
@@ -79,7 +80,7 @@ class Rules(Detector):
         names = columns.tolist()
         limits = [
             (_place(str(rule["sensor"]), names), float(rule[end]), side, float(rule.get("weight", 1.0)))
-            for rule in self.rules or _ranges(names, values)
+            for rule in self.rules or _ranges(describe(names, self.features), values)
             for end, side in (("below", -1.0), ("above", 1.0))
             if rule.get(end) is not None
         ]
@@ -155,9 +156,12 @@ def _place(sensor: str, names: list[str]) -> int:
     return names.index(sensor)
 
 
-def _ranges(names: list[str], values: Floats) -> list[dict[str, Any]]:
-    """Return the range of each sensor in training as a rule; of every feature where there is no sensor's own value."""
-    sensors = [name for name in names if "__" not in name] or names
-    places = [names.index(name) for name in sensors]
+def _ranges(features: Sequence[Feature], values: Floats) -> list[dict[str, Any]]:
+    """Return the range of each sensor in training as a rule; of every feature where no latest value is among them."""
+    latest = that_show(features, "latest") or features
     low, high = values.min(axis=0), values.max(axis=0)
-    return [{"sensor": name, "below": low[j], "above": high[j]} for name, j in zip(sensors, places, strict=True)]
+    return [
+        {"sensor": feature.name, "below": low[place], "above": high[place]}
+        for place, feature in enumerate(features)
+        if feature in latest
+    ]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from wheeltapper.detectors import Detector, Floats
 from wheeltapper.detectors.rows import Names, as_frame, learn_rows, learnt_names, read_rows
 from wheeltapper.errors import DataError
+from wheeltapper.features.columns import describe
 
 _SIN, _COS = "calendar__hour_sin", "calendar__hour_cos"
 _HOURS = 24
@@ -45,7 +46,7 @@ class Seasonal(Detector):
         Parameters
         ----------
         rows : DataFrame of shape (n_windows, n_features), float64, no NaN
-            Latest values (columns without ``__``) are looked at.
+            Sensors' latest values are looked at.
 
         Raises
         ------
@@ -61,7 +62,8 @@ class Seasonal(Detector):
                 "Add the feature set calendar to the plant's features."
             )
         self.columns_ = columns
-        self.used_ = np.array([0.0 if "__" in name else 1.0 for name in names])
+        described = describe(names, self.features)
+        self.used_ = np.array([float(one.shows == "latest" and one.name not in self.needs) for one in described])
         hour = self._hours(values)
         self.usual_ = np.tile(values.mean(axis=0), (_HOURS, 1))
         for one in range(_HOURS):

@@ -182,7 +182,7 @@ class TwoStage(Detector):
             self.lacks_ = str(state["lacks_"])
             self._parts.pop("second", None)  # it may be installed here, but has learnt nothing
         for key, member in self._parts.items():
-            member.restore(below(state, f"{key}."))
+            member.restore(below(state, f"{key}."), self.features)
         if self.second is not None and "second" not in self._parts:
             _log.warning("two_stage: %s", self.notes[0])
         return self
@@ -233,7 +233,7 @@ class TwoStage(Detector):
 
     def _part(self, option: str, wanted: object) -> Member:
         try:
-            return Member("two_stage", wanted, self._plug_ins, seed=self.seed)
+            return Member("two_stage", wanted, self._plug_ins, seed=self.seed, features=self.features)
         except (ConfigError, ValueError) as error:
             raise ValueError(f"option '{option}': {error}") from error
 

@@ -1,8 +1,8 @@
-"""Conditioning: what the feature plan does to one asset's readings before it cuts windows.
+"""Conditioning: the feature plan prepares one asset's readings before it cuts windows.
 
-On to a grid, stand in for what is missing, smooth; in this order. Each asset on its own, never across a gap, never
-with a later reading, and nothing is deleted: the table of readings keeps what was measured. Whatever is done here
-depends on a bounded past alone, so reading a day again, or reading on from yesterday, gives the same values.
+It puts them on a grid, fills in missing values, and smooths; in this order. Each asset is prepared on its own, never
+across a gap and never with a later reading. Nothing is deleted: the table of readings keeps what was measured. Every
+value depends on a bounded past alone, so reading a day again, or continuing from yesterday, gives the same values.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Conditioned:
     micros: Micros
     """Time of each, shape (n,), strictly increasing."""
     sensors: dict[str, Floats]
-    """Sensor → its values; of a counter what it counted in an hour, NaN at a stretch's first reading."""
+    """Sensor → its values; a counter has the amount per hour, NaN at a stretch's first reading."""
     levels: dict[str, Floats]
     """Counter → what it showed."""
     parts: list[slice]
@@ -80,7 +80,7 @@ class Conditioned:
 
 @dataclass(frozen=True)
 class _Grid:
-    """Readings on their grid, or as they came where there is none."""
+    """Readings on their grid, or as they arrived where there is none."""
 
     micros: Micros
     sensors: dict[str, Floats]
@@ -91,24 +91,24 @@ class _Grid:
 
 
 def condition(track: Track, how: Conditioning, counters: Collection[str], max_gap: timedelta) -> Conditioned:
-    """Prepare one asset's readings as the plan says; where it says nothing they stay as they are.
+    """Prepare one asset's readings as the plan says; without conditioning they stay as they are.
 
     Parameters
     ----------
     track : Track
-        One asset's readings; what is infinite was not measured and counts as missing.
+        One asset's readings; an infinite value was not measured and counts as missing.
     how : Conditioning
-        Grid, stand-ins and smoothers.
+        Grid, fillers and smoothers.
     counters : collection of str
-        Sensors that only count up. Their level says when the meter was installed and nothing else, so what they
-        counted per hour, over the time that really passed, takes its place; and that is what is smoothed.
+        Sensors that only count up. Their level shows when the meter was installed and nothing else. So it is replaced
+        by the amount per hour, over the time that really passed, and that is smoothed.
     max_gap : timedelta
         The longest pause inside a stretch.
     """
     # Sensors near the largest float overflow; they have no value then, and are not warned about.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         sensors = {name: _finite(values) for name, values in track.sensors.items()}
-        grid = _as_it_came(track.micros, sensors, counters)
+        grid = _without_grid(track.micros, sensors, counters)
         if how.resample is not None:
             grid = _put_on_grid(grid, ticks(how.resample), ticks(max_gap))
         parts = cut_stretches(grid.micros, max_gap)
@@ -120,48 +120,48 @@ def condition(track: Track, how: Conditioning, counters: Collection[str], max_ga
     return Conditioned(grid.micros, values, levels, parts, begin, grid.end)
 
 
-def _as_it_came(micros: Micros, sensors: dict[str, Floats], counters: Collection[str]) -> _Grid:
+def _without_grid(micros: Micros, sensors: dict[str, Floats], counters: Collection[str]) -> _Grid:
     places = np.arange(len(micros), dtype=np.int64)
     return _Grid(micros, sensors, dict.fromkeys(counters, micros), places, places)
 
 
-def _put_on_grid(came: _Grid, step: int, max_gap: int) -> _Grid:
+def _put_on_grid(arrived: _Grid, step: int, max_gap: int) -> _Grid:
     """Put readings on a grid that starts at the epoch: the cell (t − step, t] becomes one reading at t.
 
-    A value is the mean of the cell's own values; a counter shows its last one. A cell without a reading is a pause, and
-    none is invented. A cell is said only once a reading at or after t has come, so reading on changes nothing that was
-    said before; and where none comes within the longest gap after t, the stretch ends before it: otherwise one day's
-    readings could change what was said of any earlier one.
+    A value is the mean of the cell's values; a counter has its last one. A cell without a reading stays a pause. A cell
+    is complete only once a reading at or after t has arrived, so later readings do not change it. Where none arrives
+    within the longest gap after t, the stretch ends before the cell; otherwise readings of one day could change a cell
+    of any earlier day.
 
     Parameters
     ----------
     step, max_gap : int
         Length of a cell and the longest pause inside a stretch, in microseconds.
     """
-    cell = -(-came.micros // step)
+    cell = -(-arrived.micros // step)
     first = np.flatnonzero(np.diff(cell, prepend=cell[:1] - 1))
     last = np.append(first[1:], len(cell))[: len(first)] - 1
     stamps = cell[first] * step
-    following = np.append(came.micros[first[1:]], _NEVER)[: len(first)]
-    is_whole = (came.micros[last] == stamps) | (following - stamps <= max_gap)
+    following = np.append(arrived.micros[first[1:]], _NEVER)[: len(first)]
+    is_whole = (arrived.micros[last] == stamps) | (following - stamps <= max_gap)
     first, last = first[is_whole], last[is_whole]
     sensors: dict[str, Floats] = {}
     counted_at: dict[str, Micros] = {}
-    for name, values in came.sensors.items():
+    for name, values in arrived.sensors.items():
         places, has_value = _last_values(values, last)
         has_value &= places >= first
-        if name in came.counted_at:
+        if name in arrived.counted_at:
             sensors[name] = np.where(has_value, values[places], np.nan)
-            counted_at[name] = np.where(has_value, came.micros[places], stamps[is_whole])
+            counted_at[name] = np.where(has_value, arrived.micros[places], stamps[is_whole])
         else:
             sensors[name] = _means(values, first, last, has_value)
     return _Grid(stamps[is_whole], sensors, counted_at, first, last)
 
 
 def _means(values: Floats, first: Places, last: Places, has_value: NDArray[np.bool_]) -> Floats:
-    """Return the mean of each cell's own values; one that is missing does not count.
+    """Return the mean of each cell's values, without the missing ones.
 
-    Equal values have exactly themselves as their mean, so that a stuck sensor stays stuck.
+    The mean of equal values is exactly that value, so a stuck sensor stays stuck.
     """
     is_given = ~np.isnan(values)
     so_far = np.concatenate([[0], np.cumsum(is_given)])
@@ -177,17 +177,17 @@ def _last_values(values: Floats, last: Places) -> tuple[Places, NDArray[np.bool_
 
 
 def _fill(grid: _Grid, opens: Places, ages: Mapping[str, timedelta]) -> tuple[dict[str, Floats], Places]:
-    """Let a sensor's last value of the stretch stand in for a missing one while it is young enough.
+    """Replace a missing value by the sensor's last value of the stretch, if that is young enough.
 
-    A straight line to the next value would be closer to the truth, and would know it before it was measured.
+    A straight line to the next value would be closer to the truth, but it would use a later reading.
     """
     sensors, source = dict(grid.sensors), np.arange(len(opens), dtype=np.int64)
     for name, age in ages.items():
         values = sensors[name]
         newest, has_value = _last_values(values, np.arange(len(values)))
-        stands_in = np.isnan(values) & has_value & (newest >= opens) & (grid.micros - grid.micros[newest] <= ticks(age))
-        sensors[name] = np.where(stands_in, values[newest], values)
-        source = np.where(stands_in, np.minimum(source, newest), source)
+        is_filled = np.isnan(values) & has_value & (newest >= opens) & (grid.micros - grid.micros[newest] <= ticks(age))
+        sensors[name] = np.where(is_filled, values[newest], values)
+        source = np.where(is_filled, np.minimum(source, newest), source)
     return sensors, grid.begin[source]
 
 
@@ -205,12 +205,12 @@ def _smooth(
     """Put the mean or median of the last readings of a stretch in the place of each value."""
     places = np.arange(len(opens))
     smoothed = dict(sensors)
-    for name, one in how.items():
-        first = places - (one.rows - 1)
+    for name, smoother in how.items():
+        first = places - (smoother.rows - 1)
         is_old = first >= opens
         values = np.full(len(places), np.nan)
         if is_old.any():
-            values[is_old] = _moving(sensors[name], one, first[is_old], places[is_old])
+            values[is_old] = _moving(sensors[name], smoother, first[is_old], places[is_old])
         smoothed[name] = _finite(values)
     first = places - look_back(how)
     begin = np.where(first >= opens, begin[np.maximum(first, 0)], NO_HISTORY)
@@ -218,7 +218,7 @@ def _smooth(
 
 
 def _moving(values: Floats, how: Smooth, first: Places, last: Places) -> Floats:
-    """Return mean or median of each run of ``how.rows`` values: of its own values only, NaN where one is missing."""
+    """Return mean or median of each run of ``how.rows`` values, from those alone; NaN where one is missing."""
     if how.by == "mean":
         return window_moments(values, first, last)[0]
     runs = sliding_window_view(values, how.rows)
@@ -227,10 +227,10 @@ def _moving(values: Floats, how: Smooth, first: Places, last: Places) -> Floats:
 
 
 def look_back(how: Mapping[str, Smooth]) -> int:
-    """Return how many readings before its own a smoothed value is made from, at the most."""
-    return max((one.rows - 1 for one in how.values()), default=0)
+    """Return from how many earlier readings a smoothed value is made, at the most."""
+    return max((smoother.rows - 1 for smoother in how.values()), default=0)
 
 
 def _finite(values: Floats) -> Floats:
-    """Blank what is no finite number."""
+    """Replace values that are no finite numbers by NaN."""
     return np.where(np.isfinite(values), values, np.nan)

@@ -1,7 +1,7 @@
-"""Features without a value: which columns are worth filling, and with what training has seen.
+"""Features without a value: which columns are worth filling, and by which values.
 
-tsfresh has no skewness of a constant and no lag 9 in a window of 5. Filling is learnt from training rows, never from
-the rows that are filled: a median of the day that is scored would hide the day's fault.
+tsfresh has no skewness of a constant and no lag 9 in a window of 5. The values are learnt from training rows, never
+from the rows that are filled: a median of the day that is scored would hide the day's fault.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from wheeltapper.errors import DataError
 Floats = NDArray[np.float64]
 
 MIN_SHARE = 0.5
-"""A column that is filled more often than it was computed says more about the filling than about the machine."""
+"""A column that is filled more often than it is computed describes the filling and not the machine."""
 
 
 class Imputer(Model):
@@ -43,7 +43,7 @@ class Imputer(Model):
 
     @classmethod
     def fit(cls, rows: pd.DataFrame) -> Self:
-        """Learn what to fill in.
+        """Learn the values to fill in.
 
         Parameters
         ----------
@@ -55,21 +55,21 @@ class Imputer(Model):
         DataError
             If a feature has no finite value in any row; `with_values` says which to keep.
         """
-        found = {name: _finite(rows[name]) for name in _features(rows)}
-        empty = [name for name, values in found.items() if not len(values)]
+        finite = {name: _finite(rows[name]) for name in _features(rows)}
+        empty = [name for name, values in finite.items() if not len(values)]
         if empty:
             raise DataError(
                 f"{len(empty)} features have no value in any of {len(rows)} training rows, first {empty[0]}. "
                 "Keep only columns that have: plan.shrink(with_values(rows))."
             )
         return cls(
-            median={name: float(np.median(values)) for name, values in found.items()},
-            lowest={name: float(values.min()) for name, values in found.items()},
-            highest={name: float(values.max()) for name, values in found.items()},
+            median={name: float(np.median(values)) for name, values in finite.items()},
+            lowest={name: float(values.min()) for name, values in finite.items()},
+            highest={name: float(values.max()) for name, values in finite.items()},
         )
 
     def transform(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return the rows with every feature finite; other columns, and what has a value, stay as they are.
+        """Return the rows with every feature finite; other columns and finite values stay as they are.
 
         Raises
         ------
@@ -109,9 +109,9 @@ class Imputer(Model):
 
     @cached_property
     def _learnt(self) -> tuple[Floats, Floats, Floats]:
-        """What stands in, as arrays: serving asks for every reading."""
+        """The values to fill in, as arrays: serving needs them for every reading."""
         median, lowest, highest = (
-            np.array([found[name] for name in self.median]) for found in (self.median, self.lowest, self.highest)
+            np.array([values[name] for name in self.median]) for values in (self.median, self.lowest, self.highest)
         )
         return median, lowest, highest
 
@@ -135,9 +135,9 @@ def _finite(values: pd.Series) -> Floats:
 
 
 def filled(imputer: Imputer | None, rows: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Return rows whose features all have a value: what has none gets what training has seen.
+    """Return rows whose features all have a value: a missing one is replaced by a value learnt in training.
 
-    The one place where that is done, for fitting, scoring, explanation and self-test alike.
+    Fitting, scoring, explanation and self-test all use this function.
 
     Parameters
     ----------
@@ -146,18 +146,18 @@ def filled(imputer: Imputer | None, rows: pd.DataFrame, columns: tuple[str, ...]
     rows : DataFrame
         Usable rows of the features table, with any further columns.
     columns : tuple of str
-        The features that are wanted.
+        The features to return.
 
     Returns
     -------
     DataFrame with the index of ``rows``
-        Columns of the table itself and, in order, the features; no others where something may have been filled.
+        Columns of the table itself and, in order, the features; no others where a value may have been filled.
     """
     if imputer is None:
         return rows
     blank = list(imputer.median)
-    known = set(blank)
+    may_lack = set(blank)
     fixed = [name for name in tables.FEATURES.names() if name in rows]
-    sure = [name for name in columns if name not in known]
-    made = pd.concat([rows[[*fixed, *sure]], imputer.transform(rows[blank])], axis=1)
-    return made if [*sure, *blank] == list(columns) else made[[*fixed, *columns]]
+    complete = [name for name in columns if name not in may_lack]
+    made = pd.concat([rows[[*fixed, *complete]], imputer.transform(rows[blank])], axis=1)
+    return made if [*complete, *blank] == list(columns) else made[[*fixed, *columns]]

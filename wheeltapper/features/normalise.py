@@ -1,13 +1,12 @@
 """Regime-aware normalisation: every feature in usual deviations of its own machine in its own operating state.
 
-What is usual is learnt from normal training rows and from nothing else; a row is scaled on its own, whatever other
-rows come with it.
+Usual values are learnt from normal training rows alone. A row is scaled on its own, whatever other rows are beside it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -16,7 +15,8 @@ from numpy.typing import NDArray
 
 from wheeltapper import tables
 from wheeltapper.errors import ConfigError, DataError, NotFittedError
-from wheeltapper.features.restless import from_mean_square, sensor_of
+from wheeltapper.features.columns import Feature, describe, that_show
+from wheeltapper.features.restless import from_mean_square
 from wheeltapper.spelling import near_miss
 
 Floats = NDArray[np.float64]
@@ -41,8 +41,8 @@ class RegimeNormaliser:
     """Scale features by centre and usual deviation of their (asset, regime).
 
     Falls back to the asset in all regimes, then to the regime over all assets, then to everything, where a group
-    had fewer than ``min_rows`` training rows; an unseen asset or regime goes the same way, and `fallbacks` says so.
-    It is never filled with zeros, which would look perfectly normal.
+    had fewer than ``min_rows`` training rows. An unseen asset or regime falls back in the same way, and `fallbacks`
+    lists it. It is never filled with zeros, which would look perfectly normal.
 
     ``robust`` uses the median and IQR/1.349 (the standard deviation where more than half the rows are equal),
     ``standard`` mean and standard deviation. Prefer robust: training rows are seldom as clean as their labels.
@@ -51,32 +51,33 @@ class RegimeNormaliser:
     that a sensor which stands still in one regime gives some hundreds when it moves there. A feature that never moved
     anywhere gets 1 % of its value as scale, or 0.01 of its unit where its value is 0. Restlessness in a group that
     never was restless is compared with that elsewhere, or with the scale of the sensor's level. Results are cut at
-    ± ``clip``: beyond 1000 usual deviations nothing more is said by the number, but the squares in a detector would
-    drown the rest.
+    ± ``clip``: beyond 1000 usual deviations a larger number has no further meaning, but its square in a detector would
+    hide all other features.
 
     Does not help where a fault itself changes the regime's name, nor where normal running drifts: then refit.
     """
 
     def __init__(self, method: Method = "robust", *, min_rows: int = 50, clip: float = 1000.0) -> None:
         if method not in get_args(Method):
-            known = list(get_args(Method))
-            raise ConfigError(f"normalise must be one of {known}, got {method!r}.{near_miss(method, known)}")
+            methods = list(get_args(Method))
+            raise ConfigError(f"normalise must be one of {methods}, got {method!r}.{near_miss(method, methods)}")
         if min_rows < 2 or not clip > 0:
             raise ConfigError(f"min_rows must be at least 2 and clip above 0, got {min_rows} and {clip:g}")
         self.method: Method = method
         self.min_rows = min_rows
         self.clip = clip
 
-    def fit(self, rows: pd.DataFrame, unscaled: Collection[str] = ()) -> Self:
-        """Learn what is usual.
+    def fit(self, rows: pd.DataFrame, features: Sequence[Feature] = ()) -> Self:
+        """Learn usual values and deviations.
 
         Parameters
         ----------
         rows : DataFrame
             Rows of the features table from normal running in the train part: asset_id, regime and feature columns.
-        unscaled : collection of str
-            Features that stay as they are: the hour of a start-up that always came at midnight has no scale, and a
-            start-up at noon would be a hundred of them away.
+        features : sequence of Feature
+            What the columns show; one that is not described is taken for a sensor's newest reading. A feature of no
+            sensor stays as it is: the hour of a start-up that always came at midnight has no scale, and a start-up at
+            noon would be a hundred of them away.
 
         Raises
         ------
@@ -91,12 +92,13 @@ class RegimeNormaliser:
         assets, regimes = _texts(rows, "asset_id"), _texts(rows, "regime")
         members = _members(assets, regimes)
         kept = {key: at for key, at in members.items() if key == (ANY, ANY) or len(at) >= self.min_rows}
-        found = [self._centre_and_scale(values[at]) for at in kept.values()]
-        centre = np.array([one for one, _ in found])
-        measured = np.array([one for _, one in found])
+        pairs = [self._centre_and_scale(values[at]) for at in kept.values()]
+        centre = np.array([centre for centre, _ in pairs])
+        measured = np.array([deviation for _, deviation in pairs])
         scale = _with_floor(centre, measured, _moving(kept))
-        scale = _with_floor_of_restlessness(columns, centre, measured, scale, _moving(kept))
-        as_is = [name in unscaled for name in columns]
+        described = describe(columns, features)
+        scale = _with_floor_of_restlessness(described, centre, measured, scale, _moving(kept))
+        as_is = [not feature.sensors for feature in described]
         centre[:, as_is], scale[:, as_is] = 0.0, 1.0
         self._keep(
             columns=columns,
@@ -144,7 +146,7 @@ class RegimeNormaliser:
         return self._centre[group].copy(), self._scale[group].copy()
 
     def fallbacks(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Say which rows are not scaled by their own asset and regime, and by what instead.
+        """List which rows are not scaled by their own asset and regime, and what scales them instead.
 
         Returns
         -------
@@ -272,7 +274,7 @@ class RegimeNormaliser:
         ]
 
     def _why(self, asset: str, regime: str) -> str:
-        """Say why an asset in a regime has no group of its own."""
+        """Return why an asset in a regime has no group of its own."""
         if (asset, ANY) not in self._counts:
             return UNSEEN
         if (asset, regime) not in self._counts:
@@ -300,17 +302,17 @@ def _members(assets: NDArray[Any], regimes: NDArray[Any]) -> dict[tuple[str, str
     for code, regime in enumerate(regime_names):
         members[ANY, str(regime)] = np.flatnonzero(regime_codes == code)
     for number, asset in enumerate(asset_names):
-        own = np.flatnonzero(asset_codes == number)
-        members[str(asset), ANY] = own
+        rows_of_asset = np.flatnonzero(asset_codes == number)
+        members[str(asset), ANY] = rows_of_asset
         for code, regime in enumerate(regime_names):
-            both = own[regime_codes[own] == code]
+            both = rows_of_asset[regime_codes[rows_of_asset] == code]
             if len(both):
                 members[str(asset), str(regime)] = both
     return members
 
 
 def _moving(groups: Iterable[tuple[str, str]]) -> NDArray[np.bool_]:
-    """Tell which groups say how much a feature usually moves: one asset in one regime; everything, if there is none.
+    """Tell which groups show how much a feature usually moves: one asset in one regime; all groups, if there is none.
 
     Wider groups mix levels of different machines and regimes; counted as movement, the distance between two meters
     that stand at 1e6 and 5e6 would hide everything that either of them does.
@@ -320,7 +322,7 @@ def _moving(groups: Iterable[tuple[str, str]]) -> NDArray[np.bool_]:
 
 
 def _with_floor(centre: Floats, scale: Floats, counts: NDArray[np.bool_]) -> Floats:
-    """Raise scales to where a feature that stands still cannot blow up.
+    """Raise scales, so that a feature that stands still does not give huge values when it moves.
 
     Parameters
     ----------
@@ -342,25 +344,24 @@ def _with_floor(centre: Floats, scale: Floats, counts: NDArray[np.bool_]) -> Flo
 
 
 def _with_floor_of_restlessness(
-    columns: list[str], centre: Floats, measured: Floats, scale: Floats, counts: NDArray[np.bool_]
+    features: Sequence[Feature], centre: Floats, measured: Floats, scale: Floats, counts: NDArray[np.bool_]
 ) -> Floats:
-    """Raise the scale of restlessness in groups that never were restless: a root makes much of a first quiver.
+    """Raise the scale of restlessness in groups that never were restless: its root makes the first small change large.
 
-    There, one deviation is to be as restless as the sensor is elsewhere; where it never moved at all, to change from
-    one reading to the next by what one deviation of its level is.
+    In such a group one deviation is the sensor's restlessness elsewhere. Where it never moved at all, one deviation is
+    a change from one reading to the next by one deviation of its level.
 
     Parameters
     ----------
-    columns : list of str, of length n_features
+    features : sequence of Feature, of length n_features
     centre, measured, scale : ndarray of shape (n_groups, n_features)
         Scales as measured, and as raised for every feature.
     counts : ndarray of bool, shape (n_groups,)
         The groups that are no mixture of others.
     """
     scale = scale.copy()
-    for place, name in enumerate(columns):
-        sensor = sensor_of(name)
-        if sensor is None:
+    for place, feature in enumerate(features):
+        if feature.shows != "restlessness":
             continue
         still = measured[:, place] <= _ROUNDING * np.abs(centre[:, place])
         elsewhere = centre[counts & ~still, place]
@@ -369,7 +370,8 @@ def _with_floor_of_restlessness(
         if len(elsewhere):
             floor = np.full(len(scale), np.median(elsewhere))
         else:
-            level = scale[:, columns.index(sensor)] if sensor in columns else np.full(len(scale), _OF_A_CONSTANT)
+            latest = that_show(features, "latest", feature.sensors[0])
+            level = scale[:, features.index(latest[0])] if latest else np.full(len(scale), _OF_A_CONSTANT)
             floor = from_mean_square(level**2)
         scale[still, place] = np.maximum(scale, floor[:, None])[still, place]
     return scale

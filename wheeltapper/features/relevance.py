@@ -1,4 +1,4 @@
-"""Relevance: which features say something about a target, with a bound on how many of them do so by chance."""
+"""Relevance: which features are related to a target, with a bound on how many of them are by chance."""
 
 from __future__ import annotations
 
@@ -25,10 +25,9 @@ def relevant(
     Fisher for features of two values) and keeps as many as the procedure of Benjamini and Yekutieli [1]_ allows for
     tests that hang together.
 
-    Tested are rows of the train part alone, and of each asset only windows that share no reading: a window every
-    minute of the same ten minutes is not ten witnesses. What neighbours still have in common (a slow drift, one long
-    fault) makes the true share of chance finds higher than ``fdr_level``. Does not see what only two features say
-    together.
+    Only rows of the train part are tested, and of each asset only windows that share no reading: ten windows of the
+    same ten minutes are no ten independent rows. Neighbours still share a slow drift or one long fault, which makes the
+    true share of chance finds higher than ``fdr_level``. A relation that only two features show together is not found.
 
     Parameters
     ----------
@@ -40,7 +39,7 @@ def relevant(
     fdr_level : float
         Share of the kept features that may be there by chance, between 0 and 1.
     part : Series of str, aligned with ``rows``
-        What `wheeltapper.training.parts.assign` says of each row; only ``train`` is looked at.
+        The part of each row, from `wheeltapper.training.parts.assign`; only ``train`` is looked at.
 
     Returns
     -------
@@ -65,19 +64,19 @@ def relevant(
         raise ConfigError(f"fdr_level is a share of chance finds between 0 and 1, such as 0.05; got {fdr_level}")
     chosen = rows[(part == "train").to_numpy() & target.notna().to_numpy()]
     chosen = chosen[_share_no_reading(chosen)]
-    known = target.loc[chosen.index]
-    if len(chosen) < MIN_ROWS or known.nunique() < 2:
+    labels = target.loc[chosen.index]
+    if len(chosen) < MIN_ROWS or labels.nunique() < 2:
         raise DataError(
             f"relevance needs at least {MIN_ROWS} train windows that share no reading, and a target that differs "
-            f"among them; got {len(chosen)} windows with the targets {sorted(map(str, known.unique()))[:5]}."
+            f"among them; got {len(chosen)} windows with the targets {sorted(map(str, labels.unique()))[:5]}."
         )
     columns = list(with_values(chosen))
     if not columns:
         return ()
     filled = Imputer.fit(chosen[columns]).transform(chosen[columns]).reset_index(drop=True)
-    is_class = known.dtype.kind != "f"
+    is_class = labels.dtype.kind != "f"
     table = _tsfresh.relevance(
-        filled, _numbered(known) if is_class else known.reset_index(drop=True), is_class=is_class, fdr_level=fdr_level
+        filled, _numbered(labels) if is_class else labels.reset_index(drop=True), is_class=is_class, fdr_level=fdr_level
     )
     kept = set(table.index[table["relevant"].to_numpy(dtype=bool)])
     return tuple(column for column in columns if column in kept)
@@ -97,5 +96,5 @@ def _share_no_reading(rows: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.
 
 
 def _numbered(target: pd.Series[Any]) -> pd.Series[Any]:
-    """Return classes as whole numbers, whatever they were written as."""
+    """Return classes as whole numbers."""
     return pd.Series(pd.factorize(target, sort=True)[0])

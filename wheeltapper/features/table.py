@@ -16,6 +16,7 @@ import pandas as pd
 from wheeltapper import faultpoints, tables
 from wheeltapper.checks import TableCheck
 from wheeltapper.errors import DataError
+from wheeltapper.features.compute import compute, empty
 from wheeltapper.features.job import FeatureJob, FeaturePart
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.store import Ref, Staged
@@ -121,7 +122,7 @@ def _compute(space: Workspace, job: FeatureJob, part: FeaturePart, check: TableC
     """Compute and check the rows whose windows end in a part."""
     plan = FeaturePlan.of(space.plant)
     readings = _readings(space, job, part, plan)
-    rows = plan.compute(readings) if len(readings) else plan.empty()
+    rows = compute(plan, readings) if len(readings) else empty(plan)
     del readings
     if part.start:
         rows = rows[rows["window_end"] >= pd.Timestamp(part.start)].reset_index(drop=True)

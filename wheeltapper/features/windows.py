@@ -1,7 +1,7 @@
 """Windows: consecutive readings of one asset, never across a gap, never with a later reading.
 
-A window is named by the reading that ends it. Whether there is a window, what its regime is and whether it may be
-used depends on its own readings alone, so reading a day again, or reading on from yesterday, gives the same windows.
+A window is named by the reading that ends it. Its existence, its regime and its use depend on its own readings alone.
+So reading a day again, or continuing from yesterday, gives the same windows.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ def cut_windows(micros: Micros, part: slice, windows: Windows, step: timedelta) 
 
     With ``every`` above 1 the ends lie on a grid of time that starts at the epoch, not at the first reading that
     happens to be read: a reading ends a window where it is the first one in its cell of ``every`` times ``step``.
-    That asks for the reading before it and nothing else, so it can be said at once and never changes afterwards.
-    Cells are shifted by half a step, so that a clock that trembles around full steps stays in its cell. Readings that
-    come faster than ``step`` give fewer windows than one in ``every``, slower ones more.
+    That depends on the reading before it alone, so it is known at once and never changes. Cells are shifted by half a
+    step, so that a clock that trembles around full steps stays in its cell. Readings that are closer than ``step`` give
+    fewer windows than one in ``every``, and wider ones more.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def any_in_window(flags: Flags, first: Places, last: Places) -> Flags:
 
 
 def only_complete(feature: Floats, sensor: Floats, first: Places, last: Places) -> Floats:
-    """Blank a feature of each window that lacks a value of the sensor, even one that the feature does not look at."""
+    """Return a feature with NaN in each window that lacks a value of the sensor, used by the feature or not."""
     return np.where(any_in_window(np.isnan(sensor), first, last), np.nan, feature)
 
 
@@ -126,7 +126,7 @@ def why_not(
     last: Places,
     looked_at: tuple[Places, Places] | None = None,
 ) -> Texts:
-    """Say of each window why it may not be learnt from or scored; an empty text where it may.
+    """Return why each window may not be learnt from or scored; an empty text where it may.
 
     Parameters
     ----------
@@ -143,8 +143,8 @@ def why_not(
     Returns
     -------
     ndarray of shape (n_windows,)
-        ``missing <sensor>`` where a reading lacks a value, ``regime off`` or ``regime maintenance`` where even one
-        reading is of a regime in which nobody watches; both are named where both hold.
+        ``missing <sensor>`` where a reading lacks a value, ``regime off`` or ``regime maintenance`` where one or more
+        readings are of a regime that is not monitored; both where both hold.
     """
     lacks = np.column_stack([any_in_window(np.isnan(values), first, last) for values in sensors.values()])
     text = _name_missing(lacks, list(sensors))
@@ -155,7 +155,7 @@ def why_not(
 
 
 def _name_missing(lacks: Flags, names: list[str]) -> Texts:
-    """Name the sensors that each window lacks; a handful of patterns covers all windows."""
+    """Name the sensors that each window lacks; a few patterns cover all windows."""
     text = np.full(len(lacks), "", dtype=object)
     some = lacks.any(axis=1)
     if some.any():

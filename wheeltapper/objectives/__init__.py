@@ -1,4 +1,4 @@
-"""Objectives: the questions that a plant asks, one a file; what all of them promise is in `training.objective`."""
+"""Objectives: the questions that a plant asks, one a file."""
 
 from __future__ import annotations
 

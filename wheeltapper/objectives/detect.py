@@ -27,6 +27,9 @@ from wheeltapper.evaluation.curves import window_curves
 from wheeltapper.evaluation.gates import Gate
 from wheeltapper.evaluation.judgement import Judgement
 from wheeltapper.evaluation.leaderboard import Leaderboard
+from wheeltapper.features.columns import that_show
+from wheeltapper.features.compute import compute
+from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.plugins import DETECTORS, FEATURE_SETS
 from wheeltapper.readings.exclude import overlaps
 from wheeltapper.scoring import alarms
@@ -148,7 +151,9 @@ class Detect(Objective):
             ]
         return [
             *asked,
-            *decision.shared.get(f"gates of labels {decision.training.key}", lambda: _label_gates(decision.table)),
+            *decision.shared.get(
+                f"gates of labels {decision.training.key}", lambda: _label_gates(plant, decision.table)
+            ),
         ]
 
     def champion_is_outdated(self, space: Workspace, bundle: str) -> list[str]:
@@ -249,7 +254,7 @@ def _judge_champion(decision: Decision, champion: Bundle) -> Judgement:
     rows = stored_rows(space, champion, validated)
     if rows is None:
         readings = space.store.read(tables.READINGS, version=decision.training.readings.version)
-        computed = champion.plan.compute(readings)
+        computed = compute(champion.plan, readings)
         rows = computed[computed["window_end"].isin(validated["window_end"])].merge(
             validated[["asset_id", "window_end"]]
         )
@@ -257,11 +262,10 @@ def _judge_champion(decision: Decision, champion: Bundle) -> Judgement:
     return judge_scores(space.plant, "champion", "validate", scores, table.faults, champion, rows, table.flags)
 
 
-def _label_gates(table: TrainingTable) -> list[Gate]:
+def _label_gates(plant: Plant, table: TrainingTable) -> list[Gate]:
     """Ask whether labels are a rule of the newest readings, or one target under two names; not by the test part."""
     rows = table.features[table.features["usable"] & table.part.isin(["train", "calibrate", "validate"])]
-    # A column without __ in its name is a sensor's latest value.
-    sensors = [name for name in rows.columns if name not in tables.FEATURES.names() and "__" not in name]
+    sensors = [feature.name for feature in that_show(FeaturePlan.of(plant).features, "latest")]
     readings = rows[["asset_id", "window_end", *sensors]].rename(columns={"window_end": "timestamp"})
     return [
         label_rule.label_rule(readings, sensors, table.faults),

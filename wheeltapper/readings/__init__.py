@@ -1,1 +1,1 @@
-"""From a source to the table of readings: clean, check, exclude."""
+"""From a source to the table of readings: cleaning, units, checks, sensor health, and what is excluded."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from wheeltapper.errors import RegistryError
+from wheeltapper.registry import moving
 from wheeltapper.registry.database import connect, quieten, sqlite_file
 
 if TYPE_CHECKING:
@@ -45,12 +46,14 @@ class Client:
         self._opened: tuple[MlflowClient, str] | None = None
 
     def open(self) -> None:
-        """Create or migrate the database and the experiment; only the first call does anything.
+        """Create or migrate the database and the experiment, and follow a home that was moved.
+
+        Only the first call does anything.
 
         Raises
         ------
         RegistryError
-            If the database cannot be opened, or the experiment was deleted.
+            If the database cannot be opened, was moved without its files, or the experiment was deleted.
         """
         self._open()
 
@@ -123,6 +126,9 @@ class Client:
                 quieten()
                 with self._lock():
                     client = connect(self.tracking_uri)
+                    database = sqlite_file(self.tracking_uri)
+                    if database is not None:
+                        moving.follow(database, self.artifacts)
                     self._opened = client, self._find_experiment(client)
             return self._opened
 

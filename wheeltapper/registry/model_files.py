@@ -71,8 +71,8 @@ def _write_example(place: Path, columns: Sequence[str], example: pd.DataFrame) -
 def bundle_uri(model_location: str) -> str:
     """Return where the bundle of a logged model lies.
 
-    >>> bundle_uri("file:///home/plant/mlartifacts/models/m-1f2e/artifacts/")
-    'file:///home/plant/mlartifacts/models/m-1f2e/artifacts/bundle'
+    >>> bundle_uri("file:///srv/plant/mlartifacts/models/m-1f2e/artifacts/")
+    'file:///srv/plant/mlartifacts/models/m-1f2e/artifacts/bundle'
     """
     return f"{model_location.rstrip('/')}/{_FOLDER}"
 
@@ -91,8 +91,8 @@ def are_complete(model: Any, bundle: str) -> bool:
 def local_path(uri: str) -> Path | None:
     """Return the path that a URI names on this machine, or None if it lies elsewhere.
 
-    >>> local_path("file:///home/plant/mlartifacts").as_posix(), local_path("s3://plant/mlartifacts")
-    ('/home/plant/mlartifacts', None)
+    >>> local_path("file:///srv/plant/mlartifacts").as_posix(), local_path("s3://plant/mlartifacts")
+    ('/srv/plant/mlartifacts', None)
     """
     parts = urlparse(uri)
     if parts.scheme == "file":

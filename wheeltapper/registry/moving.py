@@ -1,4 +1,4 @@
-"""A home that was moved or copied: MLflow keeps whole paths, and they follow the database."""
+"""A home that was moved or copied: MLflow stores whole paths, which are corrected when the database is opened."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ WHERE key = 'mlflow.experimentKind' AND artifact_location LIKE 'file:%'
 
 
 def follow(database: Path, artifacts: Path) -> None:
-    """Let a database that was moved with its files find them again; one that was not moved stays as it is.
+    """Correct the paths in a database that was moved with its files; one that was not moved stays as it is.
 
     Parameters
     ----------
     database : Path
-        MLflow's database, which has its tables.
+        MLflow's database, with its tables.
     artifacts : Path
         Folder of MLflow's files in the same home.
 
@@ -39,21 +39,22 @@ def follow(database: Path, artifacts: Path) -> None:
     RegistryError
         If the database was moved without its files.
     """
-    here = artifacts.resolve().as_uri()
+    current = artifacts.resolve().as_uri()
     with closing(sqlite3.connect(database, timeout=20)) as connection:
-        others = [place for (place,) in connection.execute(_OURS) if place != here and _is_same_name(place, artifacts)]
-        if others and not artifacts.is_dir():
+        places = [place for (place,) in connection.execute(_OURS)]
+        former = [place for place in places if place != current and _is_same_name(place, artifacts)]
+        if former and not artifacts.is_dir():
             raise RegistryError(
-                f"{database} was moved without its files: they were in {others[0]}, and {artifacts} is not there. "
-                "Move or copy all of WHEELTAPPER_HOME, or begin with another one."
+                f"{database} was moved without its files: they were in {former[0]}, and {artifacts} does not exist. "
+                "Move or copy all of WHEELTAPPER_HOME, or start with another one."
             )
         with connection:
-            for place in others:
-                _rewrite(connection, place, here)
+            for place in former:
+                _rewrite(connection, place, current)
 
 
 def _is_same_name(place: str, artifacts: Path) -> bool:
-    """Leave alone what somebody has put into a folder of another name on purpose."""
+    """Say whether a place has the folder's name; the user has chosen any other name on purpose."""
     return place.rpartition("/")[2] == artifacts.name
 
 

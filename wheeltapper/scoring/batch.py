@@ -14,6 +14,7 @@ import pandas as pd
 
 from wheeltapper import faultpoints, tables
 from wheeltapper.errors import DataError, NoChampionError
+from wheeltapper.features.compute import compute
 from wheeltapper.features.normalise import UNSEEN
 from wheeltapper.names import in_order, listing
 from wheeltapper.readings import exclude
@@ -191,7 +192,7 @@ def _new_machines(fallbacks: pd.DataFrame, calibration: Calibration) -> list[str
 def _features(space: Workspace, bundle: Bundle) -> pd.DataFrame:
     """Return rows of the bundle's plan: stored ones where they have its columns, else computed from the readings."""
     rows = stored_rows(space, bundle, space.store.read(tables.FEATURES))
-    return bundle.plan.compute(space.store.read(tables.READINGS)) if rows is None else rows
+    return compute(bundle.plan, space.store.read(tables.READINGS)) if rows is None else rows
 
 
 def _is_unlearnt(bundle: Bundle, rows: pd.DataFrame) -> pd.Series:

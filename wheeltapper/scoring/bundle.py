@@ -20,6 +20,7 @@ from wheeltapper import detectors, manifest
 from wheeltapper.config import AssetType
 from wheeltapper.detectors import Detector
 from wheeltapper.errors import BundleError, ConfigError
+from wheeltapper.features.compute import select
 from wheeltapper.features.impute import Imputer, filled
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
@@ -143,7 +144,7 @@ class Bundle:
         """Return which windows may be anomalous by the sensors' smallest effects; None where all may."""
         if next(iter(self.detectors.values())).always_alarms:
             return None
-        return is_far(self.asset_type, self.normaliser, rows)
+        return is_far(self.asset_type, self.plan.features, self.normaliser, rows)
 
     def rows_of_plan(self, features: pd.DataFrame) -> pd.DataFrame:
         """Return rows with the columns of this bundle's plan, also from rows of the plan that it was shrunk from.
@@ -157,7 +158,7 @@ class Bundle:
         if followed <= {self.plan.hash}:
             return features
         if followed == {self.whole}:
-            return self.plan.select(features)
+            return select(self.plan, features)
         other_plans = sorted(followed - {self.plan.hash, self.whole})
         raise BundleError(f"these feature rows follow plan {other_plans}, the bundle expects {self.plan.hash}")
 
@@ -230,15 +231,16 @@ def read(folder: Path, expected: str | None = None, plug_ins: PlugIns = INSTALLE
     _require_plug_ins(folder, content, plug_ins)
     arrays = manifest.unpack(files[_ARRAYS])
     normaliser = RegimeNormaliser(method=content["normaliser"]).restore(_below(arrays, "normaliser/"))
+    plan = FeaturePlan.model_validate({**content["plan"], "plug_ins": plug_ins})
     fitted = {
-        unit: detectors.build(content["detector"], options, plug_ins=plug_ins).restore(
+        unit: detectors.build(content["detector"], options, plug_ins=plug_ins, features=plan.features).restore(
             _below(arrays, f"detector/{unit}/")
         )
         for unit, options in content["options"].items()
     }
     return Bundle(
         asset_type=AssetType.model_validate(content["asset_type"]),
-        plan=FeaturePlan.model_validate({**content["plan"], "plug_ins": plug_ins}),
+        plan=plan,
         normaliser=normaliser,
         detector_name=content["detector"],
         detectors=fitted,

@@ -1,15 +1,17 @@
-"""The smallest effect worth a walk: whether a sensor lies far enough from normal, in its own unit and direction.
+"""The smallest effect that matters: a window alarms only if a sensor lies that far from normal, in its unit.
 
-A detector that is sure of a shift of 0.02 bar is right, and nobody cares. Where the asset type names the smallest
-effect that matters (`alarm_effect`, `alarm_direction`), a window is anomalous only if at least one sensor lies that
-far from what is normal for its machine and regime. A sensor that names none counts from `UNUSUAL` usual deviations
-on: that one sensor has a limit must not make the machine deaf to all others.
+A detector may be right about a shift of 0.02 bar that has no consequence. Where the asset type names the smallest
+effect that matters (`alarm_effect`, `alarm_direction`), a window is anomalous only if at least one sensor lies that far
+from the normal value of its machine and regime. A sensor that names none counts from `UNUSUAL` usual deviations on, so
+that a limit for one sensor does not hide faults of all others.
 
-It does not help against an effect that is large and harmless, and it hides faults that show in how sensors move
-together while each of them stays near its normal value: leave it out where those matter.
+It does not help against an effect that is large and harmless. It hides faults that change how sensors move together
+while each of them stays near its normal value: leave it out where those matter.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,20 +19,29 @@ from numpy.typing import NDArray
 
 from wheeltapper.config import AssetType, Sensor
 from wheeltapper.errors import ConfigError
+from wheeltapper.features.columns import Feature, level_of
 from wheeltapper.features.normalise import RegimeNormaliser
 
 Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 UNUSUAL = 3.0
-"""Usual deviations from which a sensor without a smallest effect of its own counts: seldom reached by chance alone."""
+"""Usual deviations from which a sensor without a smallest effect counts: seldom reached by chance alone."""
 
 
-def is_far(asset_type: AssetType, normaliser: RegimeNormaliser, rows: pd.DataFrame) -> Flags | None:
-    """Tell in which windows at least one sensor lies far enough from normal to be worth a walk.
+def is_far(
+    asset_type: AssetType, features: Sequence[Feature], normaliser: RegimeNormaliser, rows: pd.DataFrame
+) -> Flags | None:
+    """Tell in which windows at least one sensor lies far enough from normal to matter.
 
     Parameters
     ----------
+    asset_type : AssetType
+        Its sensors name the smallest effects.
+    features : sequence of Feature
+        What the columns show.
+    normaliser : RegimeNormaliser
+        Normal values of each machine and regime.
     rows : DataFrame of shape (n_windows, …) with columns asset_id, regime and the features
         Features in the sensors' own units.
 
@@ -47,29 +58,24 @@ def is_far(asset_type: AssetType, normaliser: RegimeNormaliser, rows: pd.DataFra
     sensors = {name: asset_type.sensors[name] for name in asset_type.measured}
     if not any(sensor.alarm_effect for sensor in sensors.values()):
         return None
-    held = {name: level_of(name, normaliser.columns) for name in sensors}
+    levels = {name: level_of(name, features) for name in sensors}
     for name, sensor in sensors.items():
-        if sensor.alarm_effect is not None and held[name] is None:
+        if sensor.alarm_effect is not None and levels[name] is None:
             raise ConfigError(
                 f"{name} names an alarm_effect of {sensor.alarm_effect:g} {sensor.unit_of_features}, but no feature "
                 f"holds its level. Add the feature set 'latest' or 'rolling', or remove alarm_effect."
             )
     centre, scale = normaliser.centre(rows), normaliser.scale(rows)
     far = np.zeros(len(rows), dtype=bool)
-    for name, column in held.items():
-        if column is not None:
-            away = rows[column].to_numpy(float) - centre[column].to_numpy(float)
-            far |= _reaches(away, sensors[name], scale[column].to_numpy(float))
+    for name, level in levels.items():
+        if level is not None:
+            away = rows[level.name].to_numpy(float) - centre[level.name].to_numpy(float)
+            far |= _reaches(away, sensors[name], scale[level.name].to_numpy(float))
     return far
 
 
-def level_of(sensor: str, columns: list[str]) -> str | None:
-    """Return the feature that holds a sensor's level: its newest reading, else its mean; None if there is neither."""
-    return next((column for column in (sensor, f"{sensor}__rolling_mean") if column in columns), None)
-
-
 def _reaches(away: Floats, sensor: Sensor, scale: Floats) -> Flags:
-    """Tell where a sensor is as far away as its smallest effect; a value that is missing is nowhere."""
+    """Tell where a sensor is as far away as its smallest effect; a missing value never is."""
     if sensor.alarm_effect is None:
         return np.asarray(np.abs(away) >= UNUSUAL * scale)
     signed = {"up": away, "down": -away, "both": np.abs(away)}[sensor.alarm_direction]

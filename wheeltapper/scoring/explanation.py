@@ -1,23 +1,26 @@
-"""Why the alarm rang: which sensors stand out, by how much, against what is normal for the regime.
+"""The reasons of an alarm: which sensors stand out, and by how much, compared with normal running in the regime.
 
-Contributions come from the detector where it has its own. Otherwise each sensor is in turn set to what is normal for
-the regime, and the drop of the score is its contribution (occlusion). Either way they are scaled so that they add up to
-the score. What the alarm looks like, `wheeltapper.scoring.diagnosis` says: by what the sensors did, not by the score.
+Contributions come from the detector if it gives any. Otherwise each sensor in turn is set to its typical value for the
+regime, and the drop of the score is its contribution (occlusion). In both cases they are scaled so that they add up to
+the score. `wheeltapper.scoring.diagnosis` names the kind of fault, from the behaviour of the sensors and not from the
+score.
 """
 
 from __future__ import annotations
 
 import math
-import re
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from wheeltapper.config import AssetType
+from wheeltapper.config.values import format_duration
 from wheeltapper.errors import DataError
-from wheeltapper.features.restless import rows_of
+from wheeltapper.features.columns import Feature, level_of
 from wheeltapper.scoring.bundle import POOLED, Bundle, inputs
 from wheeltapper.scoring.diagnosis import Diagnosis
 from wheeltapper.scoring.rarity import Rarity
@@ -25,19 +28,19 @@ from wheeltapper.scoring.rarity import Rarity
 TOP = 3
 """Sensors that a sentence names."""
 _PERCENT_ABOVE = 5.0
-"""A change is told in percent only where normal lies this many usual deviations from zero: −4000 % helps nobody."""
+"""A change is given in percent only where normal lies this many usual deviations from zero: −4000 % has no use."""
 _NO_PERCENT = ("°C", "degC", "°F", "degF", "%")
-"""Units whose zero is not nothing, or of which a percentage would be mistaken for the unit."""
-_TOLD = 0.1
+"""Units whose zero is arbitrary, or in which a percentage would be mistaken for the unit."""
+_NAMED_FROM = 0.1
 """Share of the score from which a sensor is named."""
 AT_PEAK = 32
-"""Windows that an explanation takes its shares from, those of the highest severity: occluding scores each of them
-again, twice for every sensor, so this is what bounds its time."""
+"""Windows from which an explanation takes its shares, those of the highest severity. Occlusion scores each of them
+again, twice for every sensor, so this bounds its time."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one sensor did during an alarm."""
+    """The behaviour of one sensor during an alarm."""
 
     sensor: str
     unit: str
@@ -46,9 +49,9 @@ class Finding:
     value: float | None
     """Mean of its readings during the alarm, in its unit; None where no feature holds its level."""
     normal: float | None
-    """What is typical for this asset and regime, in its unit; None like ``value``."""
+    """Its typical value for this asset and regime, in its unit; None like ``value``."""
     deviations: float
-    """How many usual deviations lie between the two; signed. Of its oddest feature where ``value`` is None."""
+    """Usual deviations between the two, signed; those of its most unusual feature where ``value`` is None."""
     change: str
     """The same in words: ``pressure −38 %``."""
     spread: float | None = None
@@ -56,34 +59,25 @@ class Finding:
     contribution: float = 0.0
     """Its part of the alarm's peak severity: those of all sensors add up to it, where the score can be explained."""
     is_of_level: bool = True
-    """Whether ``change`` is about its level; False where its manner stands out: restless, still, out of step."""
+    """True if ``change`` is about its level; False if it is about its behaviour: restless, still, out of step."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the finding as plain JSON."""
         return asdict(self)
 
 
-def sensors_of(column: str) -> tuple[str, ...]:
-    """Return the sensors that a feature column is computed from; of ``calendar__hour_sin`` no sensor but the set."""
-    for joint in ("__per__", "__times__"):
-        if joint in column:
-            first, second = column.split(joint)
-            return first, second.split("__")[0]
-    first, *rest = column.split("__")
-    return (first, *rest[1:]) if rest[:1] == ["twin"] else (first,)
-
-
 def contributions(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
     """Return how much each sensor adds to each row's score.
 
-    Where a detector says so itself, that is used; else see `_occlusion`. What speaks against an anomaly counts as 0,
-    and what belongs to no sensor (the time of day) is spread over the sensors: nobody can repair it.
+    A detector's own contributions are used if it gives any; else see `_occlusion`. Negative contributions count as 0.
+    Those of features without a sensor (the time of day) are spread over the sensors, because nothing there can be
+    repaired.
 
     Returns
     -------
     DataFrame of shape (n_windows, n_sensors)
         In the units of the bundle's score. They add up to it in each row; all are 0 in a row whose score depends on no
-        sensor (that of a detector which always says the same).
+        sensor (that of a detector whose score is constant).
     """
     scored = bundle.calibration.apply(rows, bundle.raw_scores(rows))["score"]
     return shares(bundle, rows).mul(scored, axis=0)
@@ -100,15 +94,13 @@ def shares(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
     z = bundle.inputs(rows)
     by_unit = []
     assets = rows["asset_id"].to_numpy()
-    for unit, detector in bundle.detectors.items():
-        own = ~np.isin(assets, list(bundle.detectors)) if unit == POOLED else assets == unit
-        if own.any():
-            parts = detector.contributions(z.loc[own])
-            by_unit.append(
-                _occlusion(bundle, unit, z.loc[own], rows.loc[own])
-                if parts is None
-                else _by_sensor(parts, bundle.asset_type)
-            )
+    for unit, is_scored in _units(bundle, assets):
+        parts = bundle.detectors[unit].contributions(z.loc[is_scored])
+        by_unit.append(
+            _occlusion(bundle, unit, z.loc[is_scored], rows.loc[is_scored])
+            if parts is None
+            else _by_sensor(parts, bundle.plan.features, bundle.asset_type)
+        )
     total = pd.concat(by_unit).loc[rows.index].clip(lower=0)
     whole = total.sum(axis=1)
     return total.div(whole.where(whole > 0, 1.0), axis=0)
@@ -120,57 +112,63 @@ def feature_shares(bundle: Bundle, rows: pd.DataFrame) -> pd.Series | None:
     Returns
     -------
     Series of shape (n_features,) or None
-        Shares from 0 to 1, together 1 (0 where no feature moves the score). None where a detector of the bundle cannot
-        say: occluding features one by one would blame single ones for what several of a sensor show together.
+        Shares from 0 to 1, together 1 (0 where no feature moves the score). None where a detector of the bundle gives
+        no contributions: occluding features one by one would assign to one what several of a sensor show together.
     """
     rows = bundle.complete(rows)
     z, assets = bundle.inputs(rows), rows["asset_id"].to_numpy()
-    found = []
-    for unit, detector in bundle.detectors.items():
-        own = ~np.isin(assets, list(bundle.detectors)) if unit == POOLED else assets == unit
-        if own.any():
-            parts = detector.contributions(z.loc[own])
-            if parts is None:
-                return None
-            found.append(parts.clip(lower=0))
-    total = pd.concat(found).fillna(0.0)
+    by_unit = []
+    for unit, is_scored in _units(bundle, assets):
+        parts = bundle.detectors[unit].contributions(z.loc[is_scored])
+        if parts is None:
+            return None
+        by_unit.append(parts.clip(lower=0))
+    total = pd.concat(by_unit).fillna(0.0)
     whole = total.sum(axis=1)
     return total.div(whole.where(whole > 0, 1.0), axis=0).mean()
 
 
-def _by_sensor(parts: pd.DataFrame, asset_type: AssetType) -> pd.DataFrame:
+def _units(bundle: Bundle, assets: NDArray[Any]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Yield each detector's unit and the rows that it scores, where there are any."""
+    for unit in bundle.detectors:
+        is_scored = ~np.isin(assets, list(bundle.detectors)) if unit == POOLED else assets == unit
+        if is_scored.any():
+            yield unit, is_scored
+
+
+def _by_sensor(parts: pd.DataFrame, features: Sequence[Feature], asset_type: AssetType) -> pd.DataFrame:
     """Add up the contributions of a sensor's features; a feature of two sensors counts half for each.
 
-    What belongs to no sensor (the time of day) is left out: nobody can repair it.
+    Features without a sensor (the time of day) are left out.
     """
     total = pd.DataFrame(0.0, index=parts.index, columns=list(asset_type.sensors))
+    sensors_of = {feature.name: feature.sensors for feature in features}
     for column in parts.columns:
-        sensors = [sensor for sensor in sensors_of(column) if sensor in asset_type.sensors]
-        for sensor in sensors:
-            total[sensor] += parts[column] / len(sensors)
+        for sensor in sensors_of[column]:
+            total[sensor] += parts[column] / len(sensors_of[column])
     return total
 
 
 def _occlusion(bundle: Bundle, unit: str, z: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Set each sensor's features to what is typical for the row's regime, and see how far the score drops.
+    """Set each sensor's features to their typical values for the row's regime, and measure how far the score drops.
 
-    Two sensors that are both far off hide each other: a score that is at its limit does not drop when one of them is
-    set right. So the other way is taken as well, from a perfectly typical row in which the sensor alone is as it was,
-    and the mean of both is the sensor's: the first and the last term of its Shapley value [1]_.
+    Two sensors that are both far off hide each other: a score at its limit does not drop when one of them is corrected.
+    So the score is also measured for a typical row in which only this sensor has its real values. The mean of both
+    differences is the sensor's contribution: the first and the last term of its Shapley value [1]_.
 
     References
     ----------
     .. [1] S. M. Lundberg, S.-I. Lee, "A Unified Approach to Interpreting Model Predictions", NIPS 2017.
     """
-    usual = pd.concat([rows[["asset_id", "regime"]], bundle.normaliser.centre(rows)], axis=1)
-    typical = inputs(bundle.detectors[unit], bundle.normaliser, usual)
+    centre = pd.concat([rows[["asset_id", "regime"]], bundle.normaliser.centre(rows)], axis=1)
+    typical = inputs(bundle.detectors[unit], bundle.normaliser, centre)
     detector = bundle.detectors[unit]
-    whole, quiet = detector.score(z), detector.score(typical)
+    measured, usual = detector.score(z), detector.score(typical)
     drop = {}
     for sensor in bundle.asset_type.sensors:
-        own = [column for column in z.columns if sensor in sensors_of(column)]
-        without, alone = detector.score(z.assign(**typical[own])), detector.score(typical.assign(**z[own]))
-        drop[sensor] = ((whole - without) + (alone - quiet)) / 2
+        columns = [feature.name for feature in bundle.plan.features if sensor in feature.sensors]
+        without, alone = detector.score(z.assign(**typical[columns])), detector.score(typical.assign(**z[columns]))
+        drop[sensor] = ((measured - without) + (alone - usual)) / 2
     return pd.DataFrame(drop, index=z.index)
 
 
@@ -192,64 +190,104 @@ def explain(bundle: Bundle, rows: pd.DataFrame) -> list[Finding]:
     rows = bundle.complete(rows)
     scored = bundle.calibration.apply(rows, bundle.raw_scores(rows))
     severity = (scored["score"].clip(lower=0) / scored["threshold"]).sort_values(ascending=False, kind="stable")
-    share = shares(bundle, rows.loc[severity.index[:AT_PEAK]]).mean()
+    at_peak = rows.loc[severity.index[:AT_PEAK]]
+    share = shares(bundle, at_peak).mean()
     total = float(share.sum())
     share = share / total if total > 0 else share
-    heard = feature_shares(bundle, rows.loc[severity.index[:AT_PEAK]])
-    z = bundle.normaliser.transform(rows).mean()
-    centre, scale = bundle.normaliser.centre(rows).mean(), bundle.normaliser.scale(rows).mean()
-    findings = []
-    for name, sensor in bundle.asset_type.sensors.items():
-        unit, own = sensor.unit_of_features, float(share[name])
-        part = own * float(severity.iloc[0])
-        level = next((column for column in (name, f"{name}__rolling_mean") if column in z), None)
-        odd = _oddest(name, z, heard)
-        if level is None:
-            change = _manner(name, odd, z) if odd else f"{name} unusual"
-            deviations = float(z[odd]) if odd else 0.0
-            findings.append(Finding(name, unit, own, None, None, deviations, change, None, part, False))
-            continue
-        value, normal, spread = float(rows[level].mean()), float(centre[level]), float(scale[level])
-        in_manner = abs(z[level]) < 1 and odd is not None and abs(z[odd]) >= 2
-        change = _manner(name, odd, z) if in_manner and odd else _in_words(name, unit, value, normal, spread)
-        away = float(z[level])
-        findings.append(Finding(name, unit, own, value, normal, away, change, spread, part, not in_manner))
-    # Sensors of equal shares, as those of a detector that cannot say, are ranked by how far they are from normal.
-    return sorted(findings, key=lambda one: (-round(one.share, 9), -abs(round(one.deviations, 9)), one.sensor))
+    alarm = _Alarm(
+        share=share,
+        peak=float(severity.iloc[0]),
+        by_feature=feature_shares(bundle, at_peak),
+        rows=rows,
+        z=bundle.normaliser.transform(rows).mean(),
+        centre=bundle.normaliser.centre(rows).mean(),
+        scale=bundle.normaliser.scale(rows).mean(),
+    )
+    findings = [
+        _finding(name, sensor.unit_of_features, bundle.plan.features, alarm)
+        for name, sensor in bundle.asset_type.sensors.items()
+    ]
+    # Sensors of equal shares, as those of a detector that gives no contributions, are ranked by their deviations.
+    return sorted(
+        findings, key=lambda finding: (-round(finding.share, 9), -abs(round(finding.deviations, 9)), finding.sensor)
+    )
 
 
-def _oddest(sensor: str, z: pd.Series, heard: pd.Series | None) -> str | None:
+@dataclass(frozen=True)
+class _Alarm:
+    """The figures of an alarm that its findings are made from."""
+
+    share: pd.Series
+    """Sensor → its part of the score, 0 to 1."""
+    peak: float
+    """Highest severity."""
+    by_feature: pd.Series | None
+    """Feature → its part of the score; None where the detector gives no contributions."""
+    rows: pd.DataFrame
+    """Its feature rows, in the features' units."""
+    z: pd.Series
+    """Feature → its mean in usual deviations."""
+    centre: pd.Series
+    """Feature → its typical value, in its unit: the mean over the alarm's regimes."""
+    scale: pd.Series
+    """Feature → one usual deviation, in its unit, like ``centre``."""
+
+
+def _finding(sensor: str, unit: str, features: Sequence[Feature], alarm: _Alarm) -> Finding:
+    """Describe one sensor by its level, or by the feature that stands out most where the level does not."""
+    share = float(alarm.share[sensor])
+    contribution = share * alarm.peak
+    feature, odd = level_of(sensor, features), _oddest(sensor, features, alarm.z, alarm.by_feature)
+    if feature is None:
+        change = _manner(sensor, odd, alarm.z) if odd else f"{sensor} unusual"
+        deviations = float(alarm.z[odd.name]) if odd else 0.0
+        return Finding(sensor, unit, share, None, None, deviations, change, None, contribution, False)
+    level = feature.name
+    value, normal, spread = float(alarm.rows[level].mean()), float(alarm.centre[level]), float(alarm.scale[level])
+    away = float(alarm.z[level])
+    in_manner = abs(away) < 1 and odd is not None and abs(alarm.z[odd.name]) >= 2
+    change = _manner(sensor, odd, alarm.z) if in_manner and odd else _in_words(sensor, unit, value, normal, spread)
+    return Finding(sensor, unit, share, value, normal, away, change, spread, contribution, not in_manner)
+
+
+def _oddest(sensor: str, features: Sequence[Feature], z: pd.Series, by_feature: pd.Series | None) -> Feature | None:
     """Return the feature of a sensor, beside its level, that is farthest from usual; None if it has no other.
 
-    Where the detector says what each feature adds, one that adds nothing is no reason.
+    Where the detector gives each feature's part of the score, one that adds nothing is no reason.
     """
-    others = [column for column in z.index if "__" in column and sensor in sensors_of(column)]
-    others = [column for column in others if not column.endswith("__rolling_mean")]
-    if heard is not None:
-        others = [column for column in others if heard[column] > 0]
-    return max(others, key=lambda column: abs(float(z[column])), default=None)
+    others = [feature for feature in features if sensor in feature.sensors and not _is_level(feature)]
+    if by_feature is not None:
+        others = [feature for feature in others if by_feature[feature.name] > 0]
+    return max(others, key=lambda feature: abs(float(z[feature.name])), default=None)
 
 
-def _manner(sensor: str, column: str, z: pd.Series) -> str:
-    """Say what a feature that is no level shows: a stuck sensor has its usual value, and stands out all the same."""
-    looked_back = rows_of(column)
-    if column.endswith("__rolling_std") or looked_back is not None:
-        over = "" if looked_back is None else f" over the last {looked_back} readings"
-        return f"{sensor} unusually {'restless' if z[column] > 0 else 'still'}{over}"
-    if other := [name for name in sensors_of(column) if name != sensor]:
-        return f"{sensor} out of step with {' and '.join(other)}"
-    if column.endswith("__rate"):
-        return f"{sensor} changes unusually fast"
-    how = "high" if z[column] > 0 else "low"
-    what = column.removeprefix(f"{sensor}__")
-    if mean := _MEAN.fullmatch(what):
-        count, duration = mean["rows"], mean["duration"]
-        return f"{sensor} unusually {how} over the last {f'{count} readings' if count else duration}"
-    return f"{sensor}: {what.replace('__', ', ').replace('_', ' ')} unusually {how}"
+def _is_level(feature: Feature) -> bool:
+    return feature.shows == "latest" or (feature.shows == "level" and feature.over is None)
 
 
-_MEAN = re.compile(r"mean_(?:(?P<rows>\d+)_rows|(?P<duration>\d+[a-z]+))")
-"""A mean over a look-back, as the feature set long_rolling names it."""
+def _manner(sensor: str, feature: Feature, z: pd.Series) -> str:
+    """Describe a feature that is no level: a stuck sensor has its usual value, and stands out all the same."""
+    is_high = z[feature.name] > 0
+    how = "high" if is_high else "low"
+    match feature.shows:
+        case "spread" | "restlessness":
+            return f"{sensor} unusually {'restless' if is_high else 'still'}{_looking_back(feature)}"
+        case "relation":
+            return f"{sensor} out of step with {' and '.join(name for name in feature.sensors if name != sensor)}"
+        case "rate":
+            return f"{sensor} changes unusually fast"
+        case "level":
+            return f"{sensor} unusually {how}{_looking_back(feature)}"
+        case _:
+            return f"{sensor}: {feature.words or feature.name} unusually {how}"
+
+
+def _looking_back(feature: Feature) -> str:
+    """Return how far a feature looks back, in words; an empty text where that is its window."""
+    if feature.over is None:
+        return ""
+    span = f"{feature.over} readings" if isinstance(feature.over, int) else format_duration(feature.over)
+    return f" over the last {span}"
 
 
 def _in_words(sensor: str, unit: str, value: float, normal: float, deviation: float) -> str:
@@ -261,50 +299,51 @@ def _in_words(sensor: str, unit: str, value: float, normal: float, deviation: fl
 
 
 def _number(value: float, digits: int) -> str:
-    """Write a number with so many digits, but whole numbers in full: 140, not 1.4e+02."""
+    """Write a number with a few digits, but whole numbers in full: 140, not 1.4e+02."""
     return f"{value:.0f}" if value >= 10 ** (digits - 1) else f"{value:.{digits}g}"
 
 
 def sentence(
     asset_id: str, alarm: Any, findings: list[Finding], diagnosis: Diagnosis, rarity: Rarity | None = None
 ) -> str:
-    """Say one alarm as a person would; all times are UTC.
+    """Describe one alarm in a sentence; all times are UTC.
 
     ``pump-03, 2026-02-03 14:20–15:05, severity 3.1 in high load (in normal running once in 12 weeks): pressure −38 %
     (4 bar, usually 6.5), vibration +140 % (6 mm/s, usually 2.5). Looks like cavitation. First check: Listen for gravel
     in the casing.``
     """
-    named = [one for one in findings if one.share >= _TOLD and _is_off(one)][:TOP] or findings[:1]
+    named = [finding for finding in findings if finding.share >= _NAMED_FROM and _is_off(finding)]
+    named = named[:TOP] or findings[:1]
     regime = "" if alarm.regime == "normal" else f" in {alarm.regime.replace('_', ' ')}"
     often = "" if rarity is None else f" (in normal running {rarity.in_words(alarm.held_severity)})"
     return (
         f"{asset_id}, {_span(alarm.opened_at, alarm.last_at)}, severity {alarm.peak_severity:.1f}{regime}{often}: "
-        f"{', '.join(map(_told, named))}. {_suspicion(diagnosis)}"
+        f"{', '.join(map(_with_values, named))}. {_suspicion(diagnosis)}"
     ).rstrip()
 
 
-def _is_off(one: Finding) -> bool:
-    """Tell whether a sensor shows something that is worth a word: a detector may rest on one that looks as usual."""
-    return not one.is_of_level or one.spread is None or abs(one.deviations) >= 1
+def _is_off(finding: Finding) -> bool:
+    """Tell whether a sensor differs from usual: a score may also come from one that does not."""
+    return not finding.is_of_level or finding.spread is None or abs(finding.deviations) >= 1
 
 
-def _told(one: Finding) -> str:
-    """Say what one sensor did, with its values where the change does not hold them already."""
-    if one.value is None or one.normal is None or one.spread is None or not one.is_of_level:
-        return one.change
-    unit = "" if one.unit == "1" else f" {one.unit}"
-    value, normal = (_rounded(number, one.spread) for number in (one.value, one.normal))
-    return f"{one.change} ({value}{unit}, usually {normal})"
+def _with_values(finding: Finding) -> str:
+    """Return the change of one sensor in words, with its values if it is one of level."""
+    if finding.value is None or finding.normal is None or finding.spread is None or not finding.is_of_level:
+        return finding.change
+    unit = "" if finding.unit == "1" else f" {finding.unit}"
+    value, normal = (_rounded(number, finding.spread) for number in (finding.value, finding.normal))
+    return f"{finding.change} ({value}{unit}, usually {normal})"
 
 
 def _rounded(value: float, spread: float) -> str:
-    """Write a value with as many digits as its usual movement leaves a meaning to."""
+    """Write a value with as many digits as its usual deviation justifies."""
     places = 0 if spread <= 0 else max(0, 1 - math.floor(math.log10(spread)))
     return f"{value:.{min(places, 6)}f}".replace("-", "−")
 
 
 def _suspicion(diagnosis: Diagnosis) -> str:
-    """Say what it looks like and what to check first; no more than is known."""
+    """Return the suspected fault and the first check in words."""
     if diagnosis.kind is not None and diagnosis.sensor is not None:
         lies = _SENSOR_FAULTS[diagnosis.kind.partition(":")[0]]
         looks = f"Looks like a faulty sensor rather than the machine: {diagnosis.sensor} {lies}."
@@ -335,7 +374,7 @@ _SENSOR_FAULTS = {
 
 
 def _span(opened: pd.Timestamp, last: pd.Timestamp) -> str:
-    """Write a span as short as it can be: the day once, seconds only where minutes do not tell."""
+    """Write a span as short as possible: the day once, seconds only where minutes are equal."""
     if opened == last:
         return f"{opened:%Y-%m-%d %H:%M}" if opened.second == 0 else f"{opened:%Y-%m-%d %H:%M:%S}"
     if opened.floor("min") == last.floor("min"):

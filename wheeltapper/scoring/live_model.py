@@ -6,6 +6,7 @@ import pandas as pd
 
 from wheeltapper.decisions import ledger
 from wheeltapper.errors import RegistryError
+from wheeltapper.features.compute import select
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.registry import Version
 from wheeltapper.scoring import bundle as bundles
@@ -61,4 +62,4 @@ def stored_rows(space: Workspace, bundle: Bundle, rows: pd.DataFrame) -> pd.Data
     if followed <= {bundle.plan.hash}:
         return rows
     whole = FeaturePlan.of(space.plant)
-    return bundle.plan.select(rows) if followed == {whole.hash} and bundle.plan.is_part_of(whole) else None
+    return select(bundle.plan, rows) if followed == {whole.hash} and bundle.plan.is_part_of(whole) else None

@@ -1,1 +1,1 @@
-"""Known faults are put into real readings: what a model finds of them, and the gates that follow."""
+"""The self-test: known faults are injected into real readings, and the gates say which of them a model finds."""

@@ -16,8 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.config import AssetType
+from wheeltapper.features.compute import WindowRows, empty, rows_of
 from wheeltapper.features.conditioning import Track
-from wheeltapper.features.plan import FeaturePlan, WindowRows
+from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.features.windows import ticks
 from wheeltapper.selftest.injections import (
     FEW_SIZES,
@@ -227,7 +228,7 @@ def _windows(
             # A counter continues from its value at the end of the fault.
             changed[end - first :] += changed[end - first - 1] - before[end - 1]
         sensors[injection.sensor] = changed
-    return plan.rows_of(Track(micros, sensors, track.regimes[first:stop]), since=slot.start)
+    return rows_of(plan, Track(micros, sensors, track.regimes[first:stop]), since=slot.start)
 
 
 def _assembled(
@@ -236,7 +237,7 @@ def _assembled(
     """Put the usable windows of all rehearsals into one table, with the fault and the slot of each row."""
     usable = [np.flatnonzero((rows.why_not == "") & (rows.ends <= slots[number].end)) for _, number, rows in pieces]
     if not sum(len(places) for places in usable):
-        return plan.empty(), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        return empty(plan), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     lengths = [len(places) for places in usable]
     values = np.concatenate([rows.values[places] for (_, _, rows), places in zip(pieces, usable, strict=True)])
     fixed = {

@@ -113,7 +113,7 @@ def _find_faults(
     scores = bundle.score(rehearsal.rows)
     opens = _opens_alarm(rehearsal, scores, rule, max_gap)
     faulty, episode_peaks = sensitivity.lasting_peaks(rehearsal, scores["score"].to_numpy(), rule.open_after)
-    used = {column.split("__")[0] for column in bundle.plan.columns}
+    used = {sensor for feature in bundle.plan.features for sensor in feature.sensors}
     by_sensor = {
         "rung_for": sensitivity.alarm_share(rehearsal, opens),
         "stands_out": sensitivity.chance_above_clean(rehearsal, faulty, episode_peaks, clean_peaks),
@@ -172,7 +172,9 @@ def _relations(bundle: Bundle, rows: pd.DataFrame) -> relations.Relations | None
     if not detector.learns_relations or detector.in_units:
         return None
     assets = usable["asset_id"].to_numpy()
-    return relations.relations(lambda z: bundle.scores_of(z, assets), bundle.inputs(usable), assets)
+    return relations.relations(
+        lambda z: bundle.scores_of(z, assets), bundle.inputs(usable), assets, features=bundle.plan.features
+    )
 
 
 def _scored(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ do not occur in this combination.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from wheeltapper.evaluation.gates import Gate
 from wheeltapper.evaluation.ranking import chance_above
-from wheeltapper.features.restless import rows_of
+from wheeltapper.features.columns import Feature, describe
 
 Floats = NDArray[np.float64]
 
@@ -43,7 +43,12 @@ class Relations(BaseModel):
 
 
 def relations(
-    score: Callable[[pd.DataFrame], Floats], rows: pd.DataFrame, assets: NDArray[np.object_], *, seed: int = 0
+    score: Callable[[pd.DataFrame], Floats],
+    rows: pd.DataFrame,
+    assets: NDArray[np.object_],
+    *,
+    features: Sequence[Feature] = (),
+    seed: int = 0,
 ) -> Relations | None:
     """Measure how well a score separates normal windows from the same windows with each feature shuffled.
 
@@ -57,6 +62,8 @@ def relations(
         Normal windows in usual deviations, that the detector was not fitted on.
     assets : ndarray of shape (n_windows,)
         Features are shuffled within an asset.
+    features : sequence of Feature
+        What the columns show.
     seed : int
         For the shuffling.
 
@@ -66,7 +73,8 @@ def relations(
         None with fewer than two features or a hundred windows.
     """
     # Detectors weigh features of restlessness less than features of level; here they would have full weight.
-    compared = [name for name in rows.columns if rows_of(str(name)) is None] or list(rows.columns)
+    described = describe(map(str, rows.columns), features)
+    compared = [feature.name for feature in described if feature.shows != "restlessness"] or list(rows.columns)
     if len(compared) < 2 or len(rows) < _LEAST:
         return None
     shuffled = rows.assign(**_shuffled(rows[compared], assets, seed))

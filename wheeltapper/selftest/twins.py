@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from wheeltapper import tables
 from wheeltapper.config import Alarms
 from wheeltapper.errors import DataError
+from wheeltapper.features.compute import compute, select
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.selftest import episodes, obvious
 from wheeltapper.selftest.episodes import Rehearsal
@@ -44,9 +45,9 @@ class Twins:
 
     def with_features_of(self, plan: FeaturePlan) -> Twins:
         """Return the same twins with the features of a plan that is part of theirs."""
-        clean = plan.select(self.clean)
+        clean = select(plan, self.clean)
         difference = self.difference[[column for column in self.difference if column in clean]]
-        return Twins(clean, difference, replace(self.rehearsal, rows=plan.select(self.rehearsal.rows)))
+        return Twins(clean, difference, replace(self.rehearsal, rows=select(plan, self.rehearsal.rows)))
 
 
 def recent_twins(space: Workspace, plan: FeaturePlan, normal: pd.DataFrame, version: int | None) -> Twins:
@@ -122,9 +123,9 @@ def twins_of(
     if wide is not None:
         usual = _at_least(usual, wide)
     deviations = {name: sensor.deviation for name, sensor in usual.items()}
-    clean = _only(normal, plan.compute(since))
+    clean = _only(normal, compute(plan, since))
     stepped = obvious.inject_obvious(since, deviations, _limits(plan), counters=counters)[obvious.ALL]
-    difference = _difference(clean, _only(normal, plan.compute(stepped)))
+    difference = _difference(clean, _only(normal, compute(plan, stepped)))
     rehearsal = episodes.rehearse(plan, readings, normal, usual, open_after=rule.open_after)
     return Twins(clean, difference, rehearsal)
 

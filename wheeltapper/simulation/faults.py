@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wheeltapper.assets import Floats
-from wheeltapper.config import AssetType
-from wheeltapper.config import format_duration as say
+from wheeltapper.config import AssetType, format_duration
 from wheeltapper.errors import SourceError
 
 SHORTEST = timedelta(minutes=30)
@@ -64,9 +63,9 @@ def plan(
     lasts: tuple[timedelta, timedelta] = (SHORTEST, LONGEST),
     distance: timedelta = DISTANCE,
 ) -> list[Fault]:
-    """Choose the faults of one machine so that they fill the asked share of its rows.
+    """Choose the faults of one machine so that they fill the requested share of its rows.
 
-    A fault lasts 30 to 240 minutes, or as asked, and lies wholly where the machine runs. The number of rows inside
+    A fault lasts 30 to 240 minutes, or as requested, and lies wholly where the machine runs. The number of rows inside
     faults is exact; where the whole share is shorter than the shortest fault there is one fault that short. Kinds come
     in equal parts.
 
@@ -99,14 +98,14 @@ def plan(
     SourceError
         If the machine does not run long enough for that many faults.
     """
-    wanted = round(rate * len(runs))
-    if wanted == 0 or not kinds:
+    fault_rows = round(rate * len(runs))
+    if fault_rows == 0 or not kinds:
         return []
     shortest, longest, apart = (max(1, round(time / step)) for time in (*lasts, distance))
     if overlap:
-        firsts, rows = _scatter(rng, runs, wanted, shortest, longest)
+        firsts, rows = _scatter(rng, runs, fault_rows, shortest, longest)
     else:
-        rows = _lengths(rng, wanted, shortest, longest)
+        rows = _lengths(rng, fault_rows, shortest, longest)
         firsts, rows = _place(rng, runs, rows, apart, step)
     chosen = _in_equal_parts(rng, kinds, len(rows))
     return [
@@ -129,11 +128,11 @@ def damage(
     *,
     runs: Flags | None = None,
 ) -> dict[str, Floats]:
-    """Return the sensors' values with the faults in them; what lies outside the faults is untouched.
+    """Return the sensors' values with the faults in them; values outside the faults stay as they are.
 
     At momentary severity s a value becomes ``value · (1 + (factor − 1) · s) + shift · s``, with extra noise of
     standard deviation ``noise · s``. Limits are not applied here. Where ``runs`` says that the machine stands still,
-    a fault shows nothing: worn bearings are silent then.
+    a fault shows nothing: worn bearings make no noise then.
     """
     damaged = {sensor: column.copy() for sensor, column in values.items()}
     for fault in faults:
@@ -145,24 +144,24 @@ def damage(
     return damaged
 
 
-def _lengths(rng: np.random.Generator, wanted: int, shortest: int, longest: int) -> Counts:
-    """Draw uniform lengths that add up to the wanted rows."""
+def _lengths(rng: np.random.Generator, fault_rows: int, shortest: int, longest: int) -> Counts:
+    """Draw uniform lengths that add up to ``fault_rows``."""
     drawn = [int(rng.integers(shortest, longest + 1))]
-    while sum(drawn) < wanted:
+    while sum(drawn) < fault_rows:
         drawn.append(int(rng.integers(shortest, longest + 1)))
     fewer = drawn[:-1]
-    if fewer and len(fewer) * longest >= wanted and wanted - sum(fewer) < sum(drawn) - wanted:
+    if fewer and len(fewer) * longest >= fault_rows and fault_rows - sum(fewer) < sum(drawn) - fault_rows:
         drawn = fewer
-    while len(drawn) > 1 and len(drawn) * shortest > wanted:
+    while len(drawn) > 1 and len(drawn) * shortest > fault_rows:
         drawn.pop()
     if len(drawn) == 1:
-        return np.array([wanted])
-    return _stretch(np.array(drawn), wanted, shortest, longest)
+        return np.array([fault_rows])
+    return _stretch(np.array(drawn), fault_rows, shortest, longest)
 
 
-def _stretch(lengths: Counts, wanted: int, shortest: int, longest: int) -> Counts:
+def _stretch(lengths: Counts, fault_rows: int, shortest: int, longest: int) -> Counts:
     """Move all lengths by the same share of their room, towards the side on which rows are missing."""
-    missing = wanted - int(lengths.sum())
+    missing = fault_rows - int(lengths.sum())
     room = longest - lengths if missing > 0 else lengths - shortest
     moved = np.cumsum(room) * abs(missing) / max(int(room.sum()), 1)
     steps = np.diff(np.round(moved).astype(np.int64), prepend=0)
@@ -196,38 +195,40 @@ def _place(
         dealt[where].append(int(length))
     firsts: list[int] = []
     ordered: list[int] = []
-    for (first, _), own, spare in zip(stretches, dealt, room, strict=True):
-        mixed = rng.permutation(np.array(own, dtype=np.int64))
-        pauses = np.sort(rng.integers(0, spare + 1, size=len(own)))
+    for (first, _), fault_rows, spare in zip(stretches, dealt, room, strict=True):
+        mixed = rng.permutation(np.array(fault_rows, dtype=np.int64))
+        pauses = np.sort(rng.integers(0, spare + 1, size=len(fault_rows)))
         before = np.cumsum(mixed + distance) - (mixed + distance)
         firsts.extend(first + pauses + before)
         ordered.extend(mixed)
     return np.array(firsts), np.array(ordered)
 
 
-def _scatter(rng: np.random.Generator, runs: Flags, wanted: int, shortest: int, longest: int) -> tuple[Counts, Counts]:
-    """Let faults fall anywhere where the machine runs, until they cover the wanted rows; the last is cut to fit."""
-    if wanted > runs.sum():
+def _scatter(
+    rng: np.random.Generator, runs: Flags, fault_rows: int, shortest: int, longest: int
+) -> tuple[Counts, Counts]:
+    """Let faults fall anywhere where the machine runs, until they cover ``fault_rows`` rows; the last is cut to fit."""
+    if fault_rows > runs.sum():
         raise SourceError(
-            f"{wanted} rows cannot lie inside faults: the machine runs in {int(runs.sum())} of {len(runs)}. "
+            f"{fault_rows} rows cannot lie inside faults: the machine runs in {int(runs.sum())} of {len(runs)}. "
             "Lower anomaly_rate or simulate a longer duration."
         )
     stretches = np.array(list(_stretches(runs)), dtype=np.int64).reshape(-1, 2)
     rows = np.flatnonzero(runs)
     covered = np.zeros(len(runs), dtype=bool)
-    found: dict[int, int] = {}
-    while (lacking := wanted - int(covered.sum())) > 0:
+    lengths: dict[int, int] = {}
+    while (lacking := fault_rows - int(covered.sum())) > 0:
         drawn = int(rng.choice(rows))
         begin, room = stretches[np.searchsorted(stretches[:, 0], drawn, side="right") - 1]
         length = min(int(rng.integers(shortest, longest + 1)), int(room))
         first = min(drawn, int(begin + room) - length)
-        fresh = np.cumsum(~covered[first : first + length])
-        if fresh[-1] == 0 or first in found:
+        uncovered = np.cumsum(~covered[first : first + length])
+        if uncovered[-1] == 0 or first in lengths:
             continue
-        found[first] = min(length, int(np.searchsorted(fresh, lacking)) + 1)
-        covered[first : first + found[first]] = True
-    firsts = np.array(sorted(found))
-    return firsts, np.array([found[first] for first in firsts])
+        lengths[first] = min(length, int(np.searchsorted(uncovered, lacking)) + 1)
+        covered[first : first + lengths[first]] = True
+    firsts = np.array(sorted(lengths))
+    return firsts, np.array([lengths[first] for first in firsts])
 
 
 def _in_equal_parts(rng: np.random.Generator, kinds: Sequence[str], number: int) -> list[str]:
@@ -239,6 +240,6 @@ def _in_equal_parts(rng: np.random.Generator, kinds: Sequence[str], number: int)
 def _no_room(lengths: Counts, runs: Flags, distance: int, step: timedelta) -> str:
     return (
         f"{len(lengths)} faults of {int(lengths.sum())} rows in all do not fit into the {int(runs.sum())} rows "
-        f"({len(runs)} with standstill) in which the machine runs, with {say(distance * step)} between two faults. "
-        "Lower anomaly_rate, simulate a longer duration, or set overlap: true."
+        f"({len(runs)} with standstill) in which the machine runs, with {format_duration(distance * step)} between two "
+        "faults. Lower anomaly_rate, simulate a longer duration, or set overlap: true."
     )

@@ -54,13 +54,13 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What is to go wrong."""
+class Disturbances:
+    """The faults, gaps and events that a simulation is to contain."""
 
     anomaly_rate: float = 0.0
     """Share of rows inside faults."""
     kinds: tuple[str, ...] = ()
-    """Of machines (those of the asset type) and of sensors (`sensor_faults`)."""
+    """Kinds of fault: of machines (those of the asset type) and of sensors (`sensor_faults`)."""
     overlap: bool = False
     lookalike_rate: float = 0.0
     """Share of rows in which something happens that looks like a fault and is none."""
@@ -82,7 +82,7 @@ def physics_of(asset_type: AssetType, plug_ins: PlugIns = INSTALLED) -> Physics:
     Raises
     ------
     SourceError
-        If the type has no physics, or its sensors are not the ones that the physics speaks of.
+        If the type has no physics, or its sensors are not those of the physics.
     """
     name = asset_type.name
     try:
@@ -105,7 +105,7 @@ def simulate(
     *,
     seed: int,
     number: int,
-    wishes: Wishes | None = None,
+    disturbances: Disturbances | None = None,
     physics: Physics | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return one machine's readings, and what was wrong with it when.
@@ -118,7 +118,7 @@ def simulate(
     seed : int
     number : int
         1 for the first machine of the fleet. The same number and seed give the same machine in every fleet.
-    wishes : Wishes, optional
+    disturbances : Disturbances, optional
         Faults and missing values; none by default.
     physics : Physics, optional
         How the machine is simulated; `physics_of` the type by default.
@@ -133,19 +133,19 @@ def simulate(
     Raises
     ------
     SourceError
-        If the type cannot be simulated, or so many faults do not fit.
+        If the type cannot be simulated, or the faults do not fit into its running time.
     """
-    wishes = wishes or Wishes()
+    disturbances = disturbances or Disturbances()
     physics = physics or physics_of(asset_type)
     drivers = _drive(physics, span, seed, number)
-    drivers = _with_lookalikes(drivers, physics, span, wishes.lookalike_rate, seed, number)
-    planned = _plan(asset_type, physics, drivers, span, wishes, seed, number)
+    drivers = _with_lookalikes(drivers, physics, span, disturbances.lookalike_rate, seed, number)
+    planned = _plan(asset_type, physics, drivers, span, disturbances, seed, number)
     of_sensors = [fault for fault in planned if is_sensor_kind(fault.kind, asset_type)]
     of_machine = [fault for fault in planned if not is_sensor_kind(fault.kind, asset_type)]
     drivers = _with_repairs(drivers, of_machine, physics, span)
 
     values = _run(asset_type, physics, drivers, seed, number)
-    # What a lying sensor is off by is measured against healthy running; finding it out costs a sort.
+    # The error of a broken sensor is measured against healthy running; computing that costs a sort.
     healthy = _count_up(values, asset_type, drivers, 0.0) if of_sensors else {}
     usual = sensor_faults.usual_of(healthy, _runs(drivers), asset_type)
     noise = signals.stream(seed, number, "fault noise")
@@ -156,11 +156,11 @@ def simulate(
         rng = signals.stream(seed, number, "sensor fault noise")
         values = _within_limits(sensor_faults.disturb(values, of_sensors, asset_type, usual, rng), asset_type)
     labels = physics.label(values) if physics.label is not None else None
-    values = _with_gaps(values, wishes.missing_rate, signals.stream(seed, number, "missing"))
+    values = _with_gaps(values, disturbances.missing_rate, signals.stream(seed, number, "missing"))
 
-    came = _came(span, wishes, seed, number)
+    arrived = _arrived(span, disturbances, seed, number)
     asset_id = physics.names[number - 1] if number <= len(physics.names) else f"{asset_type.name}-{number:02d}"
-    times = _stamped(span, wishes.jitter, signals.stream(seed, number, "jitter"))
+    times = _stamped(span, disturbances.jitter, signals.stream(seed, number, "jitter"))
     names, codes = np.unique(drivers.regime, return_inverse=True)
     readings = pd.DataFrame(
         {
@@ -171,20 +171,26 @@ def simulate(
         }
     )
     if labels is not None:
-        planned = _labelled(labels, came)
-    truth = _as_table(planned, times, came, asset_id)
-    return readings if came.all() else readings[came].reset_index(drop=True), truth
+        planned = _labelled(labels, arrived)
+    truth = _as_table(planned, times, arrived, asset_id)
+    return readings if arrived.all() else readings[arrived].reset_index(drop=True), truth
 
 
 def _plan(
-    asset_type: AssetType, physics: Physics, drivers: Drivers, span: Span, wishes: Wishes, seed: int, number: int
+    asset_type: AssetType,
+    physics: Physics,
+    drivers: Drivers,
+    span: Span,
+    disturbances: Disturbances,
+    seed: int,
+    number: int,
 ) -> list[faults.Fault]:
     """Choose the machine's faults, those of its sensors included."""
     if physics.label is not None:
-        if wishes.anomaly_rate > 0:
+        if disturbances.anomaly_rate > 0:
             raise SourceError(
-                f"anomaly_rate is {wishes.anomaly_rate:g}, but the faults of {asset_type.name} are a rule about its "
-                "values and cannot be ordered. Set anomaly_rate: 0."
+                f"anomaly_rate is {disturbances.anomaly_rate:g}, but the faults of {asset_type.name} are a rule about "
+                "its values and cannot be ordered. Set anomaly_rate: 0."
             )
         return []
     # A failure is followed by its repair, and after that the machine runs for a while before the next one begins.
@@ -193,10 +199,10 @@ def _plan(
         signals.stream(seed, number, "fault plan"),
         _runs(drivers) if physics.repair is None else np.ones(span.readings, dtype=bool),
         span.step,
-        wishes.anomaly_rate,
-        wishes.kinds,
-        gradual=(*physics.gradual, "drift", *(kind for kind in wishes.kinds if kind.startswith("drift:"))),
-        overlap=wishes.overlap,
+        disturbances.anomaly_rate,
+        disturbances.kinds,
+        gradual=(*physics.gradual, "drift", *(kind for kind in disturbances.kinds if kind.startswith("drift:"))),
+        overlap=disturbances.overlap,
         lasts=physics.lasts,
         distance=apart,
     )
@@ -252,19 +258,19 @@ def _drive(physics: Physics, span: Span, seed: int, number: int) -> Drivers:
 
 
 def _run(asset_type: AssetType, physics: Physics, drivers: Drivers, seed: int, number: int) -> dict[str, Floats]:
-    """Let the machine answer, as this one specimen of its kind, and measure it."""
-    answer = physics.respond(drivers)
-    if set(answer) != set(asset_type.sensors):
+    """Compute the response of this one specimen of its kind, and measure it."""
+    response = physics.respond(drivers)
+    if set(response) != set(asset_type.sensors):
         raise SourceError(
-            f"the physics of {asset_type.name} speaks of {sorted(answer)}, the asset type of "
+            f"the physics of {asset_type.name} has the sensors {sorted(response)}, the asset type has "
             f"{sorted(asset_type.sensors)}. Simulate the type with its own sensors."
         )
-    # A machine at rest shakes less than a running one, but its sensors never fall quite silent.
+    # A machine at rest shakes less than a running one, but its sensors are never quite still.
     loudness = np.clip(drivers.level, 0.1, 1.0)
     measured = {}
     for sensor in asset_type.sensors:
-        own = signals.stream(seed, number, f"specimen {sensor}").uniform(-1, 1)
-        measured[sensor] = answer[sensor] * (1 + physics.spread * own)
+        deviation = signals.stream(seed, number, f"specimen {sensor}").uniform(-1, 1)
+        measured[sensor] = response[sensor] * (1 + physics.spread * deviation)
         if sensor in physics.noise:
             noise = physics.noise[sensor]
             rng = signals.stream(seed, number, f"measurement {sensor}")
@@ -294,7 +300,7 @@ def _with_gaps(values: dict[str, Floats], share: float, rng: np.random.Generator
 def _count_up(
     values: Mapping[str, Floats], asset_type: AssetType, drivers: Drivers, begins: float
 ) -> dict[str, Floats]:
-    """Turn what counters count in an hour into what they show; a counter never counts down."""
+    """Turn counts per hour into the values that counters show; a counter never counts down."""
     hours = drivers.step / 3600
     return {
         sensor: begins + np.cumsum(np.maximum(column, 0.0)) * hours if asset_type.sensors[sensor].counter else column
@@ -302,24 +308,24 @@ def _count_up(
     }
 
 
-def _came(span: Span, wishes: Wishes, seed: int, number: int) -> faults.Flags:
+def _arrived(span: Span, disturbances: Disturbances, seed: int, number: int) -> faults.Flags:
     """Tell which readings reach the logger."""
-    came = np.ones(span.readings, dtype=bool)
-    if wishes.turns:
+    arrived = np.ones(span.readings, dtype=bool)
+    if disturbances.turns:
         # Drawn once for the whole fleet, so that exactly one machine is read at each instant.
-        came = signals.stream(seed, 0, "turns").integers(1, wishes.turns + 1, span.readings) == number
-    if wishes.gap_rate > 0:
-        came &= ~_lost(signals.stream(seed, number, "gaps"), span, wishes)
-    return came
+        arrived = signals.stream(seed, 0, "turns").integers(1, disturbances.turns + 1, span.readings) == number
+    if disturbances.gap_rate > 0:
+        arrived &= ~_lost(signals.stream(seed, number, "gaps"), span, disturbances)
+    return arrived
 
 
-def _lost(rng: np.random.Generator, span: Span, wishes: Wishes) -> faults.Flags:
+def _lost(rng: np.random.Generator, span: Span, disturbances: Disturbances) -> faults.Flags:
     """Alternate between spells of readings and gaps, both of random length."""
-    lost = max(1.0, (wishes.gap or span.step) / span.step)
-    # Whoever is away for so long on average, with this share of time, is there for so long on average.
-    there = max(1.0, lost * (1 - wishes.gap_rate) / wishes.gap_rate)
-    spells = int(span.readings / (lost + there) * 2) + 20
-    lengths = np.column_stack([rng.geometric(1 / there, spells), rng.geometric(1 / lost, spells)]).ravel()
+    lost = max(1.0, (disturbances.gap or span.step) / span.step)
+    # Mean length of the spells with readings: gaps of mean length `lost` then take the share `gap_rate` of the time.
+    present = max(1.0, lost * (1 - disturbances.gap_rate) / disturbances.gap_rate)
+    spells = int(span.readings / (lost + present) * 2) + 20
+    lengths = np.column_stack([rng.geometric(1 / present, spells), rng.geometric(1 / lost, spells)]).ravel()
     away = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)[: span.readings]
     return np.concatenate([away, np.zeros(span.readings - len(away), dtype=bool)])
 
@@ -333,24 +339,26 @@ def _stamped(span: Span, jitter: timedelta, rng: np.random.Generator) -> pd.Date
     return times + pd.TimedeltaIndex(late.astype("timedelta64[ms]").astype("timedelta64[us]"))
 
 
-def _labelled(labels: NDArray[np.str_], came: faults.Flags) -> list[faults.Fault]:
-    """Turn labels into faults: consecutive readings that came and have the same label are one."""
-    rows = np.flatnonzero(came)
-    own = labels[rows]
-    starts = np.flatnonzero(np.concatenate([[True], own[1:] != own[:-1]])) if len(own) else np.array([], dtype=int)
-    ends = np.append(starts[1:], len(own)) - 1
+def _labelled(labels: NDArray[np.str_], arrived: faults.Flags) -> list[faults.Fault]:
+    """Turn labels into faults: consecutive readings that arrived and have the same label are one."""
+    rows = np.flatnonzero(arrived)
+    kinds = labels[rows]
+    starts = (
+        np.flatnonzero(np.concatenate([[True], kinds[1:] != kinds[:-1]])) if len(kinds) else np.array([], dtype=int)
+    )
+    ends = np.append(starts[1:], len(kinds)) - 1
     return [
-        faults.Fault(first=int(rows[i]), rows=int(rows[j] - rows[i] + 1), kind=str(own[i]), peak=1.0, growth=0.0)
+        faults.Fault(first=int(rows[i]), rows=int(rows[j] - rows[i] + 1), kind=str(kinds[i]), peak=1.0, growth=0.0)
         for i, j in zip(starts, ends, strict=True)
-        if own[i]
+        if kinds[i]
     ]
 
 
 def _as_table(
-    planned: Sequence[faults.Fault], times: pd.DatetimeIndex, came: faults.Flags, asset_id: str
+    planned: Sequence[faults.Fault], times: pd.DatetimeIndex, arrived: faults.Flags, asset_id: str
 ) -> pd.DataFrame:
-    """Write the planned faults as rows of `tables.FAULTS`, from their first to their last reading that came."""
-    seen = [(fault, fault.first + np.flatnonzero(came[fault.span])) for fault in planned]
+    """Write the planned faults as rows of `tables.FAULTS`, from their first to their last reading that arrived."""
+    seen = [(fault, fault.first + np.flatnonzero(arrived[fault.span])) for fault in planned]
     seen = [(fault, rows) for fault, rows in seen if len(rows)]
     if not seen:
         return tables.FAULTS.empty()

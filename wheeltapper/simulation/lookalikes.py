@@ -1,7 +1,7 @@
-"""What looks like a fault and is none: another load, a hot day, maintenance, a restart.
+"""Events that look like faults and are none: another load, a hot day, maintenance, a restart.
 
-Nothing of it stands in the table of faults: whoever raises an alarm here raises a false one. All of it happens to
-what the machine is exposed to, before the machine answers, so every sensor follows as physics wants.
+They are not in the table of faults: an alarm about them is a false alarm. They change the outer influences, before the
+machine responds, so every sensor follows as physics demands.
 """
 
 from __future__ import annotations
@@ -32,35 +32,35 @@ def kinds(physics: Physics) -> tuple[str, ...]:
     return ("load_change", "restart", "maintenance", *(("hot_day",) if physics.ambient else ()))
 
 
-def apply(drivers: Drivers, happenings: Sequence[Fault], physics: Physics) -> Drivers:
-    """Return what the machine is exposed to when these things happen.
+def apply(drivers: Drivers, events: Sequence[Fault], physics: Physics) -> Drivers:
+    """Return what the machine is exposed to while these events happen.
 
     Parameters
     ----------
     drivers : Drivers
-    happenings : sequence of Fault
+    events : sequence of Fault
         Planned like faults; kinds are those of `kinds`.
     physics : Physics
     """
     regime = drivers.regime.astype(f"<U{max(drivers.regime.dtype.itemsize // 4, len('maintenance'))}")
     level, outer = drivers.level.copy(), {name: values.copy() for name, values in drivers.signals.items()}
-    for one in happenings:
-        if one.kind == "load_change":
+    for event in events:
+        if event.kind == "load_change":
             # Up for one half of them, down for the other; the peak is drawn evenly, so it can decide.
-            sign = 1.0 if round(one.peak * 1e6) % 2 else -1.0
-            level[one.span] *= 1 + sign * LOAD * _rise_and_fall(one.rows)
-        elif one.kind == "hot_day" and physics.ambient:
+            sign = 1.0 if round(event.peak * 1e6) % 2 else -1.0
+            level[event.span] *= 1 + sign * LOAD * _rise_and_fall(event.rows)
+        elif event.kind == "hot_day" and physics.ambient:
             signal = physics.signals[physics.ambient]
-            outer[physics.ambient][one.span] += (
-                HEAT * float(np.hypot(signal.sd, signal.daily)) * _rise_and_fall(one.rows)
+            outer[physics.ambient][event.span] += (
+                HEAT * float(np.hypot(signal.sd, signal.daily)) * _rise_and_fall(event.rows)
             )
-        elif one.kind == "restart":
-            stands = slice(one.first, one.first + max(1, round(STANDS.total_seconds() / drivers.step)))
+        elif event.kind == "restart":
+            stands = slice(event.first, event.first + max(1, round(STANDS.total_seconds() / drivers.step)))
             regime[stands], level[stands] = "off", 0.0
             _start_up(regime, level, stands.stop, drivers.step)
-        elif one.kind == "maintenance":
-            regime[one.span], level[one.span] = "maintenance", _level_in_maintenance(physics.schedule)
-            _start_up(regime, level, one.span.stop, drivers.step)
+        elif event.kind == "maintenance":
+            regime[event.span], level[event.span] = "maintenance", _level_in_maintenance(physics.schedule)
+            _start_up(regime, level, event.span.stop, drivers.step)
     return replace(drivers, regime=regime, level=level, signals=outer)
 
 

@@ -28,29 +28,29 @@ RESTLESS = 4.0
 CLIP_AT = -0.3
 """A fully clipped sensor shows nothing above this many deviations from its usual value, three more in the mildest."""
 LATE = 2.0
-"""By how many of the sensor's own rhythms a fully skewed clock is late: little is left by then of what it showed."""
+"""Rhythms of the sensor by which a fully skewed clock is late: its values then say little about the right ones."""
 FALLS_BEHIND = 0.5
 """Readings that a clock loses with each reading at most, so that it neither stands still nor runs backwards."""
 LONGEST_RHYTHM = 1024
-"""Readings within which a sensor has to move; what takes longer does not show during a fault."""
+"""Readings within which a sensor has to move; a slower movement does not show during a fault."""
 MOVES = 0.02
 """Share of a sensor's variance that lasts beyond a single reading; below it one value is as good as any other."""
 
 
 class Usual(NamedTuple):
-    """What is usual for a sensor of a healthy machine."""
+    """Usual values of a sensor of a healthy machine."""
 
     centre: float
     """Median, in the sensor's unit."""
     deviation: float
     """Robust standard deviation, in the sensor's unit."""
     rhythm: int | None
-    """After so many readings it has half forgotten what it showed; None if it never moves in a way that lasts."""
+    """Readings after which half of a deviation is gone; None if it never moves in a way that lasts."""
 
 
 @dataclass(frozen=True)
 class _Place:
-    """What a fault needs to know about the readings inside it."""
+    """The readings inside a fault, and what decides how they are changed."""
 
     values: Floats
     severity: Floats
@@ -58,7 +58,7 @@ class _Place:
     sensor: Sensor
     fault: Fault
     before: Floats
-    """What the sensor showed up to then."""
+    """The values before the fault."""
 
 
 def _stuck(at: _Place, _: np.random.Generator) -> Floats:
@@ -109,9 +109,9 @@ def _clock_skew(at: _Place, _: np.random.Generator) -> Floats:
             f"fault kind '{at.fault.kind}': this sensor does not move in a way that lasts for two readings, so a late "
             "clock would show nothing. Name another sensor in kinds."
         )
-    wanted = at.fault.peak * LATE * at.usual.rhythm
-    gradual = min(wanted, FALLS_BEHIND * max(at.fault.growth * len(at.values), 1.0))
-    full = gradual if at.sensor.counter else wanted
+    target = at.fault.peak * LATE * at.usual.rhythm
+    gradual = min(target, FALLS_BEHIND * max(at.fault.growth * len(at.values), 1.0))
+    full = gradual if at.sensor.counter else target
     lag = np.maximum(np.round(full - gradual * (1 - at.severity / at.fault.peak)), 1).astype(np.int64)
     shown = np.concatenate([at.before, at.values])
     return np.asarray(shown[np.maximum(len(at.before) + np.arange(len(at.values)) - lag, 0)])
@@ -172,7 +172,7 @@ def disturb(
     Raises
     ------
     SourceError
-        If a fault could not be seen in the sensor that it befalls.
+        If a fault would not show in its sensor.
     """
     shown = {sensor: column.copy() for sensor, column in values.items()}
     for fault in faults:
@@ -195,24 +195,24 @@ def disturb(
 def usual_of(values: Mapping[str, Floats], normal: Flags, asset_type: AssetType) -> dict[str, Usual]:
     """Return what is usual for each sensor in normal running.
 
-    Median, robust standard deviation (IQR ÷ 1.349), and the rhythm; a counter's rhythm is that of what it counts from
+    Median, robust standard deviation (IQR ÷ 1.349), and the rhythm; a counter's rhythm is that of its differences from
     reading to reading.
     """
-    found = {}
+    usual = {}
     for sensor, column in values.items():
-        own = column[normal] if normal.any() else column
-        low, middle, high = np.quantile(own, [0.25, 0.5, 0.75])
-        deviation = (high - low) / 1.349 or float(own.std()) or 0.01 * max(abs(float(middle)), 1.0)
+        values_in_normal = column[normal] if normal.any() else column
+        low, middle, high = np.quantile(values_in_normal, [0.25, 0.5, 0.75])
+        deviation = (high - low) / 1.349 or float(values_in_normal.std()) or 0.01 * max(abs(float(middle)), 1.0)
         is_counter = asset_type.sensors[sensor].counter
-        moving = np.diff(own) if is_counter else own
-        # A counter that counts evenly forgets nothing, but every reading of it differs from the one before.
+        moving = np.diff(values_in_normal) if is_counter else values_in_normal
+        # A counter that counts evenly has no rhythm, but every reading of it differs from the one before.
         rhythm = _rhythm(moving) or (1 if is_counter and moving.any() else None)
-        found[sensor] = Usual(float(middle), float(deviation), rhythm)
-    return found
+        usual[sensor] = Usual(float(middle), float(deviation), rhythm)
+    return usual
 
 
 def _rhythm(values: Floats) -> int | None:
-    """Return after how many readings half of what lasts beyond a single reading is forgotten.
+    """Return after how many readings half of a deviation that lasts beyond a single reading is gone.
 
     Read off the structure function, the mean square of x(t) − x(t − lag): it begins at twice the variance of the noise
     of single readings and ends at twice the whole variance.

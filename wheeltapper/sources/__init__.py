@@ -1,4 +1,4 @@
-"""Sources: where readings come from. One source a file; this page holds what all of them promise."""
+"""Sources: where readings come from, one source a file."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from wheeltapper.plugins import INSTALLED, SOURCES, PlugIns
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows as they came, in the order in which they came: nothing checked, nothing dropped."""
+    """Rows as the source delivers them, in its order: nothing checked, nothing dropped."""
 
     origin: str
-    """The file, query or simulation that they came from, for messages."""
+    """The file, query or simulation that they are from, for messages."""
     rows: pd.DataFrame
     """Columns asset_id, timestamp, the plant's sensors, and regime where the source knows it.
 
     Values may still be text, missing or out of order; ``timestamp`` is text or UTC. An optional column ``defect``
-    says in words why the source itself could not make sense of a row; it is empty for all others.
+    describes why the source could not read a row; it is empty for all others.
     """
     faults: pd.DataFrame = field(default_factory=tables.FAULTS.empty)
-    """What the source itself knows about faults: rows of `tables.FAULTS`."""
+    """Faults that the source has labels for: rows of `tables.FAULTS`."""
     if_unordered: str = ""
-    """What to do where rows are not meant to follow each other in time; told with each row that is out of order."""
+    """Advice for rows that need not follow each other in time; shown with each row that is out of order."""
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Options that would read what is there, for a person to look at: nothing is read with them by itself."""
+    """Options that would read the data, for a person to look at; they are not used without one."""
 
     origin: str
-    """What was looked at."""
+    """The file or query that was looked at."""
     options: dict[str, Any]
     """All options of the source."""
     because: dict[str, str]
-    """Option → why it differs from what the plant says."""
+    """Option → why it differs from the plant's."""
     notes: tuple[str, ...] = ()
-    """What the options cannot say, such as a sensor whose column was not found."""
+    """Open questions, such as a sensor whose column was not found."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Example:
     """Writes clean rows of two assets, one of them with a fault, below a folder; returns the YAML of a plant that reads
     them."""
     broken: Mapping[str, Callable[[Path], str]]
-    """What is wrong, in words → the same with this mistake: reading it must end in a `SourceError`. At least one."""
+    """Description of a mistake → the same with this mistake: reading must end in a `SourceError`. At least one."""
 
 
 class Source(Model, ABC):
@@ -78,23 +78,23 @@ class Source(Model, ABC):
             If the options name a sensor or fault kind that the asset type does not have.
         """
 
-    def caveats(self, plant: Plant) -> tuple[str, ...]:  # noqa: ARG002 - most sources have nothing to confess
-        """Say in words what the options make up or assume, so that figures are not read as more than they are.
+    def caveats(self, plant: Plant) -> tuple[str, ...]:  # noqa: ARG002 - most sources assume nothing
+        """Return notes on what the options assume, for a careful reading of the figures.
 
-        Each sentence is shown under the leaderboard.
+        Each note is shown under the leaderboard.
         """
         return ()
 
     @classmethod
-    def suggest(cls, plant: Plant, options: dict[str, Any]) -> Suggestion | None:  # noqa: ARG003 - most cannot tell
-        """Look at what is there and say which options would read it; None where there is nothing to say.
+    def suggest(cls, plant: Plant, options: dict[str, Any]) -> Suggestion | None:  # noqa: ARG003 - most cannot
+        """Look at the data and suggest options that would read it; None where there is no suggestion.
 
         Parameters
         ----------
         plant : Plant
             Names the sensors that are looked for.
         options : dict
-            What the plant's YAML says; it may be wrong.
+            The options in the plant's YAML; they may be wrong.
         """
         return None
 
@@ -107,12 +107,12 @@ class Source(Model, ABC):
         Raises
         ------
         SourceError
-            If there is nothing to read, or a file or column is not as the options say.
+            If there is nothing to read, or a file or column is not as the options describe.
         """
 
 
 def suggest(plant: Plant) -> Suggestion | None:
-    """Ask a plant's source for options that would fit; None where it has nothing to say.
+    """Ask a plant's source for options that would fit; None where it has no suggestion.
 
     Raises
     ------

@@ -75,7 +75,7 @@ def header(path: Path, layout: Layout, shown: str) -> list[str]:
     return list(layout.names)
 
 
-def chunks(path: Path, layout: Layout, wanted: list[str], chunk_rows: int, shown: str) -> Iterator[Chunk]:
+def chunks(path: Path, layout: Layout, columns: list[str], chunk_rows: int, shown: str) -> Iterator[Chunk]:
     """Yield a file's rows in order, at most ``chunk_rows`` at a time; rows with too many or too few fields included.
 
     Raises
@@ -89,7 +89,7 @@ def chunks(path: Path, layout: Layout, wanted: list[str], chunk_rows: int, shown
     next_number = _lines_above(layout) + 1
     held: list[pa.RecordBatch] = []
     try:
-        reader = _open(path, layout, names, wanted, bad)
+        reader = _open(path, layout, names, columns, bad)
         for batch in reader:
             held.append(batch)
             while sum(map(len, held)) >= chunk_rows:
@@ -124,8 +124,8 @@ class _BadRow:
     text: str
 
 
-def _open(path: Path, layout: Layout, names: list[str], wanted: list[str], bad: list[_BadRow]) -> Any:
-    """Open pyarrow's streaming reader; every wanted column is text, and bad rows are collected, not dropped."""
+def _open(path: Path, layout: Layout, names: list[str], columns: list[str], bad: list[_BadRow]) -> Any:
+    """Open pyarrow's streaming reader; every column is text, and bad rows are collected, not dropped."""
 
     def collect(row: Any) -> str:
         bad.append(_BadRow(row.number, row.expected_columns, row.actual_columns, row.text))
@@ -148,7 +148,7 @@ def _open(path: Path, layout: Layout, names: list[str], wanted: list[str], bad: 
         parse_options=pa_csv.ParseOptions(delimiter=layout.delimiter, invalid_row_handler=collect),
         convert_options=pa_csv.ConvertOptions(
             column_types={name: pa.string() for name in unique},
-            include_columns=wanted,
+            include_columns=columns,
             strings_can_be_null=True,
             null_values=[""],
         ),

@@ -17,7 +17,7 @@ from wheeltapper.sources._layout import TaggedSource
 
 
 class CsvOptions(TaggedSource, ABC):
-    """What the plant's YAML may say of its CSV files; in the order in which a person thinks of it."""
+    """Options of a plant's YAML for its CSV files, in the order in which a person needs them."""
 
     path: Path = Field(
         description="folder (or one file); a relative one is looked for beside the plant's file, in WHEELTAPPER_DATA, "
@@ -161,11 +161,11 @@ class CsvOptions(TaggedSource, ABC):
         return self
 
     def caveats(self, plant: Plant) -> tuple[str, ...]:
-        """Say which of these options make something up; see `Source.caveats`."""
+        """Return notes on options that replace missing data; see `Source.caveats`."""
         step = format_duration(plant.asset_type.step)
-        said = []
+        notes = []
         if self.first is not None:
-            said.append(
+            notes.append(
                 f"the files name no times: each reading counts as {step} after the one before it, and delays, weeks "
                 "and costs mean no more than that step does"
             )
@@ -175,8 +175,8 @@ class CsvOptions(TaggedSource, ABC):
                 if plant.lead
                 else "an earlier alarm counts as false (lead in the plant's YAML grants it some time)"
             )
-            said.append(
+            notes.append(
                 f"fault '{self.fault_kind}' is a convention, the last {self.fault_last_rows} readings before an asset "
                 f"failed; nobody saw it begin, so {earlier}"
             )
-        return tuple(said)
+        return tuple(notes)

@@ -1,4 +1,4 @@
-"""Tiny data of the sources in this folder that need no server: what their contract tests read."""
+"""Tiny data for the contract tests of those sources in this folder that need no server."""
 
 from __future__ import annotations
 

@@ -64,10 +64,10 @@ class FlaggedRuns:
 
 def _as_table(runs: Iterable[_Run]) -> pd.DataFrame:
     """Write faults as rows of `tables.FAULTS`: each ends with its last flagged reading; labels say no severity: 1."""
-    found = [(run.asset_id, run.start, run.last, run.kind, 1.0, "imported") for run in runs]
-    if not found:
+    rows = [(run.asset_id, run.start, run.last, run.kind, 1.0, "imported") for run in runs]
+    if not rows:
         return tables.FAULTS.empty()
-    frame = pd.DataFrame(found, columns=tables.FAULTS.names())
+    frame = pd.DataFrame(rows, columns=tables.FAULTS.names())
     for column in ("start", "end"):
         frame[column] = frame[column].astype("datetime64[us, UTC]")
     # A clock that steps back can make two runs begin at the same instant; the longer one is the fault.

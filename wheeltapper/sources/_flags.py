@@ -30,12 +30,12 @@ class FlagFile:
         ).to_numpy(dtype=bool)
 
     def of(self, first: int, count: int) -> NDArray[np.bool_]:
-        """Return the flags of so many rows; rows without one are counted by `require_end`."""
-        own = self._inside[first : first + count]
-        return np.pad(own, (0, count - len(own)))
+        """Return the flags of ``count`` rows; `require_end` counts rows without one."""
+        flags_here = self._inside[first : first + count]
+        return np.pad(flags_here, (0, count - len(flags_here)))
 
     def require_end(self, rows: int, shown: str) -> None:
-        """Refuse flags that are more or fewer than the rows: nobody could say which belongs to which.
+        """Refuse flags that are more or fewer than the rows: it is not clear which belongs to which.
 
         Raises
         ------

@@ -45,13 +45,13 @@ class LayoutSource(TableSource, ABC):
         SourceError
             Naming the sensor, and what is there.
         """
-        found = sorted(set(names))
+        present = sorted(set(names))
         for sensor, name in self.sensor_columns(plant).items():
-            if name not in found:
-                shown = ", ".join(found[:20]) + (" …" if len(found) > 20 else "")
+            if name not in present:
+                shown = ", ".join(present[:20]) + (" …" if len(present) > 20 else "")
                 raise SourceError(
                     f"{where}: {self._names_sensors} never names '{name}' for sensor {sensor} (it names: "
-                    f"{shown or 'nothing'}).{near_miss(name, found)} Add it to columns, or remove it from the "
+                    f"{shown or 'nothing'}).{near_miss(name, present)} Add it to columns, or remove it from the "
                     "plant's sensors."
                 )
 
@@ -60,7 +60,7 @@ class LayoutSource(TableSource, ABC):
         return f"column '{self.sensor_column}'"
 
     def long_rows(self, plant: Plant, where: str) -> LongRows | None:
-        """Return what gathers long rows; None for the wide layout."""
+        """Return the collector of long rows; None for the wide layout."""
         return LongRows(list(plant.asset_type.delivered), where) if self.layout == "long" else None
 
     def other_layout(self, plant: Plant, has: list[str]) -> str:
@@ -109,19 +109,19 @@ class TaggedSource(LayoutSource, ABC):
             )
 
     def tags(self, plant: Plant, names: Iterable[str]) -> dict[str, tuple[str, str]]:
-        """Return what each tag means: name → machine and sensor. What is no tag, or of no sensor, is left out."""
+        """Return tag → machine and sensor. Names that are no tag, or of no sensor, are left out."""
         self.check(plant)
-        meant = {name: sensor for sensor, name in self.sensor_columns(plant).items()}
+        sensors = {name: sensor for sensor, name in self.sensor_columns(plant).items()}
         only = plant.asset_type.delivered[0]
-        found = {}
+        tags = {}
         for name in names:
             match = re.fullmatch(self.tag_pattern or "", name)
             if match is None or not match["asset"]:
                 continue
-            sensor = meant.get(match["sensor"] or "") if "sensor" in match.re.groupindex else only
+            sensor = sensors.get(match["sensor"] or "") if "sensor" in match.re.groupindex else only
             if sensor is not None:
-                found[name] = (match["asset"], sensor)
-        return found
+                tags[name] = (match["asset"], sensor)
+        return tags
 
     def require_tags(self, plant: Plant, names: Iterable[str], where: str) -> None:
         """Refuse data in which no tag, or no tag of a sensor, is found.
@@ -131,12 +131,12 @@ class TaggedSource(LayoutSource, ABC):
         SourceError
             Naming the sensor, and what is there.
         """
-        there = list(dict.fromkeys(names))
+        unique = list(dict.fromkeys(names))
         columns = self.sensor_columns(plant)
-        found = {columns[sensor] for _, sensor in self.tags(plant, there).values()}
+        present = {columns[sensor] for _, sensor in self.tags(plant, unique).values()}
         for sensor, name in columns.items():
-            if name not in found:
-                shown = ", ".join(there[:20]) + (" …" if len(there) > 20 else "")
+            if name not in present:
+                shown = ", ".join(unique[:20]) + (" …" if len(unique) > 20 else "")
                 raise SourceError(
                     f"{where}: no name fits tag_pattern {self.tag_pattern} for sensor {sensor}, called '{name}' (there "
                     f"are: {shown or 'none'}). Change tag_pattern or columns, or remove {sensor} from the plant's "

@@ -94,7 +94,7 @@ def _from_json(text: str, path: Path) -> Iterator[tuple[str, str, str, str | Non
 
 
 def _is_span(span: Any) -> bool:
-    return isinstance(span, list) and len(span) in (2, 3) and all(isinstance(one, str) for one in span)
+    return isinstance(span, list) and len(span) in (2, 3) and all(isinstance(time, str) for time in span)
 
 
 def _from_csv(text: str, path: Path) -> Iterator[tuple[str, str, str, str | None]]:
@@ -124,21 +124,21 @@ class ListedFaults:
         The list may also name an asset by its file: ``file`` is its path below the source's folder, empty where one
         file holds several assets; in the list it may have more folders before it, or none.
         """
-        found = []
+        parts = []
         for asset in assets:
             if (asset, file) not in self._seen:
                 self._seen.add((asset, file))
-                own = self._listed[[_means(name, asset, file) for name in self._listed["asset_id"]]]
-                found.append(own.assign(asset_id=asset))
-        together = [one for one in found if len(one)]
-        if not together:
+                asset_faults = self._listed[[_means(name, asset, file) for name in self._listed["asset_id"]]]
+                parts.append(asset_faults.assign(asset_id=asset))
+        matching = [part for part in parts if len(part)]
+        if not matching:
             return tables.FAULTS.empty()
         self._matched = True
         # Two of its names may list the same fault.
-        return pd.concat(together, ignore_index=True).drop_duplicates(list(tables.FAULTS.key), keep="last")
+        return pd.concat(matching, ignore_index=True).drop_duplicates(list(tables.FAULTS.key), keep="last")
 
     def require_match(self) -> None:
-        """Refuse a list that speaks of none of the assets: every label would be lost without a word.
+        """Refuse a list that names none of the assets: every label would be lost silently.
 
         Raises
         ------

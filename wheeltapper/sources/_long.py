@@ -79,12 +79,12 @@ def widen(rows: pd.DataFrame, sensors: list[str]) -> pd.DataFrame:
     _, first = np.unique(group, return_index=True)
     wide = rows.iloc[first].drop(columns=[NAME, VALUE]).reset_index(drop=True)
     for column in wide.columns.difference(["asset_id", "timestamp", "_utc", "_placed"]):
-        # What not every sensor's row says (the regime) is said by the first that does.
+        # Columns that not every sensor's row has (the regime) are taken from the first row that has them.
         wide[column] = rows[column].groupby(group).first()
     values = rows[VALUE]
     for sensor in sensors:
-        own = (rows[NAME] == sensor).to_numpy(dtype=bool)
-        wide[sensor] = _spread(values[own], group[own], len(first))
+        is_sensor = (rows[NAME] == sensor).to_numpy(dtype=bool)
+        wide[sensor] = _spread(values[is_sensor], group[is_sensor], len(first))
     return wide
 
 

@@ -1,4 +1,4 @@
-"""What the columns of an unknown table probably mean: its times, its machines, its sensors."""
+"""Guesses the meaning of the columns of an unknown table: its times, its machines, its sensors."""
 
 from __future__ import annotations
 
@@ -50,18 +50,20 @@ class TimeColumns:
     formats: tuple[str, ...]
     """The likeliest first; empty for ISO 8601."""
     is_aware: bool
-    """Whether each time names its own zone, as an offset or as a count since 1970 does."""
+    """True if each time has its zone, as an offset or as a count since 1970."""
     example: str
 
 
 def find_times(table: Sniffed) -> TimeColumns | None:
     """Find the time: a column whose every field is one, or a date and a time of day beside it."""
-    found = [one for name in table.names if (one := as_time(table, name)) is not None]
-    named = [one for one in found if _is_like(one.columns[0], _TIME_WORDS)]
-    # A count since 1970 looks like any other number; only its name tells.
-    sure = [one for one in found if one in named or not set(one.formats) & set(EPOCHS)]
+    candidates = [times for name in table.names if (times := as_time(table, name)) is not None]
+    by_name = [times for times in candidates if _is_like(times.columns[0], _TIME_WORDS)]
+    # A count since 1970 looks like any other number; only the column's name shows it.
+    certain = [times for times in candidates if times in by_name or not set(times.formats) & set(EPOCHS)]
     return min(
-        sure, key=lambda one: (one not in named, not one.is_aware, table.names.index(one.columns[0])), default=None
+        certain,
+        key=lambda times: (times not in by_name, not times.is_aware, table.names.index(times.columns[0])),
+        default=None,
     )
 
 
@@ -106,34 +108,34 @@ def match_sensors(names: Sequence[str], units: Sequence[str], sensors: dict[str,
     names : sequence of str
         Columns that may be sensors.
     units : sequence of str
-        What the file says of each column's unit apart from its name; may be empty.
+        Unit of each column where the file has it apart from the column's name; may be empty.
     sensors : dict
         The plant's sensors.
 
     Returns
     -------
     dict
-        Sensor → column, for those that were found; no column twice.
+        Sensor → column, for those with a match; no column twice.
     """
     plain = {name: _plain(name) for name in names}
-    said = {
+    units_of = {
         name: {unit.strip() for unit in [*_UNIT.findall(name), *units[at : at + 1]]} for at, name in enumerate(names)
     }
     ways = (
         lambda sensor, left: [name for name in left if name == sensor],
         lambda sensor, left: [name for name in left if plain[name] == _plain(sensor)],
-        lambda sensor, left: _of_unit(sensors[sensor].unit, {name: said[name] for name in left}),
+        lambda sensor, left: _of_unit(sensors[sensor].unit, {name: units_of[name] for name in left}),
         lambda sensor, left: [name for name in left if _is_part(plain[name], _plain(sensor))],
         lambda sensor, left: _nearly(_plain(sensor), {plain[name]: name for name in left}),
     )
-    found: dict[str, str] = {}
+    matches: dict[str, str] = {}
     for way in ways:
-        wishes = {sensor: way(sensor, [name for name in names if name not in found.values()]) for sensor in sensors}
-        asked = [name for sensor, wished in wishes.items() if sensor not in found for name in wished[:1]]
-        for sensor, wished in wishes.items():
-            if sensor not in found and len(wished) == 1 and asked.count(wished[0]) == 1:
-                found[sensor] = wished[0]
-    return found
+        choices = {sensor: way(sensor, [name for name in names if name not in matches.values()]) for sensor in sensors}
+        first_choices = [name for sensor, columns in choices.items() if sensor not in matches for name in columns[:1]]
+        for sensor, columns in choices.items():
+            if sensor not in matches and len(columns) == 1 and first_choices.count(columns[0]) == 1:
+                matches[sensor] = columns[0]
+    return matches
 
 
 def _plain(name: str) -> str:
@@ -142,21 +144,23 @@ def _plain(name: str) -> str:
     return "".join(letter for letter in bare if letter.isalnum())
 
 
-def _of_unit(unit: str, said: dict[str, set[str]]) -> list[str]:
+def _of_unit(unit: str, units_of: dict[str, set[str]]) -> list[str]:
     same = {"m3/h": "m³/h", "degc": "°c", "deg c": "°c", "c": "°c"}
-    wanted = same.get(unit.casefold(), unit.casefold())
+    sensor_unit = same.get(unit.casefold(), unit.casefold())
     return [
-        name for name, units in said.items() if wanted in {same.get(one.casefold(), one.casefold()) for one in units}
+        name
+        for name, units in units_of.items()
+        if sensor_unit in {same.get(unit_of_column.casefold(), unit_of_column.casefold()) for unit_of_column in units}
     ]
 
 
-def _is_part(one: str, other: str) -> bool:
-    short, long = sorted((one, other), key=len)
+def _is_part(name: str, other: str) -> bool:
+    short, long = sorted((name, other), key=len)
     return len(short) >= 3 and short in long
 
 
 def _nearly(sensor: str, names: dict[str, str]) -> list[str]:
-    return [names[one] for one in get_close_matches(sensor, list(names), n=2, cutoff=0.75)]
+    return [names[match] for match in get_close_matches(sensor, list(names), n=2, cutoff=0.75)]
 
 
 @dataclass(frozen=True)
@@ -165,13 +169,13 @@ class Tagging:
 
     pattern: str
     columns: dict[str, str]
-    """Sensor → what the tag calls it."""
+    """Sensor → its name in the tags."""
     parts: tuple[str, ...]
-    """All that tags call sensors."""
+    """All names of sensors in the tags."""
     machines: tuple[str, ...]
 
 
-def find_tags(names: Iterable[str], sensors: dict[str, Sensor], *, known: float = 0.5) -> Tagging | None:
+def find_tags(names: Iterable[str], sensors: dict[str, Sensor], *, least_share: float = 0.5) -> Tagging | None:
     """Take tags apart where every machine has every part, and enough parts are sensors of the plant.
 
     Parameters
@@ -182,10 +186,10 @@ def find_tags(names: Iterable[str], sensors: dict[str, Sensor], *, known: float 
     known : float
         Least share of the sensors that must be found, 0 to 1.
     """
-    there = list(dict.fromkeys(names))
-    found = [one for pattern in _patterns() if (one := _taken_apart(pattern, there, sensors)) is not None]
-    enough = [one for one in found if len(one.columns) >= known * len(sensors)]
-    return max(enough, key=lambda one: len(one.columns), default=None)
+    tags = list(dict.fromkeys(names))
+    candidates = [tagging for pattern in _patterns() if (tagging := _taken_apart(pattern, tags, sensors)) is not None]
+    enough = [tagging for tagging in candidates if len(tagging.columns) >= least_share * len(sensors)]
+    return max(enough, key=lambda tagging: len(tagging.columns), default=None)
 
 
 def _patterns() -> Iterator[str]:

@@ -95,21 +95,22 @@ def find(path: str, plant: Plant) -> list[ParquetFile]:
         base, paths = _list(system, root, path)
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {_one_line(error)}{_access(path)}") from error
-    if any("_delta_log" in Path(one).parts for one in paths):
+    if any("_delta_log" in Path(file).parts for file in paths):
         raise SourceError(
             f"{path} is a Delta table: some of its files were replaced by others, and only its log says which. "
             "Export its present rows, and give that path."
         )
-    shown = {one: one.removeprefix(base).lstrip("/") for one in paths}
-    chosen = [one for one in paths if _is_meant(shown[one], pattern)]
+    shown = {file: file.removeprefix(base).lstrip("/") for file in paths}
+    chosen = [file for file in paths if _is_meant(shown[file], pattern)]
     if not chosen and paths:
-        there = sorted({Path(one).suffix or Path(one).name for one in paths})
+        endings = sorted({Path(file).suffix or Path(file).name for file in paths})
         raise SourceError(
-            f"no file in {root} matches {pattern or '*' + _ENDINGS[0]} (it holds {', '.join(there[:8])}). Change path."
+            f"no file in {root} matches {pattern or '*' + _ENDINGS[0]} (it holds {', '.join(endings[:8])}). "
+            "Change path."
         )
     if not chosen:
         raise SourceError(f"no parquet file in {root}: the folder is empty. Change path.")
-    return [_look(system, one, shown[one]) for one in sorted(chosen, key=lambda one: natural(shown[one]))]
+    return [_look(system, file, shown[file]) for file in sorted(chosen, key=lambda file: natural(shown[file]))]
 
 
 def _cut_pattern(path: str) -> tuple[str, str | None]:
@@ -139,12 +140,12 @@ def _list(system: Any, root: str, path: str) -> tuple[str, list[str]]:
         raise SourceError(f"no file or folder {path}. Change path.")
     if info.type == pa_fs.FileType.File:
         return root.rpartition("/")[0], [root]
-    found = system.get_file_info(pa_fs.FileSelector(root, recursive=True))
-    return root, [one.path for one in found if one.type == pa_fs.FileType.File]
+    entries = system.get_file_info(pa_fs.FileSelector(root, recursive=True))
+    return root, [entry.path for entry in entries if entry.type == pa_fs.FileType.File]
 
 
 def _is_meant(shown: str, pattern: str | None) -> bool:
-    """Tell data from what tools leave beside it (``_SUCCESS``, ``.crc``)."""
+    """Tell data from files that tools leave beside it (``_SUCCESS``, ``.crc``)."""
     if any(part.startswith(("_", ".")) for part in shown.split("/")):
         return False
     if pattern is None:
@@ -155,8 +156,8 @@ def _is_meant(shown: str, pattern: str | None) -> bool:
 def _as_regex(pattern: str) -> str:
     """Write a pattern as a regular expression: ``**/`` is any folders, ``*`` and ``?`` stay within a name."""
     parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])", pattern)
-    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return "".join(known.get(part) or (part if part.startswith("[") else re.escape(part)) for part in parts)
+    wildcards = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return "".join(wildcards.get(part) or (part if part.startswith("[") else re.escape(part)) for part in parts)
 
 
 def _look(system: Any, path: str, shown: str) -> ParquetFile:
@@ -171,7 +172,7 @@ def _look(system: Any, path: str, shown: str) -> ParquetFile:
 
 
 def _partition(shown: str) -> dict[str, str | None]:
-    """Return what folders such as ``site=north`` say."""
+    """Return the values of folders such as ``site=north``."""
     pairs = [part.partition("=") for part in shown.split("/")[:-1] if "=" in part]
     return {key: None if value == _NULL_PARTITION else unquote(value) for key, _, value in pairs}
 
@@ -180,11 +181,11 @@ def _may_hold(file: Any, group: int, column: str, bounds: Bounds) -> bool:
     """Tell whether a row group may have rows of the span; without statistics it may."""
     if bounds == (None, None):
         return True
-    known = file.metadata.row_group(group)
-    for at in range(known.num_columns):
-        found = known.column(at)
-        if found.path_in_schema == column:
-            return not found.is_stats_set or _touches(found.statistics, bounds)
+    row_group = file.metadata.row_group(group)
+    for at in range(row_group.num_columns):
+        chunk = row_group.column(at)
+        if chunk.path_in_schema == column:
+            return not chunk.is_stats_set or _touches(chunk.statistics, bounds)
     return True
 
 
@@ -197,7 +198,7 @@ def _touches(statistics: Any, bounds: Bounds) -> bool:
     if not isinstance(low, datetime) or not isinstance(high, datetime):
         return True
     margin = timedelta(0) if low.tzinfo else _WALL_CLOCK
-    low, high = (one if one.tzinfo else one.replace(tzinfo=UTC) for one in (low, high))
+    low, high = (limit if limit.tzinfo else limit.replace(tzinfo=UTC) for limit in (low, high))
     start, end = bounds
     return (start is None or high + margin >= start) and (end is None or low - margin < end)
 
@@ -207,7 +208,7 @@ def _unreadable(shown: str, error: Exception) -> str:
 
 
 def _access(path: str) -> str:
-    """Say what an object store's access depends on."""
+    """Return advice on the access to an object store."""
     if not path.startswith("s3://"):
         return ""
     return (

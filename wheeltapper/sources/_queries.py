@@ -1,4 +1,4 @@
-"""What is asked of a database: columns, span of time and order, as statements with bound values and quoted names."""
+"""Statements for a database: columns, span of time and order, with bound values and quoted names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Bounds:
     low: Any = None
     high: Any = None
     is_text: bool = False
-    """Whether the column is text: then only what looks like 2026-01-31… is compared, and all else is read."""
+    """True if the column is text: then only values like 2026-01-31… are compared, and all others are read."""
 
     def from_low(self, time: Any) -> Any:
         """Return the condition that a time is not before the span."""
@@ -111,8 +111,8 @@ class Selection:
         if self.asset_column is None:
             return [None]
         name = self.source.c[self.asset_column]
-        found = connection.execute(sa.select(name).where(*self.conditions, name.is_not(None)).distinct())
-        return sorted(found.scalars(), key=str)
+        assets = connection.execute(sa.select(name).where(*self.conditions, name.is_not(None)).distinct())
+        return sorted(assets.scalars(), key=str)
 
     def tables(self, connection: sa.Connection, at_once: int) -> Iterator[Any]:
         """Stream the rows as pyarrow tables of at most ``at_once`` rows."""
@@ -124,8 +124,8 @@ class Selection:
         """Stream some columns of an asset's rows next to the span: backwards before it, or forwards after it."""
         time = self.time
         is_outside = time < bounds.low if side == "before" else time >= bounds.high
-        own = [] if self.asset_column is None else [self.source.c[self.asset_column] == asset]
-        chosen = sa.select(*(self.source.c[name] for name in columns)).where(*self.conditions, *own, is_outside)
+        of_asset = [] if self.asset_column is None else [self.source.c[self.asset_column] == asset]
+        chosen = sa.select(*(self.source.c[name] for name in columns)).where(*self.conditions, *of_asset, is_outside)
         ordered = chosen.order_by(time.desc() if side == "before" else time)
         yield from stream(connection, ordered, columns, _BLOCK)
 
@@ -139,19 +139,19 @@ def stream(connection: sa.Connection, statement: Any, columns: list[str], at_onc
 
 
 def as_array(values: list[Any]) -> Any:
-    """Turn Python values into a column; what has no common type becomes text."""
+    """Turn Python values into a column; values without a common type become text."""
     first = next((value for value in values if value is not None), None)
     if isinstance(first, datetime) and first.tzinfo is not None:
         return pa.array(values, pa.timestamp("us", tz="UTC"))
     try:
         if isinstance(first, Decimal):
             return pa.array([None if value is None else float(value) for value in values], pa.float64())
-        found = pa.array(values)
+        column = pa.array(values)
     except (pa.ArrowException, OverflowError, ValueError, TypeError):
-        found = None
-    if found is None or kinds.is_nested(found.type) or isinstance(found.type, pa.BaseExtensionType):
+        column = None
+    if column is None or kinds.is_nested(column.type) or isinstance(column.type, pa.BaseExtensionType):
         return pa.array([None if value is None else str(value) for value in values], pa.string())
-    return found
+    return column
 
 
 def _count(when: datetime | None, per_second: int, wider: int) -> int | None:

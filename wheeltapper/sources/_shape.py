@@ -40,7 +40,7 @@ class ShapedSource(LayoutSource, ABC):
     time_column: str = Field(description="column of the timestamp")
     asset_column: str | None = Field(None, description="column that names the asset")
 
-    def wanted(self, plant: Plant) -> dict[str, str]:
+    def required(self, plant: Plant) -> dict[str, str]:
         """Return each column that is read, with what it is for."""
         options = ["time_column", "asset_column", "sensor_column", "value_column", "regime_column", "fault_column"]
         uses = {getattr(self, option): option for option in [*options, "fault_kind_column"]}
@@ -57,10 +57,10 @@ class ShapedSource(LayoutSource, ABC):
         SourceError
             Naming the column, what is there, the near miss, and the layout that would fit.
         """
-        for column, use in self.wanted(plant).items():
+        for column, use in self.required(plant).items():
             if column not in has:
-                said = missing(where, column, use, has, use.startswith("sensor "))
-                raise SourceError(said + self.other_layout(plant, has))
+                message = missing(where, column, use, has, use.startswith("sensor "))
+                raise SourceError(message + self.other_layout(plant, has))
             if has.count(column) > 1:
                 raise SourceError(f"{where} has column '{column}' for {use} twice; name them apart.")
 
@@ -70,10 +70,10 @@ class ShapedSource(LayoutSource, ABC):
         Parameters
         ----------
         table : pyarrow Table
-            The columns of `wanted`.
+            The columns of `required`.
         plant : Plant
         where : str
-            What to call the data in messages.
+            Name of the data in messages.
         asset : str or None
             The asset of all rows, where no column names it.
         origin : str
@@ -146,11 +146,11 @@ def in_batches(
             held = held and with_faults(held, span.overlapping(runs.finish()))
             continue
         faults = span.overlapping(runs.add(rows["asset_id"], rows["_utc"], rows["_kind"].fillna("")))
-        own = _own(rows, span)
-        if len(own):
+        inside = _inside(rows, span)
+        if len(inside):
             if held is not None:
                 yield held
-            held = Batch(origin=piece.origin, rows=own, faults=faults, if_unordered=if_unordered)
+            held = Batch(origin=piece.origin, rows=inside, faults=faults, if_unordered=if_unordered)
         else:
             held = held and with_faults(held, faults)
     if held is not None:
@@ -159,9 +159,9 @@ def in_batches(
         yield with_faults(held, span.overlapping(runs.finish()))
 
 
-def _own(rows: pd.DataFrame, span: Span) -> pd.DataFrame:
+def _inside(rows: pd.DataFrame, span: Span) -> pd.DataFrame:
     """Return the rows of the span; those that have no place in time belong to reading from the beginning."""
     unplaced = rows["_placed"].isna()
     keep = span.holds(rows["_placed"]) & (~unplaced | span.is_open_at_start)
-    own = rows[keep].drop(columns=["_utc", "_placed", "_kind"]).reset_index(drop=True)
-    return own if (own["defect"] != "").any() else own.drop(columns="defect")
+    inside = rows[keep].drop(columns=["_utc", "_placed", "_kind"]).reset_index(drop=True)
+    return inside if (inside["defect"] != "").any() else inside.drop(columns="defect")

@@ -67,10 +67,10 @@ def is_time(field: str) -> bool:
 
 
 def no_table(path: Path) -> str:
-    """Say what a file is that is no text at all; empty for text."""
+    """Return a description of a file that is not text; empty for text."""
     with path.open("rb") as file:
         head = file.read(16)
-    return next((said for magic, said in _MAGIC.items() if head.startswith(magic)), "")
+    return next((description for magic, description in _MAGIC.items() if head.startswith(magic)), "")
 
 
 def sniff(path: Path) -> Sniffed | None:
@@ -219,7 +219,7 @@ def _marks(fields: list[str], separator: str) -> tuple[str, str | None]:
 def _is_decimal(field: str, mark: str) -> bool:
     """Tell whether a mark in a number is surely the decimal one: it comes last, once, and no group of three follows."""
     other = {".": ",", ",": "."}[mark]
-    before, found, after = field.strip().rpartition(mark)
-    if not found or mark in before or other in after:
+    before, separator, after = field.strip().rpartition(mark)
+    if not separator or mark in before or other in after:
         return False
     return other in before or len(re.sub(r"[eE].*", "", after)) != 3 or len(before.lstrip("+-")) > 3

@@ -31,18 +31,20 @@ _PATTERN_OF_ALL = "**/*"
 
 
 def suggest_csv(plant: Plant, given: dict[str, Any]) -> Suggestion | None:
-    """Look at the first file that the options mean, and say which options would read it; None if there is none."""
-    found = _first_file(plant, given)
-    if found is None:
+    """Look at the first file that the options name, and suggest options that read it; None if there is none."""
+    first_file = _first_file(plant, given)
+    if first_file is None:
         return None
-    path, files = found
+    path, files = first_file
     plan = _Plan(dict(given))
     if files is not None:
         plan.put("files", files, because="that is how the files end")
-    said = no_table(path)
-    table = None if said else sniff(path)
+    description = no_table(path)
+    table = None if description else sniff(path)
     if table is None:
-        return Suggestion(path.name, plan.options, plan.because, (f"{path.name} is {said or 'no table of numbers'}",))
+        return Suggestion(
+            path.name, plan.options, plan.because, (f"{path.name} is {description or 'no table of numbers'}",)
+        )
     table = _named(table, given)
     _write_format(plan, table)
     times = _write_times(plan, table, given)
@@ -107,7 +109,7 @@ def _named(table: Sniffed, given: dict[str, Any]) -> Sniffed:
 
 
 def _write_format(plan: _Plan, table: Sniffed) -> None:
-    """Say how the file is written."""
+    """Write the options of the file's format."""
     shown = SEPARATORS.get(table.separator, "blanks" if table.separator == WHITESPACE else table.separator)
     plan.put("separator", table.separator, default=",", because=f"{shown}: {len(table.names)} fields a row")
     plan.put("encoding", table.encoding, default="utf-8", because="utf-8 cannot read it" * (table.encoding != "utf-8"))
@@ -125,14 +127,14 @@ def _write_format(plan: _Plan, table: Sniffed) -> None:
 
 def _example(table: Sniffed, mark: str) -> str:
     fields = (value.strip() for row in table.rows for value in row)
-    return "such as " + next((one for one in fields if mark and mark in one and is_number(one)), "")
+    return "such as " + next((number for number in fields if mark and mark in number and is_number(number)), "")
 
 
 def _write_times(plan: _Plan, table: Sniffed, given: dict[str, Any]) -> TimeColumns | None:
-    """Say where the time stands, and how it is written."""
+    """Write the options of the time column and its format."""
     named = given.get("time_column")
-    known = as_time(table, named) if isinstance(named, str) and named in table.names else None
-    times = known or find_times(table)
+    by_plant = as_time(table, named) if isinstance(named, str) and named in table.names else None
+    times = by_plant or find_times(table)
     if times is None:
         plan.drop("time_column", "time_format", "time_zone")
         if "first" not in given and "first_in_name" not in given:
@@ -153,31 +155,31 @@ def _write_times(plan: _Plan, table: Sniffed, given: dict[str, Any]) -> TimeColu
 def _write_columns(
     plan: _Plan, table: Sniffed, sensors: dict[str, Sensor], times: TimeColumns | None, given: dict[str, Any]
 ) -> None:
-    """Say which layout it is, and which column is whose."""
+    """Write the options of the layout and of the sensors' columns."""
     free = [name for name in table.names if times is None or name not in times.columns]
     numbers = [name for name in free if _holds_numbers(table, name)]
     words = [name for name in free if name not in numbers and table.column(name)]
-    told = {sensor: name for name, sensor in (given.get("columns") or {}).items()}
-    known = {sensor: name for sensor, name in told.items() if sensor in sensors and name in free}
-    left = [name for name in numbers if name not in known.values()]
+    given_columns = {sensor: name for name, sensor in (given.get("columns") or {}).items()}
+    by_plant = {sensor: name for sensor, name in given_columns.items() if sensor in sensors and name in free}
+    left = [name for name in numbers if name not in by_plant.values()]
     units = [table.units[table.names.index(name)] if table.units else "" for name in left]
-    open_ = {sensor: one for sensor, one in sensors.items() if sensor not in known}
-    found = {**known, **match_sensors(left, units, open_)}
+    unmatched = {sensor: about for sensor, about in sensors.items() if sensor not in by_plant}
+    matches = {**by_plant, **match_sensors(left, units, unmatched)}
     plan.drop("layout", "sensor_column", "value_column", "tag_pattern", "columns")
-    if len(found) < len(sensors) and _write_other_layout(plan, table, sensors, times, numbers, words):
+    if len(matches) < len(sensors) and _write_other_layout(plan, table, sensors, times, numbers, words):
         return
-    left = [name for name in numbers if name not in found.values()]
-    open_ = {sensor: one for sensor, one in sensors.items() if sensor not in found}
-    if len(open_) == 1 and len(left) == 1:
-        found[next(iter(open_))] = left.pop()
-        open_ = {}
+    left = [name for name in numbers if name not in matches.values()]
+    unmatched = {sensor: about for sensor, about in sensors.items() if sensor not in matches}
+    if len(unmatched) == 1 and len(left) == 1:
+        matches[next(iter(unmatched))] = left.pop()
+        unmatched = {}
     if not table.has_header and "names" not in given and len(numbers) == len(sensors):
         _name_in_order(plan, table, sensors, times, numbers)
     else:
-        _write_sensors(plan, found)
-        for sensor in open_:
+        _write_sensors(plan, matches)
+        for sensor in unmatched:
             plan.notes.append(f"which column is sensor {sensor}? Left are: {', '.join(left[:20]) or 'none'}")
-    _write_machines(plan, table, times, [*found.values(), *numbers], given)
+    _write_machines(plan, table, times, [*matches.values(), *numbers], given)
     _note_labels(plan, table, left, given)
 
 
@@ -186,21 +188,25 @@ def _holds_numbers(table: Sniffed, name: str) -> bool:
     return bool(given) and sum(map(is_number, given)) > 0.5 * len(given)
 
 
-def _write_sensors(plan: _Plan, found: dict[str, str]) -> None:
-    others = {name: sensor for sensor, name in found.items() if name != sensor}
-    plan.put("columns", others, default={}, because="name in the file: sensor")
+def _write_sensors(plan: _Plan, matches: dict[str, str]) -> None:
+    renamed = {name: sensor for sensor, name in matches.items() if name != sensor}
+    plan.put("columns", renamed, default={}, because="name in the file: sensor")
 
 
 def _name_in_order(
     plan: _Plan, table: Sniffed, sensors: dict[str, Sensor], times: TimeColumns | None, numbers: list[str]
 ) -> None:
     """Give the columns of a file without header the sensors' names, in order."""
-    meant = dict(zip(numbers, sensors, strict=True))
+    new_names = dict(zip(numbers, sensors, strict=True))
     if times is not None:
-        own = ["time"] if len(times.columns) == 1 else ["date", "time"]
-        meant |= dict(zip(times.columns, own, strict=True))
-        plan.put("time_column", own[0] if len(own) == 1 else own, because=f"such as {times.example}")
-    plan.put("names", [meant.get(name, name) for name in table.names], because="in the plant's order: is it this one?")
+        time_names = ["time"] if len(times.columns) == 1 else ["date", "time"]
+        new_names |= dict(zip(times.columns, time_names, strict=True))
+        plan.put(
+            "time_column", time_names[0] if len(time_names) == 1 else time_names, because=f"such as {times.example}"
+        )
+    plan.put(
+        "names", [new_names.get(name, name) for name in table.names], because="in the plant's order: is it this one?"
+    )
 
 
 def _write_other_layout(
@@ -211,7 +217,7 @@ def _write_other_layout(
     numbers: list[str],
     words: list[str],
 ) -> bool:
-    """Try one row a value, and a column for each machine and sensor; say whether one of them fits."""
+    """Try one row a value, and a column for each machine and sensor; return whether one of them fits."""
     if len(numbers) == 1 and len(sensors) > 1 and _write_long(plan, table, sensors, times, numbers[0], words):
         return True
     tags = find_tags(numbers, sensors)
@@ -240,10 +246,10 @@ def _write_long(
 ) -> bool:
     """Suggest one row a value if a column names the sensors, with or without the machine."""
     first = like(SENSOR_WORDS, words)
-    for name in sorted(words, key=lambda one: one != first):
+    for name in sorted(words, key=lambda word: word != first):
         kinds = list(dict.fromkeys(table.column(name)))
         columns = match_sensors(kinds, (), sensors)
-        tags = find_tags(kinds, sensors, known=0.0) if len(columns) < len(sensors) else None
+        tags = find_tags(kinds, sensors, least_share=0.0) if len(columns) < len(sensors) else None
         if tags is None and len(columns) < len(sensors) and (name != first or len(kinds) > len(table.rows) / 2):
             continue
         plan.put("layout", "long", because="one row a value")
@@ -278,12 +284,12 @@ def _any_of(names: list[str]) -> str:
 def _write_machines(
     plan: _Plan, table: Sniffed, times: TimeColumns | None, taken: list[str], given: dict[str, Any]
 ) -> None:
-    """Say which column names the machine."""
+    """Write the option of the column that names the machine."""
     named = given.get("asset_column")
     if named is None or named not in table.names:
-        found = find_machines(table, times, [name for name in taken if name != named])
-        kinds = len(set(table.column(found))) if found else 0
-        plan.put("asset_column", found, because=f"it names {kinds} machines")
+        column = find_machines(table, times, [name for name in taken if name != named])
+        kinds = len(set(table.column(column))) if column else 0
+        plan.put("asset_column", column, because=f"it names {kinds} machines")
 
 
 def _note_labels(plan: _Plan, table: Sniffed, left: list[str], given: dict[str, Any]) -> None:
@@ -291,5 +297,5 @@ def _note_labels(plan: _Plan, table: Sniffed, left: list[str], given: dict[str, 
         return
     for name in left:
         values = {row[table.names.index(name)].strip() for row in table.rows}
-        if _LABEL.search(name) and {one for one in values if not is_missing(one)} <= {"0", "1", "0.0", "1.0"}:
+        if _LABEL.search(name) and {value for value in values if not is_missing(value)} <= {"0", "1", "0.0", "1.0"}:
             plan.notes.append(f"column '{name}' holds 0 and 1: if it says where faults are, set fault_column: {name}")

@@ -1,4 +1,4 @@
-"""What all sources of rows and columns share: the options that say which column means what."""
+"""Options that all sources of rows and columns share: which column means what."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class TableSource(Source, ABC):
         """Undo YAML's reading of off as false, and of on as true."""
         if not isinstance(regimes, dict):
             return regimes
-        return {_word(came): _word(meant) for came, meant in regimes.items()}
+        return {_word(name): _word(regime) for name, regime in regimes.items()}
 
     @field_validator("time_zone")
     @classmethod
@@ -63,18 +63,18 @@ class TableSource(Source, ABC):
 
     def sensor_columns(self, plant: Plant) -> dict[str, str]:
         """Return sensor → its column in the data."""
-        known = list(plant.asset_type.delivered)
+        allowed = list(plant.asset_type.delivered)
         names: dict[str, str] = {}
         for column, sensor in self.columns.items():
-            if sensor not in known:
+            if sensor not in allowed:
                 raise SourceError(
                     f"columns: '{column}' names sensor '{sensor}', which {plant.name} does not have "
-                    f"(it has: {', '.join(known)}).{near_miss(sensor, known)}"
+                    f"(it has: {', '.join(allowed)}).{near_miss(sensor, allowed)}"
                 )
             if sensor in names:
                 raise SourceError(f"columns: '{names[sensor]}' and '{column}' both name sensor '{sensor}'.")
             names[sensor] = column
-        return {sensor: names.get(sensor, sensor) for sensor in known}
+        return {sensor: names.get(sensor, sensor) for sensor in allowed}
 
     def fault_kind_of(self, raw: pd.DataFrame, shown: str, decimal: str = ".") -> pd.Series[str]:
         """Return the kind of fault that each row lies in; empty outside faults."""

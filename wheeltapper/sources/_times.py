@@ -26,12 +26,12 @@ _CANDIDATES = (
 
 
 def read_times(text: pd.Series[str], *, form: str | None, zone: str | None) -> tuple[pd.Series[Any], pd.Series[str]]:
-    """Turn times as a file writes them into UTC, and say what is wrong with those that have no single meaning.
+    """Turn times as a file writes them into UTC, and describe the defect of those that have no single meaning.
 
     Parameters
     ----------
     text : Series of str
-        Times as they came; may be missing.
+        Times as delivered; may be missing.
     form : str or None
         How they are written: ``%d/%m/%Y %H:%M`` and the like, ``unix``, ``unix_ms``; None is ISO 8601.
     zone : str or None
@@ -62,7 +62,7 @@ def read_times(text: pd.Series[str], *, form: str | None, zone: str | None) -> t
 def require_readable(
     text: pd.Series[str], is_fine: pd.Series[bool], *, form: str | None, zone: str | None, file: str
 ) -> None:
-    """Refuse a file of whose first times not one is fine: that is a wrong option, not a bad row.
+    """Refuse a file whose first times are all unreadable: that is a wrong option, not a bad row.
 
     Raises
     ------
@@ -80,8 +80,8 @@ def require_readable(
                 f"{file}: times such as '{example}' name no time zone. Set time_zone in the source, "
                 "for example time_zone: UTC or time_zone: Europe/Berlin."
             )
-    wanted = f"time_format '{form}'" if form else "ISO 8601 (2026-01-31 13:45:00)"
-    raise SourceError(f"{file}: no time could be read as {wanted}; the first is '{example}'. {_advice(given)}")
+    expected = f"time_format '{form}'" if form else "ISO 8601 (2026-01-31 13:45:00)"
+    raise SourceError(f"{file}: no time could be read as {expected}; the first is '{example}'. {_advice(given)}")
 
 
 def _advice(given: pd.Series[str]) -> str:

@@ -49,13 +49,14 @@ class CsvFolder(CsvOptions):
     @classmethod
     def suggest(cls, plant: Plant, options: dict[str, Any]) -> Suggestion | None:
         """Look at the first file, and say how it is written and what its columns mean; see `Source.suggest`."""
-        known = {name: value for name, value in options.items() if name in cls.model_fields}
-        found = suggest_csv(plant, known)
-        if found is None:
+        options_here = {name: value for name, value in options.items() if name in cls.model_fields}
+        suggestion = suggest_csv(plant, options_here)
+        if suggestion is None:
             return None
         order = [name for name in (*CsvOptions.__annotations__, *cls.model_fields) if name != "columns"]
         return replace(
-            found, options={name: found.options[name] for name in (*order, "columns") if name in found.options}
+            suggestion,
+            options={name: suggestion.options[name] for name in (*order, "columns") if name in suggestion.options},
         )
 
     @classmethod
@@ -81,9 +82,9 @@ class CsvFolder(CsvOptions):
         headers = {file: header(file, self._layout, _shown(file, folder)) for file in files}
         self._check_columns(headers, folder, plant)
         listed = self._listed(folder)
-        found = self._batches(plant, folder, headers, Span(start, end), listed)
+        batches = self._batches(plant, folder, headers, Span(start, end), listed)
         count = 0
-        for batch in found:
+        for batch in batches:
             count += 1
             yield batch
         if start is None and end is None:
@@ -117,17 +118,17 @@ class CsvFolder(CsvOptions):
         place = locate(self.path, plant)
         if place.is_file():
             return place.parent, [place]
-        found: dict[Path, None] = {}
+        matches: dict[Path, None] = {}
         for pattern in [self.files] if isinstance(self.files, str) else self.files:
             files = [file for file in place.glob(pattern) if file.is_file()]
             if not files:
-                there = {"".join(file.suffixes[-2:]) or file.name for file in place.rglob("*") if file.is_file()}
+                endings = {"".join(file.suffixes[-2:]) or file.name for file in place.rglob("*") if file.is_file()}
                 raise SourceError(
                     f"no file in {place} matches files: '{pattern}' (it holds "
-                    f"{', '.join(sorted(there)[:8]) or 'nothing'})."
+                    f"{', '.join(sorted(endings)[:8]) or 'nothing'})."
                 )
-            found |= dict.fromkeys(sorted(files, key=lambda file: natural(file.relative_to(place).as_posix())))
-        return place, list(found)
+            matches |= dict.fromkeys(sorted(files, key=lambda file: natural(file.relative_to(place).as_posix())))
+        return place, list(matches)
 
     def _check_columns(self, headers: dict[Path, list[str]], folder: Path, plant: Plant) -> None:
         """Refuse files that lack a column or have it twice; only the fault column may be absent from some."""
@@ -135,16 +136,16 @@ class CsvFolder(CsvOptions):
             shown = _shown(file, folder)
             for column, use in self._needed(plant, has, shown).items():
                 if column not in has:
-                    said = missing(shown, column, use, has, use.startswith("sensor "))
-                    raise SourceError(said + self.other_layout(plant, has))
+                    message = missing(shown, column, use, has, use.startswith("sensor "))
+                    raise SourceError(message + self.other_layout(plant, has))
                 if has.count(column) > 1:
                     raise SourceError(f"{shown} has column '{column}' for {use} twice; name them apart.")
         for option in ("fault_column", "fault_kind_column"):
             column = getattr(self, option)
             if column and not any(column in has for has in headers.values()):
                 has = max(headers.values(), key=len)
-                said = missing(f"none of the {len(headers)} files", column, option, has, False)
-                raise SourceError(f"{said} Without labels, remove it: what is found can then not be judged by them.")
+                message = missing(f"none of the {len(headers)} files", column, option, has, False)
+                raise SourceError(f"{message} Without labels, remove it: what is found can then not be judged by them.")
 
     def _needed(self, plant: Plant, has: list[str], shown: str) -> dict[str, str]:
         """Return each column that every file must have, with what it is for."""
@@ -265,8 +266,8 @@ class CsvFolder(CsvOptions):
     def _others(self) -> list[str]:
         """Return the columns that are no sensor's."""
         options = ("asset_column", "sensor_column", "value_column", "regime_column", "fault_column")
-        found = [getattr(self, option) for option in (*options, "fault_kind_column")]
-        return [*self._time_columns, *(column for column in found if column is not None)]
+        columns = [getattr(self, option) for option in (*options, "fault_kind_column")]
+        return [*self._time_columns, *(column for column in columns if column is not None)]
 
     def _frame(
         self, chunk: Chunk, plant: Plant, from_file: str, clock: Clock | None, tags: dict[str, tuple[str, str]]
@@ -299,10 +300,10 @@ class CsvFolder(CsvOptions):
             return {VALUE: str(self.value_column)}
         return {name: name for name in tags} if tags else self.sensor_columns(plant)
 
-    def _wrong_mark(self, name: str, came: pd.Series[str]) -> pd.Series[str]:
+    def _wrong_mark(self, name: str, text: pd.Series[str]) -> pd.Series[str]:
         groups = f" and '{self.thousands}' between groups of three digits" if self.thousands else ""
         shown = "value" if name == VALUE else name
-        return f"{shown}: '" + came.astype("str") + f"' does not have the decimal mark '{self.decimal}'{groups}"
+        return f"{shown}: '" + text.astype("str") + f"' does not have the decimal mark '{self.decimal}'{groups}"
 
     def _time_text(self, raw: pd.DataFrame) -> pd.Series[str]:
         """Return the time as one text; missing where a part is."""

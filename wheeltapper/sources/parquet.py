@@ -75,7 +75,7 @@ class Parquet(ShapedSource):
 
     def _pieces(self, plant: Plant, files: list[ParquetFile], span: Span) -> Iterator[Piece]:
         """Walk through the files chunk by chunk."""
-        columns = list(self.wanted(plant))
+        columns = list(self.required(plant))
         seen: set[str | None] = set()
         for file in files:
             long = self.long_rows(plant, file.shown)

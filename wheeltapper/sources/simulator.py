@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, model_validator
 from wheeltapper.config import AssetType, Duration, Instant, Plant, format_duration
 from wheeltapper.config.sensor_faults import describe
 from wheeltapper.errors import SourceError
-from wheeltapper.simulation.fleet import Span, Wishes, physics_of, simulate
+from wheeltapper.simulation.fleet import Disturbances, Span, physics_of, simulate
 from wheeltapper.sources import Batch, Example, Source
 
 
@@ -86,7 +86,7 @@ class Simulator(Source):
             If the asset type cannot be simulated, a fault kind is unknown, faults do not fit, or the cut is empty.
         """
         span = Span(self.start, self.duration, self.step or plant.asset_type.step)
-        wishes = Wishes(
+        disturbances = Disturbances(
             anomaly_rate=self.anomaly_rate,
             kinds=self._kinds(plant.asset_type),
             overlap=self.overlap,
@@ -101,7 +101,7 @@ class Simulator(Source):
         begin, stop = self._cut(span, start, end)
         for number in range(1, self.assets + 1):
             readings, faults = simulate(
-                plant.asset_type, span, seed=plant.seed, number=number, wishes=wishes, physics=physics
+                plant.asset_type, span, seed=plant.seed, number=number, disturbances=disturbances, physics=physics
             )
             inside = (readings["timestamp"] >= begin) & (readings["timestamp"] < stop)
             if not inside.any():
@@ -121,14 +121,14 @@ class Simulator(Source):
         SourceError
             If the asset type has no such kind, or none at all although faults are asked for.
         """
-        known = list(asset_type.faults)
+        fault_kinds = list(asset_type.faults)
         for kind in self.kinds or ():
             describe(kind, asset_type)
-        kinds = tuple(known) if self.kinds is None else tuple(dict.fromkeys(self.kinds))
+        kinds = tuple(fault_kinds) if self.kinds is None else tuple(dict.fromkeys(self.kinds))
         if self.anomaly_rate > 0 and not kinds:
             raise SourceError(
                 f"anomaly_rate is {self.anomaly_rate:g}, but there is no fault kind to use. "
-                f"Name some in kinds (asset type {asset_type.name} has: {', '.join(known) or 'none'}), "
+                f"Name some in kinds (asset type {asset_type.name} has: {', '.join(fault_kinds) or 'none'}), "
                 "or set anomaly_rate: 0."
             )
         return kinds

@@ -89,36 +89,39 @@ class Sql(ShapedSource):
         """Find the table or query and its columns."""
         has, source = self._query(connection) if self.query is not None else self._table(place, connection)
         self.require_columns(plant, has, self._shown)
-        selection = Selection(source, tuple(self.wanted(plant)), self.time_column, self.asset_column)
+        selection = Selection(source, tuple(self.required(plant)), self.time_column, self.asset_column)
         if self.sensor_column is None:
             return selection
         name = selection.source.c[self.sensor_column]
-        known = list(self.sensor_columns(plant).values())
-        return selection.where(sa.or_(sa.func.trim(name).in_(known), name.is_(None), sa.func.trim(name) == ""))
+        names = list(self.sensor_columns(plant).values())
+        return selection.where(sa.or_(sa.func.trim(name).in_(names), name.is_(None), sa.func.trim(name) == ""))
 
     def _table(self, place: Database, connection: sa.Connection) -> tuple[list[str], Any]:
-        seen = sa.inspect(connection)
+        inspector = sa.inspect(connection)
         schema, name = None, str(self.table)
-        known = [*seen.get_table_names(), *seen.get_view_names()]
-        if name not in known and "." in name:
+        tables = [*inspector.get_table_names(), *inspector.get_view_names()]
+        if name not in tables and "." in name:
             schema, _, name = name.partition(".")
-            if schema in seen.get_schema_names():
-                known = [f"{schema}.{one}" for one in (*seen.get_table_names(schema), *seen.get_view_names(schema))]
-        if self.table not in known:
-            shown = ", ".join(sorted(known)[:20]) + (" …" if len(known) > 20 else "")
+            if schema in inspector.get_schema_names():
+                tables = [
+                    f"{schema}.{table}"
+                    for table in (*inspector.get_table_names(schema), *inspector.get_view_names(schema))
+                ]
+        if self.table not in tables:
+            shown = ", ".join(sorted(tables)[:20]) + (" …" if len(tables) > 20 else "")
             raise SourceError(
                 f"{place.shown} has no table '{self.table}' (it has: {shown or 'none'})."
-                f"{near_miss(str(self.table), known)} Change table, or let this user read it."
+                f"{near_miss(str(self.table), tables)} Change table, or let this user read it."
             )
-        has = [column["name"] for column in seen.get_columns(name, schema=schema)]
+        has = [column["name"] for column in inspector.get_columns(name, schema=schema)]
         return has, sa.table(name, *map(sa.column, has), schema=schema)
 
     def _query(self, connection: sa.Connection) -> tuple[list[str], Any]:
         # A colon is no parameter here, and a comment at the end must not swallow what follows.
         text = str(self.query).strip().rstrip(";").replace(":", r"\:") + "\n"
-        everything = sa.select(sa.text("*")).select_from(sa.text(f"({text}) AS asked_for"))
+        everything = sa.select(sa.text("*")).select_from(sa.text(f"({text}) AS selected"))
         has = list(connection.execute(everything.limit(0)).keys())
-        return has, sa.text(text).columns(*map(sa.column, has)).subquery("asked_for")
+        return has, sa.text(text).columns(*map(sa.column, has)).subquery("selected")
 
     @property
     def _shown(self) -> str:
@@ -128,8 +131,8 @@ class Sql(ShapedSource):
         """Refuse what has no rows, and long rows in which a sensor never occurs."""
         if self.sensor_column is not None:
             name = rows.source.c[self.sensor_column]
-            found = connection.execute(sa.select(name).distinct()).scalars()
-            self.require_sensors(plant, (str(one).strip() for one in found if one is not None), self._shown)
+            names = connection.execute(sa.select(name).distinct()).scalars()
+            self.require_sensors(plant, (str(sensor).strip() for sensor in names if sensor is not None), self._shown)
         elif connection.execute(rows.statement.limit(1)).first() is None:
             raise SourceError(f"{self._shown} in {place.shown} has no rows.")
 
@@ -145,7 +148,7 @@ class Sql(ShapedSource):
             yield Piece(origin, last)
 
     def _beyond(self, connection: sa.Connection, rows: Selection, bounds: Bounds) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return the flagged rows next to the span, before and after: a fault that crosses its edge is told whole."""
+        """Return the flagged rows next to the span, before and after, so that a fault across its edge is whole."""
         before, later = [_no_run()], [_no_run()]
         if (self.fault_column or self.fault_kind_column) and bounds != Bounds():
             for asset in rows.within(bounds).assets(connection):
@@ -158,7 +161,7 @@ class Sql(ShapedSource):
     def _run(self, connection: sa.Connection, rows: Selection, bounds: Bounds, asset: Any, side: Side) -> pd.DataFrame:
         """Return an asset's flagged rows as far as they follow each other, away from the span, in time order."""
         columns = [name for name in (self.time_column, self.fault_column, self.fault_kind_column) if name]
-        found = [_no_run()]
+        runs = [_no_run()]
         for table in rows.beside(connection, bounds, asset, columns, side):
             times = as_times(
                 table.column(self.time_column), form=self.time_format, zone=self.time_zone, where=self._shown
@@ -167,14 +170,14 @@ class Sql(ShapedSource):
             # In the long layout an instant has several rows; one flag counts for all of them.
             instants = pd.DataFrame({"time": times.utc, "kind": kind}).groupby("time", sort=False)["kind"].max()
             is_other = (instants == "") | (
-                instants != (found[-1]["kind"].iloc[-1] if len(found) > 1 else instants.iloc[0])
+                instants != (runs[-1]["kind"].iloc[-1] if len(runs) > 1 else instants.iloc[0])
             )
             run = instants[~is_other.cummax()]
             name = constant(self._asset_name(asset), len(run))
-            found.append(pd.DataFrame({"asset_id": name, "time": run.index, "kind": run.to_numpy()}))
+            runs.append(pd.DataFrame({"asset_id": name, "time": run.index, "kind": run.to_numpy()}))
             if len(run) < len(instants):
                 break
-        return pd.concat(found, ignore_index=True).sort_values("time", kind="stable", ignore_index=True)
+        return pd.concat(runs, ignore_index=True).sort_values("time", kind="stable", ignore_index=True)
 
     def _asset_name(self, asset: Any) -> str:
         if self.asset_column is None:

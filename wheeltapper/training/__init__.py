@@ -1,1 +1,1 @@
-"""One training: its parts, what is prepared for all candidates, the candidates, their search, and the choice."""
+"""One training of one objective: its rows, its candidates, their search, and the choice among them."""

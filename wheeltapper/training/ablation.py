@@ -21,6 +21,7 @@ from wheeltapper.config import Plant, PlugIn, Windows, format_duration
 from wheeltapper.errors import ConfigError
 from wheeltapper.evaluation.judge import judge
 from wheeltapper.evaluation.judgement import Judgement
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import clean
 from wheeltapper.scoring import alarms
@@ -219,7 +220,7 @@ class _Ground:
 def _ground(variant: Variant, seed: int) -> _Ground:
     plant = variant.plant.model_copy(update={"seed": seed})
     readings, faults = read_all(plant)
-    features = FeaturePlan.of(plant).compute(readings)
+    features = compute(FeaturePlan.of(plant), readings)
     if not variant.knows_regimes:
         features = features.assign(regime=pd.Series(["normal"] * len(features), dtype="str", index=features.index))
     part = parts.assign(features, parts.cuts(readings[parts.TIMES], plant))

@@ -9,7 +9,6 @@ import pandas as pd
 from wheeltapper import detectors
 from wheeltapper.config import Plant, PlugIn
 from wheeltapper.detectors import Detector
-from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import calibrate, calibration
 from wheeltapper.scoring.bundle import POOLED, Bundle, inputs
@@ -74,7 +73,7 @@ def fit_candidate(
         imputer=ready.imputer,
         normaliser=ready.normaliser,
         detector_name=wanted.name,
-        detectors=_fit_detectors(plant, wanted, ready.train, ready.normaliser),
+        detectors=_fit_detectors(plant, wanted, ready),
         calibration=calibration.fixed(1.0),
         provenance=provenance | ({"selection": ready.selection} if ready.selection else {}),
     )
@@ -94,20 +93,21 @@ def calibrated(bundle: Bundle, plant: Plant, rows: pd.DataFrame) -> Bundle:
             spacing=plant.window_spacing,
             max_gap=plant.max_gap,
             rule=plant.alarms,
-            is_far=is_far(bundle.asset_type, bundle.normaliser, rows),
+            is_far=is_far(bundle.asset_type, bundle.plan.features, bundle.normaliser, rows),
         )
     return Bundle(**{**vars(bundle), "calibration": fitted})
 
 
-def _fit_detectors(
-    plant: Plant, wanted: PlugIn, train: pd.DataFrame, normaliser: RegimeNormaliser
-) -> dict[str, Detector]:
+def _fit_detectors(plant: Plant, wanted: PlugIn, ready: Preparation) -> dict[str, Detector]:
     """Fit one detector for all, and one for each asset with enough rows where the plant asks for that."""
 
     def make() -> Detector:
-        return detectors.build(wanted.name, wanted.options, seed=plant.seed, plug_ins=plant.plug_ins)
+        return detectors.build(
+            wanted.name, wanted.options, seed=plant.seed, plug_ins=plant.plug_ins, features=ready.plan.features
+        )
 
-    z = inputs(make(), normaliser, train)
+    train = ready.train
+    z = inputs(make(), ready.normaliser, train)
     # In the order of time over all assets: what a detector holds back at the end is then the latest of each.
     in_time = train["window_end"].sort_values(kind="stable").index
     fitted = {POOLED: make().fit(z.loc[in_time])}

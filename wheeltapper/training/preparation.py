@@ -14,6 +14,7 @@ import pandas as pd
 from wheeltapper import tables
 from wheeltapper.config import Plant
 from wheeltapper.errors import DataError
+from wheeltapper.features.columns import that_show
 from wheeltapper.features.impute import MIN_SHARE, Imputer, filled, with_values
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
@@ -79,7 +80,7 @@ def prepare(
     train = train[[*tables.FEATURES.names(), *own.columns]]
     imputer = _imputer(own, train)
     train = filled(imputer, train, own.columns)
-    normaliser = RegimeNormaliser(method=plant.normalise).fit(train, unscaled=own.of_no_sensor)
+    normaliser = RegimeNormaliser(method=plant.normalise).fit(train, own.features)
     return Preparation(own, plan.hash, imputer, normaliser, train, calibrate, said)
 
 
@@ -151,5 +152,5 @@ def _relevant(
         return None, f"all features are kept: {error}"
     if not chosen:
         return None, f"no feature is relevant at a false discovery rate of {plant.select.fdr:g}; all are kept"
-    kept = frozenset(chosen) | set(plant.asset_type.sensors)
+    kept = frozenset(chosen) | {feature.name for feature in that_show(FeaturePlan.of(plant).features, "latest")}
     return kept, f"{len(chosen)} features are relevant at a false discovery rate of {plant.select.fdr:g}"

@@ -9,9 +9,10 @@ import pytest
 
 from wheeltapper import plants
 from wheeltapper.assets.power_meter import ASSET_TYPE, METERS, as_published
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.selftest import obvious
-from wheeltapper.simulation.fleet import Span, Wishes, simulate
+from wheeltapper.simulation.fleet import Disturbances, Span, simulate
 from wheeltapper.sources.simulator import Simulator
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
@@ -29,9 +30,13 @@ def _plan() -> FeaturePlan:
     return FeaturePlan.of(plants.parse(PLANT, name="tiny", folder=Path(), where="tiny.yaml"))
 
 
-def _meter(number: int, days: int = 30, start: datetime = MONDAY, **wishes: object) -> tuple[pd.DataFrame, ...]:
+def _meter(number: int, days: int = 30, start: datetime = MONDAY, **disturbances: object) -> tuple[pd.DataFrame, ...]:
     return simulate(
-        ASSET_TYPE, Span(start, timedelta(days=days), QUARTER), seed=1, number=number, wishes=Wishes(**wishes)
+        ASSET_TYPE,
+        Span(start, timedelta(days=days), QUARTER),
+        seed=1,
+        number=number,
+        disturbances=Disturbances(**disturbances),
     )
 
 
@@ -40,8 +45,11 @@ def _readings(minutes: list[int], energy: list[float]) -> pd.DataFrame:
     return pd.DataFrame({"asset_id": "m", "timestamp": times, "energy": energy, "regime": "normal"})
 
 
-def test_002_05_twenty_meters_with_the_references_names() -> None:
-    """The first five of a fleet are the machines; the twenty names are those of the reference's request."""
+def test_twenty_meters_with_the_references_names() -> None:
+    """The first five of a fleet are the machines; the twenty names are those of the reference's request.
+
+    Reference row 002-05.
+    """
     named = "area_offices area_room_1 area_room_2 area_room_3 area_room_4 compressor cooling_aggregate cooling_pumps"
     named += " dishwasher ev grid_import machine_1 machine_2 machine_3 machine_4 machine_5 pv_facade pv_roof"
     assert set(METERS) == {*named.split(), "refrigerator", "ventilation"}
@@ -50,29 +58,38 @@ def test_002_05_twenty_meters_with_the_references_names() -> None:
 
 
 @pytest.mark.parametrize(("number", "mean"), [(1, 4.35), (2, 9.28), (3, 16.6), (4, 0.044)])
-def test_002_06_machines_have_the_measured_mean_power(number: int, mean: float) -> None:
-    """Within a quarter of what was measured, every quarter of an hour, and the counter never falls."""
+def test_machines_have_the_measured_mean_power(number: int, mean: float) -> None:
+    """Within a quarter of what was measured, every quarter of an hour, and the counter never falls.
+
+    Reference row 002-06.
+    """
     steps = _meter(number, days=60)[0]["energy"].diff().dropna()
     assert (steps >= 0).all()
     assert steps.mean() / 0.25 == pytest.approx(mean, rel=0.25)
 
 
-def test_002_07_power_is_energy_over_the_time_that_passed() -> None:
-    """3 kWh in 15 min are 12 kW, and 3 kWh in 45 min after a gap are 4 kW; the first reading has no power at all."""
-    features = _plan().compute(_readings([0, 15, 30, 75, 90], [100, 103, 106, 109, 110]))
+def test_power_is_energy_over_the_time_that_passed() -> None:
+    """3 kWh in 15 min are 12 kW, and 3 kWh in 45 min after a gap are 4 kW; the first reading has no power at all.
+
+    Reference row 002-07.
+    """
+    features = compute(_plan(), _readings([0, 15, 30, 75, 90], [100, 103, 106, 109, 110]))
     assert features["usable"].tolist() == [False, True, True, True]
     assert features["why_not"].iloc[0] == "no value for energy"
     assert features["energy"].iloc[1:].tolist() == pytest.approx([12, 4, 4])
     assert features["energy__rolling_mean"].iloc[1:].tolist() == pytest.approx([12, 8, 4])
 
 
-def test_002_07_a_day_read_alone_gives_the_same_power() -> None:
-    """Features of the second day do not change when only the readings that they need are read before it."""
+def test_a_day_read_alone_gives_the_same_power() -> None:
+    """Features of the second day do not change when only the readings that they need are read before it.
+
+    Reference row 002-07.
+    """
     plan = _plan()
     readings, _ = _meter(1, days=2)
-    whole = plan.compute(readings.assign(regime="normal"))
+    whole = compute(plan, readings.assign(regime="normal"))
     start = pd.Timestamp(MONDAY + timedelta(days=1))
-    part = plan.compute(readings[readings["timestamp"] >= start - plan.needed_before])
+    part = compute(plan, readings[readings["timestamp"] >= start - plan.needed_before])
     pd.testing.assert_frame_equal(
         whole[whole["window_end"] >= start].reset_index(drop=True),
         part[part["window_end"] >= start].reset_index(drop=True),
@@ -80,16 +97,19 @@ def test_002_07_a_day_read_alone_gives_the_same_power() -> None:
     assert plan.readings_needed == 3
 
 
-def test_002_07_the_level_of_a_counter_means_nothing() -> None:
-    """A meter that was installed earlier shows more, and has the same features."""
+def test_the_level_of_a_counter_means_nothing() -> None:
+    """A meter that was installed earlier shows more, and has the same features. Reference row 002-07."""
     readings, _ = _meter(1, days=2)
     older = readings.assign(energy=readings["energy"] + 50_000)
-    one, other = _plan().compute(readings), _plan().compute(older)
+    one, other = compute(_plan(), readings), compute(_plan(), older)
     np.testing.assert_allclose(one["energy"], other["energy"], atol=1e-6)
 
 
-def test_002_11_a_frozen_meter_shows_no_power() -> None:
-    """Stuck, a machine that always draws something draws nothing, and afterwards what it had counted comes at once."""
+def test_a_frozen_meter_shows_no_power() -> None:
+    """Stuck, a machine that always draws something draws nothing, and afterwards what it had counted comes at once.
+
+    Reference row 002-11.
+    """
     readings, faults = _meter(3, anomaly_rate=0.1, kinds=("stuck:energy",))
     assert len(faults) > 1
     for fault in faults.itertuples():
@@ -100,8 +120,11 @@ def test_002_11_a_frozen_meter_shows_no_power() -> None:
             assert after.iloc[0] - inside.iloc[-1] > 10 * 0.25
 
 
-def test_002_07_a_reset_meter_counts_on_from_zero() -> None:
-    """After a reset the level is small, the next steps are as before, and the truth names the one reading."""
+def test_a_reset_meter_counts_on_from_zero() -> None:
+    """After a reset the level is small, the next steps are as before, and the truth names the one reading.
+
+    Reference row 002-07.
+    """
     readings, faults = _meter(2, anomaly_rate=0.01, kinds=("reset",))
     twin, _ = _meter(2)
     fault = faults.iloc[0]
@@ -114,8 +137,11 @@ def test_002_07_a_reset_meter_counts_on_from_zero() -> None:
     np.testing.assert_allclose(*steps, atol=1e-6)
 
 
-def test_002_05_local_time_changes_with_the_summer() -> None:
-    """On 29 March 2026 local time jumps from 01:45 to 03:00, on 25 October 02:00 comes twice with other offsets."""
+def test_local_time_changes_with_the_summer() -> None:
+    """On 29 March 2026 local time jumps from 01:45 to 03:00, on 25 October 02:00 comes twice with other offsets.
+
+    Reference row 002-05.
+    """
     for start, expected in (
         (datetime(2026, 3, 29, 0, 45, tzinfo=UTC), ["2026-03-29T01:45:00+01:00", "2026-03-29T03:00:00+02:00"]),
         (datetime(2026, 10, 25, 0, 45, tzinfo=UTC), ["2026-10-25T02:45:00+02:00", "2026-10-25T02:00:00+01:00"]),
@@ -125,8 +151,11 @@ def test_002_05_local_time_changes_with_the_summer() -> None:
         assert table["utc_timestamp"].iloc[0] == start.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def test_002_05_gaps_are_filled_and_named() -> None:
-    """A reading that never came is a straight line between its neighbours, and the flag names its meter."""
+def test_gaps_are_filled_and_named() -> None:
+    """A reading that never came is a straight line between its neighbours, and the flag names its meter.
+
+    Reference row 002-05.
+    """
     first, second = _meter(1, days=1)[0], _meter(2, days=1)[0]
     table = as_published(pd.concat([first.drop(index=[5]), second]))
     assert list(table) == ["utc_timestamp", "cet_cest_timestamp", "machine_1", "machine_2", "interpolated"]

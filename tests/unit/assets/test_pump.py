@@ -9,7 +9,7 @@ import pytest
 
 from wheeltapper.assets import Drivers
 from wheeltapper.assets.pump import ASSET_TYPE, PHYSICS, respond
-from wheeltapper.simulation.fleet import Span, Wishes, simulate
+from wheeltapper.simulation.fleet import Disturbances, Span, simulate
 
 STATED = {
     "temperature": (45, 3),
@@ -169,9 +169,9 @@ def test_the_motor_warms_slowly() -> None:
 
 def test_values_stay_within_limits_also_during_faults() -> None:
     """With half of the time in overlapping faults no value leaves its sensor's limits."""
-    wishes = Wishes(0.5, tuple(ASSET_TYPE.faults), overlap=True)
+    disturbances = Disturbances(0.5, tuple(ASSET_TYPE.faults), overlap=True)
     readings, _ = simulate(
-        ASSET_TYPE, Span(MONDAY, timedelta(days=60), timedelta(minutes=1)), seed=2, number=1, wishes=wishes
+        ASSET_TYPE, Span(MONDAY, timedelta(days=60), timedelta(minutes=1)), seed=2, number=1, disturbances=disturbances
     )
     for name, sensor in ASSET_TYPE.sensors.items():
         assert readings[name].between(sensor.low, sensor.high).all(), name

@@ -10,7 +10,7 @@ import pytest
 from wheeltapper import detectors
 from wheeltapper.assets import Drivers
 from wheeltapper.assets.wind_turbine import ASSET_TYPE, PHYSICS, respond
-from wheeltapper.simulation.fleet import Span, Wishes, simulate
+from wheeltapper.simulation.fleet import Disturbances, Span, simulate
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 STATED = {"temperature": (35, 4), "humidity": (45, 6), "sound": (60, 5)}
@@ -31,31 +31,42 @@ def _steady(wind: float, level: float = 1.0) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("sensor", STATED)
-def test_004_05_normal_running_has_the_stated_mean_and_deviation(sensor: str) -> None:
-    """Temperature N(35, 4), humidity N(45, 6), sound N(60, 5), as the reference's live simulator, within a tenth."""
+def test_normal_running_has_the_stated_mean_and_deviation(sensor: str) -> None:
+    """Temperature N(35, 4), humidity N(45, 6), sound N(60, 5), as the reference's live simulator, within a tenth.
+
+    Reference row 004-05.
+    """
     mean, deviation = STATED[sensor]
     assert _normal()[sensor].mean() == pytest.approx(mean, rel=0.05)
     assert _normal()[sensor].std() == pytest.approx(deviation, rel=0.1)
 
 
-def test_004_05_the_first_three_turbines_have_the_references_names() -> None:
-    """WT-01 to WT-03; a fourth is called after its type."""
+def test_the_first_three_turbines_have_the_references_names() -> None:
+    """WT-01 to WT-03; a fourth is called after its type. Reference row 004-05."""
     span = Span(MONDAY, timedelta(hours=1), timedelta(minutes=5))
     names = [simulate(ASSET_TYPE, span, seed=1, number=number)[0]["asset_id"].iloc[0] for number in (1, 3, 4)]
     assert names == ["WT-01", "WT-03", "wind_turbine-04"]
 
 
-def test_004_05_the_truth_of_injected_faults_is_known() -> None:
-    """At a rate of 0.05 a twentieth of the readings lies inside faults whose kind, start and end are listed."""
+def test_the_truth_of_injected_faults_is_known() -> None:
+    """At a rate of 0.05 a twentieth of the readings lies inside faults whose kind, start and end are listed.
+
+    Reference row 004-05.
+    """
     span = Span(MONDAY, timedelta(days=20), timedelta(minutes=5))
-    readings, faults = simulate(ASSET_TYPE, span, seed=2, number=1, wishes=Wishes(0.05, tuple(ASSET_TYPE.faults)))
+    readings, faults = simulate(
+        ASSET_TYPE, span, seed=2, number=1, disturbances=Disturbances(0.05, tuple(ASSET_TYPE.faults))
+    )
     inside = sum(readings["timestamp"].between(one.start, one.end).sum() for one in faults.itertuples())
     assert inside == round(0.05 * len(readings))
     assert set(faults["kind"]) <= set(ASSET_TYPE.faults)
 
 
-def test_004_06_the_rules_are_the_alarm_limits_of_the_type() -> None:
-    """5–45 °C, 20–60 %, 40–70 dB: the rule detector raises an alarm just beyond each and not just inside."""
+def test_the_rules_are_the_alarm_limits_of_the_type() -> None:
+    """5–45 °C, 20–60 %, 40–70 dB: the rule detector raises an alarm just beyond each and not just inside.
+
+    Reference row 004-06.
+    """
     sensors = ASSET_TYPE.sensors
     low = {name: one.alarm_low for name, one in sensors.items()}
     high = {name: one.alarm_high for name, one in sensors.items()}
@@ -72,8 +83,8 @@ def test_004_06_the_rules_are_the_alarm_limits_of_the_type() -> None:
     assert beyond.tolist() == [True, False] * 6 + [False]
 
 
-def test_004_01_readings_are_no_independent_draws() -> None:
-    """Unlike the reference's, temperature remembers an hour, and sensors depend on each other."""
+def test_readings_are_no_independent_draws() -> None:
+    """Unlike the reference's, temperature remembers an hour, and sensors depend on each other. Reference row 004-01."""
     turbine = _normal()[_normal()["asset_id"] == "WT-02"]
     assert turbine["temperature"].autocorr(12) > 0.8
     assert turbine["temperature"].corr(turbine["humidity"]) < -0.4

@@ -11,6 +11,8 @@ from wheeltapper.detectors import autoencoder, build
 from wheeltapper.detectors._tensorflow import _CHATTER, open_tensorflow
 from wheeltapper.detectors.rows import thinned
 
+pytestmark = pytest.mark.slow  # networks are trained
+
 
 def follow_the_load(n_rows: int = 400) -> pd.DataFrame:
     """Twenty sensors that follow one hidden load, each with a noise of a tenth."""

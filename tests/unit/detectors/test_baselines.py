@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from tests.unit.columns import of
 from wheeltapper.detectors import baselines, build
+from wheeltapper.features.columns import Feature
 
 
 def ten_rows(**columns: float) -> pd.DataFrame:
@@ -22,13 +24,14 @@ def test_k_sigma_says_how_many_deviations_the_worst_sensor_is_away():
 
 def test_k_sigma_looks_at_latest_values_only():
     """A rolling feature far away changes nothing while the sensor itself is usual."""
-    detector = build("k_sigma").fit(ten_rows(flow=1.0, flow__mean=1.0))
+    detector = build("k_sigma", features=of("flow", mean="level")).fit(ten_rows(flow=1.0, flow__mean=1.0))
     assert detector.score(pd.DataFrame({"flow": [1.0], "flow__mean": [99.0]}))[0] == 1.0
 
 
 def test_k_sigma_looks_at_everything_where_there_is_no_latest_value():
     """Without a plain sensor column the rolling ones have to do."""
-    detector = build("k_sigma").fit(ten_rows(flow__mean=1.0, flow__std=2.0))
+    features = of("flow", mean="level", std="spread")
+    detector = build("k_sigma", features=features).fit(ten_rows(flow__mean=1.0, flow__std=2.0))
     assert detector.score(pd.DataFrame({"flow__mean": [4.0], "flow__std": [2.0]}))[0] == 4.0
 
 
@@ -78,7 +81,8 @@ def test_one_sensor_watches_the_one_that_the_others_follow():
 
 def test_last_value_looks_at_the_rate_where_there_is_one():
     """A rate of 6 with a usual one of 2 is three; a level far away has no say."""
-    detector = build("last_value").fit(ten_rows(flow=1.0, flow__rate=2.0, flow__mean=1.0))
+    features = of("flow", rate="rate", mean="level")
+    detector = build("last_value", features=features).fit(ten_rows(flow=1.0, flow__rate=2.0, flow__mean=1.0))
     row = pd.DataFrame({"flow": [50.0], "flow__rate": [6.0], "flow__mean": [0.0]})
     assert detector.score(row)[0] == 3.0
     assert detector.contributions(row).iloc[0].to_dict() == {"flow": 0.0, "flow__rate": 3.0, "flow__mean": 0.0}
@@ -86,21 +90,23 @@ def test_last_value_looks_at_the_rate_where_there_is_one():
 
 def test_last_value_compares_with_the_mean_of_the_window_where_there_is_no_rate():
     """Latest minus mean swings by 2 in training; 50 and 46 are 4 apart, twice as much."""
-    detector = build("last_value").fit(ten_rows(flow=3.0, flow__mean=1.0))
+    detector = build("last_value", features=of("flow", mean="level")).fit(ten_rows(flow=3.0, flow__mean=1.0))
     assert detector.score(pd.DataFrame({"flow": [50.0], "flow__mean": [46.0]}))[0] == 2.0
 
 
 def test_last_value_compares_with_the_mean_over_the_fewest_readings():
     """Of looks back over 30 and over 9 readings the latter is nearer to the last value, whatever their order."""
-    detector = build("last_value").fit(ten_rows(flow=3.0, flow__mean_30_rows=1.0, flow__mean_9_rows=1.0))
-    row = {"flow": [9.0], "flow__mean_30_rows": [0.0], "flow__mean_9_rows": [9.0]}
+    means = [Feature(f"mean_{rows}", ("flow",), "level", over=rows) for rows in (30, 9)]
+    detector = build("last_value", features=means).fit(ten_rows(flow=3.0, mean_30=1.0, mean_9=1.0))
+    row = {"flow": [9.0], "mean_30": [0.0], "mean_9": [9.0]}
     assert detector.score(pd.DataFrame(row))[0] == 0.0
 
 
 def test_last_value_without_a_memory_forecasts_the_mean():
     """With latest values alone, or rolling spreads alone, it is the distance from the mean of training."""
     assert build("last_value").fit(ten_rows(flow=2.0)).score(pd.DataFrame({"flow": [6.0]}))[0] == 3.0
-    assert build("last_value").fit(ten_rows(flow__std=2.0)).score(pd.DataFrame({"flow__std": [6.0]}))[0] == 3.0
+    spread = build("last_value", features=of("flow", std="spread")).fit(ten_rows(flow__std=2.0))
+    assert spread.score(pd.DataFrame({"flow__std": [6.0]}))[0] == 3.0
 
 
 def by_hour(hours: np.ndarray, **columns: np.ndarray) -> pd.DataFrame:

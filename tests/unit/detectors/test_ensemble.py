@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.unit.columns import of
 from wheeltapper import manifest
 from wheeltapper.detectors import build
 from wheeltapper.detectors._members import named, split
 from wheeltapper.detectors.ensemble import _one_sensor_moved, _separation
 from wheeltapper.errors import ConfigError, DataError
+from wheeltapper.features.columns import Feature
 
 
 def normal_rows(n_rows: int = 400, seed: int = 0) -> pd.DataFrame:
@@ -119,8 +121,17 @@ def test_one_sensor_of_each_row_is_moved_with_all_its_features():
     """Three deviations up or down, flow together with its mean, and never two sensors in one row."""
     swing = np.tile([-1.0, 1.0], 50)
     rows = pd.DataFrame({"flow": swing, "flow__mean": swing, "pressure": 2 * swing})
-    moved = (_one_sensor_moved(rows, 0)[rows.columns] - rows).abs()
+    moved = (_one_sensor_moved(rows, of("flow", mean="level"), 0)[rows.columns] - rows).abs()
     assert set(map(tuple, moved.round(9).to_numpy().tolist())) == {(3.0, 3.0, 0.0), (0.0, 0.0, 6.0)}
+
+
+def test_features_of_no_sensor_are_moved_together():
+    """The sine and the cosine of the hour move in the same rows, and no sensor with them."""
+    swing = np.tile([-1.0, 1.0], 50)
+    rows = pd.DataFrame({"flow": swing, "hour_sin": swing, "hour_cos": swing})
+    clock = [Feature(name, (), "phase") for name in ("hour_sin", "hour_cos")]
+    moved = (_one_sensor_moved(rows, clock, 0)[rows.columns] - rows).abs()
+    assert set(map(tuple, moved.round(9).to_numpy().tolist())) == {(3.0, 0.0, 0.0), (0.0, 3.0, 3.0)}
 
 
 def test_separation_is_the_area_under_the_roc_curve():

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.svm import OneClassSVM
 
+from tests.unit.columns import restless
 from wheeltapper.detectors import build
 
 
@@ -40,12 +41,13 @@ def test_farther_is_more_unusual_even_where_the_decision_function_is_flat():
 def test_restlessness_counts_by_a_smaller_measure():
     """The same distance is less unusual in how restless a sensor is than in where it lies, and no less explained."""
     random = np.random.default_rng(0)
-    names = ["flow", "flow__restless_10_rows"]
-    detector = build("one_class").fit(pd.DataFrame(random.normal(size=(500, 2)), columns=names))
+    features = restless("flow")
+    names = ["flow", features[0].name]
+    detector = build("one_class", features=features).fit(pd.DataFrame(random.normal(size=(500, 2)), columns=names))
     odd = pd.DataFrame([[8.0, 0.0], [0.0, 8.0]], columns=names)
-    level, restless = detector.score(odd)
-    assert 0 < restless < level / 2
-    np.testing.assert_allclose(detector.contributions(odd).sum(axis=1), [level, restless])
+    level, quiver = detector.score(odd)
+    assert 0 < quiver < level / 2
+    np.testing.assert_allclose(detector.contributions(odd).sum(axis=1), [level, quiver])
 
 
 def test_what_was_saved_before_restlessness_scores_as_it_did():

@@ -4,8 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.unit.columns import restless
 from wheeltapper.detectors import build
 from wheeltapper.detectors._squares import FAR, POWER, _together
+
+FEATURES = restless("flow", "current")
 
 
 def usual(n_rows: int = 2000) -> pd.DataFrame:
@@ -16,7 +19,7 @@ def usual(n_rows: int = 2000) -> pd.DataFrame:
 @pytest.mark.parametrize("name", ["mahalanobis", "pca_residual"])
 def test_far_out_a_deviation_counts_linearly(name: str):
     """From 5 to 10 usual deviations the score is four times as high; from 100 to 200 only twice."""
-    detector = build(name).fit(usual())
+    detector = build(name, features=FEATURES).fit(usual())
     rows = pd.DataFrame({"flow": [5.0, 10.0, 100.0, 200.0], "current": 0.0})
     near, twice, far, further = detector.score(rows)
     assert twice / near == pytest.approx(4, rel=0.05)
@@ -27,7 +30,7 @@ def test_far_out_a_deviation_counts_linearly(name: str):
 @pytest.mark.parametrize("name", ["mahalanobis", "pca_residual"])
 def test_a_detector_that_was_saved_before_scores_as_it_did(name: str):
     """Without a place where far begins, a hundred usual deviations are a hundred squared."""
-    detector = build(name).fit(usual())
+    detector = build(name, features=FEATURES).fit(usual())
     state = {key: value for key, value in detector.state.items() if key != "far_"}
     ten, hundred = build(name).restore(state).score(pd.DataFrame({"flow": [10.0, 100.0], "current": 0.0}))
     assert hundred / ten == pytest.approx(100, rel=0.05)
@@ -45,8 +48,8 @@ def test_restlessness_does_not_deafen_to_levels(name: str):
     rows = with_restlessness()
     odd = pd.DataFrame(0.0, index=[0], columns=rows.columns).assign(flow=4.0)
     levels = [column for column in rows if "restless" not in column]
-    alone = build(name).fit(rows[levels]).score(odd[levels])
-    np.testing.assert_array_equal(build(name).fit(rows).score(odd), alone)
+    alone = build(name, features=FEATURES).fit(rows[levels]).score(odd[levels])
+    np.testing.assert_array_equal(build(name, features=FEATURES).fit(rows).score(odd), alone)
 
 
 @pytest.mark.parametrize("name", ["mahalanobis", "pca_residual"])
@@ -55,7 +58,7 @@ def test_restlessness_counts_less_and_alone(name: str):
     rows = with_restlessness()
     odd = pd.DataFrame(0.0, index=[0, 1], columns=rows.columns)
     odd.loc[0, "flow"] = odd.loc[1, "flow__restless_10_rows"] = 4.0
-    detector = build(name).fit(rows)
+    detector = build(name, features=FEATURES).fit(rows)
     level, restless = detector.score(odd)
     assert 0 < restless < level
     odd["flow__restless_10_rows"] = 10.0
@@ -72,7 +75,7 @@ def test_what_never_was_restless_does_not_drown_the_rest(name: str, far: float):
     rows = with_restlessness()
     still = [column for column in rows if "restless" in column]
     rows[still] = 0.0
-    detector = build(name).fit(rows)
+    detector = build(name, features=FEATURES).fit(rows)
     usual = pd.DataFrame(0.0, index=[0], columns=rows.columns)
     quiver, move = (detector.score(usual.assign(**{one: far}))[0] for one in (still[0], "flow"))
     assert detector.score(usual)[0] < quiver < 3 * move
@@ -83,7 +86,7 @@ def test_where_no_level_ever_moved_restlessness_is_heard(name: str):
     """Machines that stand all through training, and shake: there is no level to bring it to the scale of."""
     rows = with_restlessness()
     rows[[column for column in rows if "restless" not in column]] = 0.0
-    detector = build(name).fit(rows)
+    detector = build(name, features=FEATURES).fit(rows)
     odd = pd.DataFrame(0.0, index=[0], columns=rows.columns).assign(flow__restless_10_rows=8.0)
     assert detector.score(odd)[0] > 5 * np.median(detector.score(rows)) > 0
 
@@ -95,7 +98,7 @@ def test_restlessness_counts_a_fifth_and_is_never_made_louder(name: str):
         rows = with_restlessness()
         apart = rows.columns.str.contains("restless")
         rows.loc[:, apart] *= wild
-        detector = build(name).fit(rows)
+        detector = build(name, features=FEATURES).fit(rows)
         squares = detector._bounded_squares(rows)
         squares[:, ~apart] = _together(squares[:, ~apart], POWER)
         level, restless = (np.quantile(squares[:, which].sum(axis=1), 0.99) for which in (~apart, apart))
@@ -107,7 +110,7 @@ def test_restlessness_counts_a_fifth_and_is_never_made_louder(name: str):
 @pytest.mark.parametrize("name", ["mahalanobis", "pca_residual"])
 def test_far_out_restlessness_counts_linearly_too(name: str):
     """From 60 to 120 usual deviations the score hardly more than doubles; far begins where it does for levels."""
-    detector = build(name).fit(with_restlessness())
+    detector = build(name, features=FEATURES).fit(with_restlessness())
     odd = pd.DataFrame(0.0, index=[0, 1], columns=with_restlessness(1).columns)
     odd["flow__restless_10_rows"] = [60.0, 120.0]
     far, further = detector.score(odd)
@@ -118,7 +121,7 @@ def test_far_out_restlessness_counts_linearly_too(name: str):
 def test_restlessness_may_be_all_there_is(name: str):
     """A plant that computes nothing else: it is judged by that."""
     rows = with_restlessness().filter(like="restless")
-    detector = build(name).fit(rows)
+    detector = build(name, features=FEATURES).fit(rows)
     assert detector.score(rows + 5).min() > np.median(detector.score(rows))
 
 
@@ -127,7 +130,7 @@ def test_many_small_moves_count_beside_one_far_one(name: str):
     """Four levels that moved by two and one that moved by four are as long by squares; here the four are louder."""
     rows = with_restlessness().iloc[:, :4]
     spread = pd.DataFrame([[2.0, 2.0, 2.0, 2.0], [4.0, 0.0, 0.0, 0.0], [8.0, 0.0, 0.0, 0.0]], columns=rows.columns)
-    wear, one, further = build(name).fit(rows).score(spread)
+    wear, one, further = build(name, features=FEATURES).fit(rows).score(spread)
     assert 1.3 < wear / one < 1.8
     assert further / one == pytest.approx(4, rel=0.1)
 
@@ -136,7 +139,7 @@ def test_many_small_moves_count_beside_one_far_one(name: str):
 def test_a_detector_that_was_saved_before_powers_adds_up_squares(name: str):
     """Without the note of the power the parts of levels are the squares themselves."""
     rows = with_restlessness().iloc[:, :4]
-    fitted = build(name).fit(rows)
+    fitted = build(name, features=FEATURES).fit(rows)
     older = build(name).restore({key: value for key, value in fitted.state.items() if key != "power_"})
     np.testing.assert_allclose(older.score(rows), older._bounded_squares(rows).sum(axis=1))
     assert not np.allclose(older.score(rows), fitted.score(rows))
@@ -153,7 +156,7 @@ def test_parts_add_up_to_the_power_mean_times_their_number():
 def test_a_detector_that_was_saved_before_restlessness_scores_as_it_did(name: str):
     """Without the note of what is measured apart, all squares are added up."""
     rows = with_restlessness()
-    fitted = build(name).fit(rows)
+    fitted = build(name, features=FEATURES).fit(rows)
     older = build(name).restore({key: value for key, value in fitted.state.items() if key not in {"apart_", "power_"}})
     parts = older.contributions(rows)
     assert parts is not None

@@ -31,8 +31,8 @@ def test_every_part_of_the_cost_can_be_counted_by_hand(busy):
     assert (cost.total, cost.without_detector, cost.net_saving) == pytest.approx((1259, 2000, 741))
 
 
-def test_001_26_parts_and_events_add_up_to_the_total(busy):
-    """The break-down sums to the total, and so do the prices of the single events."""
+def test_parts_and_events_add_up_to_the_total(busy):
+    """The break-down sums to the total, and so do the prices of the single events. Reference row 001-26."""
     events, _ = events_and_rows(busy)
     cost, prices = break_down(events, COSTS), price_events(events, COSTS)
     parts = cost.missed_faults + cost.found_faults + cost.delay + cost.false_alarms + cost.wrong_alarm_hours
@@ -63,14 +63,17 @@ def test_found_late_never_costs_more_than_missed_of_its_kind(draw):
     assert price_events(events, COSTS.model_copy(update=changed)).faults.tolist() == [300]
 
 
-def test_001_26_row_count_does_not_matter(draw):
-    """Ten anomalous windows in a fault are one found fault, not ten."""
+def test_row_count_does_not_matter(draw):
+    """Ten anomalous windows in a fault are one found fault, not ten. Reference row 001-26."""
     long, short = (events_and_rows(draw(text, faults="LLLLLLLLLL"))[0] for text in ("9999999999", "9000000000"))
     assert break_down(long, COSTS).total == break_down(short, COSTS).total == 200
 
 
-def test_001_27_availability_is_a_share(draw):
-    """Two of eight watched minutes were faulty: 75 %; a fault longer than the watch leaves 0, never less."""
+def test_availability_is_a_share(draw):
+    """Two of eight watched minutes were faulty: 75 %; a fault longer than the watch leaves 0, never less.
+
+    Reference row 001-27.
+    """
     for faults, share in (("  LL", 0.75), ("LLLLLLLLLLLLLL", 0.0)):
         line = draw("00000000", faults=faults)
         events, rows = events_and_rows(line)
@@ -78,8 +81,11 @@ def test_001_27_availability_is_a_share(draw):
     assert availability(rows.iloc[:0], np.zeros(0, dtype=bool)) is None
 
 
-def test_001_31_roi_is_what_was_saved_for_what_was_spent(busy):
-    """Saved 741; spent one repair 200, one false alarm 50 and 6 of burning: 741 / 256. Misses and delay are losses."""
+def test_roi_is_what_was_saved_for_what_was_spent(busy):
+    """Saved 741; spent one repair 200, one false alarm 50 and 6 of burning: 741 / 256. Misses and delay are losses.
+
+    Reference row 001-31.
+    """
     cost = break_down(events_and_rows(busy)[0], COSTS)
     assert cost.spent == pytest.approx(256)
     assert cost.roi == pytest.approx(741 / 256)

@@ -119,8 +119,8 @@ def test_faults_of_other_parts_are_left_out(draw):
     assert events(line).faults.empty
 
 
-def test_001_24_fault_that_is_still_there_counts(draw):
-    """A fault that runs past the last window, or has no end yet, is found like any other."""
+def test_fault_that_is_still_there_counts(draw):
+    """A fault that runs past the last window, or has no end yet, is found like any other. Reference row 001-24."""
     line = draw("00009", faults="   LLLLL")
     assert found(events(line)) == [True]
     line.faults["end"] = line.faults["end"].astype("datetime64[us, UTC]").mask([True])
@@ -146,8 +146,11 @@ def test_alarm_outside_the_watch_is_left_out(draw):
     assert events(line).alarms.empty
 
 
-def test_001_24_chance_level_is_what_random_alarms_would_find(draw):
-    """The fault fills a quarter of the watch: one random alarm finds it in 1/4, two in 7/16 of the cases."""
+def test_chance_level_is_what_random_alarms_would_find(draw):
+    """The fault fills a quarter of the watch: one random alarm finds it in 1/4, two in 7/16 of the cases.
+
+    Reference row 001-24.
+    """
     assert events(draw("90000000", faults="    LL")).chance == pytest.approx(1 / 4)
     assert events(draw("90900000", faults="    LL")).chance == pytest.approx(7 / 16)
     assert events(draw("00000000", faults="    LL")).chance == 0

@@ -63,8 +63,8 @@ def test_exposure_and_rates(draw):
     assert one.cost_per_asset_week_low <= one.cost_per_asset_week <= one.cost_per_asset_week_high
 
 
-def test_001_29_kinds_have_their_own_line(draw):
-    """Leak found after one minute, bearing missed."""
+def test_kinds_have_their_own_line(draw):
+    """Leak found after one minute, bearing missed. Reference row 001-29."""
     one = draw("0009000000", faults="  LLL BB")
     lines = {line.kind: line for line in one.judge().by_kind}
     assert (lines["L"].faults, lines["L"].found, lines["L"].median_delay_minutes) == (1, 1, 1)
@@ -148,8 +148,11 @@ def test_what_was_saved_adds_up_by_event(draw):
     assert [round(outcome.saved) for outcome in one.outcomes] == [7995, 0]  # a repair and three minutes; a miss
 
 
-def test_001_27_mtbf_is_watched_time_over_faults(draw):
-    """Forty minutes and two faults: twenty minutes between failures on average, a third of an hour."""
+def test_mtbf_is_watched_time_over_faults(draw):
+    """Forty minutes and two faults: twenty minutes between failures on average, a third of an hour.
+
+    Reference row 001-27.
+    """
     one = draw(QUIET, "    LL          BB").judge()
     assert one.mtbf_hours == pytest.approx(20 / 60)
     assert draw(QUIET).judge().mtbf_hours is None

@@ -7,8 +7,11 @@ import pytest
 MINUTE = timedelta(minutes=1)
 
 
-def test_000_23_lead_time_runs_to_the_failure(draw):
-    """Starts at 3, alarm at 5, fails at 10: five minutes ahead; two minutes of delay are another figure."""
+def test_lead_time_runs_to_the_failure(draw):
+    """Starts at 3, alarm at 5, fails at 10: five minutes ahead; two minutes of delay are another figure.
+
+    Reference row 000-23.
+    """
     one = draw("0000099999900", faults="   WWWWWWWW").judge(failing_kinds=["W"])
     assert (one.failures, one.foreseen, one.lead_minutes_median, one.lead_minutes_min) == (1, 1, 5, 5)
     assert one.delay_minutes_median == 2

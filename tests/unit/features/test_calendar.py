@@ -30,15 +30,18 @@ def apart(rows: pd.DataFrame, what: str) -> float:
     return float(np.hypot(*(rows[f"{what}_{end}"].diff().iloc[1] for end in ("sin", "cos"))))
 
 
-def test_000_12_every_moment_lies_on_the_circle() -> None:
-    """sin² + cos² is 1 at every minute of a week, for hour and weekday."""
+def test_every_moment_lies_on_the_circle() -> None:
+    """sin² + cos² is 1 at every minute of a week, for hour and weekday. Reference row 000-12."""
     rows = at(*pd.date_range("2026-01-05", periods=7 * 24 * 60, freq="1min").astype(str))
     for what in ("hour", "weekday"):
         np.testing.assert_allclose(rows[f"{what}_sin"] ** 2 + rows[f"{what}_cos"] ** 2, 1, atol=1e-12)
 
 
-def test_000_12_midnight_is_next_to_eleven() -> None:
-    """From 23 to 0 o'clock is as far as from 0 to 1, and Sunday is as near to Monday as Monday to Tuesday."""
+def test_midnight_is_next_to_eleven() -> None:
+    """From 23 to 0 o'clock is as far as from 0 to 1, and Sunday is as near to Monday as Monday to Tuesday.
+
+    Reference row 000-12.
+    """
     one_hour = apart(at("2026-01-05 00:00", "2026-01-05 01:00"), "hour")
     assert apart(at("2026-01-05 23:00", "2026-01-06 00:00"), "hour") == pytest.approx(one_hour)
     one_day = apart(at("2026-01-05 12:00", "2026-01-06 12:00"), "weekday")
@@ -46,14 +49,20 @@ def test_000_12_midnight_is_next_to_eleven() -> None:
     assert one_day == pytest.approx(2 * np.sin(np.pi / 7))
 
 
-def test_000_12_by_hand() -> None:
-    """Six in the morning of a Monday: a quarter of the way round the clock, the beginning of the week."""
+def test_by_hand() -> None:
+    """Six in the morning of a Monday: a quarter of the way round the clock, the beginning of the week.
+
+    Reference row 000-12.
+    """
     row = at("2026-01-05 06:00").iloc[0]
     assert row[["hour_sin", "hour_cos", "weekday_sin", "weekday_cos"]].tolist() == pytest.approx([1, 0, 0, 1])
 
 
-def test_002_19_night_is_from_20_to_6() -> None:
-    """Twenty o'clock is night, six is not; both can be said otherwise, and a night shift may lie in the day."""
+def test_night_is_from_20_to_6() -> None:
+    """Twenty o'clock is night, six is not; both can be said otherwise, and a night shift may lie in the day.
+
+    Reference row 002-19.
+    """
     times = ("2026-01-05 19:59", "2026-01-05 20:00", "2026-01-06 05:59", "2026-01-06 06:00")
     assert at(*times)["is_night"].tolist() == [0, 1, 1, 0]
     assert at(*times, night=[22, 5])["is_night"].tolist() == [0, 0, 0, 0]
@@ -89,7 +98,7 @@ def test_a_year_of_minutes_is_cheap() -> None:
 
 
 def test_a_sensor_may_not_be_called_calendar() -> None:
-    """Its columns could not be told from the clock's."""
+    """Its columns would look like the clock's."""
     machine = AssetType.model_validate({"name": "x", "step": "1h", "sensors": {"calendar": {"unit": "1"}}})
     with pytest.raises(ConfigError, match="rename the sensor"):
         build_set("calendar").columns(machine)

@@ -13,6 +13,7 @@ import pytest
 from wheeltapper import config
 from wheeltapper.config import Conditioning
 from wheeltapper.errors import ConfigError
+from wheeltapper.features.compute import compute
 from wheeltapper.features.conditioning import NO_HISTORY, Conditioned, Track, condition
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.features.sets.latest import Latest
@@ -239,7 +240,7 @@ def at(rows: pd.DataFrame, column: str) -> list[float]:
 
 def test_a_window_begins_with_the_earliest_reading_that_it_is_made_from() -> None:
     """A window of two smoothed over three looks at four readings: it is not learnt from when one lies in a fault."""
-    rows = plan_of("{smooth: {heat: {by: mean, rows: 3}}}").compute(readings([0, 1, 2, 3, 4], [1, 2, 3, 4, 5]))
+    rows = compute(plan_of("{smooth: {heat: {by: mean, rows: 3}}}"), readings([0, 1, 2, 3, 4], [1, 2, 3, 4, 5]))
     assert at(rows, "window_end") == [3, 4]
     assert at(rows, "window_start") == [0, 1]
     assert rows["heat"].tolist() == [3, 4]
@@ -247,7 +248,7 @@ def test_a_window_begins_with_the_earliest_reading_that_it_is_made_from() -> Non
 
 def test_a_window_on_the_grid_begins_with_a_reading() -> None:
     """Two cells of five minutes, the first from the reading of minute 1, the second until that of minute 9."""
-    rows = plan_of("{resample: 5min}").compute(readings([1, 4, 8, 9, 12], [1, 3, 5, 7, 9]))
+    rows = compute(plan_of("{resample: 5min}"), readings([1, 4, 8, 9, 12], [1, 3, 5, 7, 9]))
     assert (at(rows, "window_start"), at(rows, "window_end")) == ([1], [10])
     assert rows["heat"].tolist() == [6]
 
@@ -256,18 +257,21 @@ def test_a_window_has_the_regime_of_all_that_it_is_made_from() -> None:
     """One reading at high load inside a cell makes a transition, one while the mill is off makes it unusable."""
     for regime, expected in (("high_load", ("transition", "")), ("off", ("transition", "regime off"))):
         frame = readings([1, 2, 5, 8, 10, 15], [1, 1, 1, 1, 1, 1], ["normal", regime, *["normal"] * 4])
-        rows = plan_of("{resample: 5min}", UNCOUNTED).compute(frame)
+        rows = compute(plan_of("{resample: 5min}", UNCOUNTED), frame)
         assert at(rows, "window_end") == [10, 15]
         assert (rows["regime"][0], rows["why_not"][0]) == expected
         assert (rows["regime"][1], rows["why_not"][1]) == ("normal", "")
-        smooth = plan_of("{smooth: {load: {rows: 2}}}").compute(frame)
+        smooth = compute(plan_of("{smooth: {load: {rows: 2}}}"), frame)
         assert smooth["regime"].tolist() == ["transition", "transition", "normal"], "minute 15 is after a gap"
 
 
-def test_003_03_a_missing_value_is_missing_unless_the_plant_says_otherwise() -> None:
-    """By default its windows are unusable and say so; with two minutes allowed the last value stands in."""
+def test_a_missing_value_is_missing_unless_the_plant_says_otherwise() -> None:
+    """By default its windows are unusable and say so; with two minutes allowed the last value stands in.
+
+    Reference row 003-03.
+    """
     frame = readings([0, 1, 2, 3, 4], [1, 2, NAN, NAN, 5])
-    left, filled = plan_of("{}").compute(frame), plan_of("{fill: {heat: 2min}}").compute(frame)
+    left, filled = compute(plan_of("{}"), frame), compute(plan_of("{fill: {heat: 2min}}"), frame)
     assert left["why_not"].tolist() == ["no value for energy", *["missing heat"] * 3]
     assert filled["why_not"].tolist() == ["no value for energy", "", "", ""]
     assert filled["heat"].tolist() == [2, 2, 2, 5]
@@ -319,7 +323,7 @@ def test_the_grid_is_the_step_that_everything_counts_in() -> None:
     text = MILL.replace("{rows: 2}", "{rows: 2, every: 2}") + "\ncleaning: {resample: 5min}"
     plant = config.parse(text, name="mill", folder=Path(), where="mill.yaml")
     assert (plant.step, plant.max_gap) == (timedelta(minutes=5), timedelta(minutes=15))
-    rows = FeaturePlan.of(plant).compute(readings(list(range(1, 61)), [1.0] * 60))
+    rows = compute(FeaturePlan.of(plant), readings(list(range(1, 61)), [1.0] * 60))
     assert at(rows, "window_end") == [10, 20, 30, 40, 50, 60]
 
 
@@ -329,7 +333,7 @@ def test_feature_sets_are_told_the_grid_s_step(monkeypatch: pytest.MonkeyPatch) 
     plan = plan_of("{resample: 5min}")
     columns = {name: np.zeros(1) for name in plan.columns}
     monkeypatch.setattr(Latest, "compute", lambda _, stretch, machine: seen.append(machine.step) or columns)
-    plan.compute(readings([5, 10], [1, 1]))
+    compute(plan, readings([5, 10], [1, 1]))
     assert seen == [timedelta(minutes=5)]
 
 
@@ -382,5 +386,5 @@ def test_a_value_may_stand_in_for_longer_than_a_gap() -> None:
     """One sensor that reports once an hour beside others that report each minute: that is what it is for."""
     assert plan_of("{fill: {heat: 1h}}").max_gap == timedelta(minutes=3)
     minutes = list(range(30))
-    rows = plan_of("{fill: {heat: 1h}}").compute(readings(minutes, [7.0] + [NAN] * 29))
+    rows = compute(plan_of("{fill: {heat: 1h}}"), readings(minutes, [7.0] + [NAN] * 29))
     assert rows["heat"].tolist() == [7.0] * 29

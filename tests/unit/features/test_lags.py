@@ -23,8 +23,11 @@ def compute(
     return {name: values.tolist() for name, values in build_set("lags", options).compute(stretch, TANK).items()}
 
 
-def test_000_16_lags_without_back_fill() -> None:
-    """Three readings before 8 stood 1, so it rose by 7; the first windows have nobody to ask and stay empty."""
+def test_lags_without_back_fill() -> None:
+    """Three readings before 8 stood 1, so it rose by 7; the first windows have nobody to ask and stay empty.
+
+    Reference row 000-16.
+    """
     found = compute({"rows": [1, 3]}, [1, 2, 4, 8])
     assert found["level__lag_1"] == [1, 2, 4]
     assert found["level__change_1"] == [1, 2, 4]
@@ -32,10 +35,10 @@ def test_000_16_lags_without_back_fill() -> None:
     np.testing.assert_array_equal(found["level__change_3"], [np.nan, np.nan, 7])
 
 
-def test_000_16_the_usual_lags() -> None:
-    """Nothing said: 1, 3, 6 and 12 readings, and the set says that it looks at thirteen."""
+def test_the_usual_lags() -> None:
+    """Nothing said: 1, 3, 6 and 12 readings, and the set says that it looks at thirteen. Reference row 000-16."""
     lags = build_set("lags")
-    assert [one for one in lags.columns(TANK) if "lag" in one] == [f"level__lag_{rows}" for rows in (1, 3, 6, 12)]
+    assert [one for one in lags.names(TANK) if "lag" in one] == [f"level__lag_{rows}" for rows in (1, 3, 6, 12)]
     assert lags.reach(TANK) == Reach(readings=13)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from wheeltapper.config import AssetType
 from wheeltapper.errors import ConfigError
+from wheeltapper.features import compute as computing
 from wheeltapper.features.plan import FeaturePlan, build_set
 from wheeltapper.features.sets import Stretch
 from wheeltapper.features.sets.rolling import window_extremes, window_moments
@@ -29,8 +30,8 @@ def compute(
     return build_set("long_rolling", options).compute(stretch, TANK)
 
 
-def test_000_15_three_hours_by_hand() -> None:
-    """The three hours up to the reading 9 hold 2, 4 and 9: mean 5, and 2 and 9 at the ends."""
+def test_three_hours_by_hand() -> None:
+    """The three hours up to the reading 9 hold 2, 4 and 9: mean 5, and 2 and 9 at the ends. Reference row 000-15."""
     found = compute({"over": ["3h"]}, [1, 2, 4, 9])
     np.testing.assert_allclose(found["level__mean_3h"], [np.nan, 7 / 3, 5])
     np.testing.assert_allclose(found["level__std_3h"][-1], np.sqrt((9 + 1 + 16) / 3))
@@ -38,22 +39,28 @@ def test_000_15_three_hours_by_hand() -> None:
     np.testing.assert_array_equal(found["level__max_3h"], [np.nan, 4, 9])
 
 
-def test_000_15_hours_are_hours() -> None:
-    """Two hours of readings twenty minutes apart are six readings, whatever the usual step is."""
+def test_hours_are_hours() -> None:
+    """Two hours of readings twenty minutes apart are six readings, whatever the usual step is. Reference row 000-15."""
     found = compute({"over": ["2h"], "what": ["min"]}, range(12), hours=np.arange(12) / 3)
     assert found["level__min_2h"][-1] == 6
 
 
-def test_000_15_the_usual_looks_back() -> None:
-    """Six, twelve and twenty-four hours of mean, spread, lowest and highest: twelve columns a sensor."""
+def test_the_usual_looks_back() -> None:
+    """Six, twelve and twenty-four hours of mean, spread, lowest and highest: twelve columns a sensor.
+
+    Reference row 000-15.
+    """
     usual = build_set("long_rolling")
     names = [f"level__{what}_{span}" for span in ("6h", "12h", "1d") for what in ("mean", "std", "min", "max")]
-    assert usual.columns(TANK) == tuple(names)
+    assert usual.names(TANK) == tuple(names)
     assert usual.reach(TANK).time == pd.Timedelta("24h")
 
 
-def test_000_15_the_future_changes_nothing() -> None:
-    """Another reading at 20 o'clock leaves all looks back that end before it as they were, to the last bit."""
+def test_the_future_changes_nothing() -> None:
+    """Another reading at 20 o'clock leaves all looks back that end before it as they were, to the last bit.
+
+    Reference row 000-15.
+    """
     level = np.random.default_rng(1).normal(size=30)
     changed = level.copy()
     changed[20] = 1e9
@@ -118,7 +125,7 @@ def test_after_a_gap_a_window_says_that_it_cannot_look_back() -> None:
     plan = FeaturePlan.model_validate(
         {"asset_type": TANK, "sets": [{"long_rolling": {"over": ["6h"]}}], "windows": {"rows": 2}}
     )
-    rows = plan.compute(frame)
+    rows = computing.compute(plan, frame)
     assert rows["why_not"].tolist() == 2 * (4 * ["no value for level__mean_6h"] + 3 * [""])
 
 

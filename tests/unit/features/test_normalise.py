@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.unit.columns import restless
 from wheeltapper.config import AssetType
 from wheeltapper.errors import ConfigError, DataError, NotFittedError
+from wheeltapper.features.compute import compute
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
 
@@ -172,10 +174,11 @@ def test_standing_still_in_one_regime_borrows_a_scale() -> None:
 def test_a_first_quiver_is_measured_by_the_level() -> None:
     """A set point stood at 50: changes of half a unit (1 % of it) make one deviation of restlessness, not fifty."""
     rows = rows_of("a", "normal", level=np.full(60, 50.0), level__restless_10_rows=np.zeros(60))
-    fitted = RegimeNormaliser().fit(rows)
+    features = restless("level")
+    fitted = RegimeNormaliser().fit(rows, features)
     z = fitted.transform(rows_of("a", "normal", level=[50.0], level__restless_10_rows=[0.5**0.25]))
     assert z["level__restless_10_rows"].tolist() == pytest.approx([1.0])
-    alone = RegimeNormaliser().fit(rows.drop(columns="level")).scale(rows)["level__restless_10_rows"]
+    alone = RegimeNormaliser().fit(rows.drop(columns="level"), features).scale(rows)["level__restless_10_rows"]
     assert alone.iloc[0] == pytest.approx(0.01**0.25)
 
 
@@ -184,7 +187,8 @@ def test_a_quiver_in_a_regime_that_is_still_is_measured_by_the_others() -> None:
     wild = np.concatenate([np.tile([1.9, 2.0, 2.1], 20), np.zeros(60)])
     regimes = ["normal"] * 60 + ["off"] * 60
     rows = pd.DataFrame({"asset_id": "a", "regime": regimes, "flow": wild, "flow__restless_10_rows": wild})
-    z = RegimeNormaliser().fit(rows).transform(rows_of("a", "off", flow=[2.0], flow__restless_10_rows=[2.0]))
+    fitted = RegimeNormaliser().fit(rows, restless("flow"))
+    z = fitted.transform(rows_of("a", "off", flow=[2.0], flow__restless_10_rows=[2.0]))
     assert z["flow__restless_10_rows"].tolist() == pytest.approx([1.0])
     assert z["flow"].iloc[0] > 100
 
@@ -277,6 +281,6 @@ def test_ratios_of_a_healthy_pump_stay_small() -> None:
             "pressure": np.maximum(6.5 * level + rng.normal(0, 0.2, n), 0),
         }
     )
-    rows = FeaturePlan.model_validate({"asset_type": machine, "sets": ["ratios"]}).compute(readings)
+    rows = compute(FeaturePlan.model_validate({"asset_type": machine, "sets": ["ratios"]}), readings)
     fitted = RegimeNormaliser(clip=1e12).fit(rows)
     assert fitted.transform(rows).abs().max().max() < 50

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wheeltapper import config, tables
+from wheeltapper import config, plants, tables
 from wheeltapper.errors import ConfigError, DataError
+from wheeltapper.features.compute import compute, compute_asset, empty, rows_of
 from wheeltapper.features.conditioning import Track
-from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.features.plan import FeaturePlan, build_set
 
 SENSORS = {
     "flow": {"unit": "m³/h", "low": 0, "high": 250},
@@ -50,12 +51,12 @@ def test_columns_come_in_the_order_of_the_sets() -> None:
     assert plan_of(sets=["latest", "ratios"]).columns == ("flow", "pressure", "current", "pressure__per__flow")
 
 
-def test_the_pump_has_27_features() -> None:
-    """Six sensors, twelve window statistics, six rates and three pairs: 27, as the plant's file promises."""
-    pairs = [("a", "b"), ("c", "d")]
-    sensors = {name: {"unit": "1", "low": 0, "high": 1} for name in "abcdef"}
-    machine = {"name": "pump", "step": "1min", "sensors": sensors, "ratios": pairs, "products": [("e", "f")]}
-    assert len(plan_of(asset_type=machine).columns) == 27
+def test_the_pump_station_has_27_features() -> None:
+    """Six readings, twelve statistics of the window, six rates and three pairs. Reference row 001-16."""
+    plant = plants.load("pump_station")
+    assert len(FeaturePlan.of(plant).columns) == 27
+    counts = [len(build_set(one.name, one.options).columns(plant.asset_type)) for one in plant.features]
+    assert counts == [6, 12, 6, 3]
 
 
 def test_a_plan_is_made_of_a_plant(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_a_plan_travels_as_json() -> None:
     assert back == plan
     assert back.hash == plan.hash
     assert back.asset_type.step == plan.asset_type.step
-    pd.testing.assert_frame_equal(back.compute(readings()), plan.compute(readings()))
+    pd.testing.assert_frame_equal(compute(back, readings()), compute(plan, readings()))
 
 
 def test_default_options_are_written_out() -> None:
@@ -124,7 +125,7 @@ def test_the_hash_says_the_default_gap() -> None:
 def test_rows_are_a_features_table() -> None:
     """The result keeps the table's promises: columns, dtypes, order, one row a window, the plan's hash."""
     plan = plan_of()
-    rows = plan.compute(pd.concat([readings(6, "pump-02"), readings(5, "pump-01")]))
+    rows = compute(plan, pd.concat([readings(6, "pump-02"), readings(5, "pump-01")]))
     pd.testing.assert_frame_equal(rows, tables.FEATURES.check(rows))
     assert rows["asset_id"].tolist() == ["pump-01"] * 3 + ["pump-02"] * 4
     assert rows["window_end"].iloc[0] == pd.Timestamp("2026-01-05 00:02", tz="UTC")
@@ -136,16 +137,16 @@ def test_rows_are_a_features_table() -> None:
 
 def test_values_by_hand() -> None:
     """Flow 1, 2, 6 gives latest 6, mean 3, and a rate of 4 a minute."""
-    rows = plan_of().compute(readings(3, flow=[1.0, 2.0, 6.0]))
+    rows = compute(plan_of(), readings(3, flow=[1.0, 2.0, 6.0]))
     assert rows.loc[0, ["flow", "flow__rolling_mean", "flow__rate"]].tolist() == pytest.approx([6, 3, 4])
 
 
 def test_no_readings_give_the_empty_table() -> None:
     """Nothing to compute is no failure, and the columns are there; neither is a stretch too short for a window."""
     for n in (0, 2):
-        rows = plan_of().compute(readings(12).head(n))
+        rows = compute(plan_of(), readings(12).head(n))
         assert len(rows) == 0
-        pd.testing.assert_frame_equal(rows, plan_of().empty())
+        pd.testing.assert_frame_equal(rows, empty(plan_of()))
 
 
 @pytest.mark.parametrize("every", [1, 4])
@@ -156,10 +157,10 @@ def test_reading_on_gives_the_same_rows(every: int) -> None:
     frame = frame[np.random.default_rng(3).random(200) > 0.25]  # gaps everywhere
     frame.loc[frame.index[60], "flow"] = np.nan
     frame.loc[frame.index[90:], "regime"] = "high_load"
-    whole = plan.compute(frame)
+    whole = compute(plan, frame)
     for minute in range(20, 190, 7):
         start = pd.Timestamp("2026-01-05", tz="UTC") + pd.Timedelta(minutes=minute)
-        part = plan.compute(frame[frame["timestamp"] >= start - plan.needed_before])
+        part = compute(plan, frame[frame["timestamp"] >= start - plan.needed_before])
         expected = whole[whole["window_end"] >= start].reset_index(drop=True)
         pd.testing.assert_frame_equal(part[part["window_end"] >= start].reset_index(drop=True), expected)
     assert len(whole) > 20
@@ -171,7 +172,7 @@ def test_what_may_not_be_used_says_why() -> None:
     frame.loc[2, "flow"] = np.nan
     frame.loc[6, "current"] = np.inf
     frame.loc[10, "regime"] = "off"
-    rows = plan_of().compute(frame)
+    rows = compute(plan_of(), frame)
     expected = ["missing flow"] * 3 + [""] + ["missing current"] * 3 + [""] + ["regime off"] * 2
     assert rows["why_not"].tolist() == expected
     assert rows["usable"].tolist() == [text == "" for text in expected]
@@ -181,7 +182,7 @@ def test_what_may_not_be_used_says_why() -> None:
 
 def test_a_feature_without_a_value_makes_a_window_unusable() -> None:
     """Readings near the largest float overflow: the window is marked, and no infinity reaches the table."""
-    rows = plan_of().compute(readings(3, flow=[1e308, -1e308, 1e308]))
+    rows = compute(plan_of(), readings(3, flow=[1e308, -1e308, 1e308]))
     assert rows["why_not"].tolist() == ["no value for flow__rolling_mean"]
     assert not np.isinf(rows[list(plan_of().columns)].to_numpy()).any()
 
@@ -195,7 +196,7 @@ def test_arrays_give_the_rows() -> None:
         sensors={name: last[name].to_numpy() for name in plan.sensors},
         regimes=last["regime"].to_numpy(dtype=object),
     )
-    found, expected = plan.rows_of(track), plan.compute(frame).iloc[-1]
+    found, expected = rows_of(plan, track), compute(plan, frame).iloc[-1]
     assert found.ends.tolist() == [track.micros[-1]]
     assert found.starts.tolist() == [track.micros[0]]
     assert (found.regimes[0], found.why_not[0]) == ("normal", "")
@@ -207,7 +208,7 @@ def test_arrays_may_ask_for_the_newest_windows_only() -> None:
     frame, plan = readings(5), plan_of()
     micros = tables.microseconds(frame["timestamp"])
     track = Track(micros, {name: frame[name].to_numpy() for name in plan.sensors}, np.array(["normal"] * 5, object))
-    assert plan.rows_of(track, since=int(micros[3])).ends.tolist() == micros[3:].tolist()
+    assert rows_of(plan, track, since=int(micros[3])).ends.tolist() == micros[3:].tolist()
 
 
 def test_arrays_that_do_not_fit_are_refused() -> None:
@@ -218,7 +219,7 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
     with pytest.raises(DataError, match="expected 3 values of regimes, one for each time, got 2"):
         Track(np.array([60, 61, 62]), flow, np.array(["normal"] * 2, object))
     with pytest.raises(DataError, match=r"needs sensor 'pressure'; the readings have \['flow'\]"):
-        plan_of().rows_of(Track(np.array([60, 61]), flow, np.array(["normal"] * 2, object)))
+        rows_of(plan_of(), Track(np.array([60, 61]), flow, np.array(["normal"] * 2, object)))
 
 
 def test_shrinking_keeps_values() -> None:
@@ -231,7 +232,7 @@ def test_shrinking_keeps_values() -> None:
     frame = readings()
     frame.loc[4, "current"] = np.nan
     kept = ["asset_id", "window_end", "usable", "why_not", *small.columns]
-    pd.testing.assert_frame_equal(small.compute(frame)[kept], plan.compute(frame)[kept])
+    pd.testing.assert_frame_equal(compute(small, frame)[kept], compute(plan, frame)[kept])
 
 
 @pytest.mark.parametrize(
@@ -275,12 +276,12 @@ def test_shrinking_to_the_unknown_is_refused() -> None:
 def test_readings_that_do_not_fit_are_refused(frame: pd.DataFrame, message: str) -> None:
     """What is missing or cannot be is named; nothing is guessed."""
     with pytest.raises(DataError, match=message):
-        plan_of().compute(frame)
+        compute(plan_of(), frame)
 
 
 def test_one_asset_means_one() -> None:
     """compute_asset computes what compute does, and refuses a second asset."""
     frame = readings()
-    pd.testing.assert_frame_equal(plan_of().compute_asset(frame), plan_of().compute(frame))
+    pd.testing.assert_frame_equal(compute_asset(plan_of(), frame), compute(plan_of(), frame))
     with pytest.raises(DataError, match=r"one asset, got \['pump-01', 'pump-02'\]"):
-        plan_of().compute_asset(pd.concat([frame, readings(3, "pump-02")]))
+        compute_asset(plan_of(), pd.concat([frame, readings(3, "pump-02")]))

@@ -33,7 +33,7 @@ def test_three_readings_by_hand() -> None:
 def test_the_usual_looks_back() -> None:
     """Ten readings and sixty; the longer one says how far back the set reaches."""
     usual = build_set("restlessness")
-    assert usual.columns(TANK) == ("level__restless_10_rows", "level__restless_60_rows")
+    assert usual.names(TANK) == ("level__restless_10_rows", "level__restless_60_rows")
     assert usual.reach(TANK).readings == 60
 
 
@@ -78,15 +78,6 @@ def test_one_reading_cannot_change() -> None:
     """A look back at a single reading is refused."""
     with pytest.raises(ConfigError, match="at least 2 readings"):
         build_set("restlessness", {"rows": [1]})
-
-
-def test_columns_are_recognised_by_their_names() -> None:
-    """With the sensor and the readings they are of; those over the fewest come first."""
-    columns = ["a__restless_60_rows", "a__restless_9_rows", "a", "b__restless_x_rows", "a__restless_10_rows"]
-    assert [restless.rows_of(name) for name in columns] == [60, 9, None, None, 10]
-    assert [restless.sensor_of(name) for name in columns] == ["a", "a", None, None, "a"]
-    assert restless.of_sensor("a", columns) == ["a__restless_9_rows", "a__restless_10_rows", "a__restless_60_rows"]
-    assert restless.of_sensor("b", columns) == []
 
 
 def test_a_reading_that_no_machine_sends_hides_nothing() -> None:

@@ -35,7 +35,7 @@ def test_every_second_reading_looks_twice_as_far() -> None:
 
 def test_columns_are_named_by_their_place() -> None:
     """Sixteen if nothing else is said, from at_0, the oldest, to at_15, the latest."""
-    columns = build_set("sequence").columns(TANK)
+    columns = build_set("sequence").names(TANK)
     assert columns == tuple(f"level__at_{place}" for place in range(16))
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from wheeltapper.errors import DataError
+from wheeltapper.features.compute import compute, select
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.features.sets.long_rolling import LongRolling
 
@@ -52,7 +53,7 @@ def readings(seed: int = 0, n: int = 12) -> pd.DataFrame:
 
 def test_only_promised_features_make_a_window_unusable() -> None:
     """A constant has no skewness and stays usable; a mean over five minutes that are not there yet does not."""
-    rows = PLAN.compute(readings())
+    rows = compute(PLAN, readings())
     constant = rows[rows["window_end"] == readings()["timestamp"][5]].iloc[0]
     assert np.isnan(constant["flow__skewness"])
     assert constant["usable"]
@@ -68,9 +69,9 @@ def test_shrinking_changes_no_value(seed: int, kept: set[str]) -> None:
     """Whatever is kept: computed by the small plan, and taken from the whole plan's rows, it is the same table."""
     small, own = PLAN.shrink(kept), readings(seed)
     assert small.is_part_of(PLAN)
-    whole = PLAN.compute(own)
-    taken = small.select(whole)
-    pd.testing.assert_frame_equal(taken, small.compute(own), check_exact=True)
+    whole = compute(PLAN, own)
+    taken = select(small, whole)
+    pd.testing.assert_frame_equal(taken, compute(small, own), check_exact=True)
     shared = whole["usable"].to_numpy()
     assert taken["usable"].to_numpy()[shared].all()
     pd.testing.assert_frame_equal(taken.loc[shared, list(small.columns)], whole.loc[shared, list(small.columns)])
@@ -79,7 +80,7 @@ def test_shrinking_changes_no_value(seed: int, kept: set[str]) -> None:
 def test_a_window_that_lacked_only_what_is_not_wanted_is_usable() -> None:
     """Without the mean over five minutes the first window is as good as any; one with a missing reading is not."""
     small = PLAN.shrink(["flow", "flow__skewness"])
-    taken = small.select(PLAN.compute(readings()))
+    taken = select(small, compute(PLAN, readings()))
     assert taken["why_not"].tolist()[:2] == ["", ""]
     assert set(taken["why_not"]) == {"", "missing flow, pressure"}
     assert set(taken["plan"]) == {small.hash}
@@ -89,7 +90,7 @@ def test_rows_that_lack_a_feature_are_refused() -> None:
     """A plan cannot be served from rows that do not hold it; the message says which feature."""
     small = PLAN.shrink(["flow", "flow__skewness"])
     with pytest.raises(DataError, match=r"lack 1 of the 2 features of plan \w+, first flow__skewness"):
-        small.select(plan_of("latest").compute(readings()))
+        select(small, compute(plan_of("latest"), readings()))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from wheeltapper.errors import ConfigError
 from wheeltapper.features import kernels
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan, build_set
 
 PUMP = {
@@ -39,7 +40,7 @@ def readings(*flow: float) -> pd.DataFrame:
 
 def test_statistics_by_hand() -> None:
     """Of 1, 4, 1 the mean is 2, the median 1, the variance 2; the length is the window's."""
-    found = plan_of("statistics").compute(readings(1.0, 4.0, 1.0))
+    found = compute(plan_of("statistics"), readings(1.0, 4.0, 1.0))
     wanted = {"mean": 2.0, "median": 1.0, "variance": 2.0, "length": 3.0, "sum_values": 6.0, "maximum": 4.0}
     assert {name: found[f"flow__{name}"].tolist() for name in wanted} == {name: [at] for name, at in wanted.items()}
 
@@ -57,7 +58,7 @@ def test_calculators_can_be_chosen() -> None:
     plan = plan_of(tsfresh(settings="efficient", calculators=["quantile"]))
     assert plan.columns[:2] == ("flow__quantile__q_0.1", "flow__quantile__q_0.2")
     assert len(plan.columns) == 2 * 8
-    values = plan.compute(readings(1.0, 4.0, 2.0))[list(plan.columns[:2])]
+    values = compute(plan, readings(1.0, 4.0, 2.0))[list(plan.columns[:2])]
     np.testing.assert_allclose(values, [np.quantile([1.0, 4.0, 2.0], [0.1, 0.2])])
 
 
@@ -81,17 +82,17 @@ def test_a_shrunk_plan_computes_only_what_it_keeps(monkeypatch: pytest.MonkeyPat
     plan = plan_of(tsfresh(settings="efficient", calculators=some))
     own = readings(1.0, 4.0, 2.0, 8.0, 5.0)
     kept = ["flow__kurtosis", "flow__mean_abs_change", "pressure__maximum"]
-    expected = plan.compute(own)[kept]
+    expected = compute(plan, own)[kept]
     asked = []
-    compute = kernels.compute
+    computed = kernels.compute
 
     def listen(settings: kernels.Settings, *arrays: np.ndarray, blank: bool) -> dict[str, np.ndarray]:
         asked.append(sorted(settings))
-        return compute(settings, *arrays, blank=blank)
+        return computed(settings, *arrays, blank=blank)
 
     monkeypatch.setattr(kernels, "compute", listen)
     small = FeaturePlan.model_validate_json(plan.shrink(kept).model_dump_json())
-    found = small.compute(own)[kept]
+    found = compute(small, own)[kept]
     assert asked == [["kurtosis", "mean_abs_change"], ["maximum"]]
     pd.testing.assert_frame_equal(found, expected)
 
@@ -99,7 +100,7 @@ def test_a_shrunk_plan_computes_only_what_it_keeps(monkeypatch: pytest.MonkeyPat
 def test_without_a_sensors_features_nothing_is_computed_of_it() -> None:
     """A plan may keep features of one sensor alone."""
     plan = plan_of(tsfresh()).shrink(["pressure__mean"])
-    assert plan.compute(readings(7.0, 28.0, 7.0))["pressure__mean"].tolist() == [2.0]
+    assert compute(plan, readings(7.0, 28.0, 7.0))["pressure__mean"].tolist() == [2.0]
 
 
 def test_columns_carry_tsfreshs_names() -> None:
@@ -110,7 +111,7 @@ def test_columns_carry_tsfreshs_names() -> None:
     efficient = kernels.settings_of(kernels.known("efficient"))
     plan = plan_of(tsfresh(settings="efficient", calculators=wanted))
     own = readings(1.0, 4.0, 2.0, 8.0, 5.0, 7.0)
-    table = plan.compute(own)
+    table = compute(plan, own)
     long = pd.concat([own[at : at + 3][["flow", "pressure"]].assign(id=at) for at in range(4)])
     expected = extract_features(
         long,

@@ -15,10 +15,10 @@ from wheeltapper.assets import Drivers
 from wheeltapper.assets.pump import ASSET_TYPE as PUMP
 from wheeltapper.assets.pump import PHYSICS
 from wheeltapper.config import AssetType
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan, build_set
 from wheeltapper.features.sets import Stretch
 from wheeltapper.readings import clean
-from wheeltapper.scoring.explanation import sensors_of
 
 PRESSURE = "pressure__twin__flow_rate"
 CURRENT = "current__twin__pressure__flow_rate"
@@ -34,8 +34,8 @@ def residuals(machine: AssetType, rows: int = 2, **sensors: Any) -> dict[str, np
     return build_set("twin").compute(stretch, machine)
 
 
-def test_001_n5_by_hand() -> None:
-    """Expected is twice the flow: residuals 1 and 3 have the mean 2, and 3 and −1 have 1."""
+def test_by_hand() -> None:
+    """Expected is twice the flow: residuals 1 and 3 have the mean 2, and 3 and −1 have 1. Reference row 001-N5."""
     sensors = {"flow": {"unit": "m³/h"}, "pressure": {"unit": "bar"}}
     machine = AssetType.model_validate(
         {"name": "x", "step": "1min", "sensors": sensors, "twin": {"pressure": "2 * flow"}}
@@ -54,13 +54,16 @@ def test_a_sensor_in_a_formula_is_what_it_measures() -> None:
     assert found["power__twin__pressure__flow"].tolist() == [1]
 
 
-def test_001_n5_no_twin_no_column() -> None:
-    """An asset type without formulas gives nothing to watch."""
+def test_no_twin_no_column() -> None:
+    """An asset type without formulas gives nothing to watch. Reference row 001-N5."""
     assert build_set("twin").columns(PUMP.model_copy(update={"twin": {}})) == ()
 
 
-def test_001_n5_the_laws_are_those_of_the_simulated_pump() -> None:
-    """Without disturbance all three residuals are zero, from a third of the load to beyond the full one."""
+def test_the_laws_are_those_of_the_simulated_pump() -> None:
+    """Without disturbance all three residuals are zero, from a third of the load to beyond the full one.
+
+    Reference row 001-N5.
+    """
     level = np.linspace(0.3, 1.25, 40)
     still = {name: np.zeros(40) for name in PHYSICS.signals}
     healthy = PHYSICS.respond(Drivers(step=60.0, regime=np.full(40, "normal"), level=level, signals=still))
@@ -83,7 +86,7 @@ seed: 11
 """
     plant = plants.parse(text, name="station", folder=Path(), where="station.yaml")
     batches = list(sources.build(plant.source).read(plant))
-    rows = FeaturePlan.of(plant).compute(pd.concat([clean.parse(one, plant).rows for one in batches]))
+    rows = compute(FeaturePlan.of(plant), pd.concat([clean.parse(one, plant).rows for one in batches]))
     rows = rows[rows["usable"] & (rows["regime"] != "transition")].assign(kind="")
     for fault in pd.concat([one.faults for one in batches]).itertuples():
         mine = (rows["asset_id"] == fault.asset_id) & (rows["window_end"] <= fault.end)
@@ -92,10 +95,12 @@ seed: 11
     return rows
 
 
-def test_001_n5_normal_running_stays_near_zero(station: pd.DataFrame) -> None:
+def test_normal_running_stays_near_zero(station: pd.DataFrame) -> None:
     """Over all regimes, starting up included: within a fifth of a bar, 3 A and 3 % on average, and quieter than raw.
 
     Every sensor of every pump is off by up to 2 % for good, which is 1.5 A and 0.13 bar.
+
+    Reference row 001-N5.
     """
     normal = station[station["kind"] == ""]
     assert len(normal) > 80_000
@@ -120,8 +125,11 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("kind", "column", "deviations"), BROKEN)
-def test_001_n5_a_broken_law_shows(station: pd.DataFrame, kind: str, column: str, deviations: float) -> None:
-    """Each kind of fault moves a residual by that many of its usual deviations, in the direction that physics says."""
+def test_a_broken_law_shows(station: pd.DataFrame, kind: str, column: str, deviations: float) -> None:
+    """Each kind of fault moves a residual by that many of its usual deviations, in the direction that physics says.
+
+    Reference row 001-N5.
+    """
     normal, faulty = station[station["kind"] == ""], station[station["kind"] == kind]
     assert len(faulty) > 20
     moved = (faulty[column].mean() - normal[column].mean()) / normal[column].std()
@@ -153,11 +161,12 @@ def test_the_plan_carries_the_laws() -> None:
             **dict.fromkeys(PUMP.sensors, 40.0),
         }
     )
-    pd.testing.assert_frame_equal(back.compute(frame), plan.compute(frame))
+    pd.testing.assert_frame_equal(compute(back, frame), compute(plan, frame))
     other = PUMP.model_copy(update={"twin": {"pressure": "0.05 * flow_rate"}})
     assert FeaturePlan.model_validate({"asset_type": other, "sets": ["twin"], "windows": {"rows": 2}}).hash != plan.hash
 
 
 def test_a_residual_names_its_sensors() -> None:
     """Each sensor of a law may be the wrong one."""
-    assert sensors_of(CURRENT) == ("current", "pressure", "flow_rate")
+    features = {feature.name: feature for feature in build_set("twin").columns(PUMP)}
+    assert features[CURRENT].sensors == ("current", "pressure", "flow_rate")

@@ -114,8 +114,8 @@ def test_each_kind_of_sickness_has_its_words_and_other_assets_are_left_alone() -
     assert why_masked(rows, NONE, timedelta(0), sensor_flags.assign(asset_id="pump-02")).eq("").all()
 
 
-def test_003_04_unusual_values_and_counter_resets_mask_nothing() -> None:
-    """A flagged value is learnt from like any other."""
+def test_unusual_values_and_counter_resets_mask_nothing() -> None:
+    """A flagged value is learnt from like any other. Reference row 003-04."""
     rows = windows(10, 20)
     sensor_flags = flags((9, 10, "a", "iqr"), (9, 10, "a", "hampel"), (19, 20, "b", "counter_reset"))
     informative = informative_flags(rows, pd.Series("train", index=rows.index), sensor_flags)

@@ -43,15 +43,21 @@ def batch(**columns: list[Any]) -> Batch:
     return Batch("tiny.csv", pd.DataFrame({"asset_id": "a", "timestamp": times, **usual, **columns}))
 
 
-def test_002_06_fahrenheit_become_degrees() -> None:
-    """212 °F are 100 °C, 32 °F are none, -40 are the same; a missing value stays missing, and its row stays."""
+def test_fahrenheit_become_degrees() -> None:
+    """212 °F are 100 °C, 32 °F are none, -40 are the same; a missing value stays missing, and its row stays.
+
+    Reference row 002-06.
+    """
     parsed = clean.parse(batch(temperature=["212", "32", "-40", ""]), plant("{units: {temperature: °F}}"))
     assert parsed.rows["temperature"].to_numpy() == pytest.approx([100.0, 0.0, -40.0, np.nan], nan_ok=True, abs=1e-9)
     assert parsed.rows["current"].tolist() == [50.0] * 4
 
 
-def test_002_06_quarantine_keeps_the_unit_that_came() -> None:
-    """A row without an asset is put aside with 212, not 100; so is one that a later check finds fault with."""
+def test_quarantine_keeps_the_unit_that_came() -> None:
+    """A row without an asset is put aside with 212, not 100; so is one that a later check finds fault with.
+
+    Reference row 002-06.
+    """
     converting = plant("{units: {temperature: °F}}")
     delivered = batch(temperature=[212.0, 77.0])
     delivered.rows.loc[0, "asset_id"] = ""
@@ -72,8 +78,11 @@ def test_002_06_quarantine_keeps_the_unit_that_came() -> None:
         ("{current: bar}", "current is in A, which measures current; 'bar' measures pressure"),
     ],
 )
-def test_002_06_a_unit_that_cannot_be_meant_is_refused_when_the_plant_is_read(wrong: str, message: str) -> None:
-    """An unknown sensor or unit, or one that measures something else, is a mistake in the page."""
+def test_a_unit_that_cannot_be_meant_is_refused_when_the_plant_is_read(wrong: str, message: str) -> None:
+    """An unknown sensor or unit, or one that measures something else, is a mistake in the page.
+
+    Reference row 002-06.
+    """
     with pytest.raises(ConfigError, match=message):
         plant(f"{{units: {wrong}}}")
 
@@ -81,14 +90,17 @@ def test_002_06_a_unit_that_cannot_be_meant_is_refused_when_the_plant_is_read(wr
 RULES = "{regimes: [{regime: off, sensor: current, below: 5}, {regime: high_load, sensor: current, above: 80}]}"
 
 
-def test_002_06_a_row_without_a_regime_gets_it_from_the_first_rule_that_fits() -> None:
-    """Below 5 A is off, above 80 A high load, and exactly 5 A, or no value at all, is normal."""
+def test_a_row_without_a_regime_gets_it_from_the_first_rule_that_fits() -> None:
+    """Below 5 A is off, above 80 A high load, and exactly 5 A, or no value at all, is normal. Reference row 002-06."""
     parsed = clean.parse(batch(current=[0.0, 5.0, 50.0, 81.0, np.nan]), plant(RULES))
     assert parsed.rows["regime"].tolist() == ["off", "normal", "normal", "high_load", "normal"]
 
 
-def test_002_06_what_the_source_says_about_the_regime_stands() -> None:
-    """Only an empty cell is filled in; a named state stays, and an unknown one is put aside as ever."""
+def test_what_the_source_says_about_the_regime_stands() -> None:
+    """Only an empty cell is filled in; a named state stays, and an unknown one is put aside as ever.
+
+    Reference row 002-06.
+    """
     delivered = batch(current=[0.0, 0.0, 0.0], regime=["startup", "", "sleeping"])
     parsed = clean.parse(delivered, plant(RULES))
     assert parsed.rows["regime"].tolist() == ["startup", "off"]
@@ -159,8 +171,8 @@ def test_rules_that_leave_a_single_value_do_fire() -> None:
 TYPES = "categories: {product: [L, M, H]}"
 
 
-def test_003_06_a_category_becomes_one_sensor_of_0_and_1_for_each_value() -> None:
-    """L, M and H are three sensors; blanks do not count."""
+def test_a_category_becomes_one_sensor_of_0_and_1_for_each_value() -> None:
+    """L, M and H are three sensors; blanks do not count. Reference row 003-06."""
     parsed = clean.parse(batch(product=["L", " H ", "M"]), plant(types=TYPES))
     hot = parsed.rows[["product_is_L", "product_is_M", "product_is_H"]]
     assert hot.to_numpy().tolist() == [[1, 0, 0], [0, 0, 1], [0, 1, 0]]
@@ -168,8 +180,8 @@ def test_003_06_a_category_becomes_one_sensor_of_0_and_1_for_each_value() -> Non
     assert dict(parsed.notes) == {}
 
 
-def test_003_06_an_unknown_or_missing_category_is_all_zeros_and_noted() -> None:
-    """The row stays, and so do the windows round it: no value is missing."""
+def test_an_unknown_or_missing_category_is_all_zeros_and_noted() -> None:
+    """The row stays, and so do the windows round it: no value is missing. Reference row 003-06."""
     parsed = clean.parse(batch(product=["X", None, "l", "X"]), plant(types=TYPES))
     assert len(parsed.rejected) == 0
     assert (parsed.rows[["product_is_L", "product_is_M", "product_is_H"]].to_numpy() == 0).all()
@@ -180,8 +192,11 @@ def test_003_06_an_unknown_or_missing_category_is_all_zeros_and_noted() -> None:
     }
 
 
-def test_003_06_quarantine_keeps_the_word_that_came() -> None:
-    """A row that a later check finds fault with is put aside with its product, not with three numbers."""
+def test_quarantine_keeps_the_word_that_came() -> None:
+    """A row that a later check finds fault with is put aside with its product, not with three numbers.
+
+    Reference row 003-06.
+    """
     line = plant(types=TYPES)
     kept = clean.as_delivered(clean.parse(batch(product=["X"]), line).rows, line)
     assert kept["product"].tolist() == ["X"]
@@ -194,15 +209,18 @@ def test_a_row_with_a_category_and_no_measured_value_is_no_reading() -> None:
     assert parsed.rejected["expectation"].tolist() == ["some_value"]
 
 
-def test_003_06_numbers_may_be_categories() -> None:
-    """1 and 2 of a column with a gap come as 1.0 and 2.0 and mean the same."""
+def test_numbers_may_be_categories() -> None:
+    """1 and 2 of a column with a gap come as 1.0 and 2.0 and mean the same. Reference row 003-06."""
     parsed = clean.parse(batch(line=[1.0, np.nan, 2.0]), plant(types="categories: {line: [1, 2]}"))
     assert parsed.rows["line_is_1"].tolist() == [1, 0, 0]
     assert parsed.rows["line_is_2"].tolist() == [0, 0, 1]
 
 
-def test_003_06_a_source_is_asked_for_the_category_itself() -> None:
-    """The three sensors are the plant's own; a type that was written and read back is the same."""
+def test_a_source_is_asked_for_the_category_itself() -> None:
+    """The three sensors are the plant's own; a type that was written and read back is the same.
+
+    Reference row 003-06.
+    """
     kind = plant(types="categories: {name: [Boiler A, Boiler B]}").asset_type
     assert kind.delivered == ("temperature", "current", "name")
     assert kind.derived == ("name_is_Boiler_A", "name_is_Boiler_B")
@@ -222,7 +240,7 @@ def test_003_06_a_source_is_asked_for_the_category_itself() -> None:
         ("{a__b: [L]}", "'a__b' cannot be a category's name"),
     ],
 )
-def test_003_06_a_category_that_cannot_be_named_is_refused_when_the_plant_is_read(wrong: str, message: str) -> None:
-    """Names clash, are empty, or cannot be a column's."""
+def test_a_category_that_cannot_be_named_is_refused_when_the_plant_is_read(wrong: str, message: str) -> None:
+    """Names clash, are empty, or cannot be a column's. Reference row 003-06."""
     with pytest.raises(ConfigError, match=message):
         plant(types=f"categories: {wrong}")

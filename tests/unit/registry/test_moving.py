@@ -43,7 +43,7 @@ def in_use(home: Path) -> tuple[Path, str]:
     """Return where the registered model is read, and where the next run's files will go."""
     opened = registry(home)
     (version,) = opened.versions(PLANT, OBJECTIVE)
-    next_run = opened._ask("get_run", opened.parent_run("next", "training"))
+    next_run = opened.client.call("get_run", opened.parent_run("next", "training"))
     return opened.download(version), next_run.info.artifact_uri
 
 

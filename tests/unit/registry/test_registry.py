@@ -581,6 +581,7 @@ print(run)
 """
 
 
+@pytest.mark.slow
 def test_processes_race_to_a_fresh_database_in_silence(tmp_path: Path) -> None:
     """Three processes start at once on nothing: one database, one run, and not a word from MLflow."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}

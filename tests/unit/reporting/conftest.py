@@ -135,6 +135,13 @@ def data(plant: Plant) -> ReportData:
 
 
 @pytest.fixture(scope="session")
+def undrawn(data: ReportData) -> ReportData:
+    """The same without readings, scores, alarms and curves: for tests of words, as few figures are drawn from it."""
+    empty = {"readings": tables.READINGS.empty(), "scores": tables.SCORES.empty(), "alarms": tables.ALARMS.empty()}
+    return replace(data, **empty, roc={}, pr={})
+
+
+@pytest.fixture(scope="session")
 def whole(data: ReportData) -> ReportData:
     """Everything that a report can show: one fault found after a minute, one missed, and what moved the alarm."""
     kind = {"faults": 1, "detection_rate_low": 0.0, "detection_rate_high": 1.0, "detection_rate": 1.0, "found": 1}

@@ -82,13 +82,16 @@ def drawn_for(row: str, written) -> set[str]:
     return {entry.name for entry in entries}
 
 
-def test_000_28_confusion_and_importance_are_drawn(written):
-    """Confusion matrices, and the features that moved the alarms most."""
+def test_confusion_and_importance_are_drawn(written):
+    """Confusion matrices, and the features that moved the alarms most. Reference row 000-28."""
     assert drawn_for("000-28", written) == {"confusion_matrices", "feature_importance"}
 
 
-def test_000_31_the_named_figures_are_written(written):
-    """Data, detector, series, several sensors, kinds of fault, each kind's rate, state now, and delays."""
+def test_the_named_figures_are_written(written):
+    """Data, detector, series, several sensors, kinds of fault, each kind's rate, state now, and delays.
+
+    Reference row 000-31.
+    """
     named = {"data_exploration", "detector_evaluation", "time_series_anomalies", "multi_sensor_anomalies"}
     assert drawn_for("000-31", written) == named | {
         "failure_types",
@@ -98,18 +101,21 @@ def test_000_31_the_named_figures_are_written(written):
     }
 
 
-def test_001_36_the_six_figures_are_written(written):
-    """Profiles, series, confusion, both curves, and the comparison."""
+def test_the_six_figures_are_written(written):
+    """Profiles, series, confusion, both curves, and the comparison. Reference row 001-36."""
     named = {"sensor_profiles", "time_series_anomalies", "confusion_matrices", "roc_curves", "pr_curves"}
     assert drawn_for("001-36", written) == named | {"model_comparison"}
 
 
-def test_003_11_the_figures_of_the_data_are_written(written):
-    """Counts, counts of each machine, lines, scatter by time, histogram, box plot, ROC and heat map."""
+def test_the_figures_of_the_data_are_written(written):
+    """Counts, counts of each machine, lines, scatter by time, histogram, box plot, ROC and heat map.
+
+    Reference row 003-11.
+    """
     named = {"data_exploration", "score_over_time_*", "time_series_anomalies", "alarms_over_day", "sensor_profiles"}
     assert named | {"sensor_boxes", "roc_curves", "confusion_matrices"} <= drawn_for("003-11", written)
 
 
-def test_004_07_histograms_and_bars_are_written(written):
-    """Normal against anomalous values of each sensor, and alarms of each machine and sensor."""
+def test_histograms_and_bars_are_written(written):
+    """Normal against anomalous values of each sensor, and alarms of each machine and sensor. Reference row 004-07."""
     assert {"sensor_profiles", "alarms_by_asset_and_sensor"} <= drawn_for("004-07", written)

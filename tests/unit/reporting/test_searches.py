@@ -88,8 +88,8 @@ def test_random_scores_have_no_row_where_they_have_no_meaning() -> None:
     assert table("lof", SEARCH | {"blocks": [block(None)] * 3})["guessing"] == []
 
 
-def test_the_report_shows_the_table_and_does_without_one(data: ReportData) -> None:
+def test_the_report_shows_the_table_and_does_without_one(undrawn: ReportData) -> None:
     """A report with a search contains its table; one without has no such section."""
-    page = render(replace(data, searches={"lof": SEARCH}))
+    page = render(replace(undrawn, searches={"lof": SEARCH}))
     assert "Searched options" in page and "<small>★ chosen</small>" in page
-    assert "Searched options" not in render(data)
+    assert "Searched options" not in render(undrawn)

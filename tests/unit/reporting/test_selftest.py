@@ -30,11 +30,11 @@ def test_a_cell_has_the_smallest_size_a_dash_or_nothing() -> None:
     assert shown["notes"][1] == "Not tested: unit swap of flow: its unit A is taken for no other."
 
 
-def test_the_report_shows_the_table_and_does_without_one(data: ReportData) -> None:
+def test_the_report_shows_the_table_and_does_without_one(undrawn: ReportData) -> None:
     """A report with a self-test contains its sizes; one without has no such section."""
-    page = render(replace(data, self_test=TESTED))
+    page = render(replace(undrawn, self_test=TESTED))
     assert "<h3>Self-test</h3>" in page and '<td class="n found-2">2 bar</td>' in page
-    assert "<h3>Self-test</h3>" not in render(data)
+    assert "<h3>Self-test</h3>" not in render(undrawn)
 
 
 def test_one_reason_is_one_sentence_for_all_its_sensors() -> None:

@@ -50,9 +50,9 @@ def test_the_sheet_names_nothing_that_is_not_there() -> None:
     assert {*shown, *sheet.LEFT_OUT} <= set(FIELDS)
 
 
-def test_every_figure_stands_in_the_page_with_its_unit_and_interval(data: ReportData) -> None:
+def test_every_figure_stands_in_the_page_with_its_unit_and_interval(undrawn: ReportData) -> None:
     """Each line has a value; those with an interval have it below."""
-    text = text_of(render(replace(data, leaderboard=[full() | {"detection_rate_high": 0.75, "mtbf_hours": 37.1}])))
+    text = text_of(render(replace(undrawn, leaderboard=[full() | {"detection_rate_high": 0.75, "mtbf_hours": 37.1}])))
     assert all(line.name in text for line in LINES)
     table = text[: text.index("False alarms by operating state")]
     assert "not judged" not in table
@@ -64,31 +64,31 @@ def test_every_figure_stands_in_the_page_with_its_unit_and_interval(data: Report
         assert figure.replace("\u00a0", " ") in table.replace("\u00a0", " ")
 
 
-def test_both_parts_stand_side_by_side_and_what_nobody_judged_is_said(data: ReportData) -> None:
+def test_both_parts_stand_side_by_side_and_what_nobody_judged_is_said(undrawn: ReportData) -> None:
     """The validation part comes first; a figure that only one part has is 'not judged' on the other."""
     board = [judgement("lof", availability=0.5), judgement("lof", part="validate", **UNJUDGED), judgement("other")]
-    text = text_of(render(replace(data, leaderboard=board)))
+    text = text_of(render(replace(undrawn, leaderboard=board)))
     assert "Figure Validation part Test part" in text
     assert re.search(r"Faults found 0 3 ", text)
     assert re.search(r"Availability share of the watched time outside every known fault not judged 50.%", text)
 
 
-def test_only_the_model_of_the_verdict_is_shown(data: ReportData) -> None:
+def test_only_the_model_of_the_verdict_is_shown(undrawn: ReportData) -> None:
     """A refused model has its own figures; without any judgement the page says so."""
-    refused = replace(data, champion=None, chosen="lof", verdict="refuse")
+    refused = replace(undrawn, champion=None, chosen="lof", verdict="refuse")
     assert "All figures of lof" in text_of(render(refused))
     assert "pca was not judged in this run" in text_of(render(replace(refused, chosen="pca")))
     assert "No model was judged in this run" in text_of(render(replace(refused, chosen=None)))
 
 
-def test_false_alarms_are_counted_by_operating_state_and_by_asset(data: ReportData) -> None:
+def test_false_alarms_are_counted_by_operating_state_and_by_asset(undrawn: ReportData) -> None:
     """Most first, a column for each part; an asset without one on a part has a zero there."""
     by = {"false_alarms_by_regime": {"high_load": 2}, "false_alarms_by_asset": {"p-1": 1, "p-2": 1}}
     earlier = judgement("lof", part="validate", false_alarms_by_asset={"p-2": 4}, false_alarms_by_regime={"off": 4})
-    text = text_of(render(replace(data, leaderboard=[judgement("lof", **by), earlier])))
+    text = text_of(render(replace(undrawn, leaderboard=[judgement("lof", **by), earlier])))
     assert "Operating state Validation part Test part off 4 0 high load 0 2" in text
     assert "Asset Validation part Test part p-2 4 1 p-1 0 1" in text
-    assert "There were none" in text_of(render(data))
+    assert "There were none" in text_of(render(undrawn))
 
 
 def test_a_fleet_of_false_alarms_is_added_up() -> None:

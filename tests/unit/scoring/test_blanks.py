@@ -12,6 +12,7 @@ import pytest
 from tests.unit.mill import Mill, mill
 from wheeltapper.config.plant import Selection
 from wheeltapper.errors import BundleError, DataError
+from wheeltapper.features.compute import compute
 from wheeltapper.features.impute import filled
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import bundle as bundles
@@ -28,7 +29,7 @@ def holed(asked: Mill) -> Mill:
     readings = asked.readings.copy()
     minute = readings.groupby("asset_id").cumcount()
     readings.loc[minute.isin([*range(450, 470), *range(900, 920), *range(1260, 1280)]), "heat"] = 60.0
-    return replace(asked, readings=readings, features=FeaturePlan.of(asked.plant).compute(readings))
+    return replace(asked, readings=readings, features=compute(FeaturePlan.of(asked.plant), readings))
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_what_is_read_scores_the_same(blank_mill: Mill, tmp_path: Path, detector
     stored = blank_mill.features
     expected = first.score(stored)
     pd.testing.assert_frame_equal(again.score(stored), expected, check_exact=True)
-    pd.testing.assert_frame_equal(again.score(again.plan.compute(blank_mill.readings)), expected, check_exact=True)
+    pd.testing.assert_frame_equal(again.score(compute(again.plan, blank_mill.readings)), expected, check_exact=True)
     assert again.write(tmp_path / "c") == fingerprint(first)
 
 

@@ -30,8 +30,10 @@ from wheeltapper.scoring import bundle as bundles
 folder, rows, out = map(Path, sys.argv[1:4])
 bundles.read(folder, sys.argv[4]).score(pd.read_parquet(rows)).to_parquet(out)
 import wheeltapper.scoring
+tables = {"wheeltapper.scoring.batch", "wheeltapper.scoring.live_model"}  # read a plant's tables and registry
 for room in pkgutil.iter_modules(wheeltapper.scoring.__path__, "wheeltapper.scoring."):
-    importlib.import_module(room.name)
+    if room.name not in tables:
+        importlib.import_module(room.name)
 heavy = {"sklearn", "tensorflow", "mlflow", "prefect", "great_expectations", "deltalake", "wheeltapper.simulation"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """

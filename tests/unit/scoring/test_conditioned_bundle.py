@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.unit.mill import Mill, mill
+from wheeltapper.features.compute import compute, rows_of
 from wheeltapper.features.conditioning import Track
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring.bundle import Bundle
@@ -36,7 +37,7 @@ def test_a_bundle_that_was_loaded_scores_the_same(clean_mill: Mill, clean: Bundl
     back = bundles.read(folder, expected=clean.write(folder))
     assert back.plan == clean.plan
     assert back.plan.conditioning.smooth["load"].rows == 3
-    features = back.plan.compute(clean_mill.readings)
+    features = compute(back.plan, clean_mill.readings)
     pd.testing.assert_frame_equal(features, clean_mill.features, check_exact=True)
     expected = clean.score(clean_mill.features)
     pd.testing.assert_frame_equal(back.score(features), expected, check_exact=True)
@@ -50,13 +51,13 @@ def test_arrays_are_conditioned_as_tables_are(clean_mill: Mill, clean: Bundle) -
     track = Track(microseconds(own["timestamp"]), sensors, own["regime"].to_numpy(dtype=object))
     row = clean_mill.features[clean_mill.features["asset_id"] == "mill-1"].iloc[-1]
     newest = int(microseconds(pd.Series([row["window_end"]]))[0])
-    found = clean.plan.rows_of(track, since=newest)
+    found = rows_of(clean.plan, track, since=newest)
     np.testing.assert_array_equal(found.values[0], row[list(clean.plan.columns)].to_numpy(dtype=float))
 
 
 def scores_of(bundle: Bundle, readings: pd.DataFrame) -> np.ndarray:
     """Score readings the way that the self-test does: through the bundle's own plan."""
-    return bundle.score(bundle.plan.compute(readings))["score"].to_numpy()
+    return bundle.score(compute(bundle.plan, readings))["score"].to_numpy()
 
 
 def test_the_self_test_s_step_goes_through_the_conditioning(clean_mill: Mill, clean: Bundle) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from wheeltapper import config, tables
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.scoring.explanation import explain, feature_shares
@@ -54,14 +55,14 @@ def readings(seed: int = 0) -> pd.DataFrame:
 def fitted() -> dict[str, Bundle]:
     """Fit the default candidates on what is normal."""
     shown = readings()
-    features = FeaturePlan.of(PLANT).compute(shown)
+    features = compute(FeaturePlan.of(PLANT), shown)
     part = parts.assign(features, parts.cuts(shown[["asset_id", "timestamp", "origin"]], PLANT))
     return {one.name: fit_candidate(PLANT, one, features, part, tables.FAULTS.empty(), {}) for one in PLANT.candidates}
 
 
 def severity(bundle: Bundle, shown: pd.DataFrame, place: slice) -> Any:
     """Return how severe each window is that ends in those readings."""
-    scored = bundle.score(FeaturePlan.of(PLANT).compute(shown.iloc[FROM - 200 :]))
+    scored = bundle.score(compute(FeaturePlan.of(PLANT), shown.iloc[FROM - 200 :]))
     ends = shown["timestamp"].iloc[place]
     return scored.loc[scored["window_end"].isin(ends), "severity"].to_numpy()
 
@@ -97,7 +98,7 @@ def test_what_adds_nothing_to_the_score_is_no_reason(fitted: dict[str, Bundle]) 
     """A level that moves makes one change, too; where the score is that of levels, nobody says "restless"."""
     shown = readings()
     shown.loc[FROM : FROM + 120, "flow"] += 25.0
-    rows = FeaturePlan.of(PLANT).compute(shown.iloc[FROM - 200 :])
+    rows = compute(FeaturePlan.of(PLANT), shown.iloc[FROM - 200 :])
     rows = rows[rows["window_end"].isin(shown["timestamp"].iloc[FROM + 5 : FROM + 30]) & rows["usable"]]
     for name in APART:
         heard = feature_shares(fitted[name], rows)

@@ -11,14 +11,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.unit.columns import restless
 from wheeltapper.assets.pump import ASSET_TYPE as PUMP
 from wheeltapper.config import AssetType, Effect, FaultKind
 from wheeltapper.errors import DataError
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.restless import from_mean_square
 from wheeltapper.scoring import diagnosis
 from wheeltapper.scoring.diagnosis import Diagnosis, _stuck_in, diagnose, name_alarms, parts_of_kinds, with_names
-from wheeltapper.simulation.fleet import Span, Wishes, simulate
+from wheeltapper.simulation.fleet import Disturbances, Span, simulate
 
 NORMAL = {
     "temperature": (45.0, 2.0),
@@ -30,6 +32,13 @@ NORMAL = {
 }
 """What a healthy pump shows, and its usual deviation."""
 WINDOW = 5
+FEATURES = [
+    *(Feature(name, (name,), "latest") for name in NORMAL),
+    *(Feature(f"{name}__rolling_std", (name,), "spread") for name in NORMAL),
+]
+"""What the columns of `as_rows` show."""
+RESTLESS = [*FEATURES[: len(NORMAL)], *restless(*NORMAL, rows=WINDOW)]
+"""What the columns of `as_restless_rows` show."""
 
 
 def readings(count: int = 60, seed: int = 0) -> dict[str, Any]:
@@ -81,11 +90,14 @@ def damaged(kind: str, severity: float) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", PUMP.faults)
 @pytest.mark.parametrize("severity", [0.6, 1.0])
-def test_001_n1_a_fault_of_the_machine_is_named_by_its_effects(
+def test_a_fault_of_the_machine_is_named_by_its_effects(
     normaliser: RegimeNormaliser, kind: str, severity: float
 ) -> None:
-    """What the asset type lists for a kind, in part or in full, looks like that kind, with its first check."""
-    found = diagnose(PUMP, normaliser, as_rows(damaged(kind, severity)))
+    """What the asset type lists for a kind, in part or in full, looks like that kind, with its first check.
+
+    Reference row 001-N1.
+    """
+    found = diagnose(PUMP, FEATURES, normaliser, as_rows(damaged(kind, severity)))
     assert found == Diagnosis(kind, "machine", None, PUMP.faults[kind].first_check)
 
 
@@ -109,7 +121,7 @@ def test_a_sensor_that_lies_alone_is_named_by_the_shape_of_its_lie(normaliser: R
     """Only the pressure does something, and its five partners show what they always do."""
     shown = readings()
     shown["pressure"] = LIES[kind](shown["pressure"])
-    found = diagnose(PUMP, normaliser, as_rows(shown))
+    found = diagnose(PUMP, FEATURES, normaliser, as_rows(shown))
     assert (found.kind, found.part, found.sensor) == (f"{kind}:pressure", "sensor", "pressure")
     assert found.first_check
 
@@ -118,15 +130,15 @@ def test_a_sensor_that_lies_alone_is_named_by_the_shape_of_its_lie(normaliser: R
 def test_restlessness_tells_as_much_as_a_spread_within_windows(kind: str) -> None:
     """The default features hold no spread; what is diagnosed is the same."""
     own = RegimeNormaliser().fit(
-        as_restless_rows(readings(2000, seed=1)).drop(columns=["window_start", "window_end", "usable"])
+        as_restless_rows(readings(2000, seed=1)).drop(columns=["window_start", "window_end", "usable"]), RESTLESS
     )
     if kind in LIES:
         shown = readings()
         shown["pressure"] = LIES[kind](shown["pressure"])
-        assert diagnose(PUMP, own, as_restless_rows(shown)).kind == f"{kind}:pressure"
+        assert diagnose(PUMP, RESTLESS, own, as_restless_rows(shown)).kind == f"{kind}:pressure"
     else:
-        assert diagnose(PUMP, own, as_restless_rows(damaged(kind, 1.0))).kind == kind
-    assert diagnose(PUMP, own, as_restless_rows(readings(seed=4))) == Diagnosis()
+        assert diagnose(PUMP, RESTLESS, own, as_restless_rows(damaged(kind, 1.0))).kind == kind
+    assert diagnose(PUMP, RESTLESS, own, as_restless_rows(readings(seed=4))) == Diagnosis()
 
 
 def test_noise_on_a_sensor_that_wanders_is_noise() -> None:
@@ -134,18 +146,20 @@ def test_noise_on_a_sensor_that_wanders_is_noise() -> None:
     wander = 3 * np.sin(np.arange(2000) / 90)
     learnt = readings(2000, seed=1)
     learnt["pressure"] = learnt["pressure"] + wander
-    own = RegimeNormaliser().fit(as_restless_rows(learnt).drop(columns=["window_start", "window_end", "usable"]))
+    own = RegimeNormaliser().fit(
+        as_restless_rows(learnt).drop(columns=["window_start", "window_end", "usable"]), RESTLESS
+    )
     shown = readings()
     shown["pressure"] = shown["pressure"] + wander[:60]
     shown["pressure"] += 4 * 0.4 * np.random.default_rng(5).standard_normal(60)
-    assert diagnose(PUMP, own, as_restless_rows(shown)).kind == "noise:pressure"
+    assert diagnose(PUMP, RESTLESS, own, as_restless_rows(shown)).kind == "noise:pressure"
 
 
 def test_a_single_window_is_a_spike(normaliser: RegimeNormaliser) -> None:
     """An alarm that opens and ends with one window holds no change between two of them."""
     shown = readings(5)
     shown["pressure"][-1] += 40 * 0.4
-    assert diagnose(PUMP, normaliser, as_rows(shown).iloc[-1:]).kind == "spike:pressure"
+    assert diagnose(PUMP, FEATURES, normaliser, as_rows(shown).iloc[-1:]).kind == "spike:pressure"
 
 
 def test_a_coarse_sensor_is_neither_stuck_nor_company_that_is_missed() -> None:
@@ -155,21 +169,22 @@ def test_a_coarse_sensor_is_neither_stuck_nor_company_that_is_missed() -> None:
         return shown | {"temperature": 45 + np.round((shown["temperature"] - 45) / 5.6) * 5.6}
 
     own = RegimeNormaliser().fit(
-        as_restless_rows(coarse(readings(2000, seed=1))).drop(columns=["window_start", "window_end", "usable"])
+        as_restless_rows(coarse(readings(2000, seed=1))).drop(columns=["window_start", "window_end", "usable"]),
+        RESTLESS,
     )
     said = []
     for seed in range(20):
         shown = readings(24, seed=seed)
         shown["pressure"] = LIES["drift"](shown["pressure"])
-        said.append(diagnose(PUMP, own, as_restless_rows(coarse(shown))).kind)
-        assert diagnose(PUMP, own, as_restless_rows(coarse(readings(24, seed=seed)))) == Diagnosis()
+        said.append(diagnose(PUMP, RESTLESS, own, as_restless_rows(coarse(shown))).kind)
+        assert diagnose(PUMP, RESTLESS, own, as_restless_rows(coarse(readings(24, seed=seed)))) == Diagnosis()
     assert said == ["drift:pressure"] * 20
 
 
 def test_nothing_looks_like_nothing(normaliser: RegimeNormaliser) -> None:
     """Healthy windows have no name, whatever made the detector ring."""
     for seed in range(5):
-        assert diagnose(PUMP, normaliser, as_rows(readings(seed=seed))) == Diagnosis()
+        assert diagnose(PUMP, FEATURES, normaliser, as_rows(readings(seed=seed))) == Diagnosis()
 
 
 def test_the_opposite_of_a_fault_is_not_the_fault(normaliser: RegimeNormaliser) -> None:
@@ -177,23 +192,23 @@ def test_the_opposite_of_a_fault_is_not_the_fault(normaliser: RegimeNormaliser) 
     shown = readings()
     for name, (_, scale) in NORMAL.items():
         shown[name] += scale * (-6 if name in ("temperature", "vibration", "current") else 6)
-    assert diagnose(PUMP, normaliser, as_rows(shown)) == Diagnosis(part="machine")
+    assert diagnose(PUMP, FEATURES, normaliser, as_rows(shown)) == Diagnosis(part="machine")
 
 
 def test_a_type_without_described_faults_still_tells_machine_from_sensor(normaliser: RegimeNormaliser) -> None:
     """A user's own machine with sensors and nothing else."""
     plain = PUMP.model_copy(update={"faults": {}})
-    assert diagnose(plain, normaliser, as_rows(damaged("partial_blockage", 1.0))) == Diagnosis(part="machine")
+    assert diagnose(plain, FEATURES, normaliser, as_rows(damaged("partial_blockage", 1.0))) == Diagnosis(part="machine")
     shown = readings()
     shown["current"] = shown["current"] + 6 * 4.0
-    assert diagnose(plain, normaliser, as_rows(shown)).kind == "drift:current"
+    assert diagnose(plain, FEATURES, normaliser, as_rows(shown)).kind == "drift:current"
 
 
 def test_two_faults_with_the_same_effects_are_not_told_apart(normaliser: RegimeNormaliser) -> None:
     """Where two descriptions fit alike neither is named, but both are the machine's."""
     twins = {"one": PUMP.faults["cavitation"], "other": PUMP.faults["cavitation"]}
     both = PUMP.model_copy(update={"faults": twins})
-    assert diagnose(both, normaliser, as_rows(damaged("cavitation", 1.0))) == Diagnosis(part="machine")
+    assert diagnose(both, FEATURES, normaliser, as_rows(damaged("cavitation", 1.0))) == Diagnosis(part="machine")
 
 
 def test_a_described_fault_of_one_sensor_goes_before_a_lying_sensor(normaliser: RegimeNormaliser) -> None:
@@ -202,7 +217,7 @@ def test_a_described_fault_of_one_sensor_goes_before_a_lying_sensor(normaliser: 
     shown = readings()
     shown["current"] = shown["current"] * 1.3
     known = PUMP.model_copy(update={"faults": {"worn_brushes": worn}})
-    assert diagnose(known, normaliser, as_rows(shown)) == Diagnosis(
+    assert diagnose(known, FEATURES, normaliser, as_rows(shown)) == Diagnosis(
         "worn_brushes", "machine", None, "Look at the brushes."
     )
 
@@ -214,20 +229,20 @@ def test_with_two_sensors_none_is_said_to_move_alone(normaliser: RegimeNormalise
     learnt = {name: values for name, values in readings(2000, seed=1).items() if name in two.sensors}
     own = RegimeNormaliser().fit(as_rows(learnt).drop(columns=["window_start", "window_end", "usable"]))
     shown["current"] = shown["current"] + 6 * 4.0
-    assert diagnose(two, own, as_rows(shown)) == Diagnosis()
+    assert diagnose(two, FEATURES, own, as_rows(shown)) == Diagnosis()
 
 
 def test_a_sensor_at_the_end_of_its_range_is_not_stuck(normaliser: RegimeNormaliser) -> None:
     """Heat that drives a sensor to its limit of 85 °C is more than it can show, and no frozen value."""
     shown = readings()
     shown["temperature"] = np.full_like(shown["temperature"], 85.0)
-    assert diagnose(PUMP, normaliser, as_rows(shown)).kind != "stuck:temperature"
+    assert diagnose(PUMP, FEATURES, normaliser, as_rows(shown)).kind != "stuck:temperature"
 
 
 def test_nothing_cannot_be_diagnosed(normaliser: RegimeNormaliser) -> None:
     """An alarm without windows is a mistake of the caller."""
     with pytest.raises(DataError, match="at least one window"):
-        diagnose(PUMP, normaliser, as_rows(readings()).iloc[:0])
+        diagnose(PUMP, FEATURES, normaliser, as_rows(readings()).iloc[:0])
 
 
 def test_without_levels_nothing_is_said(normaliser: RegimeNormaliser) -> None:
@@ -235,7 +250,8 @@ def test_without_levels_nothing_is_said(normaliser: RegimeNormaliser) -> None:
     rows = as_rows(readings()).rename(columns={name: f"{name}__rate" for name in NORMAL})
     rows = rows.drop(columns=[f"{name}__rolling_std" for name in NORMAL])
     own = RegimeNormaliser().fit(rows.drop(columns=["window_start", "window_end", "usable"]))
-    assert diagnose(PUMP, own, rows) == Diagnosis()
+    rates = [Feature(f"{name}__rate", (name,), "rate") for name in NORMAL]
+    assert diagnose(PUMP, rates, own, rows) == Diagnosis()
 
 
 def test_each_alarm_is_diagnosed_by_its_own_windows(normaliser: RegimeNormaliser) -> None:
@@ -243,7 +259,11 @@ def test_each_alarm_is_diagnosed_by_its_own_windows(normaliser: RegimeNormaliser
     healthy, ill = readings(60), damaged("cavitation", 1.0)
     rows = as_rows({name: np.concatenate([healthy[name], ill[name]]) for name in healthy})
     bundle: Any = SimpleNamespace(
-        asset_type=PUMP, normaliser=normaliser, complete=lambda one: one, own_rows=lambda one: one
+        asset_type=PUMP,
+        plan=SimpleNamespace(features=FEATURES),
+        normaliser=normaliser,
+        complete=lambda one: one,
+        rows_of_plan=lambda one: one,
     )
     spans = pd.DataFrame(
         {
@@ -271,16 +291,16 @@ def test_a_sensor_did_not_move_alone_where_another_is_far_off(
     shown = readings()
     shown["temperature"] += 8 * NORMAL["temperature"][1]
     shown["current"] -= 5 * NORMAL["current"][1]
-    assert diagnose(PUMP, normaliser, as_rows(shown)).part != "sensor"
+    assert diagnose(PUMP, FEATURES, normaliser, as_rows(shown)).part != "sensor"
     monkeypatch.setattr(diagnosis, "NOT_ALONE", np.inf)
-    assert diagnose(PUMP, normaliser, as_rows(shown)).kind == "drift:temperature"
+    assert diagnose(PUMP, FEATURES, normaliser, as_rows(shown)).kind == "drift:temperature"
 
 
 def test_a_sensor_that_is_flagged_as_stuck_is_named_though_no_feature_shows_it(normaliser: RegimeNormaliser) -> None:
     """Only in the alarm that the flag covers for the most part, and only the machine's own flag."""
     shown = readings()
     shown["vibration"] += 6 * NORMAL["vibration"][1]
-    assert diagnose(PUMP, normaliser, as_rows(shown), {"pressure"}).kind == "stuck:pressure"
+    assert diagnose(PUMP, FEATURES, normaliser, as_rows(shown), {"pressure"}).kind == "stuck:pressure"
     alarm = SimpleNamespace(
         asset_id="pump", opened_at=pd.Timestamp("2026-01-05 10:00"), last_at=pd.Timestamp("2026-01-05 12:00")
     )
@@ -304,10 +324,12 @@ def test_simulated_pumps_are_diagnosed_well_and_seldom_wrongly() -> None:
     What is asked: machine told from sensor in four of five faults, seven in ten of the machine's called by their kind.
     """
     span = Span(datetime(2026, 1, 5, tzinfo=UTC), timedelta(days=21), timedelta(minutes=1))
-    wishes = Wishes(anomaly_rate=0.08, kinds=(*PUMP.faults, "stuck", "drift", "spike", "noise", "unit_change"))
+    disturbances = Disturbances(
+        anomaly_rate=0.08, kinds=(*PUMP.faults, "stuck", "drift", "spike", "noise", "unit_change")
+    )
     parts, kinds = [], []
     for number in (1, 2):
-        shown, faults = simulate(PUMP, span, seed=101, number=number, wishes=wishes)
+        shown, faults = simulate(PUMP, span, seed=101, number=number, disturbances=disturbances)
         rows = as_rows({name: shown[name].to_numpy() for name in NORMAL})
         rows = rows.assign(
             regime=shown["regime"].array[WINDOW - 1 :], window_end=shown["timestamp"].array[WINDOW - 1 :]
@@ -318,7 +340,7 @@ def test_simulated_pumps_are_diagnosed_well_and_seldom_wrongly() -> None:
         own = RegimeNormaliser().fit(rows[~inside].drop(columns=["window_start", "window_end", "usable"]))
         for fault in faults.itertuples():
             grown = fault.start + (fault.end - fault.start) / 2
-            found = diagnose(PUMP, own, rows[rows["window_end"].between(grown, fault.end)])
+            found = diagnose(PUMP, FEATURES, own, rows[rows["window_end"].between(grown, fault.end)])
             part = parts_of_kinds(PUMP, [fault.kind])[fault.kind]
             parts.append(found.part == part)
             kinds += [found.kind == fault.kind] if part == "machine" else []

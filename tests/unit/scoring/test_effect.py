@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.unit.columns import of
 from wheeltapper import config
 from wheeltapper.config import Alarms, AssetType, Sensor
 from wheeltapper.errors import ConfigError
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.scoring import alarms
 from wheeltapper.scoring.bundle import Bundle
@@ -21,6 +23,9 @@ from wheeltapper.scoring.effect import is_far
 
 NORMAL = np.arange(60) % 3 - 1.0
 """−1, 0, 1, −1, 0, 1, …: the usual value is 0, a usual deviation (IQR/1.349) about 1.48."""
+
+
+FEATURES = [Feature(sensor, (sensor,), "latest") for sensor in ("pressure", "speed")]
 
 
 def pump(**pressure: Any) -> AssetType:
@@ -32,7 +37,9 @@ def pump(**pressure: Any) -> AssetType:
 def far(asset_type: AssetType, pressure: list[float], speed: list[float] | None = None) -> list[bool] | None:
     """Tell which windows are far; pressure is usually 5 bar ± 1, speed 100 rpm ± 1."""
     learnt = rows(5 + NORMAL, 100 + NORMAL)
-    found = is_far(asset_type, RegimeNormaliser().fit(learnt), rows(pressure, speed or [100.0] * len(pressure)))
+    found = is_far(
+        asset_type, FEATURES, RegimeNormaliser().fit(learnt), rows(pressure, speed or [100.0] * len(pressure))
+    )
     return None if found is None else found.tolist()
 
 
@@ -71,7 +78,7 @@ def test_what_is_normal_depends_on_the_regime() -> None:
     """Eight bar are far from the usual 5, and exactly right at high load."""
     learnt = pd.concat([rows(5 + NORMAL, 100 + NORMAL), rows(8 + NORMAL, 100 + NORMAL).assign(regime="high_load")])
     asked = rows([8.0, 8.0], [100.0, 100.0]).assign(regime=["normal", "high_load"])
-    found = is_far(pump(alarm_effect=2.0), RegimeNormaliser().fit(learnt), asked)
+    found = is_far(pump(alarm_effect=2.0), FEATURES, RegimeNormaliser().fit(learnt), asked)
     assert found is not None
     assert found.tolist() == [True, False]
 
@@ -79,8 +86,9 @@ def test_what_is_normal_depends_on_the_regime() -> None:
 def test_an_effect_without_a_level_is_refused() -> None:
     """Rates alone do not say how far a sensor is from normal."""
     learnt = rows(5 + NORMAL, 100 + NORMAL).rename(columns={"pressure": "pressure__rate"})
+    features = [*of("pressure", rate="rate"), FEATURES[1]]
     with pytest.raises(ConfigError, match=r"pressure names an alarm_effect of 3 bar, but no feature holds its level"):
-        is_far(pump(alarm_effect=3.0), RegimeNormaliser().fit(learnt), learnt)
+        is_far(pump(alarm_effect=3.0), features, RegimeNormaliser().fit(learnt, features), learnt)
 
 
 def test_a_small_shift_opens_no_alarm(the_mill: Any, bundle: Bundle) -> None:

@@ -12,10 +12,12 @@ from wheeltapper import plugins
 from wheeltapper.detectors import build
 from wheeltapper.detectors._sequences import SequenceDetector
 from wheeltapper.errors import DataError
+from wheeltapper.features.columns import Feature
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import explanation
 from wheeltapper.scoring.diagnosis import Diagnosis
-from wheeltapper.scoring.explanation import Finding, contributions, explain, sensors_of, sentence, shares
+from wheeltapper.scoring.explanation import Finding, contributions, explain, sentence, shares
 from wheeltapper.scoring.rarity import Rarity
 from wheeltapper.scoring.tail import Tail
 
@@ -63,7 +65,7 @@ def broken(the_mill: Any, asset: str, sensor: str, size: float) -> pd.DataFrame:
     readings = the_mill.readings
     readings = readings[(readings["asset_id"] == asset) & readings["timestamp"].between(first, last)].copy()
     readings[sensor] += size
-    return FeaturePlan.of(the_mill.plant).compute(readings)
+    return compute(FeaturePlan.of(the_mill.plant), readings)
 
 
 SIZES = {"speed": 600.0, "load": 20.0, "heat": 20.0, "shake": 5.0}
@@ -84,10 +86,11 @@ def test_the_planted_sensor_comes_first(mill_of: Any, fitted: Any, detector: str
 
 
 @pytest.mark.parametrize("detector", each(SEEING))
-def test_001_n2_the_contributions_to_an_alarm_add_up_to_its_peak_severity(
-    mill_of: Any, fitted: Any, detector: str
-) -> None:
-    """What is said of the sensors is about this alarm's own figure, to the last digit, and none counts against it."""
+def test_the_contributions_to_an_alarm_add_up_to_its_peak_severity(mill_of: Any, fitted: Any, detector: str) -> None:
+    """What is said of the sensors is about this alarm's own figure, to the last digit, and none counts against it.
+
+    Reference row 001-N2.
+    """
     bundle = fitted(detector)
     rows = broken(mill_of(detector), "mill-1", "heat", SIZES["heat"])
     peak = bundle.score(rows)["severity"].max()
@@ -150,7 +153,8 @@ def test_features_add_up_and_point_at_the_broken_sensor(
     found = explanation.feature_shares(bundle, rows[rows["usable"]])
     assert found is not None
     assert found.sum() == pytest.approx(1.0)
-    assert "heat" in sensors_of(str(found.idxmax()))
+    weightiest = next(feature for feature in bundle.plan.features if feature.name == found.idxmax())
+    assert "heat" in weightiest.sensors
     monkeypatch.setattr(type(bundle.detectors["*"]), "contributions", lambda self, rows: None)
     assert explanation.feature_shares(bundle, rows[rows["usable"]]) is None
 
@@ -181,31 +185,20 @@ def test_each_asset_is_explained_by_its_own_model(the_mill: Any) -> None:
 def test_a_feature_of_two_sensors_counts_half_for_each(the_mill: Any) -> None:
     """Parts of 4 and 2 at sensors, 3 at their quotient."""
     parts = pd.DataFrame({"load": [4.0], "speed__rolling_mean": [2.0], "load__per__speed": [3.0]})
-    found = explanation._by_sensor(parts, the_mill.plant.asset_type)
+    found = explanation._by_sensor(parts, FeaturePlan.of(the_mill.plant).features, the_mill.plant.asset_type)
     assert found.iloc[0].to_dict() == {"speed": 3.5, "load": 5.5, "heat": 0.0, "shake": 0.0}
-
-
-@pytest.mark.parametrize(
-    ("column", "sensors"),
-    [
-        ("load", ("load",)),
-        ("motor_load__rolling_std", ("motor_load",)),
-        ("load__per__speed", ("load", "speed")),
-        ("load__times__duty_cycle__rolling_mean", ("load", "duty_cycle")),
-    ],
-)
-def test_a_column_names_its_sensors(column: str, sensors: tuple[str, ...]) -> None:
-    """By the way in which columns are named."""
-    assert sensors_of(column) == sensors
 
 
 def test_what_adds_nothing_is_not_the_oddest() -> None:
     """The score is the louder of level and restlessness: a manner that has no part in it is no reason to name."""
+    restless = Feature("shake__restless_10_rows", ("shake",), "restlessness", over=10)
+    mean = Feature("shake__mean_30_rows", ("shake",), "level", over=30)
+    features = [Feature("shake", ("shake",), "latest"), restless, mean]
     z = pd.Series({"shake": 0.1, "shake__restless_10_rows": 5.0, "shake__mean_30_rows": 3.0})
     heard = pd.Series({"shake": 0.2, "shake__restless_10_rows": 0.0, "shake__mean_30_rows": 0.8})
-    assert explanation._oddest("shake", z, None) == "shake__restless_10_rows"
-    assert explanation._oddest("shake", z, heard) == "shake__mean_30_rows"
-    assert explanation._oddest("shake", z, heard * 0) is None
+    assert explanation._oddest("shake", features, z, None) == restless
+    assert explanation._oddest("shake", features, z, heard) == mean
+    assert explanation._oddest("shake", features, z, heard * 0) is None
 
 
 def test_a_stuck_sensor_is_said_to_be_still(the_mill: Any, fitted: Any) -> None:
@@ -215,21 +208,6 @@ def test_a_stuck_sensor_is_said_to_be_still(the_mill: Any, fitted: Any) -> None:
     rows["shake__rolling_std"], rows["shake__rate"] = 1.0, 0.0
     restless = next(one for one in explain(fitted("pca_residual"), rows) if one.sensor == "shake")
     assert restless.change == "shake unusually restless"
-    assert explanation._manner("shake", "shake__rolling_std", pd.Series({"shake__rolling_std": -4.0})) == (
-        "shake unusually still"
-    )
-    assert explanation._manner("shake", "shake__restless_60_rows", pd.Series({"shake__restless_60_rows": -4.0})) == (
-        "shake unusually still over the last 60 readings"
-    )
-    for column, span in (("shake__mean_60_rows", "60 readings"), ("shake__mean_6h", "6h")):
-        words = explanation._manner("shake", column, pd.Series({column: -4.0}))
-        assert words == f"shake unusually low over the last {span}"
-    assert explanation._manner("shake", "shake__rate", pd.Series({"shake__rate": 9.0})) == (
-        "shake changes unusually fast"
-    )
-    assert explanation._manner("load", "load__per__speed", pd.Series({"load__per__speed": 9.0})) == (
-        "load out of step with speed"
-    )
 
 
 def test_without_levels_there_is_still_an_explanation(the_mill: Any, bare_mill: Any) -> None:

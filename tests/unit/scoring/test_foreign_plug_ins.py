@@ -11,6 +11,7 @@ import pytest
 
 from wheeltapper.config import Plant, PlugIn
 from wheeltapper.errors import BundleError
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.plugins import PlugIns
 from wheeltapper.scoring import bundle as bundles
@@ -67,7 +68,7 @@ def plant(the_mill: Any, mine: Path) -> Plant:
 
 @pytest.fixture
 def rows(the_mill: Any, plant: Plant) -> pd.DataFrame:
-    return FeaturePlan.of(plant).compute(the_mill.readings)
+    return compute(FeaturePlan.of(plant), the_mill.readings)
 
 
 def write(

@@ -28,12 +28,15 @@ MAPPING = [
 
 
 @pytest.mark.parametrize(("severity", "kind", "expected"), MAPPING)
-def test_001_43_the_tier_of_an_alarm(severity: float, kind: str | None, expected: str) -> None:
-    """By the more urgent of how far the score is off and what it looks like."""
+def test_the_tier_of_an_alarm(severity: float, kind: str | None, expected: str) -> None:
+    """By the more urgent of how far the score is off and what it looks like. Reference row 001-43."""
     assert tier_of(severity, kind, PUMP) == expected
 
 
-def test_001_43_how_soon_to_look() -> None:
-    """The three times of the reference, the most urgent first; every tier that a severity can have is among them."""
+def test_how_soon_to_look() -> None:
+    """The three times of the reference, the most urgent first; every tier that a severity can have is among them.
+
+    Reference row 001-43.
+    """
     assert [int(one.total_seconds() / 60) for one in LOOK_WITHIN.values()] == [15, 120, 1440]
     assert list(LOOK_WITHIN) == [tier(severity) for severity in (3.0, 1.5, 1.0)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from wheeltapper import plugins
 from wheeltapper.detectors import build
 from wheeltapper.detectors._sequences import SequenceDetector
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.exclude import overlaps, why_masked
@@ -28,10 +30,13 @@ DETECTORS = [
 """Those that look at every sensor of the mill with a clock; the last ones look at less, or at nothing."""
 
 
-def test_002_19_the_plan_knows_what_belongs_to_no_sensor(the_mill: Any, clock_mill: Any) -> None:
-    """The clock's five columns, and nothing else; a plant without a calendar has none."""
-    assert FeaturePlan.of(clock_mill.plant).of_no_sensor == (*CALENDAR, "calendar__is_night")
-    assert FeaturePlan.of(the_mill.plant).of_no_sensor == ()
+def test_the_plan_knows_what_belongs_to_no_sensor(the_mill: Any, clock_mill: Any) -> None:
+    """The clock's five columns, and nothing else; a plant without a calendar has none. Reference row 002-19."""
+    clock, machine = (FeaturePlan.of(mill.plant).features for mill in (clock_mill, the_mill))
+    no_sensor = [feature.name for feature in clock if not feature.sensors]
+    assert no_sensor == [*CALENDAR, "calendar__is_night"]
+    assert {feature.shows for feature in clock if not feature.sensors} == {"phase"}
+    assert all(feature.sensors for feature in machine)
 
 
 @pytest.mark.parametrize("method", ["robust", "standard"])
@@ -42,7 +47,7 @@ def test_the_clock_is_not_scaled(method: Any) -> None:
     rows["flow"] = rng.normal(150, 10, 120)
     rows["calendar__hour_cos"] = np.where(rows["regime"] == "startup", 0.999 + 1e-4 * rng.random(120), -0.5)
     at_noon = rows.head(1).assign(calendar__hour_cos=-1.0)
-    fitted = RegimeNormaliser(method).fit(rows, unscaled=["calendar__hour_cos"])
+    fitted = RegimeNormaliser(method).fit(rows, [Feature("calendar__hour_cos", (), "phase")])
     assert fitted.transform(at_noon)["calendar__hour_cos"].tolist() == [-1]
     scaled = RegimeNormaliser(method).fit(rows)
     assert abs(scaled.transform(at_noon)["calendar__hour_cos"].iloc[0]) > 100
@@ -68,18 +73,20 @@ def test_the_clock_is_never_blamed(clock_mill: Any, detector: str) -> None:
 
 
 WORDS = [
-    ("flow", "flow__mean_6h", 9.0, "flow unusually high over the last 6h"),
-    ("flow", "flow__band_1", -9.0, "flow: band 1 unusually low"),
-    ("flow", "flow__rate", -9.0, "flow changes unusually fast"),
-    ("flow", "flow__twin__pressure__speed", 9.0, "flow out of step with pressure and speed"),
-    ("speed", "flow__twin__pressure__speed", 9.0, "speed out of step with flow and pressure"),
+    ("flow", Feature("x", ("flow",), "level", over=timedelta(hours=6)), 9.0, "flow unusually high over the last 6h"),
+    ("flow", Feature("x", ("flow",), "statistic", words="band 1"), -9.0, "flow: band 1 unusually low"),
+    ("flow", Feature("x", ("flow",), "statistic"), 9.0, "flow: x unusually high"),
+    ("flow", Feature("x", ("flow",), "rate"), -9.0, "flow changes unusually fast"),
+    ("flow", Feature("x", ("flow",), "spread", over=30), 9.0, "flow unusually restless over the last 30 readings"),
+    ("flow", Feature("x", ("flow", "pressure", "speed"), "relation"), 9.0, "flow out of step with pressure and speed"),
+    ("speed", Feature("x", ("flow", "pressure", "speed"), "relation"), 9.0, "speed out of step with flow and pressure"),
 ]
 
 
-@pytest.mark.parametrize(("sensor", "column", "away", "words"), WORDS)
-def test_any_feature_can_be_told(sensor: str, column: str, away: float, words: str) -> None:
-    """A feature of a set that nobody foresaw is named as what it is, not as a rate."""
-    assert explanation._manner(sensor, column, pd.Series({column: away})) == words
+@pytest.mark.parametrize(("sensor", "feature", "away", "words"), WORDS)
+def test_any_feature_can_be_told(sensor: str, feature: Feature, away: float, words: str) -> None:
+    """A feature is named by what it shows, whatever its column is called."""
+    assert explanation._manner(sensor, feature, pd.Series({"x": away})) == words
 
 
 def test_a_look_back_reaches_into_the_fault(the_mill: Any, clock_mill: Any) -> None:

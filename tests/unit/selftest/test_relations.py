@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.unit.columns import restless
 from wheeltapper.detectors import build
 from wheeltapper.selftest.relations import MARGIN, WORTH, Relations, has_learnt, relations
 
@@ -79,12 +80,13 @@ def test_restlessness_is_left_as_it_is():
         asked.append(z)
         return (z["flow"] - z["current"]).abs().to_numpy()
 
-    gate = has_learnt(relations(score, rows, PUMP))
-    restless = [name for name in rows if "restless" in name]
-    pd.testing.assert_frame_equal(asked[1][restless], rows[restless])
+    features = restless("flow", "current")
+    gate = has_learnt(relations(score, rows, PUMP, features=features))
+    names = [feature.name for feature in features]
+    pd.testing.assert_frame_equal(asked[1][names], rows[names])
     assert not asked[1]["flow"].equals(rows["flow"])
     assert list(asked[1].columns) == list(rows.columns)
     assert gate.passed
-    alone = relations(lambda z: (z.to_numpy() ** 2).sum(axis=1), rows[restless], PUMP)
+    alone = relations(lambda z: (z.to_numpy() ** 2).sum(axis=1), rows[names], PUMP, features=features)
     assert alone is not None
     assert alone.by_gaussian > alone.by_squares

@@ -10,11 +10,11 @@ from wheeltapper import tables
 from wheeltapper.assets.pump import ASSET_TYPE
 from wheeltapper.config import AssetType, Sensor
 from wheeltapper.errors import SourceError
-from wheeltapper.simulation.fleet import Span, Wishes, simulate
+from wheeltapper.simulation.fleet import Disturbances, Span, simulate
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 WEEK = Span(MONDAY, timedelta(days=7), timedelta(minutes=1))
-FAULTY = Wishes(anomaly_rate=0.1, kinds=tuple(ASSET_TYPE.faults))
+FAULTY = Disturbances(anomaly_rate=0.1, kinds=tuple(ASSET_TYPE.faults))
 SENSORS = list(ASSET_TYPE.sensors)
 
 
@@ -26,7 +26,7 @@ def _inside(readings: pd.DataFrame, faults: pd.DataFrame) -> np.ndarray:
 
 def test_readings_are_a_table() -> None:
     """A week of minutes has 10 080 rows with exact dtypes, one step apart; faults pass their own check."""
-    readings, faults = simulate(ASSET_TYPE, WEEK, seed=1, number=2, wishes=FAULTY)
+    readings, faults = simulate(ASSET_TYPE, WEEK, seed=1, number=2, disturbances=FAULTY)
     assert list(readings) == ["asset_id", "timestamp", *SENSORS, "regime"]
     assert len(readings) == 7 * 1440
     assert readings["timestamp"].dtype == "datetime64[us, UTC]"
@@ -42,12 +42,12 @@ def test_readings_are_a_table() -> None:
 
 def test_the_same_seed_gives_the_same_machine() -> None:
     """Seed and number decide everything; another seed or number gives other readings."""
-    once, faults = simulate(ASSET_TYPE, WEEK, seed=1, number=1, wishes=FAULTY)
-    again, faults_again = simulate(ASSET_TYPE, WEEK, seed=1, number=1, wishes=FAULTY)
+    once, faults = simulate(ASSET_TYPE, WEEK, seed=1, number=1, disturbances=FAULTY)
+    again, faults_again = simulate(ASSET_TYPE, WEEK, seed=1, number=1, disturbances=FAULTY)
     pd.testing.assert_frame_equal(once, again)
     pd.testing.assert_frame_equal(faults, faults_again)
     for seed, number in ((2, 1), (1, 2)):
-        other, _ = simulate(ASSET_TYPE, WEEK, seed=seed, number=number, wishes=FAULTY)
+        other, _ = simulate(ASSET_TYPE, WEEK, seed=seed, number=number, disturbances=FAULTY)
         assert not np.isclose(once[SENSORS], other[SENSORS]).any(axis=0).all()
         assert abs(np.corrcoef(once["flow_rate"][540:900], other["flow_rate"][540:900])[0, 1]) < 0.6
 
@@ -55,8 +55,10 @@ def test_the_same_seed_gives_the_same_machine() -> None:
 def test_the_twin_differs_only_inside_faults() -> None:
     """Without faults every reading outside them is the same to the last bit, also with missing values."""
     gaps = {"missing_rate": 0.05}
-    faulty, faults = simulate(ASSET_TYPE, WEEK, seed=3, number=1, wishes=Wishes(0.1, tuple(ASSET_TYPE.faults), **gaps))
-    twin, none = simulate(ASSET_TYPE, WEEK, seed=3, number=1, wishes=Wishes(**gaps))
+    faulty, faults = simulate(
+        ASSET_TYPE, WEEK, seed=3, number=1, disturbances=Disturbances(0.1, tuple(ASSET_TYPE.faults), **gaps)
+    )
+    twin, none = simulate(ASSET_TYPE, WEEK, seed=3, number=1, disturbances=Disturbances(**gaps))
     inside = _inside(faulty, faults)
     assert none.empty
     pd.testing.assert_frame_equal(faulty[~inside], twin[~inside])
@@ -67,7 +69,7 @@ def test_the_twin_differs_only_inside_faults() -> None:
 def test_faults_say_their_first_and_last_reading() -> None:
     """The readings from start to end, both included, are the asked share of all."""
     for seed in range(5):
-        readings, faults = simulate(ASSET_TYPE, WEEK, seed=seed, number=1, wishes=FAULTY)
+        readings, faults = simulate(ASSET_TYPE, WEEK, seed=seed, number=1, disturbances=FAULTY)
         assert _inside(readings, faults).sum() == 1008
 
 
@@ -82,7 +84,7 @@ def test_a_longer_series_begins_alike() -> None:
 
 def test_missing_values_come_in_their_share() -> None:
     """A tenth of single values is missing, each sensor on its own; asset, time and regime never are."""
-    readings, _ = simulate(ASSET_TYPE, WEEK, seed=1, number=1, wishes=Wishes(missing_rate=0.1))
+    readings, _ = simulate(ASSET_TYPE, WEEK, seed=1, number=1, disturbances=Disturbances(missing_rate=0.1))
     gone = readings[SENSORS].isna()
     assert gone.mean().to_numpy() == pytest.approx(np.full(6, 0.1), abs=0.015)
     assert gone.all(axis=1).mean() < 0.001
@@ -109,7 +111,7 @@ def test_a_type_without_physics_is_refused() -> None:
 
 
 def test_a_type_with_other_sensors_is_refused() -> None:
-    """Physics that speaks of other sensors than the type has cannot fill its columns."""
+    """Physics of other sensors than the type has cannot fill its columns."""
     poorer = ASSET_TYPE.model_copy(update={"sensors": {"pressure": ASSET_TYPE.sensors["pressure"]}})
-    with pytest.raises(SourceError, match="speaks of"):
+    with pytest.raises(SourceError, match=r"the physics of .* has the sensors"):
         simulate(poorer, WEEK, seed=1, number=1)

@@ -10,7 +10,7 @@ from wheeltapper.assets.pump import ASSET_TYPE as PUMP
 from wheeltapper.assets.pump import PHYSICS as PUMP_PHYSICS
 from wheeltapper.simulation import lookalikes
 from wheeltapper.simulation.faults import Fault
-from wheeltapper.simulation.fleet import Span, Wishes, simulate
+from wheeltapper.simulation.fleet import Disturbances, Span, simulate
 
 SPAN = Span(datetime(2026, 1, 5, tzinfo=UTC), timedelta(days=14), timedelta(minutes=1))
 
@@ -104,7 +104,7 @@ def test_hot_days_need_surroundings() -> None:
 
 def test_the_truth_does_not_know_them() -> None:
     """A pump with look-alikes alone has other readings than its twin in about their share, and no fault."""
-    shaken, faults = simulate(PUMP, SPAN, seed=1, number=1, wishes=Wishes(lookalike_rate=0.1))
+    shaken, faults = simulate(PUMP, SPAN, seed=1, number=1, disturbances=Disturbances(lookalike_rate=0.1))
     twin, _ = simulate(PUMP, SPAN, seed=1, number=1)
     assert faults.empty
     assert 0.03 < (shaken["flow_rate"] != twin["flow_rate"]).mean() < 0.11
@@ -112,8 +112,8 @@ def test_the_truth_does_not_know_them() -> None:
 
 def test_faults_keep_out_of_restarts() -> None:
     """With both asked for, no fault touches standstill."""
-    wishes = Wishes(0.1, tuple(PUMP.faults), lookalike_rate=0.2)
-    readings, faults = simulate(PUMP, SPAN, seed=1, number=1, wishes=wishes)
+    disturbances = Disturbances(0.1, tuple(PUMP.faults), lookalike_rate=0.2)
+    readings, faults = simulate(PUMP, SPAN, seed=1, number=1, disturbances=disturbances)
     for fault in faults.itertuples():
         inside = readings["timestamp"].between(fault.start, fault.end)
         assert not readings.loc[inside, "regime"].isin(["off", "maintenance"]).any()

@@ -11,7 +11,7 @@ from wheeltapper.config.sensor_faults import describe
 from wheeltapper.errors import SourceError
 from wheeltapper.simulation import sensor_faults, signals
 from wheeltapper.simulation.faults import Fault
-from wheeltapper.simulation.fleet import Span, Wishes, simulate
+from wheeltapper.simulation.fleet import Disturbances, Span, simulate
 from wheeltapper.simulation.sensor_faults import Usual
 
 WEEK = Span(datetime(2026, 1, 5, tzinfo=UTC), timedelta(days=7), timedelta(minutes=1))
@@ -160,7 +160,7 @@ def test_a_counter_s_rhythm_is_that_of_its_steps() -> None:
 
 def test_the_truth_names_the_sensor() -> None:
     """A bare kind befalls several sensors, and each stands in the table as kind:sensor."""
-    _, faults = simulate(PUMP, WEEK, seed=1, number=1, wishes=Wishes(0.2, ("stuck",)))
+    _, faults = simulate(PUMP, WEEK, seed=1, number=1, disturbances=Disturbances(0.2, ("stuck",)))
     kinds = set(faults["kind"])
     assert len(kinds) > 2
     assert {kind.partition(":")[0] for kind in kinds} == {"stuck"}
@@ -169,8 +169,8 @@ def test_the_truth_names_the_sensor() -> None:
 
 def test_machine_and_sensor_faults_come_together() -> None:
     """With three kinds asked for, all come, and what is known of each says which part is broken."""
-    wishes = Wishes(0.2, ("cavitation", "stuck:pressure", "noise:current"))
-    readings, faults = simulate(PUMP, WEEK, seed=1, number=1, wishes=wishes)
+    disturbances = Disturbances(0.2, ("cavitation", "stuck:pressure", "noise:current"))
+    readings, faults = simulate(PUMP, WEEK, seed=1, number=1, disturbances=disturbances)
     parts = {kind: describe(kind, PUMP).part for kind in set(faults["kind"])}
     assert parts == {"cavitation": "machine", "stuck:pressure": "sensor", "noise:current": "sensor"}
     fault = faults[faults["kind"] == "stuck:pressure"].iloc[0]
@@ -180,6 +180,6 @@ def test_machine_and_sensor_faults_come_together() -> None:
 def test_values_stay_within_limits() -> None:
     """Also a drifting, jumping or renamed sensor shows nothing that it cannot show."""
     kinds = ("drift", "spike", "noise", "unit_change")
-    readings, _ = simulate(PUMP, WEEK, seed=2, number=1, wishes=Wishes(0.4, kinds, overlap=True))
+    readings, _ = simulate(PUMP, WEEK, seed=2, number=1, disturbances=Disturbances(0.4, kinds, overlap=True))
     for name, sensor in PUMP.sensors.items():
         assert readings[name].between(sensor.low, sensor.high).all(), name

@@ -45,10 +45,6 @@ def test_a_server_ends_with_the_process_that_started_it_even_by_kill_9(tmp_path)
     """A program that started a server is killed: the server ends by itself."""
     program = f"""
 import time
-<<<<<<< HEAD
-=======
-from wheeltapper.station import servers
->>>>>>> wt-a
 from wheeltapper.config import Settings
 from wheeltapper.station import servers
 settings = Settings(home={str(tmp_path)!r})

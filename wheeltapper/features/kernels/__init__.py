@@ -7,46 +7,53 @@ Importing this page imports neither numba nor tsfresh.
 
 from __future__ import annotations
 
-import ast
 import importlib
-import json
 import logging
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wheeltapper.errors import ConfigError, DataError, WheeltapperError
+from wheeltapper.features.kernels._kernel import Floats, Kernel, Parameters, Places
+from wheeltapper.features.kernels._names import (
+    Kind,
+    Settings,
+    calculator_of,
+    known,
+    name_of,
+    names,
+    parse,
+    settings_of,
+    words_of,
+)
 
-Floats = NDArray[np.float64]
-Places = NDArray[np.int64]
-"""Positions in an array of readings."""
-Parameters = Sequence[dict[str, Any]]
-"""tsfresh's list of parameter dicts of one calculator; ``[{}]`` where it takes none."""
-Kernel = Callable[[Floats, Places, Places, Parameters], Floats]
-"""``kernel(values, first, last, parameters)`` → array of shape (n_windows, len(parameters)).
-
-Window i is ``values[first[i] : last[i] + 1]``; windows may overlap and differ in length, and hold finite values only.
-"""
-Settings = Mapping[str, Sequence[dict[str, Any]] | None]
-"""Calculator → its parameter dicts, or None where it takes none: what tsfresh calls ``fc_parameters``."""
-
-Kind = Literal["minimal", "efficient", "comprehensive"]
-"""tsfresh's ready-made settings; each holds all of the one before it."""
+__all__ = [
+    "Floats",
+    "Kernel",
+    "Kind",
+    "Parameters",
+    "Places",
+    "Settings",
+    "calculator_of",
+    "compute",
+    "find",
+    "known",
+    "name_of",
+    "names",
+    "offered",
+    "parse",
+    "settings_of",
+    "words_of",
+]
 
 _log = logging.getLogger("wheeltapper.features")
 
 _FUSED = "minimal"
 """Asked first, and once for all of its calculators: they share one pass over the readings."""
-_AS_TEXT = {"augmented_dickey_fuller": ("autolag",)}
-"""Parameters that tsfresh writes in quotes whatever they are: ``autolag_"None"``."""
-_UNNAMED = {"augmented_dickey_fuller": {"autolag": "AIC"}}
-"""Parameters that tsfresh writes into a feature's name even where the settings leave them out."""
 
 
 def find(calculator: str) -> Kernel | None:
@@ -61,74 +68,6 @@ def find(calculator: str) -> Kernel | None:
 def offered() -> tuple[str, ...]:
     """List the calculators that have a kernel, in alphabetical order."""
     return tuple(sorted({*_module(_FUSED).KERNELS, *_others()}))
-
-
-@cache
-def known(kind: Kind) -> tuple[str, ...]:
-    """Return the features of one of tsfresh's settings, in tsfresh's order, without importing tsfresh.
-
-    They are read from ``names.json``, which ``python -m wheeltapper.features.kernels._tsfresh`` writes.
-    """
-    kinds = get_args(Kind)
-    belongs: dict[str, Kind] = json.loads((Path(__file__).parent / "names.json").read_text(encoding="utf-8"))
-    return tuple(name for name, smallest in belongs.items() if kinds.index(smallest) <= kinds.index(kind))
-
-
-def names(settings: Settings) -> tuple[str, ...]:
-    """Return the features that settings ask for, under tsfresh's names, without the sensor.
-
-    Examples
-    --------
-    >>> names({"mean": None, "quantile": [{"q": 0.1}, {"q": 0.9}]})
-    ('mean', 'quantile__q_0.1', 'quantile__q_0.9')
-    """
-    return tuple(name_of(calculator, one) for calculator, many in settings.items() for one in many or ({},))
-
-
-def name_of(calculator: str, parameters: Mapping[str, Any]) -> str:
-    """Return tsfresh's name of one feature: ``<calculator>__<parameter>_<value>…``, parameters by name.
-
-    The rule is that of ``tsfresh.utilities.string_manipulation.convert_to_output_format``; it is written here again,
-    and tested against it, because importing tsfresh takes seconds and serving needs only the names.
-    """
-    written = {**_UNNAMED.get(calculator, {}), **parameters}
-    written |= {key: str(written[key]) for key in _AS_TEXT.get(calculator, ()) if key in written}
-    return "__".join([calculator, *(f"{key}_{_text(written[key])}" for key in sorted(written))])
-
-
-def _text(value: Any) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
-
-
-def parse(name: str) -> tuple[str, dict[str, Any]]:
-    """Return calculator and parameters of a feature's name: the way back from `name_of`.
-
-    Raises
-    ------
-    ConfigError
-        If a parameter has no value, or one that is no plain Python value.
-    """
-    calculator, *parts = name.split("__")
-    try:
-        parameters = {key: ast.literal_eval(text) for key, _, text in (part.rpartition("_") for part in parts) if key}
-    except (SyntaxError, ValueError) as error:
-        raise ConfigError(f"'{name}' is no feature name of tsfresh: {error}.") from error
-    if len(parameters) < len(parts):
-        raise ConfigError(f"'{name}' is no feature name of tsfresh: it must read <calculator>__<parameter>_<value>.")
-    parameters |= {key: None for key in _AS_TEXT.get(calculator, ()) if parameters.get(key) == "None"}
-    for key, value in _UNNAMED.get(calculator, {}).items():
-        if parameters.get(key) == value:
-            del parameters[key]
-    return calculator, parameters
-
-
-@cache
-def settings_of(features: tuple[str, ...]) -> Settings:
-    """Return the settings that ask for these features and no others: the way back from `names`."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for calculator, parameters in map(parse, features):
-        found.setdefault(calculator, []).append(parameters)
-    return {calculator: None if many == [{}] else many for calculator, many in found.items()}
 
 
 def compute(
@@ -152,8 +91,8 @@ def compute(
     Returns
     -------
     dict of ndarray of shape (n_windows,)
-        Feature → its values, in the order of `names`. What tsfresh cannot say of a window is NaN, or ±inf where it
-        says so; NaN too where it would end with an arithmetical or value error.
+        Feature → its values, in the order of `names`. NaN where tsfresh gives no value or would end with an
+        arithmetical or value error; ±inf where tsfresh gives that.
 
     Raises
     ------
@@ -169,10 +108,10 @@ def compute(
     whole = _are_finite(values, first, last)
     if whole.all():
         return _compute_whole(settings, values, first, last)
-    found = _compute_whole(settings, values, first[whole], last[whole])
-    rest = {} if blank else _ask_tsfresh(settings, values, first[~whole], last[~whole])
+    from_kernels = _compute_whole(settings, values, first[whole], last[whole])
+    rest = {} if blank else _by_tsfresh(settings, values, first[~whole], last[~whole])
     result = {}
-    for name, part in found.items():
+    for name, part in from_kernels.items():
         result[name] = np.full(len(first), np.nan)
         result[name][whole] = part
         if not blank:
@@ -180,7 +119,7 @@ def compute(
     return result
 
 
-def _ask_tsfresh(settings: Settings, values: Floats, first: Places, last: Places) -> dict[str, Floats]:
+def _by_tsfresh(settings: Settings, values: Floats, first: Places, last: Places) -> dict[str, Floats]:
     """Compute windows with tsfresh's own functions and nothing else."""
     blocks = {
         calculator: _careful(calculator, _without_kernel(calculator), values, first, last, many or [{}])
@@ -193,10 +132,10 @@ def _compute_whole(settings: Settings, values: Floats, first: Places, last: Plac
     """Compute windows without NaN and inf: kernels where there are, tsfresh for the rest."""
     blocks: dict[str, Floats] = {}
     fused = _module(_FUSED)
-    asked = [calculator for calculator in settings if calculator in fused.KERNELS]
-    if asked:
+    at_once = [calculator for calculator in settings if calculator in fused.KERNELS]
+    if at_once:
         together: dict[str, Floats] = fused.together(values, first, last)
-        blocks = {calculator: together[calculator][:, None] for calculator in asked}
+        blocks = {calculator: together[calculator][:, None] for calculator in at_once}
     for calculator, many in settings.items():
         if calculator not in blocks:
             parameters = list(many or [{}])
@@ -211,7 +150,7 @@ def _careful(
     """Call a kernel; a window that it cannot do has no value, and all others have theirs.
 
     tsfresh ends the whole extraction where a window of readings that differ by a last bit has no room for ten bins.
-    The windows are halved until the one is found; then it is asked for one parameter after the other.
+    The windows are halved until that window is alone; then each parameter is computed on its own.
     """
     try:
         return kernel(values, first, last, parameters)
@@ -219,10 +158,10 @@ def _careful(
         if isinstance(error, WheeltapperError):
             raise
         if len(first) == 1 and len(parameters) == 1:
-            _say_once(calculator, f"{type(error).__name__}: {error}")
+            _log_once(calculator, f"{type(error).__name__}: {error}")
             return np.full((1, 1), np.nan)
     if len(first) == 1:
-        alone = [_careful(calculator, kernel, values, first, last, [one]) for one in parameters]
+        alone = [_careful(calculator, kernel, values, first, last, [parameter]) for parameter in parameters]
         return np.concatenate(alone, axis=1)
     half = len(first) // 2
     parts = [(first[:half], last[:half]), (first[half:], last[half:])]
@@ -230,13 +169,13 @@ def _careful(
 
 
 @cache
-def _say_once(calculator: str, why: str) -> None:
+def _log_once(calculator: str, why: str) -> None:
     _log.debug("%s has no value for some windows (%s)", calculator, why)
 
 
 def _without_kernel(calculator: str) -> Kernel:
-    """Return tsfresh's own function in a kernel's clothes."""
-    from wheeltapper.features.kernels import _tsfresh
+    """Return tsfresh's own function as a kernel."""
+    from wheeltapper.features.kernels import _tsfresh  # here, so that it can be run as a program of its own
 
     return lambda values, first, last, many: _tsfresh.calculate(calculator, many, values, first, last)
 
@@ -244,9 +183,9 @@ def _without_kernel(calculator: str) -> Kernel:
 def _by_name(settings: Settings, blocks: Mapping[str, Floats]) -> dict[str, Floats]:
     """Give every column of every block its feature's name."""
     return {
-        name_of(calculator, one): np.ascontiguousarray(blocks[calculator][:, place], dtype=np.float64)
+        name_of(calculator, parameter): np.ascontiguousarray(blocks[calculator][:, place], dtype=np.float64)
         for calculator, many in settings.items()
-        for place, one in enumerate(many or ({},))
+        for place, parameter in enumerate(many or ({},))
     }
 
 
@@ -279,7 +218,7 @@ def _module(name: str) -> ModuleType:
 def _others() -> dict[str, Kernel]:
     """Return the kernels of all modules but the fused one; importing them takes a while, so it is done once."""
     owners: dict[str, str] = {}
-    found: dict[str, Kernel] = {}
+    kernels: dict[str, Kernel] = {}
     for name in modules():
         if name == _FUSED:
             continue
@@ -288,5 +227,5 @@ def _others() -> dict[str, Kernel]:
                 continue
             if calculator in owners:
                 raise ConfigError(f"kernels/{owners[calculator]}.py and kernels/{name}.py both offer {calculator}")
-            owners[calculator], found[calculator] = name, kernel
-    return found
+            owners[calculator], kernels[calculator] = name, kernel
+    return kernels

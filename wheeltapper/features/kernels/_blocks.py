@@ -1,4 +1,4 @@
-"""Windows of equal length side by side, for what numpy does faster by the table than window by window."""
+"""Windows of equal length side by side, for calculations that numpy does faster on a table than window by window."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from wheeltapper.features.kernels import Floats, Places
+from wheeltapper.features.kernels._kernel import Floats, Places
 
 _ROOM = 2**17
 """Readings in one block: 1 MiB, so that a block and what is computed from it stay in a core's cache."""

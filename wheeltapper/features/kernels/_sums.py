@@ -1,7 +1,7 @@
 """Sums in the order in which numpy adds them, so that compiled loops give numpy's own digits.
 
-Where a true sum is 0, what numpy leaves is rounding error, and tsfresh's comparisons (`x > 0`, `variance == 0`) turn
-on it. Adding up in another order would turn them the other way.
+Where a true sum is 0, numpy's result is a rounding error, and tsfresh's comparisons (`x > 0`, `variance == 0`) depend
+on it. Another order of adding would give other results.
 
 References
 ----------
@@ -49,13 +49,13 @@ def total(values: Any, begin: Any, n: Any) -> Any:
             sizes[left + 1], levels[left + 1] = half, level + 1
             left += 2
             continue
-        found = _short(values, begin, size)
+        subtotal = _short(values, begin, size)
         begin += size
         while done and heights[done - 1] == level:
             done -= 1
-            found = sums[done] + found
+            subtotal = sums[done] + subtotal
             level -= 1
-        sums[done], heights[done] = found, level
+        sums[done], heights[done] = subtotal, level
         done += 1
     return sums[0]
 
@@ -100,7 +100,7 @@ def _block(values: Any, begin: Any, n: Any) -> Any:
         s5 += values[place + 5]
         s6 += values[place + 6]
         s7 += values[place + 7]
-    found = ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
+    subtotal = ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7))
     for place in range(full, begin + n):
-        found += values[place]
-    return found
+        subtotal += values[place]
+    return subtotal

@@ -10,14 +10,14 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
 from wheeltapper.errors import ConfigError
-from wheeltapper.features.kernels import Floats, Kind, Places, name_of, names
+from wheeltapper.features.kernels._kernel import Floats, Places
+from wheeltapper.features.kernels._names import FILE, Kind, name_of, names
 from wheeltapper.spelling import near_miss
 
 _NEVER = ("matrix_profile", "linear_trend_timewise")
@@ -40,10 +40,10 @@ def settings(kind: Kind) -> dict[str, list[dict[str, Any]] | None]:
     before = logger.disabled
     logger.disabled = True
     try:
-        found = dict(getattr(offered, name)())
+        parameters = dict(getattr(offered, name)())
     finally:
         logger.disabled = before
-    return {calculator: many for calculator, many in found.items() if calculator not in _NEVER}
+    return {calculator: many for calculator, many in parameters.items() if calculator not in _NEVER}
 
 
 def calculate(
@@ -61,14 +61,14 @@ def calculate(
         If tsfresh has no calculator of this name, or it needs a clock.
     """
     function = _function(calculator)
-    found = np.empty((len(first), len(parameters)))
+    result = np.empty((len(first), len(parameters)))
     wants_series = getattr(function, "input", None) == "pd.Series"
     with _ONE_AT_A_TIME, warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         for row, (start, end) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
             window: Any = values[start : end + 1].copy()
-            found[row] = _one_window(function, calculator, parameters, pd.Series(window) if wants_series else window)
-    return found
+            result[row] = _one_window(function, calculator, parameters, pd.Series(window) if wants_series else window)
+    return result
 
 
 def _one_window(
@@ -76,19 +76,19 @@ def _one_window(
 ) -> list[float]:
     """Return one window's values of one calculator, in the order of its parameters."""
     if getattr(function, "fctype", None) != "combiner":
-        return [float(function(window, **one)) for one in parameters]
-    found = {f"{calculator}__{key}": float(value) for key, value in function(window, param=list(parameters))}
-    return [found[name_of(calculator, one)] for one in parameters]
+        return [float(function(window, **parameter)) for parameter in parameters]
+    values = {f"{calculator}__{key}": float(value) for key, value in function(window, param=list(parameters))}
+    return [values[name_of(calculator, parameter)] for parameter in parameters]
 
 
 def _function(calculator: str) -> Callable[..., Any]:
     from tsfresh.feature_extraction import feature_calculators
 
-    known = sorted(name for name, one in vars(feature_calculators).items() if hasattr(one, "fctype"))
-    if calculator not in known or calculator in _NEVER:
+    calculators = sorted(name for name, member in vars(feature_calculators).items() if hasattr(member, "fctype"))
+    usable = [name for name in calculators if name not in _NEVER]
+    if calculator not in usable:
         raise ConfigError(
-            f"no calculator '{calculator}' to be used here; tsfresh has {[one for one in known if one not in _NEVER]}."
-            f"{near_miss(calculator, known)}"
+            f"no calculator '{calculator}' can be used here; tsfresh has {usable}.{near_miss(calculator, calculators)}"
         )
     function: Callable[..., Any] = getattr(feature_calculators, calculator)
     return function
@@ -117,7 +117,7 @@ def write_names() -> None:
     for kind in reversed(get_args(Kind)):
         belongs |= dict.fromkeys(names(settings(kind)), kind)
     text = json.dumps(belongs, indent=0, ensure_ascii=False) + "\n"
-    (Path(__file__).parent / "names.json").write_text(text, encoding="utf-8")
+    FILE.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from wheeltapper.compiled import compiled
-from wheeltapper.features.kernels import Floats, Kernel, Parameters, Places
+from wheeltapper.features.kernels._kernel import Floats, Kernel, Parameters, Places
 from wheeltapper.features.kernels._sums import total
 
 NAMES = (

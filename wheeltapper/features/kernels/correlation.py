@@ -3,8 +3,8 @@
 All lags of a window share one mean and one set of deviations. Sums are added up in numpy's order, or by BLAS where
 numpy leaves them to BLAS.
 
-Does not work for a window that is nearly a straight line or a pure wave: each step of the Levinson-Durbin recursion
-[1]_ divides by what the steps before it left unexplained, here next to nothing. Such windows go to tsfresh.
+It does not work for a window that is nearly a straight line or a pure wave: each step of the Levinson-Durbin recursion
+[1]_ divides by the variance that earlier steps left unexplained, here almost 0. Such windows go to tsfresh.
 
 References
 ----------
@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from wheeltapper.compiled import compiled
-from wheeltapper.features.kernels import Floats, Kernel, Parameters, Places, _tsfresh
+from wheeltapper.features.kernels import _tsfresh
+from wheeltapper.features.kernels._kernel import Floats, Kernel, Parameters, Places
 from wheeltapper.features.kernels._sums import total, variance
 
 _STILL = 1e-8
@@ -73,30 +74,30 @@ def agg_autocorrelation(values: Floats, first: Places, last: Places, parameters:
     -------
     ndarray of shape (n_windows, len(parameters))
     """
-    found = np.empty((len(first), len(parameters)))
+    result = np.empty((len(first), len(parameters)))
     n = last - first + 1
-    lags = np.empty((len(first), max(one["maxlag"] for one in parameters)))
+    lags = np.empty((len(first), max(parameter["maxlag"] for parameter in parameters)))
     counts = np.empty(len(first), dtype=np.int64)
     _correlogram(values, first, last, np.empty(int(n.max(initial=1))), lags, counts)
-    for column, one in enumerate(parameters):
-        if one["f_agg"] in _COMPILED_AGGREGATES:
-            used = np.minimum(counts, int(one["maxlag"]))
-            kind = _COMPILED_AGGREGATES.index(one["f_agg"])
-            _aggregate(lags, used, kind, np.empty(lags.shape[1]), found[:, column])
+    for column, parameter in enumerate(parameters):
+        if parameter["f_agg"] in _COMPILED_AGGREGATES:
+            used = np.minimum(counts, int(parameter["maxlag"]))
+            kind = _COMPILED_AGGREGATES.index(parameter["f_agg"])
+            _aggregate(lags, used, kind, np.empty(lags.shape[1]), result[:, column])
         else:
-            aggregate = getattr(np, one["f_agg"])
+            aggregate = getattr(np, parameter["f_agg"])
             for window, count in enumerate(counts):
-                found[window, column] = aggregate(lags[window, :count][: int(one["maxlag"])])
+                result[window, column] = aggregate(lags[window, :count][: int(parameter["maxlag"])])
     overflown = [
         window
         for window in np.flatnonzero(n > _BY_FFT)
         if not np.ptp(values[first[window] : last[window] + 1]) * n[window] < _TRANSFORMABLE
     ]
     if overflown:
-        found[overflown] = _tsfresh.calculate(
+        result[overflown] = _tsfresh.calculate(
             "agg_autocorrelation", parameters, values, first[overflown], last[overflown]
         )
-    return found
+    return result
 
 
 def partial_autocorrelation(values: Floats, first: Places, last: Places, parameters: Parameters) -> Floats:
@@ -116,16 +117,16 @@ def partial_autocorrelation(values: Floats, first: Places, last: Places, paramet
     ndarray of shape (n_windows, len(parameters))
         NaN for lags from half of the window on.
     """
-    most = max(one["lag"] for one in parameters)
+    most = max(parameter["lag"] for parameter in parameters)
     table = np.full((len(first), most + 1), np.nan)
     todo = np.zeros(len(first), dtype=np.int64)
     room = np.empty(int((last - first).max(initial=0)) + 1)
     _partial(values, first, last, most, room, np.empty((3, most + 1)), table, todo)
     rest = np.flatnonzero(todo)
-    found = table[:, [one["lag"] for one in parameters]]
+    result = table[:, [parameter["lag"] for parameter in parameters]]
     if len(rest):
-        found[rest] = _tsfresh.calculate("partial_autocorrelation", parameters, values, first[rest], last[rest])
-    return found
+        result[rest] = _tsfresh.calculate("partial_autocorrelation", parameters, values, first[rest], last[rest])
+    return result
 
 
 def c3(values: Floats, first: Places, last: Places, parameters: Parameters) -> Floats:
@@ -188,7 +189,7 @@ def cid_ce(values: Floats, first: Places, last: Places, parameters: Parameters) 
     first, last : ndarray of shape (n_windows,)
         Positions of each window's first and last reading.
     parameters : sequence of dict
-        ``normalize``: whether readings are first brought to mean 0 and standard deviation 1.
+        ``normalize``: true if readings are first brought to mean 0 and standard deviation 1.
 
     Returns
     -------
@@ -205,14 +206,14 @@ def cid_ce(values: Floats, first: Places, last: Places, parameters: Parameters) 
 
 def _filled(fill: Any, values: Floats, first: Places, last: Places, parameters: Parameters, key: str) -> Floats:
     """Let a compiled function fill in the table for all values of its one whole-numbered parameter."""
-    found = np.empty((len(first), len(parameters)))
+    result = np.empty((len(first), len(parameters)))
     room = np.empty((2, int((last - first).max(initial=0)) + 1))
-    fill(values, first, last, np.array([one[key] for one in parameters], dtype=np.int64), room, found)
-    return found
+    fill(values, first, last, np.array([parameter[key] for parameter in parameters], dtype=np.int64), room, result)
+    return result
 
 
 @compiled
-def _autocorrelations(values: Any, first: Any, last: Any, lags: Any, room: Any, found: Any) -> None:
+def _autocorrelations(values: Any, first: Any, last: Any, lags: Any, room: Any, result: Any) -> None:
     apart, products = room[0], room[1]
     for window in range(len(first)):
         begin = first[window]
@@ -225,11 +226,11 @@ def _autocorrelations(values: Any, first: Any, last: Any, lags: Any, room: Any, 
             lag = lags[column]
             pairs = n - lag
             if pairs < 0 or spread <= _STILL:
-                found[window, column] = np.nan
+                result[window, column] = np.nan
                 continue
             for place in range(pairs):
                 products[place] = apart[place] * apart[place + lag]
-            found[window, column] = total(products, 0, pairs) / (pairs * spread)
+            result[window, column] = total(products, 0, pairs) / (pairs * spread)
 
 
 @compiled
@@ -253,22 +254,22 @@ def _correlogram(values: Any, first: Any, last: Any, apart: Any, lags: Any, coun
 
 
 @compiled
-def _aggregate(lags: Any, counts: Any, kind: Any, room: Any, found: Any) -> None:
+def _aggregate(lags: Any, counts: Any, kind: Any, room: Any, result: Any) -> None:
     """Aggregate each window's first lags; ``kind`` counts through `_COMPILED_AGGREGATES`."""
     for window in range(len(counts)):
         n = counts[window]
         if kind == 3:
             ordered = np.sort(lags[window, :n])
-            found[window] = ordered[n // 2] if n % 2 else (ordered[n // 2 - 1] + ordered[n // 2]) / 2
+            result[window] = ordered[n // 2] if n % 2 else (ordered[n // 2 - 1] + ordered[n // 2]) / 2
             if ordered[n - 1] != ordered[n - 1]:
-                found[window] = np.nan
+                result[window] = np.nan
             continue
         mean = total(lags[window], 0, n) / n
         if kind == 0:
-            found[window] = mean
+            result[window] = mean
             continue
         spread = variance(lags[window], 0, n, room)
-        found[window] = spread if kind == 1 else math.sqrt(spread)
+        result[window] = spread if kind == 1 else math.sqrt(spread)
 
 
 @compiled
@@ -294,7 +295,7 @@ def _partial(values: Any, first: Any, last: Any, most: Any, apart: Any, room: An
 
 
 @compiled
-def _recursion(covariances: Any, order: Any, room: Any, found: Any) -> Any:
+def _recursion(covariances: Any, order: Any, room: Any, result: Any) -> Any:
     """Fill in the partial autocorrelations of lags 1 to ``order``; return whether enough stayed unexplained."""
     past, now = room[1], room[2]
     left = covariances[0]
@@ -306,7 +307,7 @@ def _recursion(covariances: Any, order: Any, room: Any, found: Any) -> Any:
         for j in range(1, k):
             now[j] = past[j] - now[k] * past[k - j]
         left *= 1.0 - now[k] * now[k]
-        found[k] = now[k]
+        result[k] = now[k]
         past[1 : k + 1] = now[1 : k + 1]
         if not abs(left) > _EXPLAINED * covariances[0]:
             return False
@@ -314,7 +315,7 @@ def _recursion(covariances: Any, order: Any, room: Any, found: Any) -> Any:
 
 
 @compiled
-def _threes(values: Any, first: Any, last: Any, lags: Any, room: Any, found: Any) -> None:
+def _threes(values: Any, first: Any, last: Any, lags: Any, room: Any, result: Any) -> None:
     products = room[0]
     for window in range(len(first)):
         begin = first[window]
@@ -322,16 +323,16 @@ def _threes(values: Any, first: Any, last: Any, lags: Any, room: Any, found: Any
             lag = lags[column]
             n = last[window] + 1 - begin - 2 * lag
             if n <= 0:
-                found[window, column] = 0.0
+                result[window, column] = 0.0
                 continue
             for place in range(n):
                 at = begin + place
                 products[place] = values[at + 2 * lag] * values[at + lag] * values[at]
-            found[window, column] = total(products, 0, n) / n
+            result[window, column] = total(products, 0, n) / n
 
 
 @compiled
-def _asymmetries(values: Any, first: Any, last: Any, lags: Any, room: Any, found: Any) -> None:
+def _asymmetries(values: Any, first: Any, last: Any, lags: Any, room: Any, result: Any) -> None:
     products = room[0]
     for window in range(len(first)):
         begin = first[window]
@@ -339,7 +340,7 @@ def _asymmetries(values: Any, first: Any, last: Any, lags: Any, room: Any, found
             lag = lags[column]
             n = last[window] + 1 - begin - 2 * lag
             if n <= 0:
-                found[window, column] = 0.0
+                result[window, column] = 0.0
                 continue
             for place in range(n):
                 early, middle, late = (
@@ -348,11 +349,11 @@ def _asymmetries(values: Any, first: Any, last: Any, lags: Any, room: Any, found
                     values[begin + place + 2 * lag],
                 )
                 products[place] = late * late * middle - middle * early * early
-            found[window, column] = total(products, 0, n) / n
+            result[window, column] = total(products, 0, n) / n
 
 
 @compiled
-def _complexities(values: Any, first: Any, last: Any, normalised: Any, room: Any, found: Any) -> None:
+def _complexities(values: Any, first: Any, last: Any, normalised: Any, room: Any, result: Any) -> None:
     steps = room[0]
     for window in range(len(first)):
         begin = first[window]
@@ -361,14 +362,14 @@ def _complexities(values: Any, first: Any, last: Any, normalised: Any, room: Any
         deviation = math.sqrt(variance(values, begin, n, steps))
         for column in range(len(normalised)):
             if normalised[column] and deviation == 0.0:
-                found[window, column] = 0.0
+                result[window, column] = 0.0
                 continue
             for place in range(n - 1):
                 here, there = values[begin + place], values[begin + place + 1]
                 if normalised[column]:
                     here, there = (here - mean) / deviation, (there - mean) / deviation
                 steps[place] = there - here
-            found[window, column] = math.sqrt(np.dot(steps[: n - 1], steps[: n - 1]))
+            result[window, column] = math.sqrt(np.dot(steps[: n - 1], steps[: n - 1]))
 
 
 KERNELS: dict[str, Kernel] = {

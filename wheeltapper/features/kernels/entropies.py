@@ -1,8 +1,8 @@
 """tsfresh's features of disorder: how a window's readings, patterns and leading digits are spread.
 
-What can be said of a reading without knowing its window (its leading digit, the order of it and the readings after it)
-is said once for all windows that hold it. Logarithms come from the C library and not from numpy's vector loops; the
-two may differ in the last bit.
+A property of a reading that does not depend on its window (its leading digit, the order of it and the readings after
+it) is computed once for all windows that hold it. Logarithms come from the C library and not from numpy's vector loops;
+the two may differ in the last bit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from wheeltapper.compiled import compiled
-from wheeltapper.features.kernels import Floats, Kernel, Parameters, Places, _tsfresh
+from wheeltapper.features.kernels import _tsfresh
+from wheeltapper.features.kernels._kernel import Floats, Kernel, Parameters, Places
 from wheeltapper.features.kernels._sums import total
 
 _LONGEST_PATTERN = 15
@@ -45,14 +46,16 @@ def binned_entropy(values: Floats, first: Places, last: Places, parameters: Para
     ValueError
         By numpy, as in tsfresh, if a window's readings differ so little that doubles have no room for the bins.
     """
-    found = np.empty((len(first), len(parameters)))
+    result = np.empty((len(first), len(parameters)))
     todo = np.zeros(len(first), dtype=np.int64)
-    for column, one in enumerate(parameters):
-        _binned(values, first, last, one["max_bins"], found[:, column], todo)
+    for column, parameter in enumerate(parameters):
+        _binned(values, first, last, parameter["max_bins"], result[:, column], todo)
         rest = np.flatnonzero(todo)
         if len(rest):
-            found[rest, column] = _tsfresh.calculate("binned_entropy", [one], values, first[rest], last[rest])[:, 0]
-    return found
+            result[rest, column] = _tsfresh.calculate("binned_entropy", [parameter], values, first[rest], last[rest])[
+                :, 0
+            ]
+    return result
 
 
 def lempel_ziv_complexity(values: Floats, first: Places, last: Places, parameters: Parameters) -> Floats:
@@ -77,11 +80,11 @@ def lempel_ziv_complexity(values: Floats, first: Places, last: Places, parameter
     .. [1] J. Ziv, A. Lempel, "Compression of individual sequences via variable-rate coding",
        IEEE Trans. Information Theory 24(5), 1978, doi:10.1109/TIT.1978.1055934
     """
-    found = np.empty((len(first), len(parameters)))
+    result = np.empty((len(first), len(parameters)))
     tree = np.empty((3, int((last - first).max(initial=0)) + 2), dtype=np.int64)
-    for column, one in enumerate(parameters):
-        _words(values, first, last, one["bins"], tree, found[:, column])
-    return found
+    for column, parameter in enumerate(parameters):
+        _words(values, first, last, parameter["bins"], tree, result[:, column])
+    return result
 
 
 def permutation_entropy(values: Floats, first: Places, last: Places, parameters: Parameters) -> Floats:
@@ -109,23 +112,23 @@ def permutation_entropy(values: Floats, first: Places, last: Places, parameters:
     .. [1] C. Bandt, B. Pompe, "Permutation Entropy: A Natural Complexity Measure for Time Series",
        Physical Review Letters 88, 2002, doi:10.1103/PhysRevLett.88.174102
     """
-    found = np.empty((len(first), len(parameters)))
+    result = np.empty((len(first), len(parameters)))
     if len(first) == 0:
-        return found
+        return result
     longest = int((last - first).max()) + 1
     origin = int(first.min())
     covered = values[origin : int(last.max()) + 1]
-    for column, one in enumerate(parameters):
-        dimension, tau = one["dimension"], one["tau"]
+    for column, parameter in enumerate(parameters):
+        dimension, tau = parameter["dimension"], parameter["tau"]
         if not 2 <= dimension <= _LONGEST_PATTERN or tau < 1:
-            found[:, [column]] = _tsfresh.calculate("permutation_entropy", [one], values, first, last)
+            result[:, [column]] = _tsfresh.calculate("permutation_entropy", [parameter], values, first, last)
             continue
         orders = _orders(covered, dimension)
         _patterns(
             orders, first - origin, last - origin, dimension, tau,
-            np.empty(longest, dtype=np.int64), np.empty(longest), found[:, column],
+            np.empty(longest, dtype=np.int64), np.empty(longest), result[:, column],
         )  # fmt: skip
-    return found
+    return result
 
 
 def benford_correlation(values: Floats, first: Places, last: Places, parameters: Parameters) -> Floats:
@@ -149,17 +152,17 @@ def benford_correlation(values: Floats, first: Places, last: Places, parameters:
     ----------
     .. [1] F. Benford, "The law of anomalous numbers", Proc. American Philosophical Society 78(4), 1938
     """
-    found = np.empty(len(first))
+    result = np.empty(len(first))
     todo = np.zeros(len(first), dtype=np.int64)
     if len(first):
         origin = int(first.min())
         digits = _leading_digits(values[origin : int(last.max()) + 1])
         law = np.log10(1 + 1 / np.arange(1.0, 10.0))
-        _benford(digits, first - origin, last - origin, law, found, todo)
+        _benford(digits, first - origin, last - origin, law, result, todo)
     rest = np.flatnonzero(todo)
     if len(rest):
-        found[rest] = _tsfresh.calculate("benford_correlation", [{}], values, first[rest], last[rest])[:, 0]
-    return np.repeat(found[:, None], len(parameters), axis=1)
+        result[rest] = _tsfresh.calculate("benford_correlation", [{}], values, first[rest], last[rest])[:, 0]
+    return np.repeat(result[:, None], len(parameters), axis=1)
 
 
 def _orders(values: Floats, dimension: int) -> Places:
@@ -193,7 +196,7 @@ def _leading_digits(values: Floats) -> Places:
 
 
 @compiled
-def _binned(values: Any, first: Any, last: Any, bins: Any, found: Any, todo: Any) -> None:
+def _binned(values: Any, first: Any, last: Any, bins: Any, result: Any, todo: Any) -> None:
     """Fill in the entropy of ``numpy.histogram``; mark in ``todo`` what numpy refuses."""
     edges, terms = np.empty(bins + 1), np.empty(bins)
     counts = np.empty(bins, dtype=np.int64)
@@ -220,11 +223,11 @@ def _binned(values: Any, first: Any, last: Any, bins: Any, found: Any, todo: Any
         for at in range(bins):
             share = counts[at] / (end - begin)
             terms[at] = share * math.log(share) if counts[at] else 0.0
-        found[window] = -total(terms, 0, bins)
+        result[window] = -total(terms, 0, bins)
 
 
 @compiled
-def _words(values: Any, first: Any, last: Any, bins: Any, tree: Any, found: Any) -> None:
+def _words(values: Any, first: Any, last: Any, bins: Any, tree: Any, result: Any) -> None:
     """Count words: each is the longest one known, and the letter after it.
 
     The known words make a tree; a node's children are chained from ``child`` through ``sibling``.
@@ -251,7 +254,7 @@ def _words(values: Any, first: Any, last: Any, bins: Any, tree: Any, found: Any)
             sibling[words] = child[node]
             child[node] = words
             node = 0
-        found[window] = words / (end - begin)
+        result[window] = words / (end - begin)
 
 
 @compiled
@@ -302,12 +305,12 @@ def _number(order: Any, numbers: Any) -> None:
 
 
 @compiled
-def _patterns(orders: Any, first: Any, last: Any, dimension: Any, tau: Any, room: Any, terms: Any, found: Any) -> None:
+def _patterns(orders: Any, first: Any, last: Any, dimension: Any, tau: Any, room: Any, terms: Any, result: Any) -> None:
     """Fill in the entropy of each window's orders, taken every ``tau`` readings."""
     for window in range(len(first)):
         n = (last[window] + 1 - first[window] - dimension) // tau + 1
         if n < 1:
-            found[window] = np.nan
+            result[window] = np.nan
             continue
         for place in range(n):
             room[place] = orders[first[window] + place * tau]
@@ -321,11 +324,11 @@ def _patterns(orders: Any, first: Any, last: Any, dimension: Any, tau: Any, room
                 terms[different] = share * math.log(share)
                 different += 1
                 count = 0
-        found[window] = -total(terms, 0, different)
+        result[window] = -total(terms, 0, different)
 
 
 @compiled
-def _benford(digits: Any, first: Any, last: Any, law: Any, found: Any, todo: Any) -> None:
+def _benford(digits: Any, first: Any, last: Any, law: Any, result: Any, todo: Any) -> None:
     """Correlate the shares of the digits 1 to 9 with the law; mark in ``todo`` shares that are all alike."""
     counts = np.empty(10, dtype=np.int64)
     shares = np.empty(9)
@@ -343,7 +346,7 @@ def _benford(digits: Any, first: Any, last: Any, law: Any, found: Any, todo: Any
             both += (shares[digit] - mean) * (law[digit] - expected)
             ours += (shares[digit] - mean) ** 2
             theirs += (law[digit] - expected) ** 2
-        found[window] = both / math.sqrt(theirs) / math.sqrt(ours)
+        result[window] = both / math.sqrt(theirs) / math.sqrt(ours)
 
 
 KERNELS: dict[str, Kernel] = {

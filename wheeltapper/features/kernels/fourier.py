@@ -1,4 +1,4 @@
-"""What a window sounds like: tsfresh's features of the Fourier transform and of Welch's spectrum.
+"""Frequencies in a window: tsfresh's features of the Fourier transform and of Welch's spectrum.
 
 Windows of equal length are transformed together; `numpy.fft.rfft` works row by row, so a window's digits do not depend
 on its neighbours. One transform serves all parameters.
@@ -14,8 +14,8 @@ import numpy as np
 
 from wheeltapper.compiled import compiled
 from wheeltapper.errors import ConfigError
-from wheeltapper.features.kernels import Floats, Kernel, Parameters, Places
 from wheeltapper.features.kernels._blocks import blocks
+from wheeltapper.features.kernels._kernel import Floats, Kernel, Parameters, Places
 
 _ATTRIBUTES = ("real", "imag", "abs", "angle")
 _AGGREGATES = ("centroid", "variance", "skew", "kurtosis")
@@ -44,20 +44,20 @@ def fft_coefficient(values: Floats, first: Places, last: Places, parameters: Par
     ConfigError
         If there is no such attr, or a coeff is negative.
     """
-    attributes = np.array([_place(one["attr"], "attr", _ATTRIBUTES) for one in parameters], dtype=np.int64)
-    places = np.array([one["coeff"] for one in parameters], dtype=np.int64)
+    attributes = np.array([_place(parameter["attr"], "attr", _ATTRIBUTES) for parameter in parameters], dtype=np.int64)
+    places = np.array([parameter["coeff"] for parameter in parameters], dtype=np.int64)
     if (places < 0).any():
         raise ConfigError(f"coeff of fft_coefficient must be 0 or more; got {places.min()}")
-    found = np.empty((len(first), len(parameters)))
+    result = np.empty((len(first), len(parameters)))
     for which, block in blocks(values, first, last):
         with np.errstate(all="ignore"):
             spectra = np.fft.rfft(block, axis=1)
-        _pick(spectra, which, places, attributes, found)
-    return found
+        _pick(spectra, which, places, attributes, result)
+    return result
 
 
 @compiled
-def _pick(spectra: Any, which: Any, places: Any, attributes: Any, found: Any) -> None:
+def _pick(spectra: Any, which: Any, places: Any, attributes: Any, result: Any) -> None:
     """Write the asked parts of each window's transform into its row."""
     for row in range(len(which)):
         for column in range(len(places)):
@@ -72,7 +72,7 @@ def _pick(spectra: Any, which: Any, places: Any, attributes: Any, found: Any) ->
                 value = math.hypot(spectra[row, place].real, spectra[row, place].imag)
             else:
                 value = math.atan2(spectra[row, place].imag, spectra[row, place].real) * (180 / math.pi)
-            found[which[row], column] = value
+            result[which[row], column] = value
 
 
 def fft_aggregated(values: Floats, first: Places, last: Places, parameters: Parameters) -> Floats:
@@ -97,7 +97,7 @@ def fft_aggregated(values: Floats, first: Places, last: Places, parameters: Para
     ConfigError
         If there is no such aggtype.
     """
-    columns = [_place(one["aggtype"], "aggtype", _AGGREGATES) for one in parameters]
+    columns = [_place(parameter["aggtype"], "aggtype", _AGGREGATES) for parameter in parameters]
     four = np.empty((len(first), len(_AGGREGATES)))
     for which, block in blocks(values, first, last):
         with np.errstate(all="ignore"):
@@ -147,14 +147,14 @@ def spkt_welch_density(values: Floats, first: Places, last: Places, parameters: 
     .. [1] P. D. Welch, "The use of fast Fourier transform for the estimation of power spectra", IEEE Trans. Audio
        Electroacoust. 15, 1967, doi:10.1109/TAU.1967.1161901
     """
-    places = np.array([one["coeff"] for one in parameters], dtype=np.int64)
-    found = np.full((len(first), len(parameters)), np.nan)
+    places = np.array([parameter["coeff"] for parameter in parameters], dtype=np.int64)
+    result = np.full((len(first), len(parameters)), np.nan)
     for which, block in blocks(values, first, last):
         power = _welch(block)
         there = np.flatnonzero(places < power.shape[1])
         # Where a window is too short, tsfresh moves what there is to the front, whatever the order of the parameters.
-        found[which[:, None], np.arange(len(there))] = power[:, places[there]]
-    return found
+        result[which[:, None], np.arange(len(there))] = power[:, places[there]]
+    return result
 
 
 def fourier_entropy(values: Floats, first: Places, last: Places, parameters: Parameters) -> Floats:
@@ -171,16 +171,16 @@ def fourier_entropy(values: Floats, first: Places, last: Places, parameters: Par
     ndarray of shape (n_windows, len(parameters))
         In nats; NaN where nothing swings.
     """
-    bins = np.array([one["bins"] for one in parameters], dtype=np.int64)
-    found = np.empty((len(first), len(parameters)))
+    bins = np.array([parameter["bins"] for parameter in parameters], dtype=np.int64)
+    result = np.empty((len(first), len(parameters)))
     room = int(bins.max(initial=0))
     edges, counts = np.empty(room + 1), np.empty(room, dtype=np.int64)
     for which, block in blocks(values, first, last):
         power = _welch(block)
         with np.errstate(all="ignore"):
             share = power / power.max(axis=1)[:, None]
-        _entropies(share, which, bins, edges, counts, found)
-    return found
+        _entropies(share, which, bins, edges, counts, result)
+    return result
 
 
 def _welch(block: Floats) -> Floats:
@@ -200,9 +200,9 @@ def _welch(block: Floats) -> Floats:
             part = block[:, segment * hop : segment * hop + length]
             # numpy sums up each row by itself, in the order of a single series.
             spectra = np.fft.rfft((part - part.mean(axis=1, keepdims=True)) * taper, axis=1)
-            one = spectra.real**2 + spectra.imag**2
-            one[:, 1 : -1 if length % 2 == 0 else None] *= 2
-            power += one
+            energy = spectra.real**2 + spectra.imag**2
+            energy[:, 1 : -1 if length % 2 == 0 else None] *= 2
+            power += energy
         power /= segments
     return power
 
@@ -219,11 +219,11 @@ def _taper(length: int) -> Floats:
 
 
 @compiled
-def _entropies(share: Any, which: Any, bins: Any, edges: Any, counts: Any, found: Any) -> None:
+def _entropies(share: Any, which: Any, bins: Any, edges: Any, counts: Any, result: Any) -> None:
     """Write the entropy of each row's histogram, for each number of bins."""
     for row in range(len(which)):
         for column in range(len(bins)):
-            found[which[row], column] = _binned_entropy(share[row], bins[column], edges, counts)
+            result[which[row], column] = _binned_entropy(share[row], bins[column], edges, counts)
 
 
 @compiled
@@ -256,11 +256,11 @@ def _binned_entropy(values: Any, bins: Any, edges: Any, counts: Any) -> Any:
     return entropy
 
 
-def _place(value: Any, key: str, known: tuple[str, ...]) -> int:
-    """Return the position of a parameter's value among the known ones."""
-    if value not in known:
-        raise ConfigError(f"{key} must be one of {', '.join(known)}; got {value!r}")
-    return known.index(value)
+def _place(value: Any, key: str, allowed: tuple[str, ...]) -> int:
+    """Return the position of a parameter's value among the allowed ones."""
+    if value not in allowed:
+        raise ConfigError(f"{key} must be one of {', '.join(allowed)}; got {value!r}")
+    return allowed.index(value)
 
 
 KERNELS: dict[str, Kernel] = {

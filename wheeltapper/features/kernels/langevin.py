@@ -1,7 +1,7 @@
-"""tsfresh's features of a drift: what pulls a reading back to rest, as a polynomial of where it is (Friedrich [1]_).
+"""tsfresh's features of a drift: the usual step of a reading as a polynomial of its value (Friedrich [1]_).
 
 Readings are sorted into bins of equal counts, the mean step of each bin is set against its mean reading, and a
-polynomial is laid through. Fit and roots are numpy's own, because both magnify the smallest difference: readings of
+polynomial is fitted. Fit and roots are numpy's own, because both magnify the smallest difference: readings of
 80 ± 0.5 make the polynomial's powers so alike that the tenth digit depends on the order of the sums. So the bins are
 pandas', edges and all, computed without pandas.
 
@@ -21,7 +21,8 @@ import pandas as pd
 
 from wheeltapper.compiled import compiled
 from wheeltapper.errors import ConfigError
-from wheeltapper.features.kernels import Floats, Kernel, Parameters, Places, _tsfresh
+from wheeltapper.features.kernels import _tsfresh
+from wheeltapper.features.kernels._kernel import Floats, Kernel, Parameters, Places
 
 _NO_BINS, _TOO_CLOSE, _IN_ORDER = -1, -2, -3
 _SAME = 1e-14
@@ -52,16 +53,16 @@ def friedrich_coefficients(values: Floats, first: Places, last: Places, paramete
     ConfigError
         If a coefficient's number is below 0.
     """
-    negative = [one["coeff"] for one in parameters if one["coeff"] < 0]
+    negative = [parameter["coeff"] for parameter in parameters if parameter["coeff"] < 0]
     if negative:
         raise ConfigError(f"friedrich_coefficients has no coeff {negative[0]}; count from 0, the highest power")
-    found = np.full((len(first), len(parameters)), np.nan)
-    for m, r in {(one["m"], one["r"]) for one in parameters}:
+    result = np.full((len(first), len(parameters)), np.nan)
+    for m, r in {(parameter["m"], parameter["r"]) for parameter in parameters}:
         table = _coefficients(values, first, last, m, r)
-        for column, one in enumerate(parameters):
-            if (one["m"], one["r"]) == (m, r) and one["coeff"] <= m:
-                found[:, column] = table[:, one["coeff"]]
-    return found
+        for column, parameter in enumerate(parameters):
+            if (parameter["m"], parameter["r"]) == (m, r) and parameter["coeff"] <= m:
+                result[:, column] = table[:, parameter["coeff"]]
+    return result
 
 
 def max_langevin_fixed_point(values: Floats, first: Places, last: Places, parameters: Parameters) -> Floats:
@@ -81,7 +82,9 @@ def max_langevin_fixed_point(values: Floats, first: Places, last: Places, parame
     ndarray of shape (n_windows, len(parameters))
         In the values' unit; NaN where `friedrich_coefficients` is.
     """
-    columns = [_highest_roots(_coefficients(values, first, last, one["m"], one["r"])) for one in parameters]
+    columns = [
+        _highest_roots(_coefficients(values, first, last, parameter["m"], parameter["r"])) for parameter in parameters
+    ]
     return np.stack(columns, axis=1)
 
 
@@ -116,17 +119,18 @@ def _fit(matrix: Floats, target: Floats, scale: Floats) -> Floats:
     if not np.isfinite(matrix).all():  # a reading's power overflowed; LAPACK would say so on the terminal
         return np.full(len(scale), np.nan)
     try:
-        found = np.linalg.lstsq(matrix, target, rcond=len(target) * np.finfo(float).eps)[0]
+        coefficients = np.linalg.lstsq(matrix, target, rcond=len(target) * np.finfo(float).eps)[0]
     except np.linalg.LinAlgError:
         return np.full(len(scale), np.nan)
-    return np.asarray(found / scale)
+    return np.asarray(coefficients / scale)
 
 
 def _fit_in_order(readings: Floats, edges: Floats, m: int) -> Floats:
     """Fit a window whose bins follow each other in time: from 3.1 on, pandas adds such bins up in another order."""
     bins = np.maximum(np.searchsorted(edges, readings[:-1]), 1)
     where, step = (
-        np.asarray(pd.Series(one).groupby(bins).mean(), dtype=np.float64) for one in (readings[:-1], np.diff(readings))
+        np.asarray(pd.Series(series).groupby(bins).mean(), dtype=np.float64)
+        for series in (readings[:-1], np.diff(readings))
     )
     matrix = np.vander(where, m + 1)
     scale: Floats = np.sqrt((matrix * matrix).sum(axis=0))
@@ -134,10 +138,10 @@ def _fit_in_order(readings: Floats, edges: Floats, m: int) -> Floats:
 
 
 def _by_tsfresh(readings: Floats, m: int, r: int) -> Floats:
-    asked = [{"coeff": coefficient, "m": m, "r": r} for coefficient in range(m + 1)]
+    settings = [{"coeff": coefficient, "m": m, "r": r} for coefficient in range(m + 1)]
     whole = np.array([0]), np.array([len(readings) - 1])
-    found: Floats = _tsfresh.calculate("friedrich_coefficients", asked, np.ascontiguousarray(readings), *whole)[0]
-    return found
+    result: Floats = _tsfresh.calculate("friedrich_coefficients", settings, np.ascontiguousarray(readings), *whole)[0]
+    return result
 
 
 def _highest_roots(table: Floats) -> Floats:

@@ -3,7 +3,7 @@
 Sums are added up in the order in which numpy adds them, so sum, mean, variance and their like are tsfresh's to
 the last bit. Nothing is carried from window to window except the sorted readings, which give median, minimum and
 maximum: sorting is exact, so a window's values do not depend on where the reading began. A running sum would be
-faster still, but it remembers: after a spike of 1e12 it is wrong for ever.
+faster still, but after a spike of 1e12 it stays wrong.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from wheeltapper.compiled import compiled
-from wheeltapper.features.kernels import Floats, Kernel, Parameters, Places, _sums
+from wheeltapper.features.kernels import _sums
+from wheeltapper.features.kernels._kernel import Floats, Kernel, Parameters, Places
 
 NAMES = (
     *("sum_values", "median", "mean", "length", "standard_deviation", "variance", "root_mean_square"),

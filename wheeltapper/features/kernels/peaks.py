@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from wheeltapper.compiled import compiled
-from wheeltapper.features.kernels import Floats, Kernel, Parameters, Places
+from wheeltapper.features.kernels._kernel import Floats, Kernel, Parameters, Places
 from wheeltapper.features.kernels._sums import total
 
 NAMES = (
@@ -35,14 +35,14 @@ def number_peaks(values: Floats, first: Places, last: Places, parameters: Parame
     ndarray of shape (n_windows, len(parameters))
         Only readings with n neighbours on either side inside the window can be peaks.
     """
-    found = np.zeros((len(first), len(parameters)))
-    supports = np.array([one["n"] for one in parameters], dtype=np.int64)
+    result = np.zeros((len(first), len(parameters)))
+    supports = np.array([parameter["n"] for parameter in parameters], dtype=np.int64)
     if len(first):
         origin = int(first.min())
         reach = np.zeros(int(last.max()) + 1 - origin, dtype=np.int64)
         _reaches(values[origin : origin + len(reach)], int(supports.max()), reach)
-        _peaks(reach, first - origin, last - origin, supports, found)
-    return found
+        _peaks(reach, first - origin, last - origin, supports, result)
+    return result
 
 
 def number_crossing_m(values: Floats, first: Places, last: Places, parameters: Parameters) -> Floats:
@@ -61,9 +61,9 @@ def number_crossing_m(values: Floats, first: Places, last: Places, parameters: P
     -------
     ndarray of shape (n_windows, len(parameters))
     """
-    found = np.empty((len(first), len(parameters)))
-    _crossings(values, first, last, np.array([one["m"] for one in parameters], dtype=np.float64), found)
-    return found
+    result = np.empty((len(first), len(parameters)))
+    _crossings(values, first, last, np.array([parameter["m"] for parameter in parameters], dtype=np.float64), result)
+    return result
 
 
 def _only(name: str, values: Floats, first: Places, last: Places, parameters: Parameters) -> Floats:
@@ -86,24 +86,24 @@ def _reaches(values: Any, most: Any, reach: Any) -> None:
 
 
 @compiled
-def _peaks(reach: Any, first: Any, last: Any, supports: Any, found: Any) -> None:
+def _peaks(reach: Any, first: Any, last: Any, supports: Any, result: Any) -> None:
     for window in range(len(first)):
         for column in range(len(supports)):
             n = supports[column]
             count = 0
             for place in range(first[window] + n, last[window] + 1 - n):
                 count += reach[place] >= n
-            found[window, column] = count
+            result[window, column] = count
 
 
 @compiled
-def _crossings(values: Any, first: Any, last: Any, levels: Any, found: Any) -> None:
+def _crossings(values: Any, first: Any, last: Any, levels: Any, result: Any) -> None:
     for window in range(len(first)):
         for column in range(len(levels)):
             count = 0
             for place in range(first[window], last[window]):
                 count += (values[place] > levels[column]) != (values[place + 1] > levels[column])
-            found[window, column] = count
+            result[window, column] = count
 
 
 @compiled

@@ -9,7 +9,7 @@ import numpy as np
 
 from wheeltapper.compiled import compiled
 from wheeltapper.errors import ConfigError
-from wheeltapper.features.kernels import Floats, Kernel, Parameters, Places
+from wheeltapper.features.kernels._kernel import Floats, Kernel, Parameters, Places
 from wheeltapper.features.kernels._sums import total
 from wheeltapper.features.kernels.minimal import together
 
@@ -37,22 +37,22 @@ def quantile(values: Floats, first: Places, last: Places, parameters: Parameters
     ConfigError
         If a share is not from 0 to 1.
     """
-    shares = np.array([one["q"] for one in parameters], dtype=np.float64)
+    shares = np.array([parameter["q"] for parameter in parameters], dtype=np.float64)
     if ((shares < 0) | (shares > 1)).any():
         raise ConfigError(f"q of quantile must be from 0 to 1; got {shares.tolist()}")
-    found = np.empty((len(first), len(parameters)))
-    _quantiles(values, first, last, shares, np.empty(_longest(first, last)), found)
-    return found
+    result = np.empty((len(first), len(parameters)))
+    _quantiles(values, first, last, shares, np.empty(_longest(first, last)), result)
+    return result
 
 
 @compiled
-def _quantiles(values: Any, first: Any, last: Any, shares: Any, ordered: Any, found: Any) -> None:
+def _quantiles(values: Any, first: Any, last: Any, shares: Any, ordered: Any, result: Any) -> None:
     for window in range(len(first)):
         n = last[window] - first[window] + 1
         ordered[:n] = values[first[window] : last[window] + 1]
         ordered[:n].sort()
         for column in range(len(shares)):
-            found[window, column] = _level(ordered, n, shares[column])
+            result[window, column] = _level(ordered, n, shares[column])
 
 
 @compiled
@@ -89,8 +89,8 @@ def change_quantiles(values: Floats, first: Places, last: Places, parameters: Pa
     ConfigError
         If there is no such f_agg here.
     """
-    corridors = sorted({(float(one["ql"]), float(one["qh"])) for one in parameters})
-    columns = [4 * corridors.index((one["ql"], one["qh"])) + _which(one) for one in parameters]
+    corridors = sorted({(float(parameter["ql"]), float(parameter["qh"])) for parameter in parameters})
+    columns = [4 * corridors.index((parameter["ql"], parameter["qh"])) + _which(parameter) for parameter in parameters]
     four = np.empty((len(first), 4 * len(corridors)))
     room = np.empty((4, _longest(first, last)))
     _changes(values, first, last, np.array(corridors).reshape(-1, 2), room, four)
@@ -159,10 +159,10 @@ def symmetry_looking(values: Floats, first: Places, last: Places, parameters: Pa
     ndarray of shape (n_windows, len(parameters))
         1 or 0.
     """
-    known = together(values, first, last)
+    statistics = together(values, first, last)
     with np.errstate(all="ignore"):
-        apart = np.abs(known["mean"] - known["median"])
-        return _as_numbers(apart[:, None] < _column(parameters, "r") * _range(known)[:, None])
+        apart = np.abs(statistics["mean"] - statistics["median"])
+        return _as_numbers(apart[:, None] < _column(parameters, "r") * _range(statistics)[:, None])
 
 
 def large_standard_deviation(values: Floats, first: Places, last: Places, parameters: Parameters) -> Floats:
@@ -179,9 +179,11 @@ def large_standard_deviation(values: Floats, first: Places, last: Places, parame
     ndarray of shape (n_windows, len(parameters))
         1 or 0.
     """
-    known = together(values, first, last)
+    statistics = together(values, first, last)
     with np.errstate(all="ignore"):
-        return _as_numbers(known["standard_deviation"][:, None] > _column(parameters, "r") * _range(known)[:, None])
+        return _as_numbers(
+            statistics["standard_deviation"][:, None] > _column(parameters, "r") * _range(statistics)[:, None]
+        )
 
 
 def variance_larger_than_standard_deviation(
@@ -194,10 +196,10 @@ def variance_larger_than_standard_deviation(
 
 def variation_coefficient(values: Floats, first: Places, last: Places, parameters: Parameters) -> Floats:
     """Return the standard deviation over the mean of each window, unitless; NaN where the mean is 0."""
-    known = together(values, first, last)
+    statistics = together(values, first, last)
     with np.errstate(all="ignore"):
-        ratio = known["standard_deviation"] / known["mean"]
-    return _same(np.where(known["mean"] == 0, np.nan, ratio), parameters)
+        ratio = statistics["standard_deviation"] / statistics["mean"]
+    return _same(np.where(statistics["mean"] == 0, np.nan, ratio), parameters)
 
 
 def ratio_beyond_r_sigma(values: Floats, first: Places, last: Places, parameters: Parameters) -> Floats:
@@ -214,23 +216,23 @@ def ratio_beyond_r_sigma(values: Floats, first: Places, last: Places, parameters
     ndarray of shape (n_windows, len(parameters))
         0 to 1.
     """
-    known = together(values, first, last)
+    statistics = together(values, first, last)
     with np.errstate(all="ignore"):
-        limits = known["standard_deviation"][:, None] * _column(parameters, "r")
-    found = np.empty((len(first), len(parameters)))
-    _beyond(values, first, last, known["mean"], limits, found)
-    return found
+        limits = statistics["standard_deviation"][:, None] * _column(parameters, "r")
+    result = np.empty((len(first), len(parameters)))
+    _beyond(values, first, last, statistics["mean"], limits, result)
+    return result
 
 
 @compiled
-def _beyond(values: Any, first: Any, last: Any, means: Any, limits: Any, found: Any) -> None:
+def _beyond(values: Any, first: Any, last: Any, means: Any, limits: Any, result: Any) -> None:
     for window in range(len(first)):
         n = last[window] - first[window] + 1
         for column in range(limits.shape[1]):
             mean, limit, many = means[window], limits[window, column], 0
             for place in range(first[window], last[window] + 1):
                 many += abs(values[place] - mean) > limit
-            found[window, column] = many / n
+            result[window, column] = many / n
 
 
 def skewness(values: Floats, first: Places, last: Places, parameters: Parameters) -> Floats:
@@ -307,23 +309,23 @@ def mean_n_absolute_max(values: Floats, first: Places, last: Places, parameters:
     Returns
     -------
     ndarray of shape (n_windows, len(parameters))
-        In the values' unit; NaN for a window that has no more readings than asked for.
+        In the values' unit; NaN for a window that has no more readings than that.
 
     Raises
     ------
     ConfigError
-        If fewer than one reading is asked for.
+        If `number_of_maxima` is below 1.
     """
-    numbers = np.array([one["number_of_maxima"] for one in parameters], dtype=np.int64)
+    numbers = np.array([parameter["number_of_maxima"] for parameter in parameters], dtype=np.int64)
     if (numbers < 1).any():
         raise ConfigError(f"number_of_maxima of mean_n_absolute_max must be 1 or more; got {numbers.tolist()}")
-    found = np.empty((len(first), len(parameters)))
-    _largest(values, first, last, numbers, np.empty(_longest(first, last)), found)
-    return found
+    result = np.empty((len(first), len(parameters)))
+    _largest(values, first, last, numbers, np.empty(_longest(first, last)), result)
+    return result
 
 
 @compiled
-def _largest(values: Any, first: Any, last: Any, numbers: Any, ordered: Any, found: Any) -> None:
+def _largest(values: Any, first: Any, last: Any, numbers: Any, ordered: Any, result: Any) -> None:
     for window in range(len(first)):
         n = last[window] - first[window] + 1
         for place in range(n):
@@ -331,7 +333,7 @@ def _largest(values: Any, first: Any, last: Any, numbers: Any, ordered: Any, fou
         ordered[:n].sort()
         for column in range(len(numbers)):
             many = numbers[column]
-            found[window, column] = total(ordered, n - many, many) / many if n > many else math.nan
+            result[window, column] = total(ordered, n - many, many) / many if n > many else math.nan
 
 
 def _longest(first: Places, last: Places) -> int:
@@ -339,12 +341,12 @@ def _longest(first: Places, last: Places) -> int:
     return int((last - first).max(initial=-1)) + 1
 
 
-def _range(known: dict[str, Floats]) -> Floats:
-    return known["maximum"] - known["minimum"]
+def _range(statistics: dict[str, Floats]) -> Floats:
+    return statistics["maximum"] - statistics["minimum"]
 
 
 def _column(parameters: Parameters, key: str) -> Floats:
-    return np.array([one[key] for one in parameters], dtype=np.float64)
+    return np.array([parameter[key] for parameter in parameters], dtype=np.float64)
 
 
 def _as_numbers(answers: Any) -> Floats:

@@ -4,8 +4,8 @@ Both are least squares. A Householder triangularisation [1]_ solves them; for th
 the residuals of all numbers of lags at once, where statsmodels fits each anew. tsfresh's own values come out of a
 pseudo-inverse, whose rounding errors grow with the square of the matrix's condition. So a window whose matrix is not
 well-conditioned (readings far from zero next to their own spread) is solved through that same pseudo-inverse; and one
-that leaves no clear winner among the lags (a valve with two positions) is fitted lag by lag, as statsmodels does. What
-rises by the same step for most of a window goes to tsfresh.
+that leaves no clear winner among the lags (a valve with two positions) is fitted lag by lag, as statsmodels does. A
+window that mostly rises by the same step goes to tsfresh.
 
 References
 ----------
@@ -23,7 +23,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from wheeltapper.compiled import compiled
-from wheeltapper.features.kernels import Floats, Kernel, Parameters, Places, _tsfresh
+from wheeltapper.features.kernels import _tsfresh
+from wheeltapper.features.kernels._kernel import Floats, Kernel, Parameters, Places
 
 _WELL = 2000.0
 """Condition up to which triangle and pseudo-inverse agree: to 4e-11 on 1 400 windows of 55 real sensors."""
@@ -60,16 +61,16 @@ def ar_coefficient(values: Floats, first: Places, last: Places, parameters: Para
     ndarray of shape (n_windows, len(parameters))
         NaN for a window with fewer than 2·k + 1 readings; there, like tsfresh, 0 for the coefficient k.
     """
-    found = np.empty((len(first), len(parameters)))
-    for k in {one["k"] for one in parameters}:
+    result = np.empty((len(first), len(parameters)))
+    for k in {parameter["k"] for parameter in parameters}:
         table = _fit(values, first, last, k)
         short = last - first + 1 < 2 * k + 1
-        for column, one in enumerate(parameters):
-            if one["k"] == k:
-                found[:, column] = table[:, one["coeff"]] if one["coeff"] <= k else np.nan
-                if one["coeff"] == k:
-                    found[short, column] = 0.0
-    return found
+        for column, parameter in enumerate(parameters):
+            if parameter["k"] == k:
+                result[:, column] = table[:, parameter["coeff"]] if parameter["coeff"] <= k else np.nan
+                if parameter["coeff"] == k:
+                    result[short, column] = 0.0
+    return result
 
 
 def _fit(values: Floats, first: Places, last: Places, k: int) -> Floats:
@@ -103,18 +104,18 @@ def augmented_dickey_fuller(values: Floats, first: Places, last: Places, paramet
     ndarray of shape (n_windows, len(parameters))
         NaN for a window that is constant or shorter than four readings.
     """
-    found = np.full((len(first), len(parameters)), np.nan)
-    other = [column for column, one in enumerate(parameters) if one.get("autolag", "AIC") != "AIC"]
+    result = np.full((len(first), len(parameters)), np.nan)
+    other = [column for column, parameter in enumerate(parameters) if parameter.get("autolag", "AIC") != "AIC"]
     if other:
-        found[:, other] = _tsfresh.calculate(
+        result[:, other] = _tsfresh.calculate(
             "augmented_dickey_fuller", [parameters[column] for column in other], values, first, last
         )
     if len(other) < len(parameters):
         table = dict(zip(("teststat", "pvalue", "usedlag"), _dickey_fuller(values, first, last).T, strict=True))
-        for column, one in enumerate(parameters):
-            if column not in other and one["attr"] in table:
-                found[:, column] = table[one["attr"]]
-    return found
+        for column, parameter in enumerate(parameters):
+            if column not in other and parameter["attr"] in table:
+                result[:, column] = table[parameter["attr"]]
+    return result
 
 
 def _dickey_fuller(values: Floats, first: Places, last: Places) -> Floats:
@@ -138,8 +139,10 @@ def _dickey_fuller(values: Floats, first: Places, last: Places) -> Floats:
         table[window, 0] = _refitted(readings, lag)
     table[:, 1] = _p_values(table[:, 0])
     if special:
-        asked = [{"attr": one} for one in ("teststat", "pvalue", "usedlag")]
-        table[special] = _tsfresh.calculate("augmented_dickey_fuller", asked, values, first[special], last[special])
+        attributes = [{"attr": name} for name in ("teststat", "pvalue", "usedlag")]
+        table[special] = _tsfresh.calculate(
+            "augmented_dickey_fuller", attributes, values, first[special], last[special]
+        )
     return table
 
 
@@ -158,7 +161,7 @@ def _has_constant(readings: Floats, most: int) -> bool:
 
 
 def _lag(readings: Floats, most: int) -> int:
-    """Return the lag that Akaike's criterion likes best, every lag fitted for itself as in statsmodels.
+    """Return the lag with the best Akaike criterion, every lag fitted on its own as in statsmodels.
 
     Columns of zeros leave the criterion of two lags alike but for its last digits, and those decide.
     """
@@ -168,9 +171,9 @@ def _lag(readings: Floats, most: int) -> int:
     criteria = []
     with np.errstate(all="ignore"):
         for columns in range(2, most + 3):
-            found, _, rank = _pseudo_inverse(matrix[:, :columns], target)
-            left = target - np.dot(matrix[:, :columns], found)
-            squares = np.sum(left**2)
+            coefficients, _, rank = _pseudo_inverse(matrix[:, :columns], target)
+            residuals = target - np.dot(matrix[:, :columns], coefficients)
+            squares = np.sum(residuals**2)
             likelihood = -rows / 2.0 * np.log(2 * np.pi) - rows / 2.0 * np.log(squares / rows) - rows / 2.0
             criteria.append((-2 * likelihood + 2 * rank, columns - 2))
     return min(criteria)[1]
@@ -181,11 +184,11 @@ def _refitted(readings: Floats, lag: int) -> float:
     lags, level, target = _equation(readings, lag)
     rows = len(target)
     matrix = np.column_stack([level, *lags, np.ones(rows)])
-    found, inverse, rank = _pseudo_inverse(matrix, target)
-    left = target - np.dot(matrix, found)
+    coefficients, inverse, rank = _pseudo_inverse(matrix, target)
+    residuals = target - np.dot(matrix, coefficients)
     with np.errstate(all="ignore"):
-        scale = np.dot(left, left) / (rows - rank)
-        return float(found[0] / np.sqrt(scale * np.dot(inverse, inverse.T)[0, 0]))
+        scale = np.dot(residuals, residuals) / (rows - rank)
+        return float(coefficients[0] / np.sqrt(scale * np.dot(inverse, inverse.T)[0, 0]))
 
 
 def _equation(readings: Floats, lag: int) -> tuple[list[Floats], Floats, Floats]:

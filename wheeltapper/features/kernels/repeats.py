@@ -1,6 +1,6 @@
-"""tsfresh's features of readings that come back: values seen twice, values in a range, patterns that are asked for.
+"""tsfresh's features of readings that repeat: values that occur twice, values in a range, given patterns.
 
-Where a sensor is rounded or stuck, these say so; where it is neither, nearly all of them are 0.
+They show a sensor that is rounded or stuck; for any other sensor nearly all of them are 0.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from wheeltapper.compiled import compiled
-from wheeltapper.features.kernels import Floats, Kernel, Parameters, Places, _tsfresh
+from wheeltapper.features.kernels import _tsfresh
+from wheeltapper.features.kernels._kernel import Floats, Kernel, Parameters, Places
 from wheeltapper.features.kernels._sums import total
 
 NAMES = (
@@ -39,8 +40,8 @@ def value_count(values: Floats, first: Places, last: Places, parameters: Paramet
     ndarray of shape (n_windows, len(parameters))
     """
     counts = np.empty((len(first), len(parameters)))
-    wanted = np.array([one["value"] for one in parameters], dtype=np.float64)
-    _count(values, first, last, wanted, np.nextafter(wanted, np.inf), counts)
+    numbers = np.array([parameter["value"] for parameter in parameters], dtype=np.float64)
+    _count(values, first, last, numbers, np.nextafter(numbers, np.inf), counts)
     return counts
 
 
@@ -61,7 +62,7 @@ def range_count(values: Floats, first: Places, last: Places, parameters: Paramet
     ndarray of shape (n_windows, len(parameters))
     """
     counts = np.empty((len(first), len(parameters)))
-    low, high = (np.array([one[key] for one in parameters], dtype=np.float64) for key in ("min", "max"))
+    low, high = (np.array([parameter[key] for parameter in parameters], dtype=np.float64) for key in ("min", "max"))
     _count(values, first, last, low, high, counts)
     return counts
 
@@ -83,7 +84,7 @@ def count_above(values: Floats, first: Places, last: Places, parameters: Paramet
     ndarray of shape (n_windows, len(parameters))
     """
     counts = np.empty((len(first), len(parameters)))
-    low = np.array([one["t"] for one in parameters], dtype=np.float64)
+    low = np.array([parameter["t"] for parameter in parameters], dtype=np.float64)
     _count(values, first, last, low, np.full(len(low), np.inf), counts)
     return counts / (last - first + 1)[:, None]
 
@@ -105,13 +106,13 @@ def count_below(values: Floats, first: Places, last: Places, parameters: Paramet
     ndarray of shape (n_windows, len(parameters))
     """
     counts = np.empty((len(first), len(parameters)))
-    high = np.array([one["t"] for one in parameters], dtype=np.float64)
+    high = np.array([parameter["t"] for parameter in parameters], dtype=np.float64)
     _count(values, first, last, np.full(len(high), -np.inf), np.nextafter(high, np.inf), counts)
     return counts / (last - first + 1)[:, None]
 
 
 def query_similarity_count(values: Floats, first: Places, last: Places, parameters: Parameters) -> Floats:
-    """Count how often a pattern occurs in each window: by tsfresh, if one is asked for.
+    """Count how often a pattern occurs in each window: by tsfresh, if one is given.
 
     Parameters
     ----------
@@ -127,11 +128,11 @@ def query_similarity_count(values: Floats, first: Places, last: Places, paramete
     ndarray of shape (n_windows, len(parameters))
         NaN without a pattern, which is what tsfresh's own settings ask for.
     """
-    found = np.full((len(first), len(parameters)), np.nan)
-    for column, one in enumerate(parameters):
-        if one.get("query") is not None:
-            found[:, [column]] = _tsfresh.calculate("query_similarity_count", [one], values, first, last)
-    return found
+    result = np.full((len(first), len(parameters)), np.nan)
+    for column, parameter in enumerate(parameters):
+        if parameter.get("query") is not None:
+            result[:, [column]] = _tsfresh.calculate("query_similarity_count", [parameter], values, first, last)
+    return result
 
 
 def _only(name: str, values: Floats, first: Places, last: Places, parameters: Parameters) -> Floats:

@@ -1,8 +1,8 @@
-"""Where a window is heading, and where in it the weight lies: straight lines, and shares of energy and mass.
+"""The slope of a window, and where in it the weight lies: straight lines, and shares of energy and mass.
 
-tsfresh's straight lines come from a covariance that a linear-algebra library sums up in an order of its own. Here the
-same library is asked for the same little product, one window at a time, because on a perfectly straight line the
-standard error is nothing but the rounding error of that product.
+tsfresh's straight lines come from a covariance that a linear-algebra library sums up in its own order. Here the same
+library computes the same small product, one window at a time, because on a perfectly straight line the standard error
+is the rounding error of that product.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 
 from wheeltapper.compiled import compiled
 from wheeltapper.errors import ConfigError
-from wheeltapper.features.kernels import Floats, Kernel, Parameters, Places
 from wheeltapper.features.kernels._blocks import blocks
+from wheeltapper.features.kernels._kernel import Floats, Kernel, Parameters, Places
 from wheeltapper.features.kernels._sums import total, variance
 
 _ATTRIBUTES = ("slope", "intercept", "rvalue", "stderr", "pvalue")
@@ -45,7 +45,7 @@ def linear_trend(values: Floats, first: Places, last: Places, parameters: Parame
     ConfigError
         If there is no such attr.
     """
-    columns = [_place(one["attr"], "attr", _ATTRIBUTES) for one in parameters]
+    columns = [_place(parameter["attr"], "attr", _ATTRIBUTES) for parameter in parameters]
     five = np.empty((len(first), len(_ATTRIBUTES)))
     for which, block in blocks(values, first, last):
         five[which] = _lines(block)
@@ -72,19 +72,19 @@ def agg_linear_trend(values: Floats, first: Places, last: Places, parameters: Pa
     ConfigError
         If there is no such attr, or no such f_agg here.
     """
-    attributes = [_place(one["attr"], "attr", _ATTRIBUTES) for one in parameters]
-    aggregates = [_place(one["f_agg"], "f_agg", _AGGREGATES) for one in parameters]
-    lengths = [int(one["chunk_len"]) for one in parameters]
-    found = np.full((len(first), len(parameters)), np.nan)
+    attributes = [_place(parameter["attr"], "attr", _ATTRIBUTES) for parameter in parameters]
+    aggregates = [_place(parameter["f_agg"], "f_agg", _AGGREGATES) for parameter in parameters]
+    lengths = [int(parameter["chunk_len"]) for parameter in parameters]
+    result = np.full((len(first), len(parameters)), np.nan)
     for which, block in blocks(values, first, last):
-        for length in {one for one in lengths if one < block.shape[1]}:
+        for length in {length for length in lengths if length < block.shape[1]}:
             pieces = _pieces(block, length)
-            for aggregate in {kind for one, kind in zip(lengths, aggregates, strict=True) if one == length}:
+            for aggregate in {kind for size, kind in zip(lengths, aggregates, strict=True) if size == length}:
                 lines = _lines(pieces[aggregate])
-                for column, wanted in enumerate(zip(lengths, aggregates, strict=True)):
-                    if wanted == (length, aggregate):
-                        found[which, column] = lines[:, attributes[column]]
-    return found
+                for column, pair in enumerate(zip(lengths, aggregates, strict=True)):
+                    if pair == (length, aggregate):
+                        result[which, column] = lines[:, attributes[column]]
+    return result
 
 
 def _pieces(block: Floats, length: int) -> Floats:
@@ -133,7 +133,7 @@ def _lines(block: Floats) -> Floats:
         points = np.empty((len(block), 2, n))
         points[:, 0] = np.arange(n) - (n - 1) / 2
         points[:, 1] = block - means[:, None]
-        # One product of a little table with itself for each window: what numpy.cov does, and so its digits.
+        # One product of a small table with itself for each window, as in numpy.cov, so the digits are the same.
         covariances = np.matmul(points, points.transpose(0, 2, 1)) * (1 / n)
         five, t = np.empty((len(block), len(_ATTRIBUTES))), np.empty(len(block))
         _solve(covariances, means, np.ascontiguousarray(block), five, t)
@@ -192,19 +192,21 @@ def energy_ratio_by_chunks(values: Floats, first: Places, last: Places, paramete
     Raises
     ------
     ConfigError
-        If there are fewer segments than the one asked for.
+        If there are fewer segments than `segment_focus` needs.
     """
-    segments = np.array([(one["num_segments"], one["segment_focus"]) for one in parameters], dtype=np.int64)
+    segments = np.array(
+        [(parameter["num_segments"], parameter["segment_focus"]) for parameter in parameters], dtype=np.int64
+    )
     segments = segments.reshape(-1, 2)
     if (segments[:, 1] >= segments[:, 0]).any():
         raise ConfigError(f"segment_focus must be less than num_segments; got {parameters}")
-    found = np.empty((len(first), len(parameters)))
-    _energies(values, first, last, segments, np.empty(_longest(first, last)), found)
-    return found
+    result = np.empty((len(first), len(parameters)))
+    _energies(values, first, last, segments, np.empty(_longest(first, last)), result)
+    return result
 
 
 @compiled
-def _energies(values: Any, first: Any, last: Any, segments: Any, squares: Any, found: Any) -> None:
+def _energies(values: Any, first: Any, last: Any, segments: Any, squares: Any, result: Any) -> None:
     for window in range(len(first)):
         n = last[window] - first[window] + 1
         for place in range(n):
@@ -215,7 +217,7 @@ def _energies(values: Any, first: Any, last: Any, segments: Any, squares: Any, f
             # The first of the segments are longer by one reading, where they cannot all be equal.
             begin = focus * (n // many) + min(focus, n % many)
             length = n // many + (1 if focus < n % many else 0)
-            found[window, column] = total(squares, begin, length) / whole if whole != 0 else math.nan
+            result[window, column] = total(squares, begin, length) / whole if whole != 0 else math.nan
 
 
 def index_mass_quantile(values: Floats, first: Places, last: Places, parameters: Parameters) -> Floats:
@@ -232,14 +234,14 @@ def index_mass_quantile(values: Floats, first: Places, last: Places, parameters:
     ndarray of shape (n_windows, len(parameters))
         Share of the window's length, above 0 and up to 1; NaN where all readings are 0.
     """
-    shares = np.array([one["q"] for one in parameters], dtype=np.float64)
-    found = np.empty((len(first), len(parameters)))
-    _masses(values, first, last, shares, np.empty(_longest(first, last)), found)
-    return found
+    shares = np.array([parameter["q"] for parameter in parameters], dtype=np.float64)
+    result = np.empty((len(first), len(parameters)))
+    _masses(values, first, last, shares, np.empty(_longest(first, last)), result)
+    return result
 
 
 @compiled
-def _masses(values: Any, first: Any, last: Any, shares: Any, sizes: Any, found: Any) -> None:
+def _masses(values: Any, first: Any, last: Any, shares: Any, sizes: Any, result: Any) -> None:
     for window in range(len(first)):
         n = last[window] - first[window] + 1
         for place in range(n):
@@ -252,7 +254,7 @@ def _masses(values: Any, first: Any, last: Any, shares: Any, sizes: Any, found: 
             while at < n and not sizes[at] / whole >= shares[column]:
                 at += 1
             # A share that is never reached counts as reached at once: so numpy's argmax has it.
-            found[window, column] = math.nan if whole == 0 else ((at if at < n else 0) + 1) / n
+            result[window, column] = math.nan if whole == 0 else ((at if at < n else 0) + 1) / n
 
 
 def _longest(first: Places, last: Places) -> int:
@@ -260,11 +262,11 @@ def _longest(first: Places, last: Places) -> int:
     return int((last - first).max(initial=-1)) + 1
 
 
-def _place(value: Any, key: str, known: tuple[str, ...]) -> int:
-    """Return the position of a parameter's value among the known ones."""
-    if value not in known:
-        raise ConfigError(f"{key} must be one of {', '.join(known)} here; got {value!r}")
-    return known.index(value)
+def _place(value: Any, key: str, allowed: tuple[str, ...]) -> int:
+    """Return the position of a parameter's value among the allowed ones."""
+    if value not in allowed:
+        raise ConfigError(f"{key} must be one of {', '.join(allowed)} here; got {value!r}")
+    return allowed.index(value)
 
 
 KERNELS: dict[str, Kernel] = {

@@ -17,8 +17,8 @@ import numpy as np
 
 from wheeltapper.compiled import compiled
 from wheeltapper.errors import ConfigError
-from wheeltapper.features.kernels import Floats, Kernel, Parameters, Places
 from wheeltapper.features.kernels._blocks import blocks
+from wheeltapper.features.kernels._kernel import Floats, Kernel, Parameters, Places
 
 _PRECISION = 12
 """PyWavelets' own: it knows its wavelet at 2 to the power of this many points."""
@@ -31,9 +31,9 @@ _GAP = 1
 def cwt_coefficients(values: Floats, first: Places, last: Places, parameters: Parameters) -> Floats:
     """Return how much a window's beginning looks like a bump of a given width: transform with the Mexican hat.
 
-    PyWavelets convolves the whole window with the wavelet's integral and takes differences. Here only the places that
-    are asked for are computed, each by the same dot product: for readings far from zero the difference is small
-    against the products, and their last digits show.
+    PyWavelets convolves the whole window with the wavelet's integral and takes differences. Here only the required
+    places are computed, each by the same dot product: for readings far from zero the difference is small against the
+    products, and their last digits show.
 
     Parameters
     ----------
@@ -53,19 +53,19 @@ def cwt_coefficients(values: Floats, first: Places, last: Places, parameters: Pa
     ConfigError
         If w is not among the widths or too narrow, or a coeff is negative.
     """
-    for one in parameters:
-        if one["w"] not in one["widths"] or one["coeff"] < 0:
-            raise ConfigError(f"cwt_coefficients needs w to be one of widths, and coeff 0 or more; got {one}")
-    places = np.array([one["coeff"] for one in parameters], dtype=np.int64)
-    scales = np.array([one["w"] for one in parameters])
-    found = np.full((len(first), len(parameters)), np.nan)
+    for parameter in parameters:
+        if parameter["w"] not in parameter["widths"] or parameter["coeff"] < 0:
+            raise ConfigError(f"cwt_coefficients needs w to be one of widths, and coeff 0 or more; got {parameter}")
+    places = np.array([parameter["coeff"] for parameter in parameters], dtype=np.int64)
+    scales = np.array([parameter["w"] for parameter in parameters])
+    result = np.full((len(first), len(parameters)), np.nan)
     for which, block in blocks(values, first, last):
         for scale in np.unique(scales).tolist():
             columns = np.flatnonzero((scales == scale) & (places < block.shape[1]))
             if len(columns):
                 beginning = _transform(block, scale, int(places[columns].max()) + 1)
-                found[which[:, None], columns] = beginning[:, places[columns]]
-    return found
+                result[which[:, None], columns] = beginning[:, places[columns]]
+    return result
 
 
 def _transform(block: Floats, scale: float, many: int) -> Floats:
@@ -94,17 +94,17 @@ def _convolve(block: Floats, wavelet: Floats, start: int, many: int) -> Floats:
     n, points = block.shape[1], len(wavelet)
     if min(n, points) <= _SHORT:
         return np.array([np.convolve(row, wavelet)[start : start + many] for row in block])
-    found = np.empty((len(block), many))
+    result = np.empty((len(block), many))
     # numpy turns the shorter of the two round, and adds up along the longer.
     turned = block[:, ::-1].copy() if n < points else wavelet[::-1].copy()
     for column, place in enumerate(range(start, start + many)):
         begin, end = max(0, place - min(n, points) + 1), min(max(n, points), place + 1)
         back = min(n, points) - 1 - place
         if n < points:
-            found[:, column] = np.vecdot(turned[:, back + begin : back + end], wavelet[begin:end])
+            result[:, column] = np.vecdot(turned[:, back + begin : back + end], wavelet[begin:end])
         else:
-            found[:, column] = np.vecdot(block[:, begin:end], turned[back + begin : back + end])
-    return found
+            result[:, column] = np.vecdot(block[:, begin:end], turned[back + begin : back + end])
+    return result
 
 
 def number_cwt_peaks(values: Floats, first: Places, last: Places, parameters: Parameters) -> Floats:
@@ -126,15 +126,15 @@ def number_cwt_peaks(values: Floats, first: Places, last: Places, parameters: Pa
     ConfigError
         If a largest width is under 1.
     """
-    widest = np.array([one["n"] for one in parameters], dtype=np.int64)
+    widest = np.array([parameter["n"] for parameter in parameters], dtype=np.int64)
     if (widest < 1).any():
         raise ConfigError(f"n of number_cwt_peaks must be 1 or more; got {widest.tolist()}")
-    found = np.empty((len(first), len(parameters)))
+    result = np.empty((len(first), len(parameters)))
     for which, block in blocks(values, first, last):
         transforms = _transforms(block, int(widest.max(initial=1)))
         for column, width in enumerate(widest):
-            found[which, column] = _count_ridges(transforms, int(width))
-    return found
+            result[which, column] = _count_ridges(transforms, int(width))
+    return result
 
 
 def _transforms(block: Floats, widest: int) -> Floats:
@@ -144,14 +144,14 @@ def _transforms(block: Floats, widest: int) -> Floats:
     bump are equal but for rounding, and whether one of them is a maximum is decided by the last bit.
     """
     count, n = block.shape
-    found = np.empty((count, widest, n))
+    result = np.empty((count, widest, n))
     for width in range(1, widest + 1):
         wavelet = _ricker(min(10 * width, n), width)
         convolve = _convolution(n, len(wavelet))
         with np.errstate(all="ignore"):
             for row in range(count):
-                found[row, width - 1] = convolve(block[row], wavelet)
-    return found
+                result[row, width - 1] = convolve(block[row], wavelet)
+    return result
 
 
 @cache
@@ -165,7 +165,7 @@ def _convolution(n: int, points: int) -> Callable[[Floats, Floats], Floats]:
 
 
 def _ricker(points: int, width: int) -> Floats:
-    """Return the Mexican hat at so many points around its middle; it is symmetrical to the last bit."""
+    """Return the Mexican hat at ``points`` places around its middle; it is symmetrical to the last bit."""
     height = 2 / (np.sqrt(3 * width) * np.pi**0.25)
     squares = (np.arange(0, points) - (points - 1.0) / 2) ** 2
     hat: Floats = height * (1 - squares / width**2) * np.exp(-squares / (2 * width**2))
@@ -176,15 +176,15 @@ def _count_ridges(transforms: Floats, widths: int) -> Floats:
     """Return the number of ridges through the first rows of each transform that are long and high enough."""
     count, _, n = transforms.shape
     lines, room = np.empty((5, widths * n), dtype=np.int64), np.empty(n)
-    found = np.empty(count)
-    _count_all(transforms, widths, lines, room, found)
-    return found
+    result = np.empty(count)
+    _count_all(transforms, widths, lines, room, result)
+    return result
 
 
 @compiled
-def _count_all(transforms: Any, widths: Any, lines: Any, room: Any, found: Any) -> None:
+def _count_all(transforms: Any, widths: Any, lines: Any, room: Any, result: Any) -> None:
     for window in range(len(transforms)):
-        found[window] = _count_one(transforms[window, :widths], lines, room)
+        result[window] = _count_one(transforms[window, :widths], lines, room)
 
 
 @compiled
@@ -194,15 +194,15 @@ def _count_one(transform: Any, lines: Any, room: Any) -> Any:
     widths, n = transform.shape
     active, good = 0, 0
     for row in range(widths - 1, -1, -1):
-        known = active
-        for line in range(known):
+        open_ridges = active
+        for line in range(open_ridges):
             gaps[line] += 1
             before[line] = columns[line]
         for place in range(1, n - 1):
             here = transform[row, place]
             if not (here > transform[row, place + 1] and here > transform[row, place - 1]):
                 continue
-            line = _nearest(before, known, place, (row + 1) / 4)
+            line = _nearest(before, open_ridges, place, (row + 1) / 4)
             if line < 0:
                 line = active
                 lengths[line] = 0
@@ -223,10 +223,10 @@ def _count_one(transform: Any, lines: Any, room: Any) -> Any:
 
 
 @compiled
-def _nearest(before: Any, known: Any, place: Any, reach: Any) -> Any:
+def _nearest(before: Any, open_ridges: Any, place: Any, reach: Any) -> Any:
     """Return the first of the known ridges that was nearest to a place in the row before, or −1 beyond its reach."""
     nearest = -1
-    for line in range(known):
+    for line in range(open_ridges):
         off = abs(place - before[line])
         if off <= reach and (nearest < 0 or off < abs(place - before[nearest])):
             nearest = line

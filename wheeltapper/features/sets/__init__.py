@@ -1,4 +1,4 @@
-"""Feature sets: what is computed from one window. One set a file; this page holds what all of them promise."""
+"""Feature sets compute features of windows. One set a file; this page holds the contract that all of them keep."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wheeltapper.config import AssetType, Model
+from wheeltapper.features.columns import Feature
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -19,7 +20,7 @@ Places = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Stretch:
-    """Consecutive readings of one asset without a gap, and the windows in it: all that a feature set ever sees."""
+    """Consecutive readings of one asset without a gap, and the windows in it: the input of every feature set."""
 
     seconds: Floats
     """Time of each reading in seconds since the epoch, shape (n_readings,), strictly increasing."""
@@ -30,7 +31,7 @@ class Stretch:
     last: Places
     """Position of each window's last reading, shape (n_windows,), rising."""
     regimes: NDArray[Any] | None = None
-    """Operating state of each reading, shape (n_readings,); None where nobody names any."""
+    """Operating state of each reading, shape (n_readings,); None where the source has none."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,15 @@ class FeatureSet(Model, ABC):
     """One kind of features. Its fields are its options in the plant's YAML."""
 
     always_has_value: ClassVar[bool] = True
-    """Whether every complete window of finite readings has a finite value of every feature.
+    """True if every complete window of finite readings has a finite value of every feature.
 
-    A set that says no (skewness of a constant, say) has its blanks filled by what training has seen.
+    Otherwise (a constant has no skewness) missing values are filled with values learnt in training.
     """
     later: ClassVar[dict[str, Any]] = {}
     """Options that a release has added, each with the value (as JSON) that computes what was computed before.
 
-    Where an option has this value it is no part of a plan's hash: stored feature rows stay valid. A default may still
-    be another one, and may change.
+    An option with this value is no part of a plan's hash, so stored feature rows stay valid. The default may be another
+    value, and may change.
     """
     example_options: ClassVar[dict[str, Any]] = {}
     """Options for an example and for contract tests, where the defaults do not suit or there are none."""
@@ -63,23 +64,28 @@ class FeatureSet(Model, ABC):
     """Packages that computing takes beside numpy, pandas and scipy, by the names that pip knows them by."""
 
     @abstractmethod
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
-        """List the columns that `compute` returns, in order: ``<sensor>`` or ``<sensor>__<what>``.
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
+        """Describe the columns that `compute` returns, in their order.
 
-        A column that belongs to no sensor begins with the set's name: ``calendar__hour_sin``.
+        A column is called ``<sensor>`` or ``<sensor>__<what>``; one that belongs to no sensor begins with the set's
+        name: ``calendar__hour_sin``. Its sensors and its meaning are read from its `Feature` and never from its name.
         """
+
+    def names(self, asset_type: AssetType) -> tuple[str, ...]:
+        """List the names of the columns, in their order."""
+        return tuple(feature.name for feature in self.columns(asset_type))
 
     @abstractmethod
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
         """Return each feature's value of every window.
 
-        A value uses the readings of its own window, and those before it as far as `reach` says; never a later one,
-        and nothing that depends on which other windows or readings come along. Reach beyond the stretch's first
-        reading has no value: NaN. NaN in a window gives NaN, never a number.
+        A value uses the readings of its own window, and earlier ones as far as `reach` says; never a later one. It does
+        not depend on which other windows or readings are in the stretch. A window whose reach begins before the
+        stretch has NaN. NaN in a window gives NaN, never a number.
         """
 
     def reach(self, asset_type: AssetType) -> Reach:  # noqa: ARG002 - sets that reach further need it
-        """Say how far back the set looks; by default no further than its window."""
+        """Return how far back the set looks; by default no further than its window."""
         return Reach()
 
     def only(self, columns: Iterable[str]) -> Self:  # noqa: ARG002 - sets that can leave something out need it

@@ -11,10 +11,11 @@ from pydantic import Field, field_validator
 
 from wheeltapper.config import AssetType
 from wheeltapper.errors import ConfigError
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet, Floats, Stretch
 from wheeltapper.features.windows import micros_of
 
-NAMES = ("hour_sin", "hour_cos", "weekday_sin", "weekday_cos", "is_night")
+COLUMNS = tuple(f"calendar__{name}" for name in ("hour_sin", "hour_cos", "weekday_sin", "weekday_cos", "is_night"))
 _HOUR, _DAY = 3_600_000_000, 86_400_000_000
 _QUARTER = 900_000_000
 """Clocks change at full quarters of an hour of UTC."""
@@ -23,10 +24,11 @@ _QUARTER = 900_000_000
 class Calendar(FeatureSet):
     """Columns ``calendar__hour_sin``, ``hour_cos``, ``weekday_sin``, ``weekday_cos`` (−1 to 1) and ``is_night`` (0, 1).
 
-    Of the reading that ends the window, on the site's wall clock. The hour moves on from minute to minute; the weekday
-    jumps at midnight, from Sunday to Monday too. They belong to no sensor: they are not scaled and never blamed, they
-    only tell a detector when something is usual. Useless where the plant's day has no pattern; and with few weeks of
-    training a detector learns that a Tuesday is strange because it has seen only four.
+    They are taken at the reading that ends the window, on the site's wall clock. The hour moves on from minute to
+    minute; the weekday jumps at midnight, from Sunday to Monday too. They belong to no sensor: they are not scaled, and
+    no explanation names them. They let a detector learn at which time something is usual. They do not help where the
+    plant's day has no pattern. With few weeks of training a detector learns that a Tuesday is unusual, because training
+    has only four.
     """
 
     zone: str = Field("UTC", description="time zone of the site's clock, such as Europe/Berlin")
@@ -47,21 +49,21 @@ class Calendar(FeatureSet):
             raise ValueError(f"night is from one hour to another, each 0 to 24, such as [20, 6]; got {list(night)}")
         return night
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List the positions.
 
         Raises
         ------
         ConfigError
-            If a sensor is called calendar: its columns could not be told from these.
+            If a sensor is called calendar: its columns would look like these.
         """
         if "calendar" in asset_type.sensors:
             raise ConfigError(
                 "feature set calendar cannot serve a machine with a sensor 'calendar'; rename the sensor."
             )
-        return tuple(f"calendar__{name}" for name in NAMES)
+        return tuple(Feature(name, (), "phase") for name in COLUMNS)
 
-    def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
+    def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:  # noqa: ARG002 - needs no sensor
         """Return where on the clock and in the week each window ends."""
         local = _local(micros_of(stretch.seconds[stretch.last]), ZoneInfo(self.zone))
         hour = local % _DAY / _HOUR
@@ -69,7 +71,7 @@ class Calendar(FeatureSet):
         begins, ends = self.night
         is_night = (hour >= begins) & (hour < ends) if begins <= ends else (hour >= begins) | (hour < ends)
         values = (*_on_circle(hour / 24), *_on_circle(weekday / 7), is_night.astype(np.float64))
-        return dict(zip(self.columns(asset_type), values, strict=True))
+        return dict(zip(COLUMNS, values, strict=True))
 
 
 def _on_circle(turn: Floats) -> tuple[Floats, Floats]:

@@ -1,4 +1,4 @@
-"""Square, root and logarithm of every sensor's latest value: for detectors that cannot bend a line themselves."""
+"""Square, root and logarithm of every sensor's latest value: for detectors that only know straight lines."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from wheeltapper.config import AssetType
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet, Floats, Stretch
 from wheeltapper.features.windows import only_complete
 
@@ -23,16 +24,20 @@ _CURVES: dict[str, Callable[[Floats], Floats]] = {
 class Elementwise(FeatureSet):
     """Columns ``<sensor>__square`` (x²), ``<sensor>__sqrt_abs`` (√|x|) and ``<sensor>__log1p_abs`` (ln(1 + |x|)).
 
-    Of the reading that ends the window; a power grows with the square of a current. Root and logarithm depend on the
-    unit that a sensor is written in. They say nothing that the value does not say: forests and nearest neighbours
-    have little use for them, straight-line models (`pca_residual`) sometimes have.
+    They are computed from the reading that ends the window; a power grows with the square of a current. Root and
+    logarithm depend on the sensor's unit. They add no information to the value: forests and nearest neighbours have
+    little use for them, linear models (`pca_residual`) sometimes have.
     """
 
     what: tuple[What, ...] = Field(("square", "sqrt_abs", "log1p_abs"), min_length=1, description="which curves")
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List the curves of each sensor."""
-        return tuple(f"{sensor}__{what}" for sensor in asset_type.measured for what in self.what)
+        return tuple(
+            Feature(f"{sensor}__{what}", (sensor,), "statistic", words=what.replace("_", " "))
+            for sensor in asset_type.measured
+            for what in self.what
+        )
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
         """Return the latest value on each curve."""

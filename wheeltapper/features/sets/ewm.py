@@ -1,4 +1,4 @@
-"""A mean that forgets: the latest readings of the window count most."""
+"""A weighted mean: the latest readings of the window count most."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from wheeltapper.config import AssetType
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet, Floats, Stretch
 from wheeltapper.features.windows import only_complete
 
@@ -14,15 +15,15 @@ class Ewm(FeatureSet):
     """Column ``<sensor>__ewm``: the exponentially weighted mean of the window, in the sensor's unit.
 
     The k-th reading before the last has the weight ``(1 − α)^k`` with ``α = 2 / (span + 1)``. It ends at the window's
-    first reading: a mean over everything that ever came would depend on where reading began. Weights count readings,
-    not time. A window much shorter than the span gives nearly the mean that `rolling` has.
+    first reading: a mean over all earlier readings would depend on where reading began. Weights count readings, not
+    time. A window much shorter than the span gives nearly the mean that `rolling` has.
     """
 
     span: float = Field(5, ge=1, description="readings that matter: the last span ones have about 87 % of the weight")
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List the weighted mean of each sensor."""
-        return tuple(f"{sensor}__ewm" for sensor in asset_type.sensors)
+        return tuple(Feature(f"{sensor}__ewm", (sensor,), "statistic", words="ewm") for sensor in asset_type.sensors)
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
         """Return the weighted mean of each window."""

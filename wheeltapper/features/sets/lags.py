@@ -1,4 +1,4 @@
-"""What every sensor showed a while ago, and how far it has moved since."""
+"""Earlier values of every sensor, and how far it has moved since then."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from wheeltapper.config import AssetType
 from wheeltapper.config.values import Duration, format_duration
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet, Floats, Places, Reach, Stretch
 from wheeltapper.features.windows import micros_of, only_complete, ticks
 
@@ -27,20 +28,22 @@ class Lags(FeatureSet):
     @field_validator("rows", "times")
     @classmethod
     def _looks_back(cls, given: tuple[int, ...] | tuple[timedelta, ...]) -> tuple[int, ...] | tuple[timedelta, ...]:
-        for one in given:
-            if (one <= timedelta(0)) if isinstance(one, timedelta) else (one < 1):
-                raise ValueError(f"a lag must be at least one reading, or longer than nothing; got {one}")
+        for lag in given:
+            if (lag <= timedelta(0)) if isinstance(lag, timedelta) else (lag < 1):
+                raise ValueError(f"a lag must be at least one reading, or longer than nothing; got {lag}")
         return given
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List value and change, lag by lag, of each sensor."""
-        lags = [*map(str, self.rows), *map(format_duration, self.times)]
         return tuple(
-            f"{sensor}__{what}_{lag}" for sensor in asset_type.measured for lag in lags for what in ("lag", "change")
+            Feature(f"{sensor}__{what}_{lag}", (sensor,), "statistic", over=over, words=f"{what} {lag}")
+            for sensor in asset_type.measured
+            for lag, over in self._lags()
+            for what in ("lag", "change")
         )
 
     def reach(self, asset_type: AssetType) -> Reach:  # noqa: ARG002 - the same for every machine
-        """Say how far back the longest lag looks."""
+        """Return how far back the longest lag looks."""
         return Reach(readings=max(self.rows, default=-1) + 1, time=max(self.times, default=timedelta(0)))
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
@@ -53,10 +56,14 @@ class Lags(FeatureSet):
             for place in places:
                 earlier = np.where((place >= 0) & ~np.isnan(latest), values[place], np.nan)
                 columns += [earlier, latest - earlier]
-        return dict(zip(self.columns(asset_type), columns, strict=True))
+        return dict(zip(self.names(asset_type), columns, strict=True))
+
+    def _lags(self) -> list[tuple[str, int | timedelta]]:
+        """Return what each lag is called in a column's name, and how long it is."""
+        return [(str(rows), rows) for rows in self.rows] + [(format_duration(time), time) for time in self.times]
 
     def _places(self, stretch: Stretch) -> list[Places]:
         """Return where each lag's reading is; negative where the stretch has none."""
         micros = micros_of(stretch.seconds)
-        in_time = [np.searchsorted(micros, micros[stretch.last] - ticks(one), side="right") - 1 for one in self.times]
-        return [np.maximum(stretch.last - one, -1) for one in self.rows] + in_time
+        in_time = [np.searchsorted(micros, micros[stretch.last] - ticks(time), side="right") - 1 for time in self.times]
+        return [np.maximum(stretch.last - rows, -1) for rows in self.rows] + in_time

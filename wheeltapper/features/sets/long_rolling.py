@@ -1,4 +1,4 @@
-"""Mean, spread, lowest and highest value over the last hours: what is slow needs a longer look than one window."""
+"""Mean, spread, lowest and highest value over the last hours, for changes that are slower than one window."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 
 from wheeltapper.config import AssetType
 from wheeltapper.config.values import Duration, format_duration
+from wheeltapper.features.columns import Feature, Shows
 from wheeltapper.features.sets import FeatureSet, Floats, Places, Reach, Stretch
 from wheeltapper.features.sets.rolling import window_extremes, window_moments
 from wheeltapper.features.windows import micros_of, only_complete, ticks
@@ -19,6 +20,7 @@ from wheeltapper.features.windows import micros_of, only_complete, ticks
 Flags = NDArray[np.bool_]
 
 What = Literal["mean", "std", "min", "max"]
+_SHOWS: dict[What, Shows] = {"mean": "level", "std": "spread", "min": "statistic", "max": "statistic"}
 
 
 class LongRolling(FeatureSet):
@@ -31,12 +33,12 @@ class LongRolling(FeatureSet):
     After a gap, or at the very beginning, ``whole: false`` looks as far back as there are readings, so that no window
     is lost; such a mean is more restless than others.
 
-    With ``same_regime`` only those readings count that were taken in the state of the window's last one: after a
-    start-up a mean over an hour is one of normal running only, at first of few readings. Without it a mean mixes states
-    for as long as it looks back, and each change of state looks like a fault.
+    With ``same_regime`` only readings in the state of the window's last one count: after a start-up a mean over an hour
+    is one of normal running only, at first of few readings. Without it a mean mixes states for as long as it looks
+    back, and each change of state looks like a fault.
 
-    Blind to what is shorter than a small part of the time: `rolling` sees that one. Hours after a fault its mean still
-    holds the fault.
+    It does not show changes that are much shorter than its time: `rolling` does. Hours after a fault its mean still
+    contains the fault.
     """
 
     later: ClassVar[dict[str, Any]] = {"same_regime": False}
@@ -45,7 +47,7 @@ class LongRolling(FeatureSet):
         (timedelta(hours=6), timedelta(hours=12), timedelta(hours=24)), description="how far back, as times"
     )
     rows: tuple[int, ...] = Field((), description="how far back, in readings; the window's last one is counted")
-    what: tuple[What, ...] = Field(("mean", "std", "min", "max"), min_length=1, description="what is computed")
+    what: tuple[What, ...] = Field(("mean", "std", "min", "max"), min_length=1, description="statistics to compute")
     whole: bool = Field(
         True, description="no value where readings do not go back so far; false: look as far back as they go"
     )
@@ -57,32 +59,41 @@ class LongRolling(FeatureSet):
     @field_validator("over")
     @classmethod
     def _looks_back(cls, over: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
-        for one in over:
-            if one <= timedelta(0):
-                raise ValueError(f"a look back must be longer than nothing, got {format_duration(one)}")
+        for time in over:
+            if time <= timedelta(0):
+                raise ValueError(f"a look back must be longer than nothing, got {format_duration(time)}")
         return over
 
     @field_validator("rows")
     @classmethod
     def _has_rows(cls, rows: tuple[int, ...]) -> tuple[int, ...]:
-        for one in rows:
-            if one < 1:
-                raise ValueError(f"a look back needs at least 1 reading, got {one}")
+        for count in rows:
+            if count < 1:
+                raise ValueError(f"a look back needs at least 1 reading, got {count}")
         return rows
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
-        """List what is computed, time by time, of each sensor."""
-        spans = [*(format_duration(one) for one in self.over), *(f"{one}_rows" for one in self.rows)]
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
+        """List the statistics of each sensor, look back by look back."""
+        spans = [(format_duration(time), time) for time in self.over] + [(f"{rows}_rows", rows) for rows in self.rows]
         return tuple(
-            f"{sensor}__{what}_{span}" for sensor in asset_type.measured for span in spans for what in self.what
+            Feature(
+                f"{sensor}__{what}_{span}",
+                (sensor,),
+                _SHOWS[what],
+                over=over,
+                words=f"{what}_{span}".replace("_", " "),
+            )
+            for sensor in asset_type.measured
+            for span, over in spans
+            for what in self.what
         )
 
     def reach(self, asset_type: AssetType) -> Reach:  # noqa: ARG002 - the same for every machine
-        """Say how far back the longest looks."""
+        """Return how far back the longest looks."""
         return Reach(readings=max(self.rows, default=0), time=max(self.over, default=timedelta(0)))
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
-        """Return what is asked for of each look back; NaN where the stretch does not go back so far."""
+        """Return the statistics over each look back; NaN where the stretch does not go back so far."""
         begins = self._begins(stretch, asset_type.step)
         states = self._states(stretch)
         values = [
@@ -91,18 +102,18 @@ class LongRolling(FeatureSet):
             for first in begins
             for value in self._of_one(stretch, stretch.sensors[sensor], first, states)
         ]
-        return dict(zip(self.columns(asset_type), values, strict=True))
+        return dict(zip(self.names(asset_type), values, strict=True))
 
     def _begins(self, stretch: Stretch, step: timedelta) -> list[Places]:
         """Return the place of the first reading of each look back; −1 where the stretch does not go back so far."""
         micros = micros_of(stretch.seconds)
-        found = []
-        for one in self.over:
-            begin = micros[stretch.last] - ticks(one)
+        begins = []
+        for time in self.over:
+            begin = micros[stretch.last] - ticks(time)
             first = np.searchsorted(micros, begin, side="right").astype(np.int64)
-            # One step of grace: of readings at 1:00, 2:00, … the six hours up to 6:00 begin with the one at 1:00.
-            found.append(np.where(micros[:1] <= begin + ticks(step), first, -1 if self.whole else 0))
-        return found + [np.maximum(stretch.last - one + 1, -1 if self.whole else 0) for one in self.rows]
+            # One step of grace: with readings at 1:00, 2:00, … the six hours up to 6:00 begin with the one at 1:00.
+            begins.append(np.where(micros[:1] <= begin + ticks(step), first, -1 if self.whole else 0))
+        return begins + [np.maximum(stretch.last - rows + 1, -1 if self.whole else 0) for rows in self.rows]
 
     def _states(self, stretch: Stretch) -> list[tuple[Flags, Flags]]:
         """Return, for each operating state apart, its readings and the windows that end in it; all, if none counts."""
@@ -117,8 +128,9 @@ class LongRolling(FeatureSet):
         """Compute one look back of one sensor, state by state."""
         columns = [np.full(len(stretch.last), np.nan) for _ in self.what]
         for counts, ends_in in states:
-            for column, found in zip(columns, self._over_state(stretch, values, first, counts, ends_in), strict=True):
-                column[ends_in] = found
+            of_state = self._over_state(stretch, values, first, counts, ends_in)
+            for column, part in zip(columns, of_state, strict=True):
+                column[ends_in] = part
         return [only_complete(column, values, stretch.first, stretch.last) for column in columns]
 
     def _over_state(
@@ -127,19 +139,19 @@ class LongRolling(FeatureSet):
         """Compute one look back of one sensor from those readings that count and have a value."""
         is_there = counts & ~np.isnan(values)
         last, begin_at = stretch.last[ends_in], first[ends_in]
-        so_far, wanted = (np.concatenate([[0], np.cumsum(which)]) for which in (is_there, counts))
+        so_far, expected = (np.concatenate([[0], np.cumsum(which)]) for which in (is_there, counts))
         at = np.maximum(begin_at, 0)
         begin, end = so_far[at], so_far[last + 1]
-        enough = (begin_at >= 0) & (end - begin >= self.present * (wanted[last + 1] - wanted[at])) & (end > begin)
+        enough = (begin_at >= 0) & (end - begin >= self.present * (expected[last + 1] - expected[at])) & (end > begin)
         span = values[is_there], begin[enough], end[enough] - 1
-        found: dict[str, Floats] = {}
+        statistics: dict[str, Floats] = {}
         if {"mean", "std"} & set(self.what):
-            found["mean"], found["std"] = window_moments(*span)
+            statistics["mean"], statistics["std"] = window_moments(*span)
         if {"min", "max"} & set(self.what):
-            found["min"], found["max"] = window_extremes(*span)
+            statistics["min"], statistics["max"] = window_extremes(*span)
         columns = []
         for what in self.what:
             column = np.full(len(last), np.nan)
-            column[enough] = found[what]
+            column[enough] = statistics[what]
             columns.append(column)
         return columns

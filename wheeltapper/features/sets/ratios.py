@@ -7,6 +7,7 @@ from pydantic import Field
 
 from wheeltapper.config import AssetType, Sensor
 from wheeltapper.errors import ConfigError
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet, Floats, Stretch
 from wheeltapper.features.sets.rolling import window_moments
 
@@ -16,18 +17,18 @@ class Ratios(FeatureSet):
 
     A quotient is that of the two window means, so that one noisy reading does not decide. A divisor that is closer to
     zero than ``floor`` times its sensor's range (high − low) is replaced by that: the quotient of a pump that stands
-    still is then large but bounded by |a| ÷ (floor × range), not by chance. Dividing centred or normalised values by
-    something near 1e-6, as is often seen, gives features that reach 1e6 on healthy machines. A product is the window's
-    mean of the products: the mean power, not the product of two means.
+    still is then large, but bounded by |a| ÷ (floor × range). Dividing centred or normalised values by something near
+    1e-6, as is often done, gives features that reach 1e6 on healthy machines. A product is the window's mean of the
+    products: the mean power, not the product of two means.
 
-    Says nothing new where both sensors follow the load in the same way; then the quotient is constant and quiet.
+    It adds no information where both sensors follow the load in the same way; then the quotient is constant.
     """
 
     floor: float = Field(
         0.05, gt=0, le=1, description="smallest divisor, as a share of its sensor's range; below it, the share is used"
     )
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List quotients, then products.
 
         Raises
@@ -38,7 +39,7 @@ class Ratios(FeatureSet):
         for _, divisor in asset_type.ratios:
             _span(divisor, asset_type.sensors[divisor])
         return tuple(
-            [f"{a}__per__{b}" for a, b in asset_type.ratios] + [f"{a}__times__{b}" for a, b in asset_type.products]
+            [_pair(a, "per", b) for a, b in asset_type.ratios] + [_pair(a, "times", b) for a, b in asset_type.products]
         )
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
@@ -54,6 +55,12 @@ class Ratios(FeatureSet):
             product = stretch.sensors[a] * stretch.sensors[b]
             features[f"{a}__times__{b}"] = window_moments(product, stretch.first, stretch.last)[0]
         return features
+
+
+def _pair(a: str, how: str, b: str) -> Feature:
+    """Describe a quotient or product; one of a sensor and itself is no relation."""
+    name = f"{a}__{how}__{b}"
+    return Feature(name, (a, b), "relation") if a != b else Feature(name, (a,), "statistic", words=f"{how} {b}")
 
 
 def _span(name: str, sensor: Sensor) -> float:

@@ -1,4 +1,4 @@
-"""Mean and spread of every sensor over the window: where it lies, and how restless it is."""
+"""Mean and spread of every sensor over the window: its level, and how restless it is."""
 
 from __future__ import annotations
 
@@ -6,19 +6,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wheeltapper.config import AssetType
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet, Floats, Places, Stretch
 
 
 class Rolling(FeatureSet):
     """Columns ``<sensor>__rolling_mean`` and ``<sensor>__rolling_std``, both in the sensor's unit.
 
-    The spread is the population's (divided by n, as tsfresh does); a stuck sensor has exactly 0.
-    A fault that is much shorter than the window is averaged away in the mean; `latest` and `rates` see it.
+    The spread is the population's (divided by n, as tsfresh does); a stuck sensor has exactly 0. A fault that is much
+    shorter than the window is averaged away in the mean; `latest` and `rates` show it.
     """
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List mean and spread of each sensor."""
-        return tuple(f"{sensor}__rolling_{what}" for sensor in asset_type.sensors for what in ("mean", "std"))
+        return tuple(
+            feature
+            for sensor in asset_type.sensors
+            for feature in (
+                Feature(f"{sensor}__rolling_mean", (sensor,), "level"),
+                Feature(f"{sensor}__rolling_std", (sensor,), "spread"),
+            )
+        )
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
         """Return mean and spread of each window."""
@@ -34,9 +42,9 @@ def window_moments(values: Floats, first: Places, last: Places) -> tuple[Floats,
     """Return mean and standard deviation of each window.
 
     Windows are put together from runs of 1, 2, 4, … values by the pairwise formula [1]_, in n·log(rows) steps however
-    much their lengths differ. A running sum would be faster, but it remembers: after a spike of 1e12 it is wrong for
-    ever, and its last digits depend on where the reading began. Here every window sees its own values only, to the
-    last bit, and 1e6 ± 1e-3 stays exact.
+    much their lengths differ. A running sum would be faster, but after a spike of 1e12 it stays wrong, and its last
+    digits depend on where the reading began. Here every window depends on its own values only, to the last bit, and
+    1e6 ± 1e-3 stays exact.
 
     Parameters
     ----------
@@ -105,7 +113,7 @@ def window_extremes(values: Floats, first: Places, last: Places) -> tuple[Floats
 
 
 def _places(which: NDArray[np.bool_]) -> Places | slice:
-    """Return where; a slice where it is everywhere, as with windows of one length, which is much cheaper."""
+    """Return the true positions; a slice if all are true, which is much cheaper."""
     return slice(None) if which.all() else np.flatnonzero(which)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from wheeltapper.config import AssetType
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet, Floats, Places, Stretch
 
 _AT_ONCE = 1 << 21
@@ -21,12 +22,12 @@ class Spectral(FeatureSet):
     * ``__crest`` (1): largest distance from the mean in standard deviations; √2 for a sine, high for single knocks;
     * ``__kurtosis`` (1): fourth moment; 1.5 for a sine, about 3 for noise, high for knocks.
 
-    A window that stands still moves in no way: its shares, centroid, crest and kurtosis are 0.
+    A window of equal readings has shares, centroid, crest and kurtosis of 0.
 
-    Frequencies take the readings as evenly spaced. Where they are not, the energy stays right and the frequencies are
-    smeared: shares of irregular readings tell less, crest and kurtosis as much as ever. A window of n readings has
-    only n/2 frequencies: of five readings they are 0.2 and 0.4, and the slowest of three bands is empty for ever.
-    Readings once a minute say nothing about a bearing's own frequencies; that needs values of a vibration monitor.
+    The readings are taken as evenly spaced. Where they are not, the energy stays right and the frequencies are smeared:
+    the shares become less useful, crest and kurtosis do not. A window of n readings has only n/2 frequencies: with five
+    readings they are 0.2 and 0.4, and the slowest of three bands is always empty. Readings once a minute do not show a
+    bearing's frequencies; that needs values of a vibration monitor.
 
     References
     ----------
@@ -35,11 +36,11 @@ class Spectral(FeatureSet):
 
     bands: int = Field(3, ge=1, le=50, description="equal bands of frequency between 0 and half a cycle per reading")
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
-        """List what is said of each sensor."""
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
+        """List the description of each sensor."""
         bands = [f"band_{number}" for number in range(1, self.bands + 1)]
         return tuple(
-            f"{sensor}__{what}"
+            Feature(f"{sensor}__{what}", (sensor,), "statistic", words=what.replace("_", " "))
             for sensor in asset_type.measured
             for what in (*bands, "centroid", "rms", "crest", "kurtosis")
         )
@@ -47,17 +48,17 @@ class Spectral(FeatureSet):
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
         """Return the description of each window; NaN where it lacks a value."""
         values = [self._of_one(stretch.sensors[sensor], stretch.first, stretch.last) for sensor in asset_type.measured]
-        return dict(zip(self.columns(asset_type), np.concatenate(values, axis=1).T, strict=True))
+        return dict(zip(self.names(asset_type), np.concatenate(values, axis=1).T, strict=True))
 
     def _of_one(self, values: Floats, first: Places, last: Places) -> Floats:
         """Describe each window of one sensor, shape (n_windows, bands + 4); windows of one length together."""
-        found = np.full((len(last), self.bands + 4), np.nan)
+        described = np.full((len(last), self.bands + 4), np.nan)
         lengths = last - first + 1
         for rows in np.unique(lengths):
             alike = np.flatnonzero(lengths == rows)
             for some in np.array_split(alike, -(-len(alike) * rows // _AT_ONCE)):
-                found[some] = self._describe(values[first[some, None] + np.arange(rows)])
-        return found
+                described[some] = self._describe(values[first[some, None] + np.arange(rows)])
+        return described
 
     def _describe(self, windows: Floats) -> Floats:
         """Describe windows of one length, shape (n_windows, rows)."""

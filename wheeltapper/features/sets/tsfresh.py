@@ -11,7 +11,9 @@ from pydantic import Field, PrivateAttr, model_validator
 from wheeltapper.config import AssetType
 from wheeltapper.errors import ConfigError
 from wheeltapper.features import kernels
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet, Floats, Stretch
+from wheeltapper.features.sets.statistics import feature_of
 from wheeltapper.spelling import near_miss
 
 
@@ -23,8 +25,8 @@ class Tsfresh(FeatureSet):
     ``linear_trend_timewise``, which needs a clock and is ``linear_trend`` in other units where readings are regular.
 
     Short windows have no value for many of them (an autocorrelation of lag 9 in a window of 5), and neither has a
-    constant for its skewness: then it is NaN. Hundreds of features find something in any noise: keep those that say
-    something about the target (`wheeltapper.features.relevance`), or few to begin with.
+    constant for its skewness: then it is NaN. Some of hundreds of features look unusual in any noise: keep those that
+    are related to the target (`wheeltapper.features.relevance`), or compute few.
     """
 
     always_has_value: ClassVar[bool] = False
@@ -39,27 +41,27 @@ class Tsfresh(FeatureSet):
 
     @model_validator(mode="after")
     def _has_calculators(self) -> Self:
-        known = _calculators(self.settings)
-        for one in self.calculators:
-            if one not in known:
-                wider = " The settings 'comprehensive' have it." if one in _calculators("comprehensive") else ""
+        valid = _calculators(self.settings)
+        for calculator in self.calculators:
+            if calculator not in valid:
+                wider = " The settings 'comprehensive' have it." if calculator in _calculators("comprehensive") else ""
                 raise ConfigError(
-                    f"tsfresh's {self.settings} settings have no calculator '{one}'; they have {list(known)}."
-                    f"{wider or near_miss(one, list(known))}"
+                    f"tsfresh's {self.settings} settings have no calculator '{calculator}'; they have {list(valid)}."
+                    f"{wider or near_miss(calculator, list(valid))}"
                 )
         return self
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List the features of each sensor."""
-        return tuple(f"{sensor}__{name}" for sensor in asset_type.sensors for name in self._names(sensor))
+        return tuple(feature_of(sensor, name) for sensor in asset_type.sensors for name in self._names(sensor))
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
-        """Return the features of each window; what tsfresh cannot say of a window is NaN, or ±inf where it says so."""
+        """Return the features of each window; NaN where tsfresh gives no value, ±inf where tsfresh gives that."""
         features: dict[str, Floats] = {}
         for sensor in asset_type.sensors:
             settings = kernels.settings_of(self._names(sensor))
-            found = kernels.compute(settings, stretch.sensors[sensor], stretch.first, stretch.last, blank=True)
-            features |= {f"{sensor}__{name}": found[name] for name in self._names(sensor)}
+            by_name = kernels.compute(settings, stretch.sensors[sensor], stretch.first, stretch.last, blank=True)
+            features |= {f"{sensor}__{name}": by_name[name] for name in self._names(sensor)}
         return features
 
     def only(self, columns: Iterable[str]) -> Self:
@@ -77,14 +79,15 @@ class Tsfresh(FeatureSet):
 def _kept(
     kind: kernels.Kind, calculators: tuple[str, ...], sensor: str, only: frozenset[str] | None
 ) -> tuple[str, ...]:
-    """Keep what was asked for; once, because serving asks for every reading."""
+    """Return the features to compute; cached, because serving needs them for every reading."""
     return tuple(
         name
         for name in kernels.known(kind)
-        if (not calculators or name.partition("__")[0] in calculators) and (only is None or f"{sensor}__{name}" in only)
+        if (not calculators or kernels.calculator_of(name) in calculators)
+        and (only is None or f"{sensor}__{name}" in only)
     )
 
 
 @cache
 def _calculators(kind: kernels.Kind) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name.partition("__")[0] for name in kernels.known(kind)))
+    return tuple(dict.fromkeys(map(kernels.calculator_of, kernels.known(kind))))

@@ -1,4 +1,4 @@
-"""The machine's own physics: how far a sensor is from what the other sensors say it should show."""
+"""The machine's physics: how far a sensor is from the value that follows from the other sensors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from wheeltapper.config import AssetType
 from wheeltapper.config.formulas import evaluate, sources
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.sets import FeatureSet, Floats, Stretch
 from wheeltapper.features.sets.rolling import window_moments
 
@@ -15,17 +16,17 @@ from wheeltapper.features.sets.rolling import window_moments
 class Twin(FeatureSet):
     """Column ``<sensor>__twin__<other>__<other>``: measured minus expected, in the sensor's unit, mean over the window.
 
-    What is expected follows from the other sensors of the same reading by the formulas of the asset type's ``twin``;
-    nothing is learnt from data. No column where an asset type has none. The residual of a healthy machine stays near
-    zero whatever it is asked to do; a fault that breaks the law moves it, and so does each sensor in it that is wrong:
-    the name says which. Laws hold for a machine that is in balance: a residual of something slow (heat) follows the
-    load, and says nothing new.
+    The expected value is computed from the other sensors of the same reading by the formulas of the asset type's
+    ``twin``; nothing is learnt from data. An asset type without formulas gives no column. The residual of a healthy
+    machine stays near zero at any load. It moves when a fault breaks the law, or when one of its sensors is wrong; the
+    column's name lists them. Laws hold for a machine in balance: a residual of something slow (heat) follows the load,
+    and adds no information.
     """
 
     always_has_value: ClassVar[bool] = False
-    """A root of something negative has none."""
+    """The root of a negative number has no value."""
 
-    def columns(self, asset_type: AssetType) -> tuple[str, ...]:
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List the residual of each sensor that the twin has a formula for."""
         return tuple(_columns(asset_type).values())
 
@@ -36,14 +37,22 @@ class Twin(FeatureSet):
         for sensor, column in _columns(asset_type).items():
             residual = stretch.sensors[sensor] - expected[sensor]
             residual = np.where(np.isfinite(residual), residual, np.nan)
-            features[column] = window_moments(residual, stretch.first, stretch.last)[0]
+            features[column.name] = window_moments(residual, stretch.first, stretch.last)[0]
         return features
 
 
-def _columns(asset_type: AssetType) -> dict[str, str]:
+def _columns(asset_type: AssetType) -> dict[str, Feature]:
     """Return sensor → its column, which names the sensors that it is expected from."""
     others = sources(asset_type.twin, asset_type.sensors)
-    return {name: "__".join([name, "twin", *others[name]]) for name in asset_type.sensors if name in others}
+    return {name: _residual(name, others[name]) for name in asset_type.sensors if name in others}
+
+
+def _residual(sensor: str, others: tuple[str, ...]) -> Feature:
+    """Describe a residual; a formula of numbers alone compares the sensor with a constant."""
+    name = "__".join([sensor, "twin", *others])
+    return (
+        Feature(name, (sensor, *others), "relation") if others else Feature(name, (sensor,), "statistic", words="twin")
+    )
 
 
 def _expected(measured: dict[str, Floats], asset_type: AssetType) -> dict[str, Floats]:

@@ -135,7 +135,7 @@ def test_a_window_outside_the_readings_is_refused(first: int, last: int) -> None
 @pytest.mark.parametrize("name", ["kurtosi", "linear_trend_timewise", "matrix_profile"])
 def test_an_unknown_calculator_is_refused(name: str) -> None:
     """A typo, and a calculator that cannot be used here, are named with what there is."""
-    with pytest.raises(ConfigError, match=f"no calculator '{name}' to be used here"):
+    with pytest.raises(ConfigError, match=f"no calculator '{name}' can be used here"):
         kernels.compute({name: [{"attr": "slope"}]}, VALUES, FIRST, LAST)
 
 
@@ -167,7 +167,7 @@ def test_a_window_that_a_calculator_cannot_do_has_no_value(caplog: pytest.LogCap
     last_bit = np.nextafter(100.0, 200.0)
     values = np.array([1.0, 2, 3, 4, 5, 6, 100, last_bit, 100, last_bit, 100, last_bit, 3, 4, 5, 7])
     first = np.arange(11, dtype=np.int64)
-    kernels._say_once.cache_clear()
+    kernels._log_once.cache_clear()
     with caplog.at_level("DEBUG", logger="wheeltapper.features"):
         found = kernels.compute({"binned_entropy": [{"max_bins": 10}]}, values, first, first + 5)
         again = kernels.compute({"binned_entropy": [{"max_bins": 10}]}, values, first, first + 5)

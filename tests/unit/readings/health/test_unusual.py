@@ -20,16 +20,16 @@ def steps(count: int) -> np.ndarray:
     return np.resize([1.0, 2.0, 3.0, 4.0, 5.0], count)
 
 
-def test_003_04_iqr_flags_a_value_beyond_the_fences() -> None:
-    """Quartiles 2 and 4 put the fences at -1 and 7: 7 is usual, 7.1 is not."""
+def test_iqr_flags_a_value_beyond_the_fences() -> None:
+    """Quartiles 2 and 4 put the fences at -1 and 7: 7 is usual, 7.1 is not. Reference row 003-04."""
     values = np.append(steps(60), [7.0])
     assert not flags("iqr", values).any()
     values[-1] = 7.1
     assert np.flatnonzero(flags("iqr", values)).tolist() == [60]
 
 
-def test_003_04_hampel_flags_a_value_far_from_the_median() -> None:
-    """Median 3 and median deviation 1 allow 3 ± 3 · 1.4826, up to 7.4478."""
+def test_hampel_flags_a_value_far_from_the_median() -> None:
+    """Median 3 and median deviation 1 allow 3 ± 3 · 1.4826, up to 7.4478. Reference row 003-04."""
     values = np.append(steps(60), [7.44])
     assert not flags("hampel", values).any()
     values[-1] = 7.45
@@ -37,8 +37,8 @@ def test_003_04_hampel_flags_a_value_far_from_the_median() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_003_04_values_stay_as_they_are(kind: str) -> None:
-    """There is a flag for each value, and no value is changed."""
+def test_values_stay_as_they_are(kind: str) -> None:
+    """There is a flag for each value, and no value is changed. Reference row 003-04."""
     values = np.append(steps(60), [99.0])
     before = values.copy()
     assert len(flags(kind, values)) == len(values)
@@ -46,8 +46,8 @@ def test_003_04_values_stay_as_they_are(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_000_27_flags_need_a_past(kind: str) -> None:
-    """Of the first thirty values none is flagged, however wild; the thirty-first may be."""
+def test_flags_need_a_past(kind: str) -> None:
+    """Of the first thirty values none is flagged, however wild; the thirty-first may be. Reference row 000-27."""
     values = steps(31)
     values[29] = 99.0
     assert not flags(kind, values).any()
@@ -56,8 +56,8 @@ def test_000_27_flags_need_a_past(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_000_27_missing_values_are_passed_over(kind: str) -> None:
-    """A gap of missing values neither is flagged nor makes its neighbours forget their past."""
+def test_missing_values_are_passed_over(kind: str) -> None:
+    """A gap of missing values neither is flagged nor makes its neighbours forget their past. Reference row 000-27."""
     values = np.append(steps(60), [np.nan] * 80 + [99.0])
     assert np.flatnonzero(flags(kind, values)).tolist() == [140]
 
@@ -69,8 +69,8 @@ def test_equal_values_tell_no_range(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_003_04_changing_the_future_changes_no_flag_of_the_past(kind: str) -> None:
-    """The same flags come out of any beginning of a series."""
+def test_changing_the_future_changes_no_flag_of_the_past(kind: str) -> None:
+    """The same flags come out of any beginning of a series. Reference row 003-04."""
     values = np.random.default_rng(3).standard_t(2, size=400)
     whole = flags(kind, values)
     assert whole.any()

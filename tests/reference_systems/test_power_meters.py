@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.rows.reading import Came, plant_of, read
+from tests.reference_systems.reading import Came, plant_of, read
 from wheeltapper import tables
 from wheeltapper.assets.power_meter import METERS, as_published
 from wheeltapper.config import Plant
 from wheeltapper.evaluation.intervals import rate_interval
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import exclude
 from wheeltapper.readings.health.flagging import flag_readings
@@ -68,8 +69,11 @@ def _building(folder: Path, table: pd.DataFrame) -> tuple[Plant, Came]:
     return plant, read(plant)
 
 
-def test_002_05_the_published_columns_are_read_and_those_that_nobody_uses_may_be_absent(tmp_path: Path) -> None:
-    """22 fields become five machines; without the other fifteen meters and the local time the readings are the same."""
+def test_the_published_columns_are_read_and_those_that_nobody_uses_may_be_absent(tmp_path: Path) -> None:
+    """22 fields become five machines; without the other fifteen meters and the local time the readings are the same.
+
+    Reference row 002-05.
+    """
     whole = _published()
     assert list(whole)[:2] == ["utc_timestamp", "cet_cest_timestamp"]
     assert len([name for name in whole if name != "interpolated"]) == 22
@@ -81,8 +85,11 @@ def test_002_05_the_published_columns_are_read_and_those_that_nobody_uses_may_be
     pd.testing.assert_frame_equal(less.rows, came.rows, check_exact=True)
 
 
-def test_002_06_meters_side_by_side_become_sorted_machines_in_utc(tmp_path: Path) -> None:
-    """Fifteen meters are left out, each row becomes five; an unreadable time and an empty field are no reading."""
+def test_meters_side_by_side_become_sorted_machines_in_utc(tmp_path: Path) -> None:
+    """Fifteen meters are left out, each row becomes five; an unreadable time and an empty field are no reading.
+
+    Reference row 002-06.
+    """
     table = _published().copy()
     counter = f"{PREFIX}machine_3"
     table.loc[7, "utc_timestamp"] = "soon"
@@ -103,25 +110,31 @@ def test_002_06_meters_side_by_side_become_sorted_machines_in_utc(tmp_path: Path
     assert own.index.equals(pd.DatetimeIndex(pd.to_datetime(expected.index, utc=True), dtype=own.index.dtype))
 
 
-def test_002_06_the_plan_that_served_is_the_plan_that_learnt(tmp_path: Path) -> None:
-    """Written and read back, it gives the same rows again and again, also for one machine's last three readings."""
+def test_the_plan_that_served_is_the_plan_that_learnt(tmp_path: Path) -> None:
+    """Written and read back, it gives the same rows again and again, also for one machine's last three readings.
+
+    Reference row 002-06.
+    """
     plant, came = _building(tmp_path, _published())
     plan = FeaturePlan.of(plant)
-    learnt = plan.compute(came.rows)
+    learnt = compute(plan, came.rows)
     served = FeaturePlan.model_validate_json(plan.model_dump_json())
-    pd.testing.assert_frame_equal(served.compute(came.rows), learnt, check_exact=True)
-    pd.testing.assert_frame_equal(served.compute(came.rows), learnt, check_exact=True)
+    pd.testing.assert_frame_equal(compute(served, came.rows), learnt, check_exact=True)
+    pd.testing.assert_frame_equal(compute(served, came.rows), learnt, check_exact=True)
     last = came.rows[came.rows["asset_id"] == "machine_4"].tail(plan.readings_needed)
-    one = served.compute(last).tail(1).reset_index(drop=True)
+    one = compute(served, last).tail(1).reset_index(drop=True)
     expected = learnt[learnt["asset_id"] == "machine_4"].tail(1).reset_index(drop=True)
     pd.testing.assert_frame_equal(one, expected, check_exact=True)
 
 
-def test_002_07_power_is_kilowatts_over_the_time_that_passed(tmp_path: Path) -> None:
-    """The difference over real hours: 4 times it in a quarter, less after a missing one; the first reading has none."""
+def test_power_is_kilowatts_over_the_time_that_passed(tmp_path: Path) -> None:
+    """The difference over real hours: 4 times it in a quarter, less after a missing one; the first reading has none.
+
+    Reference row 002-07.
+    """
     table = _published().drop(index=[50])
     plant, came = _building(tmp_path, table)
-    found = FeaturePlan.of(plant).compute(came.rows)
+    found = compute(FeaturePlan.of(plant), came.rows)
     own = found[found["asset_id"] == "machine_1"].set_index("window_end")["energy"]
     counter = table[f"{PREFIX}machine_1"].to_numpy()
     times = pd.DatetimeIndex(pd.to_datetime(table["utc_timestamp"], utc=True))
@@ -132,13 +145,15 @@ def test_002_07_power_is_kilowatts_over_the_time_that_passed(tmp_path: Path) -> 
     assert own.loc[times[50]] == pytest.approx((counter[50] - counter[49]) / 0.5)
 
 
-def test_002_11_each_machine_is_scaled_by_its_own_and_all_keep_the_budget() -> None:
+def test_each_machine_is_scaled_by_its_own_and_all_keep_the_budget() -> None:
     """Five machines of 17 kW to 44 W, one alarm a week each: on unseen weeks they ring as often, none three times so.
 
     What makes them comparable is that each is scaled by its own past.
+
+    Reference row 002-11.
     """
     plant, came = _simulated(5, 240)
-    features = FeaturePlan.of(plant).compute(came.rows)
+    features = compute(FeaturePlan.of(plant), came.rows)
     part = parts.assign(features, parts.cuts(came.rows, plant))
     bundle = fit_candidate(plant, plant.candidates[0], features, part, tables.FAULTS.empty(), {})
     assert set(MACHINES) <= set(bundle.detectors)
@@ -157,8 +172,11 @@ def test_002_11_each_machine_is_scaled_by_its_own_and_all_keep_the_budget() -> N
     assert rung.max() / (weeks / 5) < 3 * plant.alarm_budget
 
 
-def test_002_11_a_meter_that_is_frozen_for_months_is_noticed_and_never_learnt(tmp_path: Path) -> None:
-    """As the reference's fifth machine, it stands at one value to the end: noted, flagged, and kept out of learning."""
+def test_a_meter_that_is_frozen_for_months_is_noticed_and_never_learnt(tmp_path: Path) -> None:
+    """As the reference's fifth machine, it stands at one value to the end: noted, flagged, and kept out of learning.
+
+    Reference row 002-11.
+    """
     table = as_published(_simulated(5, 84)[1].rows).rename(columns={name: PREFIX + name for name in MACHINES})
     counter = f"{PREFIX}machine_5"
     froze = 60 * 96
@@ -168,7 +186,7 @@ def test_002_11_a_meter_that_is_frozen_for_months_is_noticed_and_never_learnt(tm
     flat = flags[flags["kind"] == "flat"]
     assert flat["asset_id"].unique().tolist() == ["machine_5"]
     assert flat["count"].max() >= 24 * 96 - 96
-    features = FeaturePlan.of(plant).compute(came.rows)
+    features = compute(FeaturePlan.of(plant), came.rows)
     part = pd.Series("train", index=features.index)
     told = exclude.informative_flags(features, part, flags)
     assert told.notes == ()
@@ -181,12 +199,12 @@ def test_002_11_a_meter_that_is_frozen_for_months_is_noticed_and_never_learnt(tm
     assert [note for note in only.notes if note.startswith("Mostly stuck: energy of machine_5 (")]
 
 
-def test_002_19_the_hour_is_a_circle_and_the_night_is_from_20_to_6(tmp_path: Path) -> None:
-    """On the published times read as the building's local ones, over the change of the clocks."""
+def test_the_hour_is_a_circle_and_the_night_is_from_20_to_6(tmp_path: Path) -> None:
+    """On the published times read as the building's local ones, over the change of the clocks. Reference row 002-19."""
     _, came = _building(tmp_path, _published())
     text = BUILDING.replace("features: [latest]", "features: [{calendar: {zone: Europe/Berlin}}]")
     local = plant_of(text, tmp_path)
-    found = FeaturePlan.of(local).compute(came.rows)
+    found = compute(FeaturePlan.of(local), came.rows)
     found = found[found["asset_id"] == "machine_1"].set_index("window_end")
     clock = _published()["cet_cest_timestamp"].str[11:16]
     hours = clock.str[:2].astype(int) + clock.str[3:].astype(int) / 60

@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.rows.reading import is_in_fault, plant_of, read
+from tests.reference_systems.reading import is_in_fault, plant_of, read
 from wheeltapper import detectors, plants, sources, tables
 from wheeltapper.config import IDLE_REGIMES, Plant
 from wheeltapper.errors import SourceError
 from wheeltapper.evaluation.judge import judge
+from wheeltapper.features.compute import compute
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.survey.survey import survey
@@ -66,8 +67,11 @@ def _fleet() -> pd.DataFrame:
     return read(_pumps(assets=8, duration="28d", seed=11), check=False).rows
 
 
-def test_001_02_a_seed_is_a_series_and_a_span_is_a_number_of_rows() -> None:
-    """Thirty days of minutes are 43 200 rows; the same seed gives the same bits, another seed others."""
+def test_a_seed_is_a_series_and_a_span_is_a_number_of_rows() -> None:
+    """Thirty days of minutes are 43 200 rows; the same seed gives the same bits, another seed others.
+
+    Reference row 001-02.
+    """
     rows, faults = _readings(anomaly_rate=0.02)
     assert len(rows) == 30 * 86_400 // 60
     assert rows["timestamp"].iloc[0] == pd.Timestamp(MONDAY, tz="UTC")
@@ -79,8 +83,8 @@ def test_001_02_a_seed_is_a_series_and_a_span_is_a_number_of_rows() -> None:
     assert len(_readings(duration="2d", step="30s")[0]) == 2 * 86_400 // 30
 
 
-def test_001_03_the_type_states_limits_and_units() -> None:
-    """Six sensors with the reference's units and limits, and no other."""
+def test_the_type_states_limits_and_units() -> None:
+    """Six sensors with the reference's units and limits, and no other. Reference row 001-03."""
     sensors = _pumps().asset_type.sensors
     assert {name: (one.low, one.high, one.unit) for name, one in sensors.items()} == {
         name: (low, high, unit) for name, (_, _, low, high, unit) in STATED.items()
@@ -88,16 +92,19 @@ def test_001_03_the_type_states_limits_and_units() -> None:
 
 
 @pytest.mark.parametrize("sensor", SENSORS)
-def test_001_03_normal_running_has_the_stated_mean_and_deviation(sensor: str) -> None:
-    """Both within 5 %, memory and physics included."""
+def test_normal_running_has_the_stated_mean_and_deviation(sensor: str) -> None:
+    """Both within 5 %, memory and physics included. Reference row 001-03."""
     mean, deviation, *_ = STATED[sensor]
     values = _fleet().loc[_fleet()["regime"] == "normal", sensor]
     assert values.mean() == pytest.approx(mean, rel=0.05)
     assert values.std() == pytest.approx(deviation, rel=0.05)
 
 
-def test_001_03_no_value_leaves_its_limits_even_inside_faults() -> None:
-    """With a third of the time in faults that overlap, the suite puts no row aside and each limit holds."""
+def test_no_value_leaves_its_limits_even_inside_faults() -> None:
+    """With a third of the time in faults that overlap, the suite puts no row aside and each limit holds.
+
+    Reference row 001-03.
+    """
     came = read(_pumps(anomaly_rate=0.33, overlap="true", duration="14d"))
     assert came.rejected.empty
     for name, (_, _, low, high, _) in STATED.items():
@@ -119,8 +126,11 @@ def _waves(rows: pd.DataFrame, hours: list[float]) -> dict[float, float]:
 
 
 @pytest.mark.parametrize("step", ["5min", "20min"])
-def test_001_04_the_day_and_the_week_show_however_often_it_is_read(step: str) -> None:
-    """In normal running the waves of 24 h and 168 h stand out of their neighbours, at 0.15 and 0.075 deviations."""
+def test_the_day_and_the_week_show_however_often_it_is_read(step: str) -> None:
+    """In normal running the waves of 24 h and 168 h stand out of their neighbours, at 0.15 and 0.075 deviations.
+
+    Reference row 001-04.
+    """
     rows, _ = _readings(assets=8, duration="84d", step=step, seed=3)
     around_day, around_week = [24.0, 21.0, 22.4, 25.85, 28.0], [168.0, 112.0, 134.4, 224.0, 288.0]
     waves = _waves(rows, [*around_day, *around_week])
@@ -131,8 +141,11 @@ def test_001_04_the_day_and_the_week_show_however_often_it_is_read(step: str) ->
 
 
 @pytest.mark.parametrize("sensor", SENSORS)
-def test_001_05_readings_remember_and_keep_their_deviation(sensor: str) -> None:
-    """Lag-1 correlation within normal running is 0.7, and the deviation is the stated one, not 0.42 of it."""
+def test_readings_remember_and_keep_their_deviation(sensor: str) -> None:
+    """Lag-1 correlation within normal running is 0.7, and the deviation is the stated one, not 0.42 of it.
+
+    Reference row 001-05.
+    """
     pump = _fleet()[_fleet()["asset_id"] == "pump-03"]
     normal = (pump["regime"] == "normal").to_numpy()
     pairs = normal[1:] & normal[:-1]
@@ -141,8 +154,11 @@ def test_001_05_readings_remember_and_keep_their_deviation(sensor: str) -> None:
     assert values[normal].std() == pytest.approx(STATED[sensor][1], rel=0.15)
 
 
-def test_001_06_states_last_as_long_as_the_timetable_says() -> None:
-    """A day has 15 min off, 30 min start-up and two high loads of 2 h, a week 2 h maintenance; the rest is normal."""
+def test_states_last_as_long_as_the_timetable_says() -> None:
+    """A day has 15 min off, 30 min start-up and two high loads of 2 h, a week 2 h maintenance; the rest is normal.
+
+    Reference row 001-06.
+    """
     minutes = _fleet().groupby(["asset_id", "regime"]).size().unstack()
     expected = {"off": 28 * 15, "startup": 28 * 30, "high_load": 28 * 240, "maintenance": 4 * 120}
     expected["normal"] = 28 * 1440 - sum(expected.values())
@@ -157,8 +173,11 @@ def test_001_06_states_last_as_long_as_the_timetable_says() -> None:
         ("maintenance", {"duty_cycle": 0.5, "flow_rate": 0.4, "current": 0.5}),
     ],
 )
-def test_001_06_states_have_the_stated_means(regime: str, ratios: dict[str, float]) -> None:
-    """Within a tenth of the stated multiple of normal running, and 5 °C warmer under high load."""
+def test_states_have_the_stated_means(regime: str, ratios: dict[str, float]) -> None:
+    """Within a tenth of the stated multiple of normal running, and 5 °C warmer under high load.
+
+    Reference row 001-06.
+    """
     means = _fleet().groupby("regime")[SENSORS].mean()
     for sensor, ratio in ratios.items():
         assert means.loc[regime, sensor] / means.loc["normal", sensor] == pytest.approx(ratio, rel=0.1), sensor
@@ -166,8 +185,11 @@ def test_001_06_states_have_the_stated_means(regime: str, ratios: dict[str, floa
         assert means.loc[regime, "temperature"] - means.loc["normal", "temperature"] == pytest.approx(5, abs=2)
 
 
-def test_001_06_states_follow_each_other_lawfully() -> None:
-    """After standing still comes start-up and never the reverse; high load and maintenance begin and end in normal."""
+def test_states_follow_each_other_lawfully() -> None:
+    """After standing still comes start-up and never the reverse; high load and maintenance begin and end in normal.
+
+    Reference row 001-06.
+    """
     lawful = {"off startup", "startup normal", "normal high_load", "high_load normal", "normal maintenance"}
     lawful |= {"maintenance normal", "normal off"}
     for _, pump in _fleet().groupby("asset_id"):
@@ -192,10 +214,13 @@ SIGNATURES: dict[str, dict[str, tuple[float, float]]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_001_07_each_kind_of_fault_shows_its_signature_and_nothing_else(kind: str) -> None:
-    """Beside its healthy twin, a fault's last readings differ by the stated factors and shifts times its severity."""
-    wishes = {"anomaly_rate": 0.05, "kinds": f"[{kind}]", "duration": "20d"}
-    (rows, faults), (twin, _) = _readings(**wishes), _readings(duration="20d")
+def test_each_kind_of_fault_shows_its_signature_and_nothing_else(kind: str) -> None:
+    """Beside its healthy twin, a fault's last readings differ by the stated factors and shifts times its severity.
+
+    Reference row 001-07.
+    """
+    disturbances = {"anomaly_rate": 0.05, "kinds": f"[{kind}]", "duration": "20d"}
+    (rows, faults), (twin, _) = _readings(**disturbances), _readings(duration="20d")
     faults = tables.FAULTS.check(faults)
     assert set(faults["kind"]) == {kind}
     assert faults["severity"].between(0.4, 1).all()
@@ -214,8 +239,11 @@ def test_001_07_each_kind_of_fault_shows_its_signature_and_nothing_else(kind: st
         assert np.mean(shifts[name]) == pytest.approx((factor - 1) * mean + shift, rel=0.15), name
 
 
-def test_001_07_a_worn_bearing_grows_worse_to_its_end() -> None:
-    """In the middle of each fault vibration is off by half of what it is off by at the end: a straight ramp."""
+def test_a_worn_bearing_grows_worse_to_its_end() -> None:
+    """In the middle of each fault vibration is off by half of what it is off by at the end: a straight ramp.
+
+    Reference row 001-07.
+    """
     rows, faults = _readings(anomaly_rate=0.05, kinds="[bearing_wear]", duration="20d")
     twin, _ = _readings(duration="20d")
     off = rows["vibration"] / twin["vibration"] - 1
@@ -229,8 +257,8 @@ def test_001_07_a_worn_bearing_grows_worse_to_its_end() -> None:
 
 
 @pytest.mark.parametrize("rate", [0.005, 0.02, 0.1])
-def test_001_08_the_asked_share_of_readings_is_anomalous(rate: float) -> None:
-    """Within a tenth of what was asked, for single pumps, and no two faults touch."""
+def test_the_asked_share_of_readings_is_anomalous(rate: float) -> None:
+    """Within a tenth of what was asked, for single pumps, and no two faults touch. Reference row 001-08."""
     rows, faults = _readings(assets=2, anomaly_rate=rate)
     for asset, own in rows.groupby("asset_id"):
         known = faults[faults["asset_id"] == asset].sort_values("start")
@@ -239,8 +267,11 @@ def test_001_08_the_asked_share_of_readings_is_anomalous(rate: float) -> None:
         assert not own.loc[is_in_fault(own, known), "regime"].isin(IDLE_REGIMES).any()
 
 
-def test_001_09_labels_rebuilt_from_the_events_are_the_readings_that_differ() -> None:
-    """A reading differs from its healthy twin's exactly where the table of faults has a fault of its pump."""
+def test_labels_rebuilt_from_the_events_are_the_readings_that_differ() -> None:
+    """A reading differs from its healthy twin's exactly where the table of faults has a fault of its pump.
+
+    Reference row 001-09.
+    """
     (rows, faults), (twin, _) = _readings(assets=2, anomaly_rate=0.03), _readings(assets=2)
     differs = (rows[SENSORS] != twin[SENSORS]).any(axis=1)
     assert differs.sum() == round(0.03 * 43_200) * 2
@@ -249,8 +280,11 @@ def test_001_09_labels_rebuilt_from_the_events_are_the_readings_that_differ() ->
     assert set(rows["regime"]) == {"startup", "normal", "high_load", "maintenance", "off"}
 
 
-def test_001_09_a_file_with_a_label_column_comes_back_as_the_same_events(tmp_path: Path) -> None:
-    """Written as rows with label, type of anomaly and state, the events are read again to the minute."""
+def test_a_file_with_a_label_column_comes_back_as_the_same_events(tmp_path: Path) -> None:
+    """Written as rows with label, type of anomaly and state, the events are read again to the minute.
+
+    Reference row 001-09.
+    """
     rows, faults = _readings(anomaly_rate=0.03, duration="10d")
     kind = pd.Series("", index=rows.index)
     for fault in faults.itertuples():
@@ -270,8 +304,11 @@ def test_001_09_a_file_with_a_label_column_comes_back_as_the_same_events(tmp_pat
     assert came.rows["regime"].tolist() == rows["regime"].tolist()
 
 
-def test_001_10_the_quality_report_counts_by_hand(tmp_path: Path) -> None:
-    """Missing values, quartile outliers, least, greatest, mean, deviation, and ten of the pauses over two steps."""
+def test_the_quality_report_counts_by_hand(tmp_path: Path) -> None:
+    """Missing values, quartile outliers, least, greatest, mean, deviation, and ten of the pauses over two steps.
+
+    Reference row 001-10.
+    """
     minutes = [minute + 10 * (minute // 8) for minute in range(104)]  # a pause of eleven minutes after every eighth
     level = np.resize([1.0, 2.0, 3.0, 4.0, 5.0], 104)
     level[[20, 50]] = 9.0  # beyond 4 + 1.5 · 2
@@ -306,15 +343,18 @@ candidates: [lof]
 def _windows() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return usable windows of three pumps: those of the first ten days, and those of the last four."""
     plant = _pumps(assets=3, duration="14d", seed=5)
-    features = FeaturePlan.of(plant).compute(read(plant, check=False).rows)
+    features = compute(FeaturePlan.of(plant), read(plant, check=False).rows)
     usable = features[features["usable"]]
     first = usable["window_end"] < pd.Timestamp(MONDAY, tz="UTC") + timedelta(days=10)
     return usable[first], usable[~first]
 
 
 @pytest.mark.parametrize("method", ["robust", "standard"])
-def test_001_11_every_state_is_scaled_by_what_is_usual_in_it(method: str) -> None:
-    """Each pump and state that was seen has a scale: there, the typical row is 0 and its deviation about 1."""
+def test_every_state_is_scaled_by_what_is_usual_in_it(method: str) -> None:
+    """Each pump and state that was seen has a scale: there, the typical row is 0 and its deviation about 1.
+
+    Reference row 001-11.
+    """
     train, _ = _windows()
     normaliser = RegimeNormaliser(method=method).fit(train)
     assert normaliser.fallbacks(train).empty
@@ -328,8 +368,11 @@ def test_001_11_every_state_is_scaled_by_what_is_usual_in_it(method: str) -> Non
         assert own.std().between(0.6, 1.6).all(), regime
 
 
-def test_001_11_scales_are_learnt_from_training_and_an_unknown_state_is_no_normal_state() -> None:
-    """Later rows change no scale; a state never seen gets the pump's own, is named, and does not look normal."""
+def test_scales_are_learnt_from_training_and_an_unknown_state_is_no_normal_state() -> None:
+    """Later rows change no scale; a state never seen gets the pump's own, is named, and does not look normal.
+
+    Reference row 001-11.
+    """
     train, later = _windows()
     normaliser = RegimeNormaliser().fit(train)
     alone = normaliser.transform(later.head(50))
@@ -342,8 +385,11 @@ def test_001_11_scales_are_learnt_from_training_and_an_unknown_state_is_no_norma
     assert normaliser.transform(later[later["regime"] == "high_load"])["flow_rate"].abs().median() < 1
 
 
-def test_001_12_the_rule_of_k_sigma_looks_at_each_state_alone() -> None:
-    """A flow four deviations above normal running scores 4 there and less than 3 under high load, where it is usual."""
+def test_the_rule_of_k_sigma_looks_at_each_state_alone() -> None:
+    """A flow four deviations above normal running scores 4 there and less than 3 under high load, where it is usual.
+
+    Reference row 001-12.
+    """
     train, later = _windows()
     normaliser = RegimeNormaliser(method="standard").fit(train)
     z = normaliser.transform(train)
@@ -373,16 +419,22 @@ ECONOMICS = {
 }
 
 
-def test_001_28_the_plant_prices_its_five_kinds_of_fault() -> None:
-    """The plant's page holds what a stop of each kind costs and how long it lasts; others cost the general price."""
+def test_the_plant_prices_its_five_kinds_of_fault() -> None:
+    """The plant's page holds what a stop of each kind costs and how long it lasts; others cost the general price.
+
+    Reference row 001-28.
+    """
     costs = plants.load("pump_station").costs
     assert {kind: (one.missed_fault, one.downtime_hours) for kind, one in costs.by_kind.items()} == ECONOMICS
     assert costs.missed("electrical_fault") == 15_000
     assert costs.missed("stuck:pressure") == costs.missed_fault == 10_000
 
 
-def test_001_28_each_kind_is_judged_by_its_own_price() -> None:
-    """Of two worn bearings one is missed: 11 000 and four hours. What is found costs a repair, whatever its kind."""
+def test_each_kind_is_judged_by_its_own_price() -> None:
+    """Of two worn bearings one is missed: 11 000 and four hours. What is found costs a repair, whatever its kind.
+
+    Reference row 001-28.
+    """
     costs = plants.load("pump_station").costs
     start = pd.Timestamp("2026-01-05", tz="UTC")
     spans = [("cavitation", 100, 160), ("bearing_wear", 400, 500), ("bearing_wear", 900, 1000)]
@@ -450,8 +502,11 @@ def _snapshots(folder: Path, names: list[str]) -> Plant:
     return plant_of(VIBRATION, folder)
 
 
-def test_001_46_snapshots_of_four_bearings_are_four_machines_at_20_khz(tmp_path: Path) -> None:
-    """Two files of eight samples, ten minutes apart: 50 µs from sample to sample, and no window across the pause."""
+def test_snapshots_of_four_bearings_are_four_machines_at_20_khz(tmp_path: Path) -> None:
+    """Two files of eight samples, ten minutes apart: 50 µs from sample to sample, and no window across the pause.
+
+    Reference row 001-46.
+    """
     plant = _snapshots(tmp_path, ["2004.02.12.10.32.39", "2004.02.12.10.42.39"])
     came = read(plant)
     assert (len(came.rows), len(came.rejected)) == (2 * 8 * 4, 0)
@@ -463,13 +518,16 @@ def test_001_46_snapshots_of_four_bearings_are_four_machines_at_20_khz(tmp_path:
     assert second["acceleration"].tolist() == [
         round(file + row / 100 + 0.001, 3) for file in (0, 1) for row in range(8)
     ]
-    features = FeaturePlan.of(plant).compute(came.rows)
+    features = compute(FeaturePlan.of(plant), came.rows)
     assert len(features) == 4 * 2 * 5
     assert (features["window_end"] - features["window_start"]).eq(timedelta(microseconds=150)).all()
 
 
-def test_001_46_a_file_of_another_name_is_refused_by_name(tmp_path: Path) -> None:
-    """A file whose name tells no instant is an error that names it and the option, not a file that is left out."""
+def test_a_file_of_another_name_is_refused_by_name(tmp_path: Path) -> None:
+    """A file whose name tells no instant is an error that names it and the option, not a file that is left out.
+
+    Reference row 001-46.
+    """
     plant = _snapshots(tmp_path, ["2004.02.12.10.32.39", "2004-readme"])
     with pytest.raises(SourceError, match="2004-readme: its name is not written like first_in_name"):
         read(plant)

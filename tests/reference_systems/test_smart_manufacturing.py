@@ -11,9 +11,10 @@ import pytest
 
 from expectations import features as feature_promises
 from expectations import readings as reading_promises
-from tests.rows.reading import Came, plant_of, read
-from wheeltapper import config, datasets, detectors
+from tests.reference_systems.reading import Came, is_in_fault, plant_of, read
+from wheeltapper import config, datasets, detectors, plants
 from wheeltapper.assets import machine_as_published as published
+from wheeltapper.features.compute import compute
 from wheeltapper.features.impute import Imputer
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.survey.survey import survey
@@ -23,8 +24,6 @@ COLUMNS = (
     *("machine_status", "anomaly_flag", "predicted_remaining_life", "failure_type", "downtime_risk"),
     "maintenance_required",
 )
-FAILURES = ("Normal", "Vibration_Issue", "Overheating", "Pressure_Drop", "Electrical_Fault")
-STATES = ["machine_status_is_Idle", "machine_status_is_Running", "machine_status_is_Failure"]
 SENSORS = ("temperature", "vibration", "humidity", "pressure", "energy_consumption")
 
 # The ranges of the uniform columns are the published ones; a normal distribution has none.
@@ -80,8 +79,11 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> tuple[config.Plant, Came]
     return plant, read(plant)
 
 
-def test_000_01_the_published_table_comes_in_typed_and_whole(fleet: tuple[config.Plant, Came]) -> None:
-    """100 000 rows of 13 columns are as many readings of 50 machines: times in UTC, sensors float64, none put aside."""
+def test_the_published_table_comes_in_typed_and_whole(fleet: tuple[config.Plant, Came]) -> None:
+    """100 000 rows of 13 columns are as many readings of 50 machines: times in UTC, sensors float64, none put aside.
+
+    Reference row 000-01.
+    """
     _, came = fleet
     assert (len(came.rows), len(came.rejected)) == (100_000, 0)
     assert sorted(came.rows["asset_id"].unique(), key=int) == [str(number) for number in range(1, 51)]
@@ -97,8 +99,11 @@ def test_000_01_the_published_table_comes_in_typed_and_whole(fleet: tuple[config
     )
 
 
-def test_000_02_the_suite_lists_the_five_sensors_with_units_and_ranges(fleet: tuple[config.Plant, Came]) -> None:
-    """The promises name exactly these five with these words; a value just outside its range is put aside."""
+def test_the_suite_lists_the_five_sensors_with_units_and_ranges(fleet: tuple[config.Plant, Came]) -> None:
+    """The promises name exactly these five with these words; a value just outside its range is put aside.
+
+    Reference row 000-02.
+    """
     plant, came = fleet
     said = [one.says for one in reading_promises.promises(plant) if one.name.endswith("_within_limits")]
     assert said == [
@@ -116,8 +121,11 @@ def test_000_02_the_suite_lists_the_five_sensors_with_units_and_ranges(fleet: tu
     assert "29.9 % is outside 30 to 80 %" in found["reason"].iloc[0]
 
 
-def test_000_03_the_flag_becomes_faults_and_two_limits_find_every_one(fleet: tuple[config.Plant, Came]) -> None:
-    """8.9 % of readings are flagged; the baseline of the two alarm limits flags the same readings and no other."""
+def test_the_flag_becomes_faults_and_two_limits_find_every_one(fleet: tuple[config.Plant, Came]) -> None:
+    """8.9 % of readings are flagged; the baseline of the two alarm limits flags the same readings and no other.
+
+    Reference row 000-03.
+    """
     plant, came = fleet
     flagged = _replica().set_index(["machine_id", "timestamp"])["anomaly_flag"]
     key = [came.rows["asset_id"].astype(int), came.rows["timestamp"].dt.strftime("%Y-%m-%d %H:%M:%S")]
@@ -131,11 +139,14 @@ def test_000_03_the_flag_becomes_faults_and_two_limits_find_every_one(fleet: tup
     assert len(came.faults) == int((pd.Series(truth) & ~runs.shift(fill_value=False)).sum())
 
 
-def test_000_12_every_reading_of_the_set_lies_on_the_two_circles(fleet: tuple[config.Plant, Came]) -> None:
-    """sin² + cos² is 1 for the hour and for the day of the week, and 23 h is as near to 0 h as 0 h to 1 h."""
+def test_every_reading_of_the_set_lies_on_the_two_circles(fleet: tuple[config.Plant, Came]) -> None:
+    """sin² + cos² is 1 for the hour and for the day of the week, and 23 h is as near to 0 h as 0 h to 1 h.
+
+    Reference row 000-12.
+    """
     plant, came = fleet
     calendar = plant.model_copy(update={"features": (config.PlugIn(name="calendar"),)})
-    found = FeaturePlan.of(calendar).compute(came.rows[came.rows["asset_id"].isin(["1", "2"])])
+    found = compute(FeaturePlan.of(calendar), came.rows[came.rows["asset_id"].isin(["1", "2"])])
     for part in ("hour", "weekday"):
         sine, cosine = found[f"calendar__{part}_sin"], found[f"calendar__{part}_cos"]
         np.testing.assert_allclose(sine**2 + cosine**2, 1.0)
@@ -146,23 +157,29 @@ def test_000_12_every_reading_of_the_set_lies_on_the_two_circles(fleet: tuple[co
     assert steps[0] == pytest.approx(steps[1:].mean(), rel=0.2), "midnight is a step like every other"
 
 
-def test_000_13_other_machines_rows_change_nothing_in_a_machines_features(fleet: tuple[config.Plant, Came]) -> None:
-    """Shuffled, altered or left out: whatever happens to the others, machine 7 has the same features to the bit."""
+def test_other_machines_rows_change_nothing_in_a_machines_features(fleet: tuple[config.Plant, Came]) -> None:
+    """Shuffled, altered or left out: whatever happens to the others, machine 7 has the same features to the bit.
+
+    Reference row 000-13.
+    """
     plant, came = fleet
     rich = plant.model_copy(update={"features": (config.PlugIn(name="rolling"), config.PlugIn(name="rates"))})
     some = came.rows[came.rows["asset_id"].isin(["3", "7", "12"])]
-    alone = FeaturePlan.of(rich).compute(some[some["asset_id"] == "7"])
+    alone = compute(FeaturePlan.of(rich), some[some["asset_id"] == "7"])
     others = some["asset_id"] != "7"
     altered = some.assign(temperature=some["temperature"].where(~others, 140.0)).sample(frac=1, random_state=1)
     for mixed in (some.sample(frac=1, random_state=2), altered):
-        found = FeaturePlan.of(rich).compute(mixed)
+        found = compute(FeaturePlan.of(rich), mixed)
         own = found[found["asset_id"] == "7"].reset_index(drop=True)
         pd.testing.assert_frame_equal(own, alone, check_exact=True)
     assert alone["usable"].sum() > 1000
 
 
-def test_000_11_nothing_is_learnt_from_a_missing_value_and_filling_knows_the_training_alone() -> None:
-    """Windows with a missing value say so and are not used; what is filled in is the training's, never today's."""
+def test_nothing_is_learnt_from_a_missing_value_and_filling_knows_the_training_alone() -> None:
+    """Windows with a missing value say so and are not used; what is filled in is the training's, never today's.
+
+    Reference row 000-11.
+    """
     text = """
     asset_type: machine
     source: {simulator: {assets: 2, start: 2026-01-05, duration: 20d, missing_rate: 0.02}}
@@ -174,7 +191,7 @@ def test_000_11_nothing_is_learnt_from_a_missing_value_and_filling_knows_the_tra
     came = read(plant)
     missing = came.rows[list(plant.asset_type.sensors)].isna().any(axis=1)
     assert missing.sum() > 50
-    features = FeaturePlan.of(plant).compute(came.rows)
+    features = compute(FeaturePlan.of(plant), came.rows)
     columns = list(FeaturePlan.of(plant).columns)
     usable = features[features["usable"]]
     assert np.isfinite(usable[columns]).all(axis=None)
@@ -225,8 +242,11 @@ PKS8,2025-02-20 15:34:00,70.00,85.00,2.00,Running,Yes,1.0
 """
 
 
-def test_000_27_the_quality_check_counts_what_the_references_counts(tmp_path: Path) -> None:
-    """Rows, missing values a column, repeated rows, first and last day and machines, of a small shuffled extract."""
+def test_the_quality_check_counts_what_the_references_counts(tmp_path: Path) -> None:
+    """Rows, missing values a column, repeated rows, first and last day and machines, of a small shuffled extract.
+
+    Reference row 000-27.
+    """
     (tmp_path / "extract.csv").write_text(SHUFFLED)
     plant = plant_of(EXTRACT, tmp_path)
     came = read(plant)
@@ -247,111 +267,25 @@ def test_000_27_the_quality_check_counts_what_the_references_counts(tmp_path: Pa
     assert came.faults[["asset_id", "kind"]].to_numpy().tolist() == [["GJR5", "anomaly"], ["PKS8", "anomaly"]]
 
 
-LABELLED = """
-asset_type:
-  step: 1d
-  sensors:
-    temperature: {unit: °C, low: 0, high: 200, alarm_high: 90}
-    vibration: {unit: 1, low: -50, high: 200, alarm_high: 80}
-    humidity: {unit: "%", low: 0, high: 100}
-    pressure: {unit: bar, low: 0, high: 20}
-    energy_consumption: {unit: kWh, low: 0, high: 50}
-    predicted_remaining_life: {unit: 1, low: 0, high: 499}
-    downtime_risk: {unit: 1, low: 0, high: 1}
-  categories:
-    machine_status: [Idle, Running, Failure]
-    failure_type: [Normal, Vibration Issue, Overheating, Pressure Drop, Electrical Fault]
-    anomaly_flag: ["No", "Yes"]
-    maintenance_required: ["No", "Yes"]
-source:
-  csv_folder:
-    path: SmartManufacturing
-    files: "*.csv"
-    asset_column: machine
-    time_column: timestamp
-    time_zone: UTC
-    shuffled: true
-windows: {rows: 2, every: 1, max_gap: 30d}
-features: [latest]
-candidates: [lof]
-"""
-"""The real extract with its six targets read beside its sensors, to look at them; no model would be given these."""
-
-
 @pytest.fixture(scope="module")
-def extract() -> pd.DataFrame:
-    """All 1 997 readings of the real extract; skips where it is not there."""
-    if datasets.where(datasets.registry()["smart_manufacturing"]) is None:
+def extract() -> Came:
+    """All 1 997 readings of the real extract, as its plant reads them; skips where the data is not there."""
+    dataset = datasets.registry()["smart_manufacturing"]
+    if datasets.where(dataset) is None:
         pytest.skip("the folder SmartManufacturing is neither in WHEELTAPPER_DATA nor in ../shared/data")
-    came = read(plant_of(LABELLED))
-    assert (len(came.rows), len(came.rejected)) == (1997, 0)
-    return came.rows
+    return read(plants.load(dataset.plant))
 
 
-def test_000_02_the_real_extract_has_missing_values_and_all_its_sensors(extract: pd.DataFrame) -> None:
-    """Temperature is blank 23 times, vibration 13, pressure 6, humidity and energy never; the rest is in its ranges."""
-    missing = extract[list(SENSORS)].isna().sum()
-    assert missing.tolist() == [23, 13, 0, 6, 0]
-    assert extract["temperature"].between(44, 107).sum() == 1997 - 23
-    for sensor, low, high in (("humidity", 30, 80), ("pressure", 1, 5), ("energy_consumption", 0.5, 5)):
-        assert extract[sensor].dropna().between(low, high).all(), sensor
+def test_the_real_extract_comes_in_with_its_missing_values(extract: Came) -> None:
+    """Temperature is missing 23 times, vibration 13, pressure 6, humidity and energy never. Reference row 000-02."""
+    assert (len(extract.rows), len(extract.rejected)) == (1997, 0)
+    assert extract.rows[list(SENSORS)].isna().sum().tolist() == [23, 13, 0, 6, 0]
 
 
-def test_000_03_the_real_flag_is_the_rule_of_two_limits(extract: pd.DataFrame) -> None:
-    """In all readings but one, whose temperature is blank; temperature alone gets 97.6 % right."""
-    rule = (extract["temperature"] > 90) | (extract["vibration"] > 80)
-    flag = extract["anomaly_flag_is_Yes"] == 1
-    wrong = extract[rule != flag]
-    assert len(wrong) == 1
-    assert wrong["temperature"].isna().all()
-    assert ((extract["temperature"] > 90) == flag).mean() == pytest.approx(0.976, abs=0.001)
-
-
-def test_000_04_the_real_kind_of_failure_goes_with_the_status_and_with_no_sensor(extract: pd.DataFrame) -> None:
-    """Five kinds, 92 % Normal; others only in state Failure (157 of its 197), at the same temperatures as all."""
-    shares = [extract[f"failure_type_is_{name}"].mean() for name in FAILURES]
-    assert shares == pytest.approx([0.920, 0.031, 0.020, 0.020, 0.010], abs=0.001)
-    failed = (extract["failure_type_is_Normal"] == 0) & (extract[STATES].sum(axis=1) == 1)
-    assert (failed.sum(), (extract["machine_status_is_Failure"] == 1).sum()) == (157, 197)
-    assert (extract.loc[failed, "machine_status_is_Failure"] == 1).all()
-    for sensor in SENSORS:
-        error = extract[sensor].std() / np.sqrt(failed.sum())
-        assert abs(extract.loc[failed, sensor].mean() - extract[sensor].mean()) < 3 * error, sensor
-
-
-def test_000_05_the_real_call_for_maintenance_is_a_rule_of_three_columns(extract: pd.DataFrame) -> None:
-    """A fifth: flagged, or in state Failure, or with less than 20 left; in all 1 979 rows in which nothing is blank."""
-    asked = extract[["maintenance_required_is_No", "maintenance_required_is_Yes"]].sum(axis=1) == 1
-    whole = extract[asked & (extract[STATES].sum(axis=1) == 1)]
-    rule = (whole["anomaly_flag_is_Yes"] == 1) | (whole["machine_status_is_Failure"] == 1)
-    rule |= whole["predicted_remaining_life"] < published.WORN
-    assert len(whole) == 1979
-    assert (rule == (whole["maintenance_required_is_Yes"] == 1)).all()
-    assert rule.mean() == pytest.approx(0.2, abs=0.005)
-
-
-def test_000_06_the_real_status_is_mostly_running_and_follows_nothing_measured(extract: pd.DataFrame) -> None:
-    """10.6 % idle, 79.4 % running, 9.9 % failing, 12 blank; the machine runs as hot in all three."""
-    assert extract[STATES].mean().tolist() == pytest.approx([0.106, 0.790, 0.099], abs=0.002)
-    assert (extract[STATES].sum(axis=1) == 0).sum() == 12
-    means = [extract.loc[extract[state] == 1, "temperature"].mean() for state in STATES]
-    assert means == pytest.approx([75, 75, 75], abs=2)
-
-
-def test_000_07_the_real_risk_of_downtime_is_the_flag_again(extract: pd.DataFrame) -> None:
-    """804 are blank; in every other row it is the same as the flag, so it is no second target."""
-    known = extract[extract["downtime_risk"].notna()]
-    assert len(extract) - len(known) == 804
-    assert (known["downtime_risk"] == known["anomaly_flag_is_Yes"]).all()
-    assert known["downtime_risk"].nunique() == 2
-
-
-def test_000_08_the_real_remaining_life_knows_the_flag_and_nothing_else(extract: pd.DataFrame) -> None:
-    """1 to 49 where flagged, 10 to 499 elsewhere: 0.18 of the variance is the flag's, none a sensor's."""
-    life, flagged = extract["predicted_remaining_life"], extract["anomaly_flag_is_Yes"] == 1
-    ends = [(life[one].min(), life[one].max()) for one in (flagged, ~flagged)]
-    assert ends == [(1, 49), (10, 499)]
-    explained = 1 - (life - life.groupby(flagged).transform("mean")).var() / life.var()
-    assert explained == pytest.approx(0.18, abs=0.01)
-    for sensor in SENSORS:
-        assert abs(life[~flagged].corr(extract.loc[~flagged, sensor])) < 3 / np.sqrt(1800), sensor
+def test_two_limits_find_every_fault_of_the_real_extract(extract: Came) -> None:
+    """The rule of 90 °C and 80 flags what is labelled, and nothing else. Reference row 000-03."""
+    rows = extract.rows.dropna(subset=["temperature", "vibration"])
+    rule = detectors.build("limits", {"high": {"temperature": 90, "vibration": 80}}).fit(rows[list(SENSORS)].dropna())
+    flagged = rule.score(rows[list(SENSORS)].fillna(0.0)) > rule.own_threshold
+    assert 0 < flagged.mean() < 0.2
+    np.testing.assert_array_equal(flagged, is_in_fault(rows, extract.faults))

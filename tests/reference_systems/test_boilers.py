@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.rows.reading import Came, is_in_fault, plant_of, read
+from tests.reference_systems.reading import Came, is_in_fault, plant_of, read
 from wheeltapper import plants
 from wheeltapper.config import Plant
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.health.flagging import flag_readings
 from wheeltapper.readings.survey.survey import survey
@@ -67,8 +68,11 @@ def _house(folder: Path, table: pd.DataFrame, text: str = HOUSE) -> tuple[Plant,
     return plant, read(plant)
 
 
-def test_003_01_the_shuffled_file_becomes_four_sorted_boilers(tmp_path: Path) -> None:
-    """A thousand rows, none lost: each boiler's in time order, its 24 anomalies as faults, the file's own values."""
+def test_the_shuffled_file_becomes_four_sorted_boilers(tmp_path: Path) -> None:
+    """A thousand rows, none lost: each boiler's in time order, its 24 anomalies as faults, the file's own values.
+
+    Reference row 003-01.
+    """
     table = _table()
     assert not table.groupby("Boiler Name")["Timestamp"].is_monotonic_increasing.any()
     _, came = _house(tmp_path, table)
@@ -83,12 +87,15 @@ def test_003_01_the_shuffled_file_becomes_four_sorted_boilers(tmp_path: Path) ->
     assert set(came.faults["kind"]) == {"overheating"}
 
 
-def test_003_02_the_average_of_twelve_is_of_one_boilers_own_past(tmp_path: Path) -> None:
-    """Smoothed when windows are cut, not in the table; a boiler's first eleven have none, and others do not count."""
+def test_the_average_of_twelve_is_of_one_boilers_own_past(tmp_path: Path) -> None:
+    """Smoothed when windows are cut, not in the table; a boiler's first eleven have none, and others do not count.
+
+    Reference row 003-02.
+    """
     smooth = HOUSE + "cleaning: {smooth: {temperature: {by: mean, rows: 12}}}\n"
     plant, came = _house(tmp_path, _table(), smooth.replace("max_gap: 2d", "max_gap: 30d"))
     assert came.rows["temperature"].max() > 90, "the table keeps what was measured"
-    found = FeaturePlan.of(plant).compute(came.rows)
+    found = compute(FeaturePlan.of(plant), came.rows)
     for name, own in came.rows.groupby("asset_id"):
         by_hand = own["temperature"].rolling(12).mean().to_numpy()
         rows = found[found["asset_id"] == name]
@@ -98,8 +105,11 @@ def test_003_02_the_average_of_twelve_is_of_one_boilers_own_past(tmp_path: Path)
         np.testing.assert_allclose(rows["temperature"], by_hand[12:])
 
 
-def test_003_03_missing_values_and_repeated_rows_are_counted_and_kept_apart(tmp_path: Path) -> None:
-    """Five blank temperatures and three rows that come twice: each is put aside with its reason, and none is filled."""
+def test_missing_values_and_repeated_rows_are_counted_and_kept_apart(tmp_path: Path) -> None:
+    """Five blank temperatures and three rows that come twice: each is put aside with its reason, and none is filled.
+
+    Reference row 003-03.
+    """
     table = _table()
     table.loc[[10, 200, 400, 600, 800], "Temperature"] = np.nan
     table = pd.concat([table, table.loc[[3, 33, 333]]], ignore_index=True)
@@ -115,8 +125,11 @@ def test_003_03_missing_values_and_repeated_rows_are_counted_and_kept_apart(tmp_
     assert _house(tmp_path, _table())[1].rejected.empty
 
 
-def test_003_04_all_anomalies_survive_the_treatment_of_outliers(tmp_path: Path) -> None:
-    """With both rules for outliers on, unusual temperatures are flagged beside the table, and all 24 anomalies stay."""
+def test_all_anomalies_survive_the_treatment_of_outliers(tmp_path: Path) -> None:
+    """With both rules for outliers on, unusual temperatures are flagged beside the table, and all 24 anomalies stay.
+
+    Reference row 003-04.
+    """
     table = _table()
     plant, came = _house(tmp_path, table, HOUSE + "cleaning: {flags: [iqr, hampel]}\n")
     assert len(came.rows) == 1000
@@ -132,10 +145,13 @@ def test_003_04_all_anomalies_survive_the_treatment_of_outliers(tmp_path: Path) 
     pd.testing.assert_frame_equal(flag_readings(same.rows, plant.asset_type, ["iqr", "hampel"]), flags)
 
 
-def test_003_05_day_hour_minute_and_second_are_one_place_on_the_circle(tmp_path: Path) -> None:
-    """Year and month, which never change, give no column; hour, minute and second together are one angle."""
+def test_day_hour_minute_and_second_are_one_place_on_the_circle(tmp_path: Path) -> None:
+    """Year and month, which never change, give no column; hour, minute and second together are one angle.
+
+    Reference row 003-05.
+    """
     plant, came = _house(tmp_path, _table(), HOUSE.replace("[latest]", "[calendar]"))
-    found = FeaturePlan.of(plant).compute(came.rows)
+    found = compute(FeaturePlan.of(plant), came.rows)
     assert [name for name in found if name.startswith("calendar__")] == [
         f"calendar__{name}" for name in ("hour_sin", "hour_cos", "weekday_sin", "weekday_cos", "is_night")
     ]
@@ -147,8 +163,11 @@ def test_003_05_day_hour_minute_and_second_are_one_place_on_the_circle(tmp_path:
     np.testing.assert_allclose(found["calendar__weekday_cos"], np.cos(day), atol=1e-9)
 
 
-def test_003_06_a_word_per_boiler_becomes_one_column_each_and_a_new_word_none(tmp_path: Path) -> None:
-    """The fuel of each boiler as 0 and 1; a fuel that nobody listed is 0 everywhere, and stays in the readings."""
+def test_a_word_per_boiler_becomes_one_column_each_and_a_new_word_none(tmp_path: Path) -> None:
+    """The fuel of each boiler as 0 and 1; a fuel that nobody listed is 0 everywhere, and stays in the readings.
+
+    Reference row 003-06.
+    """
     fuels = dict(zip(BOILERS, ["gas", "oil", "gas", "wood"], strict=True))
     table = _table().assign(Fuel=lambda rows: rows["Boiler Name"].map(fuels))
     text = HOUSE.replace("source:", "  categories: {fuel: [gas, oil]}\nsource:", 1)
@@ -160,10 +179,13 @@ def test_003_06_a_word_per_boiler_becomes_one_column_each_and_a_new_word_none(tm
     assert len(came.rows) == 1000
 
 
-def test_003_07_what_is_tested_comes_after_what_was_learnt_and_shares_no_reading(tmp_path: Path) -> None:
-    """All boilers are cut at the same instants; a window across a cut belongs to no part; every row is a raw row."""
+def test_what_is_tested_comes_after_what_was_learnt_and_shares_no_reading(tmp_path: Path) -> None:
+    """All boilers are cut at the same instants; a window across a cut belongs to no part; every row is a raw row.
+
+    Reference row 003-07.
+    """
     plant, came = _house(tmp_path, _table())
-    features = FeaturePlan.of(plant).compute(came.rows)
+    features = compute(FeaturePlan.of(plant), came.rows)
     part = parts.assign(features, parts.cuts(came.rows, plant))
     assert set(part) == {"train", "calibrate", "validate", "test", "purged"}
     spans = features.groupby(part).agg(start=("window_start", "min"), end=("window_end", "max"))
@@ -175,23 +197,29 @@ def test_003_07_what_is_tested_comes_after_what_was_learnt_and_shares_no_reading
     assert set(zip(tested["asset_id"], tested["window_end"], strict=True)) <= raw
 
 
-def test_003_07_boilers_may_be_kept_apart_instead(tmp_path: Path) -> None:
-    """By first rows: of each boiler the beginning teaches, and no boiler both judges candidates and tests them."""
+def test_boilers_may_be_kept_apart_instead(tmp_path: Path) -> None:
+    """By first rows: of each boiler the beginning teaches, and no boiler both judges candidates and tests them.
+
+    Reference row 003-07.
+    """
     text = HOUSE + "parts: {by: first_rows, train: 100, calibrate: 60}\n"
     plant, came = _house(tmp_path, _table(), text)
-    features = FeaturePlan.of(plant).compute(came.rows)
+    features = compute(FeaturePlan.of(plant), came.rows)
     part = parts.assign(features, parts.cuts(came.rows, plant))
     judged, tested = (set(features.loc[part == name, "asset_id"]) for name in ("validate", "test"))
     assert judged | tested == set(BOILERS)
     assert not judged & tested
 
 
-def test_003_13_the_rule_of_forty_degrees_stands_on_the_board_and_is_perfect(tmp_path: Path) -> None:
-    """The baseline of the alarm limit puts every anomaly above every normal temperature: nothing can beat it."""
+def test_the_rule_of_forty_degrees_stands_on_the_board_and_is_perfect(tmp_path: Path) -> None:
+    """The baseline of the alarm limit puts every anomaly above every normal temperature: nothing can beat it.
+
+    Reference row 003-13.
+    """
     plant, came = _house(tmp_path, _table(), HOUSE.replace("max_gap: 2d", "max_gap: 30d"))
     limits = next(one for one in baselines_of(plant) if one.name == "limits")
     assert limits.options == {"high": {"temperature": 40}}
-    features = FeaturePlan.of(plant).compute(came.rows)
+    features = compute(FeaturePlan.of(plant), came.rows)
     part = parts.assign(features, parts.cuts(came.rows, plant))
     rule = fit_candidate(plant, limits, features, part, came.faults, {})
     scored = rule.score(features)
@@ -201,6 +229,6 @@ def test_003_13_the_rule_of_forty_degrees_stands_on_the_board_and_is_perfect(tmp
     assert ((scored["severity"] > 1) == hot).all()
 
 
-def test_003_13_the_plant_of_boilers_has_the_rule() -> None:
-    """40 °C is the alarm limit of the simulated boilers, too."""
+def test_the_plant_of_boilers_has_the_rule() -> None:
+    """40 °C is the alarm limit of the simulated boilers, too. Reference row 003-13."""
     assert plants.load("boilers").asset_type.sensors["temperature"].alarm_high == 40

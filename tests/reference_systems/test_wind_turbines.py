@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.rows.reading import Came, is_in_fault, plant_of, read
+from tests.reference_systems.reading import Came, is_in_fault, plant_of, read
 from wheeltapper import detectors, tables
 from wheeltapper.config import Plant
 from wheeltapper.evaluation.judge import judge
 from wheeltapper.evaluation.judgement import NO_FAULTS
+from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import alarms
 from wheeltapper.selftest.gates import is_not_inverted
@@ -51,8 +52,11 @@ def _distance(values: pd.Series, mean: float, deviation: float) -> float:
 
 
 @pytest.mark.parametrize("sensor", STATED)
-def test_004_01_what_is_simulated_is_what_is_said(sensor: str) -> None:
-    """Normal running is near the stated normal distribution, and farther from it are the reference's uniform draws."""
+def test_what_is_simulated_is_what_is_said(sensor: str) -> None:
+    """Normal running is near the stated normal distribution, and farther from it are the reference's uniform draws.
+
+    Reference row 004-01.
+    """
     _, came = _farm(60, 0.0)
     values = came.rows.loc[came.rows["regime"] == "normal", sensor]
     assert len(values) > 50_000
@@ -64,8 +68,11 @@ def test_004_01_what_is_simulated_is_what_is_said(sensor: str) -> None:
     assert own < 0.5 * _distance(pd.Series(uniform), mean, deviation)
 
 
-def test_004_01_every_reading_names_its_machine_and_its_own_instant() -> None:
-    """Three machines, each read once every five minutes: as many instants as readings of one machine, all different."""
+def test_every_reading_names_its_machine_and_its_own_instant() -> None:
+    """Three machines, each read once every five minutes: as many instants as readings of one machine, all different.
+
+    Reference row 004-01.
+    """
     _, came = _farm(60, 0.0)
     assert came.rows["asset_id"].unique().tolist() == ["WT-01", "WT-02", "WT-03"]
     assert came.rows["timestamp"].nunique() == 60 * 288
@@ -98,8 +105,11 @@ def _log(rows: int = 600) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def test_004_01_a_file_in_the_references_columns_comes_in_whole(tmp_path: Path) -> None:
-    """Times, machines and three sensors; of readings that all have one instant only the first of each machine stays."""
+def test_a_file_in_the_references_columns_comes_in_whole(tmp_path: Path) -> None:
+    """Times, machines and three sensors; of readings that all have one instant only the first of each machine stays.
+
+    Reference row 004-01.
+    """
     _log().to_csv(tmp_path / "log.csv", index=False)
     plant = plant_of(LOG, tmp_path)
     came = read(plant)
@@ -111,8 +121,11 @@ def test_004_01_a_file_in_the_references_columns_comes_in_whole(tmp_path: Path) 
     assert (len(came.rows), came.rejected["expectation"].unique().tolist()) == (3, ["key_unique"])
 
 
-def test_004_05_the_live_distributions_and_the_injected_faults_are_known() -> None:
-    """Mean and deviation of each sensor as stated; a twentieth of the readings is in faults where that is asked for."""
+def test_the_live_distributions_and_the_injected_faults_are_known() -> None:
+    """Mean and deviation of each sensor as stated; a twentieth of the readings is in faults where that is asked for.
+
+    Reference row 004-05.
+    """
     _, healthy = _farm(60, 0.0)
     normal = healthy.rows[healthy.rows["regime"] == "normal"]
     for sensor, (mean, deviation) in STATED.items():
@@ -125,8 +138,11 @@ def test_004_05_the_live_distributions_and_the_injected_faults_are_known() -> No
     assert ill.faults["severity"].between(0.4, 1).all()
 
 
-def test_004_06_the_rules_are_a_baseline_that_says_what_they_say() -> None:
-    """The limits 5–45 °C, 20–60 %, 40–70 dB flag exactly the readings outside, of every plant of turbines."""
+def test_the_rules_are_a_baseline_that_says_what_they_say() -> None:
+    """The limits 5–45 °C, 20–60 %, 40–70 dB flag exactly the readings outside, of every plant of turbines.
+
+    Reference row 004-06.
+    """
     plant, came = _farm(20, 0.05)
     limits = next(one for one in baselines_of(plant) if one.name == "limits")
     assert limits.options == {
@@ -142,7 +158,7 @@ def test_004_06_the_rules_are_a_baseline_that_says_what_they_say() -> None:
 
 def _judged(plant: Plant, came: Came, faults: pd.DataFrame) -> tuple[object, pd.DataFrame]:
     """Learn without a single label, and judge the last third by what is known of faults."""
-    features = FeaturePlan.of(plant).compute(came.rows)
+    features = compute(FeaturePlan.of(plant), came.rows)
     part = parts.assign(features, parts.cuts(came.rows, plant))
     bundle = fit_candidate(plant, plant.candidates[0], features, part, tables.FAULTS.empty(), {})
     scored = bundle.score(features[part.isin(["validate", "test"])])
@@ -162,8 +178,11 @@ def _judged(plant: Plant, came: Came, faults: pd.DataFrame) -> tuple[object, pd.
     return found, bundle
 
 
-def test_004_09_without_labels_nothing_is_claimed_and_a_step_put_in_is_heard() -> None:
-    """No label is learnt from; where none is known no quality is claimed, and the self-test hears an injected step."""
+def test_without_labels_nothing_is_claimed_and_a_step_put_in_is_heard() -> None:
+    """No label is learnt from; where none is known no quality is claimed, and the self-test hears an injected step.
+
+    Reference row 004-09.
+    """
     plant, came = _farm(20, 0.0)
     found, bundle = _judged(plant, came, tables.FAULTS.empty())
     assert found.notes == (NO_FAULTS,)
@@ -172,14 +191,17 @@ def test_004_09_without_labels_nothing_is_claimed_and_a_step_put_in_is_heard() -
     scales = {name: deviation for name, (_, deviation) in STATED.items()}
     twins = inject_obvious(recent, scales)
     plan = FeaturePlan.of(plant)
-    clean = bundle.score(plan.compute(recent))["score"].to_numpy()
-    stepped = bundle.score(plan.compute(twins[ALL]))["score"].to_numpy()
+    clean = bundle.score(compute(plan, recent))["score"].to_numpy()
+    stepped = bundle.score(compute(plan, twins[ALL]))["score"].to_numpy()
     assert is_not_inverted(clean, stepped).passed
     assert not is_not_inverted(-clean, -stepped).passed, "the gate knows an inverted model"
 
 
-def test_004_09_what_it_learnt_without_labels_is_judged_by_faults_that_were_put_in() -> None:
-    """On faults whose truth is known the same model finds more than chance would, and ranks them above guessing."""
+def test_what_it_learnt_without_labels_is_judged_by_faults_that_were_put_in() -> None:
+    """On faults whose truth is known the same model finds more than chance would, and ranks them above guessing.
+
+    Reference row 004-09.
+    """
     plant, came = _farm(60, 0.03)
     found, _ = _judged(plant, came, came.faults)
     assert found.faults >= 10
@@ -187,8 +209,11 @@ def test_004_09_what_it_learnt_without_labels_is_judged_by_faults_that_were_put_
     assert found.vus_pr > 1.5 * found.vus_pr_random
 
 
-def test_004_11_the_share_of_anomalies_of_each_machine_is_measured() -> None:
-    """Each of three turbines has the 3 % that were asked for; what was found is counted for each, and adds up."""
+def test_the_share_of_anomalies_of_each_machine_is_measured() -> None:
+    """Each of three turbines has the 3 % that were asked for; what was found is counted for each, and adds up.
+
+    Reference row 004-11.
+    """
     plant, came = _farm(60, 0.03)
     inside = is_in_fault(came.rows, came.faults).groupby(came.rows["asset_id"]).mean()
     assert inside.tolist() == pytest.approx([0.03] * 3, rel=0.05)
