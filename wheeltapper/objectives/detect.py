@@ -110,7 +110,7 @@ class Detect(Objective):
             self_test=run_self_test(job.space, bundle, job.training, table, job.shared),
             curves=_curves(scores, table.faults),
             thresholds=bundle.calibration.threshold,
-            calibration=bundle.calibration.told(),
+            calibration=bundle.calibration.summary(),
             search=record,
         )
 

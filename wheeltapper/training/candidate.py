@@ -10,7 +10,7 @@ from wheeltapper import detectors
 from wheeltapper.config import Plant, PlugIn
 from wheeltapper.detectors import Detector
 from wheeltapper.features.plan import FeaturePlan
-from wheeltapper.scoring import calibration
+from wheeltapper.scoring import calibrate, calibration
 from wheeltapper.scoring.bundle import POOLED, Bundle, inputs
 from wheeltapper.scoring.effect import is_far
 from wheeltapper.training.preparation import MIN_TRAIN_ROWS, Preparation, prepare
@@ -86,7 +86,7 @@ def calibrated(bundle: Bundle, plant: Plant, rows: pd.DataFrame) -> Bundle:
     if own is not None:
         fitted = calibration.fixed(own)
     else:
-        fitted = calibration.fit(
+        fitted = calibrate.fit(
             rows,
             bundle.raw_scores(rows),
             budget=plant.alarm_budget,

@@ -75,7 +75,7 @@ def _judge_since_training(space: Workspace, bundle: str) -> Judgement | None:
 
 def _promised(champion: Bundle) -> tuple[float, float, float] | None:
     promise = champion.calibration.promise
-    return promise.stated() if promise else None
+    return promise.rate_with_interval() if promise else None
 
 
 def _share_of_new(space: Workspace, known_until: dict[str, str], now: datetime) -> float:

@@ -16,7 +16,7 @@ from wheeltapper.decisions.feedback import Decision
 from wheeltapper.errors import ConfigError, DataError
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import exclude
-from wheeltapper.scoring import calibration
+from wheeltapper.scoring.scales import MIN_ROWS
 from wheeltapper.spelling import near_miss
 from wheeltapper.training import parts, withheld
 from wheeltapper.training.preparation import MIN_TRAIN_ROWS
@@ -219,7 +219,7 @@ def _usual(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float | None,
 
 
 def _require_enough(space: Workspace, found: Preview, last: pd.Timestamp) -> None:
-    least = {"train": MIN_TRAIN_ROWS, "calibrate": calibration.MIN_ROWS}
+    least = {"train": MIN_TRAIN_ROWS, "calibrate": MIN_ROWS}
     for name, count in least.items():
         own = found.windows[name][exclude.LEARNT]
         if own >= count:
