@@ -205,12 +205,12 @@ REFUSED: dict[str, tuple[str, Any, str]] = {
     "no training file": (
         "{by: files, train: '*_train.csv', test: '*_test.csv'}",
         readings(origin="a_test.csv"),
-        r"a has no file like \*_train.csv \(its files: \['a_test.csv'\]\)",
+        r"a has no file that matches \*_train.csv \(its files: \['a_test.csv'\]\)",
     ),
     "no test file": (
         "{by: files, train: '*_train.csv', test: '*_test.csv'}",
         readings(origin="a_train.csv"),
-        r"a has no file like \*_test.csv",
+        r"a has no file that matches \*_test.csv",
     ),
     "tests before training ends": (
         "{by: files, train: '*_train.csv', test: '*_test.csv'}",
