@@ -1,4 +1,4 @@
-"""What the documents hold: their code blocks, links and names of files."""
+"""The documents: their code blocks, links and names of files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE |
 
 def blocks(path: Path, language: str) -> list[str]:
     """Return the code blocks of one language."""
-    found = _BLOCK.finditer(path.read_text(encoding="utf-8"))
-    return [match["text"] for match in found if match["language"] == language]
+    code_blocks = _BLOCK.finditer(path.read_text(encoding="utf-8"))
+    return [match["text"] for match in code_blocks if match["language"] == language]
 
 
 def plug_in_files() -> dict[str, str]:
@@ -45,8 +45,8 @@ def prose(path: Path) -> str:
 
 def section(path: Path, heading: str) -> str:
     """Return what stands under a heading of the second level."""
-    _, found, rest = path.read_text(encoding="utf-8").partition(f"\n## {heading}\n")
-    assert found, f"{path.name} has no section '{heading}'"
+    _, mark, rest = path.read_text(encoding="utf-8").partition(f"\n## {heading}\n")
+    assert mark, f"{path.name} has no section '{heading}'"
     return rest.partition("\n## ")[0]
 
 

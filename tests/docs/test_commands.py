@@ -24,7 +24,7 @@ def _lines(path: Path, program: str) -> list[str]:
 
 
 def parse(line: str) -> Any:
-    """Let the command line itself read a line, without running it; what is wrong raises."""
+    """Let the command line itself read a line, without running it; a mistake raises."""
     command, context, words = typer.main.get_command(app), None, shlex.split(line)[1:]
     while True:
         context = command.make_context("wheeltapper", list(words), parent=context)
@@ -55,10 +55,10 @@ def test_a_command_in_a_shell_block_is_understood(line: str) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_a_command_in_the_text_exists(path: Path) -> None:
     """`wheeltapper up` in a sentence, or in a table, is a command."""
-    known = [tuple(name.split()[1:]) for name in _known()]
+    commands = [tuple(name.split()[1:]) for name in _known()]
     for mention in MENTIONED.findall(prose(path)):
         words = tuple(word for word in mention.split()[1:] if re.fullmatch(r"[a-z]+", word))
-        assert not words or any(name[: len(words)] == words for name in known), mention
+        assert not words or any(name[: len(words)] == words for name in commands), mention
 
 
 def _known() -> list[str]:
@@ -66,7 +66,7 @@ def _known() -> list[str]:
     names = []
     for name, command in typer.main.get_command(app).commands.items():
         below = getattr(command, "commands", None)
-        names += [f"wheeltapper {name} {one}" for one in below] if below else [f"wheeltapper {name}"]
+        names += [f"wheeltapper {name} {sub_command}" for sub_command in below] if below else [f"wheeltapper {name}"]
     return names
 
 

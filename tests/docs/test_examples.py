@@ -49,11 +49,11 @@ def test_the_documented_plant_loads(compressors: Path) -> None:
 
 def test_the_documented_plant_reads_the_documented_rows(compressors: Path) -> None:
     """`wheeltapper check`: two assets, all six rows kept, and Berlin's 06:00 in March is 05:00 UTC."""
-    found = survey(plants.load(str(compressors)))
-    assert sorted(found["assets"]) == ["compressor_1", "compressor_2"]
-    assert found["rows"] == 6
-    assert not found["reasons"]
-    assert "2026-03-02 05:00" in str(found["first"]).replace("T", " ")
+    surveyed = survey(plants.load(str(compressors)))
+    assert sorted(surveyed["assets"]) == ["compressor_1", "compressor_2"]
+    assert surveyed["rows"] == 6
+    assert not surveyed["reasons"]
+    assert "2026-03-02 05:00" in str(surveyed["first"]).replace("T", " ")
 
 
 @pytest.mark.slow
@@ -67,7 +67,7 @@ def test_check_prints_it(compressors: Path) -> None:
 
 
 def test_a_typing_mistake_is_told_with_its_near_miss(compressors: Path) -> None:
-    """What the page says of a wrong word."""
+    """A misspelt key gives the message that the page quotes."""
     compressors.write_text(compressors.read_text(encoding="utf-8").replace("alarm_budget", "alarm_budjet"), "utf-8")
     with pytest.raises(ConfigError, match="Did you mean 'alarm_budget'"):
         check_plant.load(str(compressors))
@@ -80,14 +80,16 @@ def test_every_yaml_block_is_a_plant(path: Path) -> None:
     for block in blocks(path, "yaml"):
         whole = block if "source:" in block else whole + block
         plant = plants.parse(whole, name="example", folder=ROOT, where=path.name)
-        assert all(len(search_options.of(plant, one)) > 1 for one in plant.candidates if plant.search is not None)
+        assert all(
+            len(search_options.of(plant, candidate)) > 1 for candidate in plant.candidates if plant.search is not None
+        )
 
 
 def test_yaml_in_a_sentence_is_yaml() -> None:
     """`candidates: [mean_square, lof]` in the text is a mapping."""
-    found = re.findall(r"`((?:candidates|features|asset_type): [^`]+)`", prose(EXTENDING))
-    assert len(found) >= 3
-    for text in found:
+    mappings = re.findall(r"`((?:candidates|features|asset_type): [^`]+)`", prose(EXTENDING))
+    assert len(mappings) >= 3
+    for text in mappings:
         assert isinstance(yaml.safe_load(text), dict), text
 
 
@@ -95,22 +97,28 @@ def test_the_worked_example_of_judging() -> None:
     """Every figure of docs/judging.md is what the code returns."""
     code = "\n".join(block for block in blocks(ROOT / "docs" / "judging.md", "python"))
     example = doctest.DocTestParser().get_doctest(code, {}, "judging", "docs/judging.md", 0)
-    said: list[str] = []
-    outcome = doctest.DocTestRunner(verbose=False).run(example, out=said.append)
+    printed: list[str] = []
+    outcome = doctest.DocTestRunner(verbose=False).run(example, out=printed.append)
     assert outcome.attempted > 30
-    assert outcome.failed == 0, "".join(said)
+    assert outcome.failed == 0, "".join(printed)
 
 
 def test_the_gates_are_all_explained() -> None:
     """Every gate of the code stands in the table of docs/judging.md."""
     rooms = [ROOT / "wheeltapper" / room for room in ("evaluation", "selftest")]
     pages = sorted(page for room in rooms for page in room.glob("*.py"))
-    defined = [one for page in pages for one in ast.parse(page.read_text(encoding="utf-8")).body]
-    functions = [one for one in defined if isinstance(one, ast.FunctionDef) and not one.name.startswith("_")]
-    asked = [one.name for one in functions if isinstance(one.returns, ast.Name) and one.returns.id == "Gate"]
+    defined = [node for page in pages for node in ast.parse(page.read_text(encoding="utf-8")).body]
+    functions = [
+        function for function in defined if isinstance(function, ast.FunctionDef) and not function.name.startswith("_")
+    ]
+    gates = [
+        function.name
+        for function in functions
+        if isinstance(function.returns, ast.Name) and function.returns.id == "Gate"
+    ]
     explained = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "judging.md").read_text("utf-8"), re.MULTILINE)
-    assert asked
-    assert sorted(asked) == sorted(explained)
+    assert gates
+    assert sorted(gates) == sorted(explained)
 
 
 @pytest.fixture

@@ -55,9 +55,9 @@ def test_files_that_are_named_exist(path: Path) -> None:
 
 def test_what_is_said_to_be_missing_is_missing() -> None:
     """A folder that 'What is not there yet' names is not there; the day that it comes, the sentence goes."""
-    said = re.findall(r"no `([a-z]+/)`", section(ROOT / "docs" / "design.md", "What is not there yet"))
-    assert sorted(said) == sorted(NOT_THERE)
-    assert not [name for name in said if (ROOT / "wheeltapper" / name).exists()]
+    absent_folders = re.findall(r"no `([a-z]+/)`", section(ROOT / "docs" / "design.md", "What is not there yet"))
+    assert sorted(absent_folders) == sorted(NOT_THERE)
+    assert not [name for name in absent_folders if (ROOT / "wheeltapper" / name).exists()]
 
 
 def test_the_list_of_plants_is_the_folder() -> None:
@@ -77,15 +77,15 @@ def test_the_list_of_plug_ins_is_the_folders() -> None:
 
 def test_no_path_of_a_machine_and_no_registry() -> None:
     """No text file of the repository names a folder of the machine that it was written on, or a package index."""
-    own = Path(__file__)
-    found = []
+    this_file = Path(__file__)
+    leaks = []
     for path in tracked_texts():
-        if path == own:
+        if path == this_file:
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             if MACHINE_PATH.search(line) or REGISTRY.search(line):
-                found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()[:120]}")
-    assert not found, "\n".join(found)
+                leaks.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()[:120]}")
+    assert not leaks, "\n".join(leaks)
 
 
 def test_a_path_of_a_machine_would_be_found() -> None:
@@ -99,8 +99,8 @@ def test_a_path_of_a_machine_would_be_found() -> None:
 
 def test_shell_blocks_are_called_sh() -> None:
     """A block of another name would not be checked."""
-    known = {"sh", "text", "csv", "yaml", "python"}
+    languages = {"sh", "text", "csv", "yaml", "python"}
     for path in DOCUMENTS:
         named = re.findall(r"^```(\w*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
-        assert set(named) - {""} <= known, path.name
+        assert set(named) - {""} <= languages, path.name
         assert blocks(path, "") == [], f"{path.name} has a block without a language"

@@ -43,7 +43,7 @@ def test_a_part_without_an_end_is_refused(generate: ModuleType) -> None:
 
 
 def test_every_part_is_used(generate: ModuleType) -> None:
-    """No part is written for nobody."""
+    """Every part that can be generated stands in a document."""
     together = "".join(path.read_text(encoding="utf-8") for path in generate.DOCUMENTS)
     assert [name for name in generate.PARTS if f"<!-- generated: {name} -->" not in together] == []
 
@@ -60,7 +60,7 @@ def test_the_run_behind_the_numbers_is_whole(generate: ModuleType) -> None:
 
 
 def test_no_path_of_the_machine_is_in_the_results(generate: ModuleType) -> None:
-    """The report's place is told relative to the folder that it was run in."""
+    """The report's place is given relative to the working folder."""
     text = json.dumps(generate.results())
     assert ".wheeltapper/reports/pump_station/report.html" in text
     assert not re.search(r'[ "\']/(?:\w+/)+', text)

@@ -1,4 +1,4 @@
-"""What the README says of an installation: versions that work together, and the two that must not be newer."""
+"""The README on installation: versions that work together, and the two that must not be newer."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def test_constraints_are_what_the_project_asks_for() -> None:
 def test_the_two_limits_of_the_readme_are_those_of_the_project() -> None:
     """FastAPI and SQLAlchemy must stay below the versions that the README names."""
     text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    said = dict(re.findall(r"`(\w+)` must stay below ([\d.]+\d)", text))
-    assert set(said) == {"fastapi", "sqlalchemy"}
+    bounds = dict(re.findall(r"`(\w+)` must stay below ([\d.]+\d)", text))
+    assert set(bounds) == {"fastapi", "sqlalchemy"}
     for need in REQUIRED:
-        if need.name in said:
-            assert f"<{said[need.name]}" in str(need.specifier)
+        if need.name in bounds:
+            assert f"<{bounds[need.name]}" in str(need.specifier)
 
 
 def test_the_python_versions_are_those_of_the_project() -> None:
@@ -58,7 +58,7 @@ def _installed_by(target: str) -> list[str]:
 
 
 def test_make_run_installs_the_product_only() -> None:
-    """Who wants to see it run does not wait for the tools of its developers."""
+    """`make run` does not install the developers' tools."""
     assert _installed_by("run") == ["."]
 
 

@@ -19,9 +19,9 @@ NETWORK = "autoencoder"
 def shown(name: str) -> list[str]:
     """Return the lines of a generated code block of the README."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = re.search(rf"<!-- generated: {name} -->\n```text\n(.*?)```\n<!-- end of {name} -->", text, re.DOTALL)
-    assert found, f"README.md has no generated part '{name}'"
-    return found[1].splitlines()
+    block = re.search(rf"<!-- generated: {name} -->\n```text\n(.*?)```\n<!-- end of {name} -->", text, re.DOTALL)
+    assert block, f"README.md has no generated part '{name}'"
+    return block[1].splitlines()
 
 
 def comparable(lines: list[str], home: str = ".wheeltapper") -> list[str]:

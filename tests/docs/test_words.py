@@ -39,7 +39,7 @@ def test_every_row_of_the_glossary_is_read() -> None:
 
 @pytest.mark.parametrize(("word", "place"), [(word, place) for word, _, place in ROWS])
 def test_the_word_is_in_the_code(word: str, place: str) -> None:
-    """What the third column names is there, and so is the word."""
+    """The thing that the third column names exists, and so does the word."""
     assert _look_up(place) is not None
     assert word
 

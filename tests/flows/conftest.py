@@ -71,9 +71,9 @@ class Nursery:
         """Start a command with its own WHEELTAPPER_HOME."""
         self.count += 1
         out, err, modules = (self.folder / f"{self.count}.{end}" for end in ("out", "err", "modules"))
-        known = {"WHEELTAPPER_HOME": str(home), "PREFECT_API_URL": self.api, **env}
+        variables = {"WHEELTAPPER_HOME": str(home), "PREFECT_API_URL": self.api, **env}
         files = {"stdout": str(out), "stderr": str(err), "modules": str(modules)}
-        return Started(self._ask({"arguments": arguments, "env": known, **files}), out, err, modules)
+        return Started(self._ask({"arguments": arguments, "env": variables, **files}), out, err, modules)
 
     def wait(self, started: Started) -> Ended:
         """Wait for a command."""
@@ -157,12 +157,12 @@ class Home:
         from wheeltapper.workspace import OBJECTIVE
 
         registry, name = self.registry, self.plant.stem
-        runs = registry.runs.matching()  # every one, to see those that nobody should have left
+        runs = registry.runs.matching()  # all of them, with those that should not be there
         live = {alias: registry.at(name, OBJECTIVE, alias) for alias in ("champion", "challenger")}
         return {
             "runs": sorted((run.data.tags["wheeltapper.run"], run.info.status) for run in runs),
-            "versions": [(one.version, one.bundle) for one in registry.versions(name, OBJECTIVE)],
-            "live": {alias: one and one.bundle for alias, one in live.items()},
+            "versions": [(version.version, version.bundle) for version in registry.versions(name, OBJECTIVE)],
+            "live": {alias: version and version.bundle for alias, version in live.items()},
         }
 
     def leaderboard(self) -> Any:
@@ -255,7 +255,7 @@ def bare_home(tmp_path: Path, simulated: Path, nursery: Nursery) -> Home:
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, simulated: Path, nursery: Nursery) -> Home:
-    """Return a home after one run that nobody disturbed: made once a session, copied for each process."""
+    """Return a home after one undisturbed run: made once a session, copied for each process."""
 
     def run(folder: Path) -> None:
         ended = Home.furnished(folder, simulated, nursery).run("run")

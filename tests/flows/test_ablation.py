@@ -1,4 +1,4 @@
-"""What each part is worth, measured by one command."""
+"""The value of each part of the pipeline, measured by one command."""
 
 from __future__ import annotations
 
@@ -22,22 +22,26 @@ def test_scaling_and_features_are_measured_by_one_command(home: Any) -> None:
     """
     ended = home.run("ablate", "--seeds", "2", "--detector", "pca_residual", "--json")
     assert ended.code == 0, ended.err
-    found = json.loads(ended.out)
-    assert list(found["studies"]) == ["scaling", "features", "sampling"]
-    assert [line["variant"] for line in found["studies"]["features"]] == [
+    study_results = json.loads(ended.out)
+    assert list(study_results["studies"]) == ["scaling", "features", "sampling"]
+    assert [line["variant"] for line in study_results["studies"]["features"]] == [
         "readings alone",
         "+ rolling",
         "+ rates",
         "+ ratios",
     ]
-    for study, lines in found["studies"].items():
+    for study, lines in study_results["studies"].items():
         for line in lines:
-            own = [one for one in found["trials"] if (one["study"], one["variant"]) == (study, line["variant"])]
-            assert [one["seed"] for one in own] == [7, 8]
-            values = [one["vus_pr"] for one in own]
+            own_trials = [
+                trial
+                for trial in study_results["trials"]
+                if (trial["study"], trial["variant"]) == (study, line["variant"])
+            ]
+            assert [trial["seed"] for trial in own_trials] == [7, 8]
+            values = [trial["vus_pr"] for trial in own_trials]
             assert line["vus_pr"] == pytest.approx([fmean(values), stdev(values)])
-            assert line["found"] == sum(one["found"] for one in own)
-    assert len({one["vus_pr"] for one in found["trials"]}) > 10, "every variant gives another figure"
+            assert line["found"] == sum(trial["found"] for trial in own_trials)
+    assert len({trial["vus_pr"] for trial in study_results["trials"]}) > 10, "every variant gives another figure"
     assert set(home.versions().values()) == {None}
 
 
@@ -47,8 +51,8 @@ def test_sampling_keeps_the_window_as_long(simulated: Any) -> None:
     Reference row 001-34.
     """
     plant = plants.load(str(simulated))
-    found = {one.name: one.plant.windows.rows for one in variants(plant, "sampling")}
-    assert found == {"every 10s": 30, "every 30s": 10, "every 1min": 5, "every 2min": 2, "every 5min": 2}
+    rows_by_variant = {variant.name: variant.plant.windows.rows for variant in variants(plant, "sampling")}
+    assert rows_by_variant == {"every 10s": 30, "every 30s": 10, "every 1min": 5, "every 2min": 2, "every 5min": 2}
 
 
 def test_what_was_not_simulated_cannot_be_sampled_faster(line_yaml: Any) -> None:
@@ -61,21 +65,21 @@ def test_seeds_tell_luck_from_merit_for_every_candidate(home: Any) -> None:
     """Nothing but the seed changes: every baseline and candidate has mean and deviation of its own trials."""
     ended = home.run("ablate", "--study", "seeds", "--seeds", "2", "--json")
     assert ended.code == 0, ended.err
-    found = json.loads(ended.out)
-    lines = {line["variant"]: line for line in found["studies"]["seeds"]}
+    study_results = json.loads(ended.out)
+    lines = {line["variant"]: line for line in study_results["studies"]["seeds"]}
     assert [name for name, line in lines.items() if not line["is_baseline"]] == ["isolation_forest", "pca_residual"]
     assert {"always_normal", "always_anomalous", "k_sigma", "random_score"} <= set(lines)
     for name, line in lines.items():
-        own = [one for one in found["trials"] if one["variant"] == name]
-        assert [one["seed"] for one in own] == [7, 8]
+        own_trials = [trial for trial in study_results["trials"] if trial["variant"] == name]
+        assert [trial["seed"] for trial in own_trials] == [7, 8]
         assert line["vus_pr"] == pytest.approx(
-            [fmean(one["vus_pr"] for one in own), stdev(one["vus_pr"] for one in own)]
+            [fmean(trial["vus_pr"] for trial in own_trials), stdev(trial["vus_pr"] for trial in own_trials)]
         )
-        costs = [one["cost_per_asset_week"] for one in own]
+        costs = [trial["cost_per_asset_week"] for trial in own_trials]
         assert line["cost_per_asset_week"] == pytest.approx([fmean(costs), stdev(costs)])
-    by_seed = {seed: [one for one in found["trials"] if one["seed"] == seed] for seed in (7, 8)}
+    by_seed = {seed: [trial for trial in study_results["trials"] if trial["seed"] == seed] for seed in (7, 8)}
     wins = [
-        _cost(some, "pca_residual") < min(one["cost_per_asset_week"] for one in some if one["is_baseline"])
+        _cost(some, "pca_residual") < min(trial["cost_per_asset_week"] for trial in some if trial["is_baseline"])
         for some in by_seed.values()
     ]
     assert lines["pca_residual"]["beats_baselines"] == sum(wins)
@@ -84,7 +88,7 @@ def test_seeds_tell_luck_from_merit_for_every_candidate(home: Any) -> None:
 
 
 def _cost(trials: list[dict[str, Any]], name: str) -> float:
-    (cost,) = [one["cost_per_asset_week"] for one in trials if one["variant"] == name]
+    (cost,) = [trial["cost_per_asset_week"] for trial in trials if trial["variant"] == name]
     return float(cost)
 
 
@@ -94,5 +98,5 @@ def test_seeds_are_those_of_every_candidate(simulated: Any) -> None:
     with pytest.raises(ConfigError, match=r"every baseline and candidate.*leave --detector out"):
         plan_trials(plant, "seeds", 3, "lof")
     planned = plan_trials(plant, "seeds", 3, "")
-    assert [(one.study, one.seed) for one in planned] == [("seeds", 7), ("seeds", 8), ("seeds", 9)]
-    assert "seeds" not in {one.study for one in plan_trials(plant, "all", 2, "")}
+    assert [(trial.study, trial.seed) for trial in planned] == [("seeds", 7), ("seeds", 8), ("seeds", 9)]
+    assert "seeds" not in {trial.study for trial in plan_trials(plant, "all", 2, "")}

@@ -1,4 +1,4 @@
-"""What is wrong with a plant or its files is said in one message, and nothing is written but quarantine."""
+"""A mistake in a plant or in its files gives one message, and nothing is written but quarantine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MISTAKES = {
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+def run_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     """Run the command line in this process; return its exit code and what it said."""
     monkeypatch.setenv("WHEELTAPPER_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
@@ -46,13 +46,13 @@ def _files(home: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_in_the_plant_is_named(line_yaml: Path, said: Any, tmp_path: Path, mistake: str) -> None:
+def test_a_mistake_in_the_plant_is_named(line_yaml: Path, run_command: Any, tmp_path: Path, mistake: str) -> None:
     """The message names what came and what to do; exit code 2, and not one file is written."""
     old, new, parts = MISTAKES[mistake]
     text = line_yaml.read_text()
     assert old in text
     line_yaml.write_text(text.replace(old, new))
-    code, message = said("run", str(line_yaml))
+    code, message = run_command("run", str(line_yaml))
     assert code == 2
     assert message.startswith("wheeltapper: ")
     for part in parts:
@@ -70,9 +70,9 @@ def test_a_mistake_in_the_plant_is_named(line_yaml: Path, said: Any, tmp_path: P
         (("score", "pump_station", "--end", "2026-01-31"), "No such option"),
     ],
 )
-def test_wrong_use_is_said_before_anything_starts(said: Any, tmp_path: Path, arguments: Any, part: str) -> None:
+def test_wrong_use_is_said_before_anything_starts(run_command: Any, tmp_path: Path, arguments: Any, part: str) -> None:
     """An unknown plant, file, date, command or option: exit code 2, and not one file is written."""
-    code, message = said(*arguments)
+    code, message = run_command(*arguments)
     assert code == 2
     assert part in message
     assert _files(tmp_path / "home") == []

@@ -79,9 +79,9 @@ def test_parts_and_new_readings_give_the_table_of_the_whole(ovens: Workspace) ->
         rows[~is_late & (rows["timestamp"] >= middle)],
         rows[is_late],
     ]
-    known = rows.head(0)
+    delivered = rows.head(0)
     for number, delivery in enumerate(deliveries):
         ovens.store.upsert(tables.READINGS, delivery, txn=f"delivery {number}")
-        known = pd.concat([known, delivery])
-        pd.testing.assert_frame_equal(computed(ovens), compute(plan, known), check_exact=True)
-    assert compute(plan, known)["usable"].sum() > 500
+        delivered = pd.concat([delivered, delivery])
+        pd.testing.assert_frame_equal(computed(ovens), compute(plan, delivered), check_exact=True)
+    assert compute(plan, delivered)["usable"].sum() > 500

@@ -44,7 +44,7 @@ def test_a_run_that_is_killed_again_and_again_ends_like_one_that_was_not(home: A
 
 @pytest.mark.parametrize("point", ["train.before_finish:2"])
 def test_one_kill_changes_nothing(home: Any, undisturbed: Any, point: str) -> None:
-    """A run is killed once; the next one ends like a run that nobody disturbed."""
+    """A run is killed once; the next one ends like an undisturbed run."""
     assert home.run("run", WHEELTAPPER_FAULT=f"{point}:kill").code == KILLED
     last = home.run("run")
     assert (last.code, last.err) == (0, "")
@@ -53,7 +53,7 @@ def test_one_kill_changes_nothing(home: Any, undisturbed: Any, point: str) -> No
 
 @pytest.mark.long
 def test_kills_at_random_times_change_nothing(bare_home: Any, undisturbed: Any) -> None:
-    """Killed at two moments that nobody chose, the run ends like one that was not."""
+    """A run that was killed at two random moments ends like one that was not killed."""
     chance = random.Random(20261122)
     for _ in range(2):
         started = bare_home.start("run")
@@ -84,15 +84,15 @@ def test_what_a_killed_training_left_running_is_ended_by_the_next(home: Any, und
     """A training is killed and the seed changed: the old training ends as killed, and the new bundle is another."""
     plant = home.folder.parent / "tiny.yaml"
     plant.write_text(home.plant.read_text())
-    own = replace(home, plant=plant)
-    assert own.run("run", WHEELTAPPER_FAULT="registry.after_run:3:kill").code == KILLED
-    begun = own.models()["runs"]
+    changing = replace(home, plant=plant)
+    assert changing.run("run", WHEELTAPPER_FAULT="registry.after_run:3:kill").code == KILLED
+    begun = changing.models()["runs"]
     assert {status for _, status in begun} == {"RUNNING"}
     plant.write_text(plant.read_text().replace("seed: 7", "seed: 8"))
-    last = own.run("run")
+    last = changing.run("run")
     assert last.err == ""
-    runs = own.models()["runs"]
+    runs = changing.models()["runs"]
     assert {key for key, status in runs if status == "KILLED"} == {key for key, _ in begun}
     assert "RUNNING" not in {status for _, status in runs}
     theirs = undisturbed.models()["versions"]
-    assert {bundle for _, bundle in own.models()["versions"]}.isdisjoint(bundle for _, bundle in theirs)
+    assert {bundle for _, bundle in changing.models()["versions"]}.isdisjoint(bundle for _, bundle in theirs)

@@ -56,8 +56,10 @@ class Station:
 
     def run_deployment(self, name: str, parameters: dict[str, Any]) -> str:
         """Ask for a run of a deployment; return its id."""
-        found = self.api.request(f"deployments/name/{name}")
-        return str(self.api.request(f"deployments/{found['id']}/create_flow_run", {"parameters": parameters})["id"])
+        deployment = self.api.request(f"deployments/name/{name}")
+        return str(
+            self.api.request(f"deployments/{deployment['id']}/create_flow_run", {"parameters": parameters})["id"]
+        )
 
     def state(self, run: str) -> tuple[str, str]:
         """Return a run's state and its message."""
@@ -70,7 +72,7 @@ PORTS = ("prefect", "mlflow", "reports")
 
 @pytest.fixture(scope="module")
 def station(tmp_path_factory: pytest.TempPathFactory, simulated: Path) -> Iterator[Station]:
-    """Start everything once; whatever happens, stop it again."""
+    """Start everything once; stop it again in any case."""
     home = tmp_path_factory.mktemp("station")
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "WHEELTAPPER_"))}
     ports = {f"WHEELTAPPER_{name.upper()}_PORT": str(servers.free_port()) for name in PORTS}
@@ -95,7 +97,7 @@ def wait_for(what: Callable[[], bool], seconds: float) -> bool:
 
 def test_every_schedule_has_a_planned_run(station: Station) -> None:
     """With packages that do not fit, Prefect looks healthy and never plans anything: the planned run itself counts."""
-    names = {f"{one['flow']}/{one['name']}" for one in station.api.deployments()}
+    names = {f"{deployment['flow']}/{deployment['name']}" for deployment in station.api.deployments()}
     assert names == PLANNED | ON_DEMAND
     assert wait_for(lambda: all(station.api.next_runs().values()), 90), station.api.next_runs()
     coming = station.api.next_runs()
@@ -107,9 +109,11 @@ def test_every_schedule_has_a_planned_run(station: Station) -> None:
 
 def test_a_plant_has_one_run_of_a_kind_at_a_time(station: Station) -> None:
     """Scheduled scoring leaves out what comes too early; the others wait for their turn."""
-    found = {f"{one['flow']}/{one['name']}": one for one in station.api.deployments()}
-    assert {one["global_concurrency_limit"]["limit"] for one in found.values()} == {1}
-    strategies = {name: one["concurrency_options"]["collision_strategy"] for name, one in found.items()}
+    deployments = {f"{deployment['flow']}/{deployment['name']}": deployment for deployment in station.api.deployments()}
+    assert {deployment["global_concurrency_limit"]["limit"] for deployment in deployments.values()} == {1}
+    strategies = {
+        name: deployment["concurrency_options"]["collision_strategy"] for name, deployment in deployments.items()
+    }
     assert {name for name, strategy in strategies.items() if strategy == "CANCEL_NEW"} == {"watch/pump_station"}
 
 
@@ -123,7 +127,7 @@ def test_the_form_says_what_each_parameter_means(station: Station) -> None:
 
 @pytest.mark.parametrize("wrong", [{}, {"plant": ""}, {"plant": 7}, {"plant": "pump_station", "start": 5}])
 def test_a_wrong_parameter_is_refused_by_the_server(station: Station, wrong: dict[str, Any]) -> None:
-    """What the form does not allow is refused when it is sent, not when the run has begun."""
+    """The server refuses such a parameter at once, before a run begins."""
     deployment = station.api.request("deployments/name/pipeline/any_plant")["id"]
     address = f"{station.api.address}/deployments/{deployment}/create_flow_run"
     content = json.dumps({"parameters": wrong}).encode()
@@ -141,20 +145,20 @@ def test_a_worker_runs_a_plant_to_its_end_and_shows_what_came_out(station: Stati
     run = station.run_deployment("pipeline/any_plant", {"plant": str(station.plant)})
     assert wait_for(lambda: station.state(run)[0] in ("COMPLETED", "FAILED", "CRASHED"), 120), station.state(run)
     assert station.state(run)[0] == "COMPLETED", station.state(run)
-    shown = {one["key"]: one for one in station.api.request("artifacts/filter", {})}
-    assert {"leaderboard-tiny", "report-tiny"} <= set(shown)
-    assert "k_sigma" in shown["leaderboard-tiny"]["data"]
+    shown = {artifact["key"]: artifact for artifact in station.api.request("artifacts/filter", {})}
+    assert {"leaderboard-tiny-detect", "report-tiny"} <= set(shown)
+    assert "k_sigma" in shown["leaderboard-tiny-detect"]["data"]
     assert (station.home / "reports" / "tiny" / "report.html").is_file()
-    names = {one["name"] for one in station.api.request("flow_runs/filter", {})}
+    names = {run["name"] for run in station.api.request("flow_runs/filter", {})}
     assert {"pipeline tiny", "ingest tiny", "featurize tiny", "train tiny", "score tiny"} <= names
 
 
 def test_a_command_uses_the_server_that_is_up(station: Station) -> None:
-    """What is new since the worker's run is taken in from the terminal, and appears among the worker's runs."""
+    """`watch` takes in new readings from the terminal; its run is listed beside those of the worker."""
     done = station.call("watch", str(station.plant))
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "windows scored" in done.stdout
-    names = {one["name"]: one["state"]["type"] for one in station.api.request("flow_runs/filter", {})}
+    names = {run["name"]: run["state"]["type"] for run in station.api.request("flow_runs/filter", {})}
     assert names["watch tiny"] == "COMPLETED"
 
 
@@ -176,9 +180,9 @@ def test_up_starts_again_only_what_was_killed(station: Station) -> None:
     assert station.call("status").returncode == 0
     os.kill(before["worker"].pid, signal.SIGKILL)
     assert wait_for(lambda: "worker" not in parts.running(station.settings), 20)
-    said = station.call("status")
-    assert said.returncode == 1
-    assert "has ended" in said.stdout
+    status = station.call("status")
+    assert status.returncode == 1
+    assert "has ended" in status.stdout
     again = station.call("up")
     assert (again.returncode, again.stderr) == (0, ""), again.stdout
     after = parts.running(station.settings)
@@ -187,7 +191,7 @@ def test_up_starts_again_only_what_was_killed(station: Station) -> None:
 
 
 def test_down_leaves_nothing_running(station: Station) -> None:
-    """One server is killed first: what it had started is ended, too, and every port is free again."""
+    """One server is killed first: the processes that it had started end, too, and every port is free again."""
     running = parts.running(station.settings)
     os.kill(running["mlflow"].pid, signal.SIGKILL)
     ended = station.call("down")

@@ -72,7 +72,7 @@ def test_rows_of_many_features_are_cut_finer(filled: Any, monkeypatch: pytest.Mo
 def test_only_new_windows_are_computed(line_plant: Any) -> None:
     """A value is corrected: the windows that hold it are computed anew, the second run finds nothing to do."""
     first = [line_plant.run(step) for step in ("ingest", "featurize")]
-    assert [one.code for one in first] == [0, 0]
+    assert [end.code for end in first] == [0, 0]
     whole = first[1].out
     again = line_plant.run("featurize")
     assert "no new windows" in again.out

@@ -19,8 +19,8 @@ def test_a_spike_is_flagged_stays_in_the_readings_and_a_second_run_changes_nothi
     line_plant.correct("a", {100: 25.0})
     assert line_plant.run("ingest").code == 0
     flags = line_plant.store.read(tables.FLAGS)
-    found = flags[["asset_id", "sensor", "kind", "count"]].to_numpy().tolist()
-    assert ["a", "temperature", "hampel", 1] in found
+    lines = flags[["asset_id", "sensor", "kind", "count"]].to_numpy().tolist()
+    assert ["a", "temperature", "hampel", 1] in lines
     assert "b" not in flags.loc[flags["sensor"] == "temperature", "asset_id"].tolist()
     assert line_plant.store.read(tables.READINGS).loc[100, "temperature"] == 25.0
     before = line_plant.contents()

@@ -1,4 +1,4 @@
-"""Hostile tables at the door: whatever comes, no row is lost, nothing unreadable is kept, and no traceback is shown."""
+"""Hostile tables at the door: no row is lost, nothing unreadable is kept, and no traceback is shown."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ class Door:
         """Return version and content of each table that ingest writes."""
         store = self.store
         return {
-            one.name: (store.version(one), store.digest(one))
-            for one in (tables.READINGS, tables.QUARANTINE, tables.FAULTS)
+            table.name: (store.version(table), store.digest(table))
+            for table in (tables.READINGS, tables.QUARANTINE, tables.FAULTS)
         }
 
 
@@ -128,7 +128,7 @@ def check_aside(rows: pd.DataFrame) -> None:
     assert rows["reason"].ne("").all()
     assert not rows["reason"].str.contains("Traceback").any()
     for column in ("content", "reason", "asset_id", "timestamp"):
-        pa.array([None if pd.isna(one) else one for one in rows[column]], pa.string())
+        pa.array([None if pd.isna(value) else value for value in rows[column]], pa.string())
 
 
 def _no_constant(name: str) -> None:
@@ -310,7 +310,7 @@ def check_parsed(frame: pd.DataFrame, plant: config.Plant) -> clean.Parsed:
     assert sorted([*parsed.rows["row"], *parsed.rejected["row"]]) == list(range(len(frame)))
     check_readings(parsed.rows)
     check_aside(parsed.rejected)
-    assert all(one.is_monotonic_increasing for _, one in parsed.rows.groupby("asset_id")["timestamp"])
+    assert all(times.is_monotonic_increasing for _, times in parsed.rows.groupby("asset_id")["timestamp"])
     return parsed
 
 
@@ -355,9 +355,9 @@ def test_what_looks_like_a_number_or_like_nothing_is_named(line: config.Plant, v
     """A list with nothing in it is not a missing value, and a year is not a temperature: the reason quotes it."""
     frame = pd.DataFrame({name: _objects(tidy(2)) for name, tidy in CLEAN.items()})
     frame["temperature"] = _objects([20.0, value])
-    (told,) = check_parsed(frame, line).rejected["reason"]
-    assert reason in told
-    assert len(told) < 300
+    (written,) = check_parsed(frame, line).rejected["reason"]
+    assert reason in written
+    assert len(written) < 300
 
 
 def test_times_that_no_clock_means_are_put_aside(line: config.Plant) -> None:
@@ -519,15 +519,15 @@ def test_the_hours_of_a_clock_change_are_told_apart_or_put_aside(tmp_path: Path)
         "10-25T02:30:00+02:00",
         "10-25T02:30:00+01:00",
     ]
-    door.bring("\n".join([HEADER, *(f"2026-{one},a,20,5" for one in times)]))
+    door.bring("\n".join([HEADER, *(f"2026-{time},a,20,5" for time in times)]))
     door.take_in()
-    assert [str(one)[5:16] for one in door.kept()["timestamp"]] == [
+    assert [str(time)[5:16] for time in door.kept()["timestamp"]] == [
         "03-29 00:59",
         "03-29 01:00",
         "10-25 00:30",
         "10-25 01:30",
     ]
-    assert [("does not exist" in one, "happens twice" in one) for one in door.aside()["reason"]] == [
+    assert [("does not exist" in reason, "happens twice" in reason) for reason in door.aside()["reason"]] == [
         (True, False),
         (False, True),
     ]
@@ -562,7 +562,7 @@ def test_two_pieces_of_a_file_that_are_equal_are_both_put_aside(tmp_path: Path) 
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_deliveries")
 def test_a_duplicate_in_a_later_delivery_does_not_delete_the_first(tmp_path: Path) -> None:
-    """The same nine rows in three deliveries: what the first one kept is still there."""
+    """The same nine rows in three deliveries: the row that the first one kept is still there."""
     door = Door(tmp_path, "chunk_rows: 3")
     door.bring("\n".join([HEADER, *[row(0)] * 9]))
     door.take_in()
@@ -617,11 +617,11 @@ def test_taking_a_day_in_again_changes_nothing(door: Door) -> None:
 @pytest.mark.slow
 def test_days_in_any_order_give_the_same_tables(tmp_path: Path) -> None:
     """At once, day by day from the last, or asset by asset: the same readings, and as many rows put aside."""
-    found = []
+    results = []
     for name, spans, files in (
         ("whole", [(None, None)], {"f": days()}),
         ("backwards", [(day(7), day(8)), (day(5), day(6)), (day(6), day(7)), (None, None)], {"f": days()}),
-        ("assets", [(None, None)], {asset: [one for one in days() if f",{asset}," in one] for asset in "ba"}),
+        ("assets", [(None, None)], {asset: [line for line in days() if f",{asset}," in line] for asset in "ba"}),
     ):
         (tmp_path / name).mkdir()
         door = Door(tmp_path / name)
@@ -629,8 +629,8 @@ def test_days_in_any_order_give_the_same_tables(tmp_path: Path) -> None:
             door.bring("\n".join([HEADER, *lines]), file)
         for span in spans:
             door.take_in(*span)
-        found.append((door.store.digest(tables.READINGS), len(door.kept()), len(door.aside())))
-    assert found == [(found[0][0], 18, 6)] * 3
+        results.append((door.store.digest(tables.READINGS), len(door.kept()), len(door.aside())))
+    assert results == [(results[0][0], 18, 6)] * 3
 
 
 def test_rows_in_any_order_are_all_accounted_for(door: Door) -> None:

@@ -34,18 +34,18 @@ class Late:
 
 @pytest.fixture
 def late(home: Any, simulated: Path, tmp_path: Path) -> Late:
-    """Train on two pumps; of the last day ten readings of one pump are missing, and one of the other."""
+    """Train on two pumps; ten readings of one pump are missing from the last day, and one of the other."""
     plant = plants.load(str(simulated))
     batches = list(sources.build(plant.source).read(plant))
     rows = pd.concat([batch.rows for batch in batches], ignore_index=True)
-    known = pd.concat([batch.faults for batch in batches]).drop_duplicates(list(tables.FAULTS.key), keep="last")
+    faults_read = pd.concat([batch.faults for batch in batches]).drop_duplicates(list(tables.FAULTS.key), keep="last")
     first, second = sorted(rows["asset_id"].unique())
     begin = rows["timestamp"].max() - pd.Timedelta("5h")
     is_late = (rows["asset_id"] == first) & (rows["timestamp"] >= begin) & (rows["timestamp"] < begin + 10 * STEP)
     is_late |= (rows["asset_id"] == second) & (rows["timestamp"] == begin)
     (tmp_path / "data").mkdir()
     rows[~is_late].to_csv(tmp_path / "data" / "first.csv", index=False)
-    faults = {asset: _spans(own) for asset, own in known.groupby("asset_id")}
+    faults = {asset: _spans(asset_faults) for asset, asset_faults in faults_read.groupby("asset_id")}
     (tmp_path / "data" / "faults.json").write_text(json.dumps(faults))
     text, options = simulated.read_text(), "path: data, time_column: timestamp, asset_column: asset_id"
     start = text.index("  simulator:")
@@ -80,7 +80,7 @@ def test_late_readings_change_the_windows_that_they_touch(late: Late) -> None:
     spoilt = late.rows.assign(pressure=late.rows["pressure"].mask(is_first, late.rows["pressure"] * 0.3))
     Late(late.home, spoilt).bring()
     out = [late.home.run(step) for step in ("ingest", "featurize", "score")]
-    assert [(one.code, one.err) for one in out] == [(0, "")] * 3
+    assert [(end.code, end.err) for end in out] == [(0, "")] * 3
     after = {table.name: late.home.store.read(table) for table in names}
 
     new = {(first, begin + n * STEP) for n in range(14)} | {(second, begin)}
@@ -96,12 +96,12 @@ def test_late_readings_change_the_windows_that_they_touch(late: Late) -> None:
 
     versions = late.home.versions()
     again = late.home.run("score")
-    assert "scored anew" not in again.out
+    assert "are new or have changed" not in again.out
     assert late.home.versions() == versions
 
 
 def test_a_score_that_is_only_rounded_otherwise_has_not_changed(tmp_path: Path) -> None:
-    """Of five windows that were scored before, one has moved for real, and one in their midst is new."""
+    """Five windows were scored before: the score of one has changed, and one between them is new."""
     ends = pd.date_range("2026-01-05", periods=6, freq="1min", tz="UTC").as_unit("us")
     score = np.array([1.0, 1e-7, 0.0, 5.0, 2.0, 3.0])
     now = pd.DataFrame({"asset_id": "a", "window_end": ends, "score": score, "threshold": 1.0, "severity": 1.0})
@@ -109,7 +109,7 @@ def test_a_score_that_is_only_rounded_otherwise_has_not_changed(tmp_path: Path) 
     before = now.assign(score=score * [1 + 1e-15, 1 + 1e-8, 1, 1, 1 + 1e-6, 1]).drop(index=3)
     store = Store(tmp_path, "mill")
     store.upsert(tables.SCORES, before, txn="before")
-    (told,) = rescored(SimpleNamespace(store=store), now, "b")  # type: ignore[arg-type]
-    assert told.startswith("2 windows of a time that was scored before are new or have changed: 2 of a between ")
-    assert ends[3].isoformat() in told and ends[4].isoformat() in told
+    (sentence,) = rescored(SimpleNamespace(store=store), now, "b")  # type: ignore[arg-type]
+    assert sentence.startswith("2 windows of a time that was scored before are new or have changed: 2 of a between ")
+    assert ends[3].isoformat() in sentence and ends[4].isoformat() in sentence
     assert rescored(SimpleNamespace(store=store), before, "b") == []  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Whole assets left out, on the real way: what is judged and scored are machines that nobody has learnt from."""
+"""Parts by whole assets: machines that are judged and scored are not those that candidates learn from."""
 
 from __future__ import annotations
 
@@ -40,4 +40,4 @@ def test_machines_that_are_judged_were_never_learnt_from(tmp_path: Path, nursery
     begun = scores.groupby("asset_id")["window_end"].min()
     assert (begun - first[begun.index] < pd.Timedelta(hours=1)).all()
     page = (home.folder / "reports" / "pumps" / "report.html").read_text(encoding="utf-8")
-    assert "machines that no candidate has learnt from" in page
+    assert "judged on machines from which they have not learnt" in page

@@ -59,17 +59,17 @@ def test_windows_with_blanks_are_scored(scored: Any, tmp_path: Path) -> None:
 
 
 def test_stored_rows_and_readings_give_the_same_scores(scored: Any, tmp_path: Path) -> None:
-    """What was scored from columns of the stored rows is what the bundle's own plan gives from the readings."""
+    """The stored feature rows and the bundle's own plan, computed from the readings, give the same scores."""
     bundle = live(scored, tmp_path)
     scores = scored.store.read(tables.SCORES).sort_values(["asset_id", "window_end"], ignore_index=True)
-    own = bundle.score(compute(bundle.plan, scored.store.read(tables.READINGS)))
+    recomputed = bundle.score(compute(bundle.plan, scored.store.read(tables.READINGS)))
     key = ["asset_id", "window_end"]
-    found = scores[key].merge(own, on=key, how="left")
-    pd.testing.assert_series_equal(found["score"], scores["score"], rtol=1e-12)
+    joined = scores[key].merge(recomputed, on=key, how="left")
+    pd.testing.assert_series_equal(joined["score"], scores["score"], rtol=1e-12)
 
 
 def test_the_model_names_what_it_needs(scored: Any) -> None:
-    """Whoever installs a bundle's packages gets tsfresh and what its kernels stand on."""
+    """A bundle's packages include tsfresh and all that its kernels need."""
     version = scored.registry.at(scored.plant.stem, OBJECTIVE, "champion")
     listed = scored.registry.download(version)
     text = "".join(path.read_text() for path in Path(listed).parent.rglob("requirements.txt"))

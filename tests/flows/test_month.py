@@ -1,4 +1,4 @@
-"""What is promised about a month, by the commands that one types: a stuck sensor, and an accepted level."""
+"""A month of commands: a stuck sensor stays anomalous, an accepted level does not."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ class Works(Home):
     def loud(self, asset: str, since: float) -> Any:
         """Return the share of a machine's windows from a day on that the live model calls anomalous."""
         rows = self.store.read(tables.SCORES)
-        own = rows[(rows["bundle"] == self.champion()) & (rows["asset_id"] == asset)]
-        return (own.loc[own["window_end"] >= START + pd.Timedelta(days=since), "severity"] > 1).mean()
+        asset_rows = rows[(rows["bundle"] == self.champion()) & (rows["asset_id"] == asset)]
+        return (asset_rows.loc[asset_rows["window_end"] >= START + pd.Timedelta(days=since), "severity"] > 1).mean()
 
     def rings(self, asset: str, since: float) -> Any:
         """Return the share of a machine's windows from a day on that lie inside an alarm of the live model.
@@ -87,8 +87,8 @@ class Works(Home):
         rows, alarms = self.store.read(tables.SCORES), self.store.read(tables.ALARMS)
         is_newer = rows["window_end"] >= START + pd.Timedelta(days=since)
         times = rows.loc[(rows["bundle"] == self.champion()) & (rows["asset_id"] == asset) & is_newer, "window_end"]
-        own = alarms[(alarms["bundle"] == self.champion()) & (alarms["asset_id"] == asset)]
-        spans = zip(own["opened_at"], own["last_at"], strict=True)
+        asset_alarms = alarms[(alarms["bundle"] == self.champion()) & (alarms["asset_id"] == asset)]
+        spans = zip(asset_alarms["opened_at"], asset_alarms["last_at"], strict=True)
         return np.logical_or.reduce([times.between(*span) for span in spans] or [times.isna()]).mean()
 
 
@@ -105,7 +105,7 @@ def works(tmp_path: Path, nursery: Nursery) -> Works:
 def test_a_stuck_sensor_stays_anomalous_for_a_month_and_an_accepted_level_goes_quiet(works: Works) -> None:
     """Two of three fans go wrong on the same day: each week `watch` and `retrain`, then one of them is accepted.
 
-    What a sensor stands still at is usual once a day, so not every window of it can be anomalous.
+    The load passes the stuck value once a day, so not every window can be anomalous.
     """
     works.bring(BEGUN)
     works.ask("run")
@@ -114,18 +114,18 @@ def test_a_stuck_sensor_stays_anomalous_for_a_month_and_an_accepted_level_goes_q
         day = BEGUN + 7 * week + 0.25
         works.bring(day)
         works.ask("watch")
-        told = works.ask("retrain").out
+        printed = works.ask("retrain").out
         assert works.loud("stuck", day - 7) > 0.6, week
         assert works.loud("shifted", day - 7) > 0.9, week
         assert works.rings("well", day - 7) < 0.1, week
-    assert "inside an alarm that nobody has judged" in told
-    assert "wheeltapper rebaseline PLANT ASSET" in told
+    assert "inside an alarm that nobody has judged" in printed
+    assert "wheeltapper rebaseline PLANT ASSET" in printed
 
     begin = (START + pd.Timedelta(days=BEGUN)).isoformat()
     assert "Nothing was written" in works.ask("rebaseline", "shifted", "--from", begin).out
     works.ask("rebaseline", "shifted", "--from", begin, "--yes")
-    told = works.ask("retrain").out
-    assert "a new normal of shifted" in told
+    printed = works.ask("retrain").out
+    assert "a new normal of shifted" in printed
     assert works.champion() != first
     works.bring(day + 5)
     works.ask("watch")

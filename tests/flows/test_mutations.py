@@ -69,9 +69,9 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Station:
     path: Path = tmp_path_factory.mktemp("mutations") / "two_pumps.yaml"
     path.write_text(PLANT)
     plant = plants.load(str(path))
-    came = list(sources.build(plant.source).read(plant, None, None))
+    batches = list(sources.build(plant.source).read(plant, None, None))
     readings, faults = (
-        pd.concat([getattr(one, name) for one in came], ignore_index=True) for name in ("rows", "faults")
+        pd.concat([getattr(batch, name) for batch in batches], ignore_index=True) for name in ("rows", "faults")
     )
     plan = FeaturePlan.of(plant)
     features = compute(plan, readings)
@@ -87,8 +87,8 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Station:
 )
 def sound(request: pytest.FixtureRequest, station: Station) -> Bundle:
     """Fit one candidate as it should be."""
-    wanted = PlugIn(name=request.param, options=TRIED[request.param])
-    return fit_candidate(station.plant, wanted, station.features, station.part, station.faults, {})
+    candidate = PlugIn(name=request.param, options=TRIED[request.param])
+    return fit_candidate(station.plant, candidate, station.features, station.part, station.faults, {})
 
 
 class Broken(Detector):
@@ -109,7 +109,7 @@ class Broken(Detector):
 
 def broken(bundle: Bundle, deaf_to: str | None = None) -> Bundle:
     """Return the bundle with all its detectors broken."""
-    return replace(bundle, detectors={unit: Broken(one, deaf_to) for unit, one in bundle.detectors.items()})
+    return replace(bundle, detectors={unit: Broken(detector, deaf_to) for unit, detector in bundle.detectors.items()})
 
 
 def detector_of(bundle: Bundle) -> Detector:
@@ -125,14 +125,14 @@ def at_random(bundle: Bundle, seed: int = 3) -> Bundle:
         numbers = rng.standard_normal(value.shape)
         return np.abs(numbers) if (value >= 0).all() else numbers
 
-    def redrawn(one: Detector) -> Detector:
+    def redrawn(detector: Detector) -> Detector:
         drawn = {
             name: another(value).astype(value.dtype) if value.dtype.kind == "f" else value
-            for name, value in one.state.items()
+            for name, value in detector.state.items()
         }
-        return detectors.build(bundle.detector_name, one.options).restore(drawn)
+        return detectors.build(bundle.detector_name, detector.options).restore(drawn)
 
-    return replace(bundle, detectors={unit: redrawn(one) for unit, one in bundle.detectors.items()})
+    return replace(bundle, detectors={unit: redrawn(detector) for unit, detector in bundle.detectors.items()})
 
 
 def refusing(gates: dict[str, Any]) -> list[str]:
@@ -146,7 +146,7 @@ def test_a_sound_candidate_passes_every_gate(station: Station, sound: Bundle) ->
 
 
 def test_the_figure_alone_is_that_of_the_whole_examination(station: Station, sound: Bundle) -> None:
-    """A search asks only how much is heard, and gets the figure that ranks candidates."""
+    """A search computes only the share of faults found: the figure that ranks candidates."""
     whole = examine(sound, station.twins, station.plant.alarms, station.plant.max_gap).mean
     assert round(share_found(sound, station.twins, station.plant.alarms), 4) == whole
 
@@ -166,7 +166,7 @@ def test_a_flipped_sign_is_refused_as_inverted(station: Station, sound: Bundle, 
 @pytest.mark.parametrize("seed", [3, *(pytest.param(seed, marks=pytest.mark.long) for seed in (4, 5, 6))])
 @pytest.mark.parametrize("is_calibrated_afterwards", [False, True])
 def test_random_weights_are_refused(station: Station, sound: Bundle, seed: int, is_calibrated_afterwards: bool) -> None:
-    """Whatever was drawn, and also with a threshold that was set for it: a gate refuses it by name."""
+    """For every seed, and also with a threshold that was set afterwards: a gate refuses it by name."""
     drawn = at_random(sound, seed)
     if is_calibrated_afterwards:
         rows = station.features[station.normal & (station.part == "calibrate")]
@@ -186,7 +186,7 @@ def test_an_ignored_sensor_is_refused_as_blind_and_named(station: Station, sound
 
 
 def test_an_infinite_threshold_is_refused_as_unreachable(station: Station, sound: Bundle) -> None:
-    """Its scores are right, and nobody will ever be called."""
+    """Its scores are right, but no alarm can ever open."""
     never = dict.fromkeys(sound.calibration.threshold, np.inf)
     gates = station.examine(replace(sound, calibration=replace(sound.calibration, threshold=never)))
     assert "threshold_is_reachable" in refusing(gates)

@@ -1,4 +1,4 @@
-"""What a detector has to say of itself reaches the leaderboard, where people read it."""
+"""A detector's notes about itself are shown below the leaderboard."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def test_a_second_stage_that_is_not_installed_is_noted_below_the_leaderboard(mon
     rows = here.rows("validate")
     judged = judge_scores(here.plant, "two_stage", "validate", bundle.score(rows), here.faults, bundle, rows)
     assert judged.faults == 1
-    (note,) = [one for one in leaderboard.rank([judged], set()).notes if "second stage" in one]
+    (note,) = [note for note in leaderboard.rank([judged], set()).notes if "second stage" in note]
     assert note.startswith("two_stage: no second stage: isolation_forest alone decides")

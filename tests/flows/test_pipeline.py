@@ -1,4 +1,4 @@
-"""The main job from end to end: what it says, and what it leaves."""
+"""The main job from end to end: its output and the files that it leaves."""
 
 from __future__ import annotations
 
@@ -26,8 +26,11 @@ def test_the_real_program_ends_well_and_says_nothing_on_stderr(second_run: Any) 
 
 def test_an_alarm_says_how_rare_it_is(undisturbed: Any) -> None:
     """The calibration's tail is kept in the bundle that went live, and stands in every alarm's sentence."""
-    told = undisturbed.store.read(tables.ALARMS)["explanation"]
-    assert len(told) and told.str.contains(r"\(in normal running (?:less than )?once in [\d.,]+ \w+\): ").all()
+    explanations = undisturbed.store.read(tables.ALARMS)["explanation"]
+    assert (
+        len(explanations)
+        and explanations.str.contains(r"\(in normal running (?:less than )?once in [\d.,]+ \w+\): ").all()
+    )
 
 
 def test_another_plant_of_the_same_name_is_refused(undisturbed: Any, tmp_path: Path) -> None:
@@ -41,7 +44,7 @@ def test_another_plant_of_the_same_name_is_refused(undisturbed: Any, tmp_path: P
 
 
 def test_the_champion_is_on_record(undisturbed: Any) -> None:
-    """What is live in the registry is what the ledger's last entry says, and every run has come to its end."""
+    """The live model in the registry is that of the ledger's last entry, and every run has finished."""
     from wheeltapper.decisions import ledger
 
     models = undisturbed.models()

@@ -36,8 +36,8 @@ def batches_of(plant: Plant) -> list[Batch]:
 def readings_of(batches: list[Batch], plant: Plant) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Clean all batches: readings with their origin, and rows for quarantine."""
     parsed = [(clean.parse(batch, plant), batch.origin) for batch in batches]
-    rows = pd.concat([one.rows.assign(origin=origin) for one, origin in parsed], ignore_index=True)
-    return rows, pd.concat([one.rejected for one, _ in parsed], ignore_index=True)
+    rows = pd.concat([parsed_batch.rows.assign(origin=origin) for parsed_batch, origin in parsed], ignore_index=True)
+    return rows, pd.concat([parsed_batch.rejected for parsed_batch, _ in parsed], ignore_index=True)
 
 
 def faults_of(batches: list[Batch]) -> pd.DataFrame:
@@ -68,12 +68,15 @@ def test_two_halves_are_one_asset_and_only_the_second_has_labels() -> None:
     names = {re.sub("_(train|test)", "", batch.origin.split(".")[0]) for batch in batches}
     assert set(rows["asset_id"]) == names
     cut = parts.cuts(rows, plant)
-    for name, own in rows.groupby("asset_id"):
-        assert (own["timestamp"].diff().dropna() == plant.asset_type.step).all()
-        assert cut.loc[name, "validate_from"] == own.loc[own["origin"].str.contains("_test"), "timestamp"].min()
-    found = faults_of(batches)
-    assert len(found) > 0
-    assert (found["start"].array >= cut["validate_from"].reindex(found["asset_id"]).array).all()
+    for name, asset_rows in rows.groupby("asset_id"):
+        assert (asset_rows["timestamp"].diff().dropna() == plant.asset_type.step).all()
+        assert (
+            cut.loc[name, "validate_from"]
+            == asset_rows.loc[asset_rows["origin"].str.contains("_test"), "timestamp"].min()
+        )
+    faults = faults_of(batches)
+    assert len(faults) > 0
+    assert (faults["start"].array >= cut["validate_from"].reindex(faults["asset_id"]).array).all()
 
 
 def test_a_disturbance_begins_at_its_row_and_one_run_has_none() -> None:
@@ -83,11 +86,11 @@ def test_a_disturbance_begins_at_its_row_and_one_run_has_none() -> None:
     rows, rejected = readings_of(batches, plant)
     assert rejected.empty
     assert rows.groupby("asset_id").size().unique().tolist() == [960]
-    found = faults_of(batches).set_index("asset_id")
-    assert set(rows["asset_id"]) - set(found.index) == {"d00"}
+    faults = faults_of(batches).set_index("asset_id")
+    assert set(rows["asset_id"]) - set(faults.index) == {"d00"}
     first = rows["timestamp"].min()
-    assert ((found["start"] - first) / plant.asset_type.step).unique().tolist() == [160]
-    assert (found["end"] == rows["timestamp"].max()).all()
+    assert ((faults["start"] - first) / plant.asset_type.step).unique().tolist() == [160]
+    assert (faults["end"] == rows["timestamp"].max()).all()
 
 
 def test_every_engine_ends_worn() -> None:
@@ -95,13 +98,13 @@ def test_every_engine_ends_worn() -> None:
     plant = plant_of("cmapss")
     batches = batches_of(plant)
     rows, _ = readings_of(batches, plant)
-    found = faults_of(batches).set_index("asset_id")
+    faults = faults_of(batches).set_index("asset_id")
     last = rows.groupby("asset_id")["timestamp"].max()
-    assert (found["end"] == last.reindex(found.index)).all()
-    assert set(found.index) == set(last.index)
-    assert ((found["end"] - found["start"]) / plant.asset_type.step).unique().tolist() == [29]
+    assert (faults["end"] == last.reindex(faults.index)).all()
+    assert set(faults.index) == set(last.index)
+    assert ((faults["end"] - faults["start"]) / plant.asset_type.step).unique().tolist() == [29]
     assert rows[list(plant.asset_type.sensors)].nunique().min() == 1
-    assert any("convention" in said for said in sources.build(plant.source).caveats(plant))
+    assert any("convention" in caveat for caveat in sources.build(plant.source).caveats(plant))
 
 
 def test_data_without_a_clock_says_that_its_times_are_made_up() -> None:
@@ -112,7 +115,7 @@ def test_data_without_a_clock_says_that_its_times_are_made_up() -> None:
     assert rejected.empty
     assert (rows["timestamp"].diff().dropna() == plant.asset_type.step).all()
     assert len(faults_of(batches)) > 0
-    assert any("name no times" in said for said in sources.build(plant.source).caveats(plant))
+    assert any("name no times" in caveat for caveat in sources.build(plant.source).caveats(plant))
 
 
 def test_midnights_stamped_a_day_early_go_to_quarantine() -> None:
@@ -132,12 +135,12 @@ def test_shuffled_rows_are_sorted_and_missing_values_stay_missing() -> None:
     """No row is lost and none is filled."""
     plant = plant_of("smart_manufacturing")
     batches = batches_of(plant)
-    came = pd.concat([batch.rows for batch in batches])
+    delivered = pd.concat([batch.rows for batch in batches])
     rows, rejected = readings_of(batches, plant)
     sensors = list(plant.asset_type.sensors)
     assert rejected.empty
-    assert rows[sensors].isna().sum().sum() == came[sensors].isna().sum().sum() > 0
-    assert all(own["timestamp"].is_monotonic_increasing for _, own in rows.groupby("asset_id"))
+    assert rows[sensors].isna().sum().sum() == delivered[sensors].isna().sum().sum() > 0
+    assert all(asset_rows["timestamp"].is_monotonic_increasing for _, asset_rows in rows.groupby("asset_id"))
 
 
 @pytest.mark.slow
@@ -168,5 +171,5 @@ def test_a_run_ends_with_a_leaderboard_and_says_what_it_cannot_judge(
     shown = nursery.run(home, "leaderboard", str(copy), "--json")
     judged = json.loads(shown.out)
     assert "pca_residual" in {row["candidate"] for row in judged["leaderboard"]}
-    said = [*judged["notes"], *judged["reasons"], *(gate["reason"] for gate in judged["gates"])]
-    assert any(says in one for one in said), said
+    sentences = [*judged["notes"], *judged["reasons"], *(gate["reason"] for gate in judged["gates"])]
+    assert any(says in sentence for sentence in sentences), sentences

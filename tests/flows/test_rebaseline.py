@@ -1,4 +1,4 @@
-"""A fault that lasts is never learnt as normal; what a person accepts, is: after one training.
+"""A lasting fault is never learnt as normal; a level that a person accepts is learnt in the next training.
 
 A month of two machines is brought week by week. Every training is promoted, which is the worst that can happen: each
 new champion takes the word of the one before it about the time that it has not looked at itself.
@@ -127,12 +127,12 @@ class Works:
         scores = bundle.score(rows[rows["window_start"] >= until])
         stored = scores.drop(columns="window_start").assign(bundle=name, role="champion", top_sensors="")
         store.upsert(tables.SCORES, stored[tables.SCORES.names()], txn=f"scores {name} {self.days}")
-        found = alarms.fold(scores, self.space.plant.alarms, self.space.plant.max_gap)
-        names = [alarms.alarm_id(one.asset_id, one.opened_at, name) for one in found.itertuples()]
-        told = found.assign(alarm_id=names, bundle=name, explanation="it is loud", sensors="[]")
+        folded = alarms.fold(scores, self.space.plant.alarms, self.space.plant.max_gap)
+        names = [alarms.alarm_id(alarm.asset_id, alarm.opened_at, name) for alarm in folded.itertuples()]
+        explained = folded.assign(alarm_id=names, bundle=name, explanation="it is loud", sensors="[]")
         before = store.read(tables.ALARMS)
         gone = before.loc[before["bundle"] == name, ["alarm_id"]]
-        store.upsert(tables.ALARMS, told[tables.ALARMS.names()], txn=f"alarms {name} {self.days}", drop=gone)
+        store.upsert(tables.ALARMS, explained[tables.ALARMS.names()], txn=f"alarms {name} {self.days}", drop=gone)
         return scores
 
     def alarms_of(self, bundle: Bundle, day: float = 0) -> pd.DataFrame:
@@ -173,7 +173,7 @@ def test_a_stuck_sensor_stays_anomalous_through_a_month_of_trainings(
 
 
 def test_an_accepted_level_stops_alarming_after_one_training(works: Works, capsys: pytest.CaptureFixture[str]) -> None:
-    """One machine draws 10 A more: it rings until that is accepted; a real fault on top rings again."""
+    """One machine draws 10 A more: alarms open until that is accepted; a real fault on top opens one again."""
     works.bring(shifted(readings(12)), 12)
     first = works.train()
     works.bring(shifted(readings(20)), 20)
@@ -203,9 +203,9 @@ def test_an_accepted_level_stops_alarming_after_one_training(works: Works, capsy
     rows = shifted(readings(22))
     works.bring(rows.assign(load=rows["load"] + 10.0 * since(rows, 21, 21.5)), 22)
     works.score(second)
-    found = works.alarms_of(second)
-    assert len(found) == 1
-    assert found["opened_at"].between(START + 21 * DAY, START + 21.1 * DAY).all()
+    opened = works.alarms_of(second)
+    assert len(opened) == 1
+    assert opened["opened_at"].between(START + 21 * DAY, START + 21.1 * DAY).all()
 
     deciding.rebaseline(str(works.yaml), "b", undo=True)
     assert "taken back" in feedback.outdated(works.space.store, fingerprint(second))[0]
@@ -213,7 +213,7 @@ def test_an_accepted_level_stops_alarming_after_one_training(works: Works, capsy
 
 
 def test_what_is_said_about_an_alarm_changes_what_is_learnt(works: Works, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody has judged it: left out. Dismissed: learnt from. Confirmed: a fault. Each can be taken back."""
+    """An unjudged alarm is left out of training, a dismissed one is learnt from, a confirmed one is a fault."""
     rows = readings(12)
     spoilt = lambda rows: rows.assign(load=rows["load"] + 10.0 * since(rows, 11, 11.5))  # noqa: E731
     works.bring(spoilt(rows), 12)
@@ -222,7 +222,7 @@ def test_what_is_said_about_an_alarm_changes_what_is_learnt(works: Works, capsys
     works.bring(spoilt(readings(30)), 30)
     works.score(bundle)
     (name,) = works.alarms_of(bundle).loc[
-        lambda own: own["opened_at"].between(START + 11 * DAY, START + 12 * DAY), "alarm_id"
+        lambda rows: rows["opened_at"].between(START + 11 * DAY, START + 12 * DAY), "alarm_id"
     ]
     plant, store = str(works.yaml), works.space.store
 
@@ -269,7 +269,7 @@ def test_training_again_on_the_same_data_is_the_same_training(works: Works) -> N
 
 
 def test_what_nobody_has_judged_does_not_pass_for_clean_running(works: Works) -> None:
-    """Since the tenth day b rings: candidates are not blamed in the self-test for ringing there, too."""
+    """b is in an alarm since the tenth day: the self-test does not count alarms of candidates there."""
     works.bring(shifted(readings(12)), 12)
     bundle = works.train()
     works.bring(shifted(readings(16)), 16)
@@ -326,7 +326,7 @@ def test_an_hour_is_an_hour(works: Works) -> None:
     """A decision read back means the same instants as when it was made."""
     works.bring(shifted(readings(20)), 20)
     deciding.rebaseline(str(works.yaml), "b", since="2026-01-15T01:00+01:00", yes=True)
-    (said,) = feedback.in_force(works.space.store)
-    assert said.start == START + 10 * DAY
-    assert said.end is None
-    assert timedelta(0) == said.start.utcoffset()
+    (decision,) = feedback.in_force(works.space.store)
+    assert decision.start == START + 10 * DAY
+    assert decision.end is None
+    assert timedelta(0) == decision.start.utcoffset()

@@ -47,8 +47,8 @@ def readings() -> pd.DataFrame:
 
 
 def _long(rows: pd.DataFrame) -> pd.DataFrame:
-    own = [column for column in rows if column not in [*SENSORS, "Strom %s [A]"]]
-    long = rows.melt(own, var_name="Größe", value_name="Wert").dropna(subset="Wert")
+    kept_columns = [column for column in rows if column not in [*SENSORS, "Strom %s [A]"]]
+    long = rows.melt(kept_columns, var_name="Größe", value_name="Wert").dropna(subset="Wert")
     return long.sample(frac=1, random_state=1)  # a database has no order
 
 
@@ -143,8 +143,8 @@ def test_what_is_expected_is_what_was_written(expected: Workspace, readings: pd.
     stored = expected.store.read(tables.READINGS)
     assert len(stored) == len(readings) == 288
     for sensor in SENSORS:
-        own = readings["Strom %s [A]" if sensor == "current" else sensor]
-        np.testing.assert_array_equal(stored[sensor], own.to_numpy())
+        delivered = readings["Strom %s [A]" if sensor == "current" else sensor]
+        np.testing.assert_array_equal(stored[sensor], delivered.to_numpy())
 
 
 @pytest.mark.slow
@@ -206,11 +206,11 @@ def test_a_dry_run_finds_the_same_and_writes_nothing(
     """``wheeltapper check`` says the same of a database as of the CSV file; it suspects only the pump's step."""
     from wheeltapper.readings.survey.survey import survey
 
-    found = []
+    surveys = []
     for way in (_csv, _postgres, _postgres_long):
         path = _write_plant(way(readings, tmp_path), tmp_path, monkeypatch)
-        found.append(survey(plants.load(str(path))))
-    assert found[0]["rows"] == 288
-    assert [one["kind"] for one in found[0]["suspicions"]] == ["step"]
-    assert found[0] == found[1] == found[2]
+        surveys.append(survey(plants.load(str(path))))
+    assert surveys[0]["rows"] == 288
+    assert [suspicion["kind"] for suspicion in surveys[0]["suspicions"]] == ["step"]
+    assert surveys[0] == surveys[1] == surveys[2]
     assert not (tmp_path / "home").exists()

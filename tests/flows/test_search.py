@@ -39,8 +39,12 @@ def trials(home: Home) -> list[dict[str, Any]]:
     """Return the runs below the forest's run, with the time at which each was last touched."""
     registry = home.registry
     (parent,) = registry.runs.matching("tags.`wheeltapper.role` = 'parent'")
-    (forest,) = [one for one in registry.candidates(parent.info.run_id) if one["name"] == "isolation_forest"]
-    return [one | {"end": registry.client.call("get_run", one["run_id"]).info.end_time} for one in below(home, forest)]
+    (forest,) = [
+        candidate for candidate in registry.candidates(parent.info.run_id) if candidate["name"] == "isolation_forest"
+    ]
+    return [
+        trial | {"end": registry.client.call("get_run", trial["run_id"]).info.end_time} for trial in below(home, forest)
+    ]
 
 
 def below(home: Home, candidate: dict[str, Any]) -> list[dict[str, Any]]:
@@ -51,42 +55,44 @@ def below(home: Home, candidate: dict[str, Any]) -> list[dict[str, Any]]:
 def forest(home: Home) -> dict[str, Any]:
     registry = home.registry
     (row,) = [
-        one for one in registry.candidates(registry.last_run("searched")["run_id"]) if one["name"] == "isolation_forest"
+        candidate
+        for candidate in registry.candidates(registry.last_run("searched")["run_id"])
+        if candidate["name"] == "isolation_forest"
     ]
     return dict(row)
 
 
 def test_every_trial_is_a_run_below_its_candidate(searched: tuple[Home, Any]) -> None:
     """The options as written and two others: three runs with their options and figures, all finished."""
-    found = trials(searched[0])
-    assert [(one["name"], one["status"]) for one in found] == [
+    finished_trials = trials(searched[0])
+    assert [(trial["name"], trial["status"]) for trial in finished_trials] == [
         ("n_estimators=1", "FINISHED"),
         ("n_estimators=20", "FINISHED"),
         ("n_estimators=40", "FINISHED"),
     ]
-    for one in found:
-        assert one["params"]["option.n_estimators"] == one["name"].removeprefix("n_estimators=")
-        judged_by = one["tags"]["judged_by"]
-        assert {f"{judged_by}.mean", "seconds"} <= set(one["metrics"])
+    for trial in finished_trials:
+        assert trial["params"]["option.n_estimators"] == trial["name"].removeprefix("n_estimators=")
+        judged_by = trial["tags"]["judged_by"]
+        assert {f"{judged_by}.mean", "seconds"} <= set(trial["metrics"])
 
 
 def test_a_finished_trial_is_not_repeated(searched: tuple[Home, list[dict[str, Any]]]) -> None:
     """The first had ended before the kill and ended only once; the second is taken up in the same run."""
     home, before = searched
-    after = {one["run_id"]: one for one in trials(home)}
-    assert sorted(one["status"] for one in before) == ["FINISHED", "RUNNING"]
-    (finished,) = [one for one in before if one["status"] == "FINISHED"]
+    after = {trial["run_id"]: trial for trial in trials(home)}
+    assert sorted(trial["status"] for trial in before) == ["FINISHED", "RUNNING"]
+    (finished,) = [trial for trial in before if trial["status"] == "FINISHED"]
     assert finished["name"] == "n_estimators=1"  # as written, so it comes first
     assert after[finished["run_id"]]["end"] == finished["end"]
     assert after[finished["run_id"]]["metrics"] == finished["metrics"]
-    assert {one["run_id"] for one in before} < set(after)
+    assert {trial["run_id"] for trial in before} < set(after)
 
 
 def test_the_best_options_are_trained_with(searched: tuple[Home, Any]) -> None:
     """The chosen options have the highest mean, the bundle's detector has them, and the label stays as it was."""
     home, _ = searched
     result = home.registry.document(forest(home)["run_id"], "result.json")
-    means = {one["options"]["n_estimators"]: one["mean"] for one in result["search"]["trials"]}
+    means = {trial["options"]["n_estimators"]: trial["mean"] for trial in result["search"]["trials"]}
     chosen = result["search"]["chosen"]
     assert means[chosen["n_estimators"]] == max(means.values()) > means[1]  # one tree, as written, is too few
     bundle = bundles.read(home.registry.bundle_folder(result["model_uri"]), expected=result["bundle"])
@@ -104,15 +110,15 @@ def test_the_table_is_kept_and_shown(searched: tuple[Home, Any]) -> None:
     assert table == home.registry.document(run_id, "result.json")["search"]
     assert home.leaderboard()["searches"] == {"isolation_forest": json.loads(json.dumps(table))}
     page = (home.folder / "reports" / "searched" / "report.html").read_text(encoding="utf-8")
-    assert "Options that were searched" in page and "n_estimators=40" in page
+    assert "Searched options" in page and "n_estimators=40" in page
 
 
 def test_a_plant_without_a_search_has_none(undisturbed: Home) -> None:
     """No run below a candidate, no word of it in what is kept."""
     registry = undisturbed.registry
     candidates = registry.candidates(registry.last_run(undisturbed.plant.stem)["run_id"])
-    assert not [row for one in candidates for row in below(undisturbed, one)]
-    assert all("search" not in registry.document(one["run_id"], "result.json") for one in candidates)
+    assert not [row for candidate in candidates for row in below(undisturbed, candidate)]
+    assert all("search" not in registry.document(candidate["run_id"], "result.json") for candidate in candidates)
     assert undisturbed.leaderboard()["searches"] == {}
 
 
@@ -130,7 +136,7 @@ search: {folds: 20, minutes: 0.00001, over: {pca_residual: {variance: [0.5, 0.9]
 
 @pytest.mark.long
 def test_a_short_train_part_is_refused_and_fewer_folds_will_do(tmp_path: Path, nursery: Nursery) -> None:
-    """One sentence says what is too short and what to do, and no run stays open; after that two folds are heard in.
+    """The message says what is too short and what to do, and no run stays open; two folds are then judged.
 
     The minutes are used up by the first trial: the options as written are trained with, and the others are named.
     """
@@ -147,7 +153,7 @@ def test_a_short_train_part_is_refused_and_fewer_folds_will_do(tmp_path: Path, n
     assert "2 trials were not started" in trained.out
     registry = home.registry
     rows = registry.candidates(registry.last_run("faultless")["run_id"])
-    (row,) = [one for one in rows if one["name"] == "pca_residual"]
-    found = registry.document(row["run_id"], "search.json")
-    assert (found["judged_by"], found["chosen"], len(found["trials"])) == ("hearing", {}, 1)
-    assert found["left"] == [{"variance": 0.5}, {"variance": 0.9}]
+    (row,) = [row for row in rows if row["name"] == "pca_residual"]
+    table = registry.document(row["run_id"], "search.json")
+    assert (table["judged_by"], table["chosen"], len(table["trials"])) == ("hearing", {}, 1)
+    assert table["left"] == [{"variance": 0.5}, {"variance": 0.9}]

@@ -63,9 +63,9 @@ class Bench:
         training = Training("detect", "k", "run", {"readings": Ref("mill", "readings", 1, "d")}, ())
         table: Any = None
         job = Job(space, training, "pca", PlugIn(name="pca_residual"), "run", table, {}, Shared())
-        found = searching.search(job)
-        assert found is not None
-        return found
+        outcome = searching.search(job)
+        assert outcome is not None
+        return outcome
 
     def prepare(self, *_: Any) -> searching.HeldOut:
         self.now += 15.0
@@ -89,9 +89,9 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     return here
 
 
-def told(found: dict[str, Any]) -> tuple[int, list[list[float]], int]:
+def told(outcome: dict[str, Any]) -> tuple[int, list[list[float]], int]:
     """How many trials are whole, the figures of those that were stopped, and how many were not begun."""
-    return len(found["trials"]), [one["figures"] for one in found["stopped"]], len(found["left"])
+    return len(outcome["trials"]), [trial["figures"] for trial in outcome["stopped"]], len(outcome["left"])
 
 
 @pytest.mark.parametrize(
@@ -107,11 +107,11 @@ def told(found: dict[str, Any]) -> tuple[int, list[list[float]], int]:
 def test_the_minutes_begin_with_the_preparation_and_end_between_two_folds(
     bench: Bench, seconds: float, expected: tuple[int, list[list[float]], int]
 ) -> None:
-    """What was stopped is told with the folds that it was judged on, and what is chosen was judged on all."""
-    found = bench.search(seconds)
-    assert told(found) == expected
-    assert found["chosen"] == found["trials"][-1]["options"]
-    assert searching.in_short(found)["search"]["left"] == 4 - expected[0]
+    """A stopped trial keeps the figures of its folds; the chosen one was judged on all folds."""
+    outcome = bench.search(seconds)
+    assert told(outcome) == expected
+    assert outcome["chosen"] == outcome["trials"][-1]["options"]
+    assert searching.in_short(outcome)["search"]["left"] == 4 - expected[0]
 
 
 def test_a_search_that_is_repeated_looks_up_what_was_stopped(bench: Bench) -> None:
@@ -126,6 +126,6 @@ def test_a_search_that_is_repeated_looks_up_what_was_stopped(bench: Bench) -> No
 def test_a_trial_that_was_stopped_says_so_in_mlflow(bench: Bench) -> None:
     """It has a tag, the figures of its folds, and no mean that could be compared with that of another."""
     bench.search(60.0)
-    (stopped,) = [one for one in bench.shelf.logged.values() if one["tags"].get("stopped")]
+    (stopped,) = [trial for trial in bench.shelf.logged.values() if trial["tags"].get("stopped")]
     assert stopped["tags"]["stopped"] == "stopped, time used up"
     assert set(stopped["metrics"]) == {"vus_pr.fold_1", "vus_pr.fold_2", "seconds"}

@@ -27,7 +27,7 @@ def test_a_twin_is_put_together_from_what_differs() -> None:
 def test_readings_at_hand_give_the_twins_of_those_in_the_store(
     undisturbed: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a benchmark asks without a store is what the pipeline asks."""
+    """A benchmark without a store uses the same windows as the pipeline."""
     monkeypatch.setenv("WHEELTAPPER_HOME", str(undisturbed.folder))
     space = Workspace.open(str(undisturbed.plant))
     rows = space.store.read(tables.FEATURES)
@@ -49,7 +49,7 @@ def test_a_champion_is_examined_on_the_command_line(home: Home, undisturbed: Hom
     shown = undisturbed.run("selftest")
     assert shown.code == 0, shown.out + shown.err
     assert "vibration" in shown.out and "is not blind" in shown.out
-    told = json.loads(undisturbed.run("selftest", "--json").out)
-    assert told["passed"] is True
-    assert {line["sensor"] for line in told["table"]} >= {"vibration", "pressure"}
-    assert {"is_not_inverted", "is_not_blind"} <= {gate["name"] for gate in told["gates"]}
+    shown_json = json.loads(undisturbed.run("selftest", "--json").out)
+    assert shown_json["passed"] is True
+    assert {line["sensor"] for line in shown_json["table"]} >= {"vibration", "pressure"}
+    assert {"is_not_inverted", "is_not_blind"} <= {gate["name"] for gate in shown_json["gates"]}

@@ -1,4 +1,4 @@
-"""Without a single known fault a better candidate takes the champion's place: by what it hears of the same faults."""
+"""Without a known fault a better candidate replaces the champion: it finds more of the same injected faults."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ BETTER = SIMULATED.replace("features: [latest]", "features: [latest, rolling]").
 def home(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Home:
     """Return a home after a training on readings alone, and one of a candidate that sees more."""
     path = tmp_path_factory.mktemp("conf") / "unjudged.yaml"
-    own = Home.furnished(tmp_path_factory.mktemp("unjudged"), path, nursery)
+    unjudged = Home.furnished(tmp_path_factory.mktemp("unjudged"), path, nursery)
     for text in (SIMULATED, BETTER):
         path.write_text(text)
         for step in ("ingest", "featurize", "train"):
-            ended = own.run(step)
+            ended = unjudged.run(step)
             assert (ended.code, ended.err) == (0, ""), ended.out
-    return own
+    return unjudged
 
 
 def judged(home: Home) -> tuple[str, dict[str, dict[str, Any]]]:
     """Return the last verdict, and its gates by name."""
-    found = json.loads(home.run("leaderboard", "--json").out)
-    return found["verdict"], {gate["name"]: gate for gate in found["gates"]}
+    leaderboard = json.loads(home.run("leaderboard", "--json").out)
+    return leaderboard["verdict"], {gate["name"]: gate for gate in leaderboard["gates"]}
 
 
 def test_whoever_hears_more_of_the_same_faults_is_promoted(home: Home) -> None:
@@ -47,7 +47,7 @@ def test_whoever_hears_more_of_the_same_faults_is_promoted(home: Home) -> None:
 
 @pytest.mark.long
 def test_a_champion_that_was_asked_about_other_faults_stays(home: Home) -> None:
-    """Windows of three hours are other episodes in another time: nobody can say who is better, so nothing changes."""
+    """Windows of three hours are other episodes in another time: the two cannot be compared, so nothing changes."""
     home.plant.write_text(BETTER.replace("rows: 5", "rows: 90"))
     for step in ("featurize", "train"):
         ended = home.run(step)

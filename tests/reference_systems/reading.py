@@ -14,8 +14,8 @@ from wheeltapper.readings import clean
 
 
 @dataclass(frozen=True)
-class Came:
-    """What a source delivered, after cleaning and after the suite of readings."""
+class Delivered:
+    """The rows of a source after cleaning and after the suite of readings."""
 
     rows: pd.DataFrame
     """Readings that are kept, with the file or simulation that they came from as ``origin``."""
@@ -23,7 +23,7 @@ class Came:
     """Rows that were put aside, each with the promise that it broke."""
     faults: pd.DataFrame
     notes: tuple[str, ...]
-    """What the suite found worth a line."""
+    """The notes of the suite."""
 
 
 def plant_of(text: str, folder: Path = Path()) -> Plant:
@@ -33,7 +33,7 @@ def plant_of(text: str, folder: Path = Path()) -> Plant:
     return plant
 
 
-def read(plant: Plant, *, check: bool = True) -> Came:
+def read(plant: Plant, *, check: bool = True) -> Delivered:
     """Read everything a plant's source has; ``check`` keeps the promises of readings, too."""
     kept, rejected, faults = [], [], []
     for batch in sources.build(plant.source, plant.plug_ins).read(plant):
@@ -52,7 +52,7 @@ def read(plant: Plant, *, check: bool = True) -> Came:
         names = rows.loc[broken.index, ["asset_id", "timestamp"]].astype("str")
         rejected.append(names.join(broken).reset_index(drop=True))
         rows, notes = rows.drop(index=broken.index).reset_index(drop=True), findings.notes
-    return Came(rows, pd.concat(rejected, ignore_index=True), pd.concat(faults, ignore_index=True), notes)
+    return Delivered(rows, pd.concat(rejected, ignore_index=True), pd.concat(faults, ignore_index=True), notes)
 
 
 def is_in_fault(rows: pd.DataFrame, faults: pd.DataFrame) -> pd.Series:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.reference_systems.reading import Came, is_in_fault, plant_of, read
+from tests.reference_systems.reading import Delivered, is_in_fault, plant_of, read
 from wheeltapper import plants
 from wheeltapper.config import Plant
 from wheeltapper.features.compute import compute
@@ -62,7 +62,7 @@ def _table(seed: int = 101) -> pd.DataFrame:
     return table.sample(frac=1, random_state=seed, ignore_index=True)
 
 
-def _house(folder: Path, table: pd.DataFrame, text: str = HOUSE) -> tuple[Plant, Came]:
+def _house(folder: Path, table: pd.DataFrame, text: str = HOUSE) -> tuple[Plant, Delivered]:
     table.to_csv(folder / "boilers.csv", index=False)
     plant = plant_of(text, folder)
     return plant, read(plant)
@@ -75,16 +75,16 @@ def test_the_shuffled_file_becomes_four_sorted_boilers(tmp_path: Path) -> None:
     """
     table = _table()
     assert not table.groupby("Boiler Name")["Timestamp"].is_monotonic_increasing.any()
-    _, came = _house(tmp_path, table)
-    assert came.rejected.empty
-    assert came.rows["asset_id"].value_counts().to_dict() == BOILERS
-    assert came.rows["asset_id"].is_monotonic_increasing
-    assert came.rows.groupby("asset_id")["timestamp"].is_monotonic_increasing.all()
-    assert came.rows.groupby("asset_id")["timestamp"].diff().nunique() > 900, "irregular"
+    _, delivered = _house(tmp_path, table)
+    assert delivered.rejected.empty
+    assert delivered.rows["asset_id"].value_counts().to_dict() == BOILERS
+    assert delivered.rows["asset_id"].is_monotonic_increasing
+    assert delivered.rows.groupby("asset_id")["timestamp"].is_monotonic_increasing.all()
+    assert delivered.rows.groupby("asset_id")["timestamp"].diff().nunique() > 900, "irregular"
     expected = table.sort_values(["Boiler Name", "Timestamp"])
-    assert came.rows["temperature"].tolist() == expected["Temperature"].tolist()
-    assert is_in_fault(came.rows, came.faults).tolist() == (expected["Anomaly"] == 1).tolist()
-    assert set(came.faults["kind"]) == {"overheating"}
+    assert delivered.rows["temperature"].tolist() == expected["Temperature"].tolist()
+    assert is_in_fault(delivered.rows, delivered.faults).tolist() == (expected["Anomaly"] == 1).tolist()
+    assert set(delivered.faults["kind"]) == {"overheating"}
 
 
 def test_the_average_of_twelve_is_of_one_boilers_own_past(tmp_path: Path) -> None:
@@ -93,15 +93,15 @@ def test_the_average_of_twelve_is_of_one_boilers_own_past(tmp_path: Path) -> Non
     Reference row 003-02.
     """
     smooth = HOUSE + "cleaning: {smooth: {temperature: {by: mean, rows: 12}}}\n"
-    plant, came = _house(tmp_path, _table(), smooth.replace("max_gap: 2d", "max_gap: 30d"))
-    assert came.rows["temperature"].max() > 90, "the table keeps what was measured"
-    found = compute(FeaturePlan.of(plant), came.rows)
-    for name, own in came.rows.groupby("asset_id"):
-        by_hand = own["temperature"].rolling(12).mean().to_numpy()
-        rows = found[found["asset_id"] == name]
+    plant, delivered = _house(tmp_path, _table(), smooth.replace("max_gap: 2d", "max_gap: 30d"))
+    assert delivered.rows["temperature"].max() > 90, "the table keeps what was measured"
+    features = compute(FeaturePlan.of(plant), delivered.rows)
+    for name, boiler_rows in delivered.rows.groupby("asset_id"):
+        by_hand = boiler_rows["temperature"].rolling(12).mean().to_numpy()
+        rows = features[features["asset_id"] == name]
         assert rows["usable"].all()
         # A window holds two smoothed values: the first of them is the boiler's twelfth reading.
-        assert rows["window_end"].tolist() == own["timestamp"].iloc[12:].tolist()
+        assert rows["window_end"].tolist() == boiler_rows["timestamp"].iloc[12:].tolist()
         np.testing.assert_allclose(rows["temperature"], by_hand[12:])
 
 
@@ -113,10 +113,10 @@ def test_missing_values_and_repeated_rows_are_counted_and_kept_apart(tmp_path: P
     table = _table()
     table.loc[[10, 200, 400, 600, 800], "Temperature"] = np.nan
     table = pd.concat([table, table.loc[[3, 33, 333]]], ignore_index=True)
-    plant, came = _house(tmp_path, table)
-    assert came.rejected["expectation"].value_counts().to_dict() == {"some_value": 5, "key_unique": 3}
-    assert came.rejected["reason"].str.len().gt(10).all()
-    assert len(came.rows) == 995
+    plant, delivered = _house(tmp_path, table)
+    assert delivered.rejected["expectation"].value_counts().to_dict() == {"some_value": 5, "key_unique": 3}
+    assert delivered.rejected["reason"].str.len().gt(10).all()
+    assert len(delivered.rows) == 995
     described = survey(plant)
     assert described["rejected"] == {"some_value": 5, "key_unique": 3}
     assert described["duplicate_share"] == pytest.approx(3 / 1003)
@@ -131,14 +131,14 @@ def test_all_anomalies_survive_the_treatment_of_outliers(tmp_path: Path) -> None
     Reference row 003-04.
     """
     table = _table()
-    plant, came = _house(tmp_path, table, HOUSE + "cleaning: {flags: [iqr, hampel]}\n")
-    assert len(came.rows) == 1000
-    assert (came.rows["temperature"] >= 40).sum() == 24
-    flags = flag_readings(came.rows, plant.asset_type, plant.cleaning.flags)
+    plant, delivered = _house(tmp_path, table, HOUSE + "cleaning: {flags: [iqr, hampel]}\n")
+    assert len(delivered.rows) == 1000
+    assert (delivered.rows["temperature"] >= 40).sum() == 24
+    flags = flag_readings(delivered.rows, plant.asset_type, plant.cleaning.flags)
     flags = flags[flags["kind"].isin(["iqr", "hampel"])]
-    flagged = is_in_fault(came.rows, flags)
-    assert flagged[came.rows["temperature"] > 60].mean() > 0.7
-    assert flagged[came.rows["temperature"] < 35].mean() < 0.05
+    flagged = is_in_fault(delivered.rows, flags)
+    assert flagged[delivered.rows["temperature"] > 60].mean() > 0.7
+    assert flagged[delivered.rows["temperature"] < 35].mean() < 0.05
     # The label is nowhere in it: the same readings without their labels have the same flags.
     blind = table.assign(Anomaly=0)
     _, same = _house(tmp_path, blind)
@@ -150,21 +150,21 @@ def test_day_hour_minute_and_second_are_one_place_on_the_circle(tmp_path: Path) 
 
     Reference row 003-05.
     """
-    plant, came = _house(tmp_path, _table(), HOUSE.replace("[latest]", "[calendar]"))
-    found = compute(FeaturePlan.of(plant), came.rows)
-    assert [name for name in found if name.startswith("calendar__")] == [
+    plant, delivered = _house(tmp_path, _table(), HOUSE.replace("[latest]", "[calendar]"))
+    features = compute(FeaturePlan.of(plant), delivered.rows)
+    assert [name for name in features if name.startswith("calendar__")] == [
         f"calendar__{name}" for name in ("hour_sin", "hour_cos", "weekday_sin", "weekday_cos", "is_night")
     ]
-    ends = found["window_end"]
+    ends = features["window_end"]
     angle = 2 * np.pi * (ends.dt.hour + ends.dt.minute / 60 + ends.dt.second / 3600) / 24
-    np.testing.assert_allclose(found["calendar__hour_sin"], np.sin(angle), atol=1e-9)
-    np.testing.assert_allclose(found["calendar__hour_cos"], np.cos(angle), atol=1e-9)
+    np.testing.assert_allclose(features["calendar__hour_sin"], np.sin(angle), atol=1e-9)
+    np.testing.assert_allclose(features["calendar__hour_cos"], np.cos(angle), atol=1e-9)
     day = 2 * np.pi * ends.dt.day_of_week / 7
-    np.testing.assert_allclose(found["calendar__weekday_cos"], np.cos(day), atol=1e-9)
+    np.testing.assert_allclose(features["calendar__weekday_cos"], np.cos(day), atol=1e-9)
 
 
 def test_a_word_per_boiler_becomes_one_column_each_and_a_new_word_none(tmp_path: Path) -> None:
-    """The fuel of each boiler as 0 and 1; a fuel that nobody listed is 0 everywhere, and stays in the readings.
+    """The fuel of each boiler as 0 and 1; a fuel that is not in the list is 0 in all columns, and its rows are kept.
 
     Reference row 003-06.
     """
@@ -172,11 +172,11 @@ def test_a_word_per_boiler_becomes_one_column_each_and_a_new_word_none(tmp_path:
     table = _table().assign(Fuel=lambda rows: rows["Boiler Name"].map(fuels))
     text = HOUSE.replace("source:", "  categories: {fuel: [gas, oil]}\nsource:", 1)
     text = text.replace("temperature}", "temperature, Fuel: fuel}")
-    _, came = _house(tmp_path, table, text)
-    by_boiler = came.rows.groupby("asset_id")[["fuel_is_gas", "fuel_is_oil"]].agg(["min", "max"])
+    _, delivered = _house(tmp_path, table, text)
+    by_boiler = delivered.rows.groupby("asset_id")[["fuel_is_gas", "fuel_is_oil"]].agg(["min", "max"])
     assert by_boiler["fuel_is_gas"].to_numpy().tolist() == [[1, 1], [0, 0], [1, 1], [0, 0]]
     assert by_boiler["fuel_is_oil"].to_numpy().tolist() == [[0, 0], [1, 1], [0, 0], [0, 0]]
-    assert len(came.rows) == 1000
+    assert len(delivered.rows) == 1000
 
 
 def test_what_is_tested_comes_after_what_was_learnt_and_shares_no_reading(tmp_path: Path) -> None:
@@ -184,28 +184,28 @@ def test_what_is_tested_comes_after_what_was_learnt_and_shares_no_reading(tmp_pa
 
     Reference row 003-07.
     """
-    plant, came = _house(tmp_path, _table())
-    features = compute(FeaturePlan.of(plant), came.rows)
-    part = parts.assign(features, parts.cuts(came.rows, plant))
+    plant, delivered = _house(tmp_path, _table())
+    features = compute(FeaturePlan.of(plant), delivered.rows)
+    part = parts.assign(features, parts.cuts(delivered.rows, plant))
     assert set(part) == {"train", "calibrate", "validate", "test", "purged"}
     spans = features.groupby(part).agg(start=("window_start", "min"), end=("window_end", "max"))
     for before, after in (("train", "calibrate"), ("calibrate", "validate"), ("validate", "test")):
         assert spans.loc[before, "end"] < spans.loc[after, "start"]
     assert (part == "test").sum() / len(part) == pytest.approx(0.15, abs=0.03)
-    raw = set(zip(came.rows["asset_id"], came.rows["timestamp"], strict=True))
+    raw = set(zip(delivered.rows["asset_id"], delivered.rows["timestamp"], strict=True))
     tested = features[part == "test"]
     assert set(zip(tested["asset_id"], tested["window_end"], strict=True)) <= raw
 
 
 def test_boilers_may_be_kept_apart_instead(tmp_path: Path) -> None:
-    """By first rows: of each boiler the beginning teaches, and no boiler both judges candidates and tests them.
+    """The first rows of each boiler are learnt from; no boiler is in both the validate and the test part.
 
     Reference row 003-07.
     """
     text = HOUSE + "parts: {by: first_rows, train: 100, calibrate: 60}\n"
-    plant, came = _house(tmp_path, _table(), text)
-    features = compute(FeaturePlan.of(plant), came.rows)
-    part = parts.assign(features, parts.cuts(came.rows, plant))
+    plant, delivered = _house(tmp_path, _table(), text)
+    features = compute(FeaturePlan.of(plant), delivered.rows)
+    part = parts.assign(features, parts.cuts(delivered.rows, plant))
     judged, tested = (set(features.loc[part == name, "asset_id"]) for name in ("validate", "test"))
     assert judged | tested == set(BOILERS)
     assert not judged & tested
@@ -216,14 +216,14 @@ def test_the_rule_of_forty_degrees_stands_on_the_board_and_is_perfect(tmp_path: 
 
     Reference row 003-13.
     """
-    plant, came = _house(tmp_path, _table(), HOUSE.replace("max_gap: 2d", "max_gap: 30d"))
-    limits = next(one for one in baselines_of(plant) if one.name == "limits")
+    plant, delivered = _house(tmp_path, _table(), HOUSE.replace("max_gap: 2d", "max_gap: 30d"))
+    limits = next(baseline for baseline in baselines_of(plant) if baseline.name == "limits")
     assert limits.options == {"high": {"temperature": 40}}
-    features = compute(FeaturePlan.of(plant), came.rows)
-    part = parts.assign(features, parts.cuts(came.rows, plant))
-    rule = fit_candidate(plant, limits, features, part, came.faults, {})
+    features = compute(FeaturePlan.of(plant), delivered.rows)
+    part = parts.assign(features, parts.cuts(delivered.rows, plant))
+    rule = fit_candidate(plant, limits, features, part, delivered.faults, {})
     scored = rule.score(features)
-    hot = is_in_fault(scored.assign(timestamp=scored["window_end"]), came.faults)
+    hot = is_in_fault(scored.assign(timestamp=scored["window_end"]), delivered.faults)
     assert hot.sum() >= 20
     assert scored.loc[hot, "score"].min() > scored.loc[~hot, "score"].max(), "the area under its curve is 1"
     assert ((scored["severity"] > 1) == hot).all()

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.reference_systems.reading import Came, plant_of, read
+from tests.reference_systems.reading import Delivered, plant_of, read
 from wheeltapper import tables
 from wheeltapper.assets.power_meter import METERS, as_published
 from wheeltapper.config import Plant
@@ -40,7 +40,7 @@ candidates: [lof]
 
 
 @cache
-def _simulated(assets: int, days: int) -> tuple[Plant, Came]:
+def _simulated(assets: int, days: int) -> tuple[Plant, Delivered]:
     text = f"""
     asset_type: power_meter
     source: {{simulator: {{assets: {assets}, start: 2015-10-16, duration: {days}d}}}}
@@ -63,7 +63,7 @@ def _published() -> pd.DataFrame:
     return table.rename(columns={name: PREFIX + name for name in METERS})
 
 
-def _building(folder: Path, table: pd.DataFrame) -> tuple[Plant, Came]:
+def _building(folder: Path, table: pd.DataFrame) -> tuple[Plant, Delivered]:
     table.to_csv(folder / "household.csv", index=False)
     plant = plant_of(BUILDING, folder)
     return plant, read(plant)
@@ -77,12 +77,12 @@ def test_the_published_columns_are_read_and_those_that_nobody_uses_may_be_absent
     whole = _published()
     assert list(whole)[:2] == ["utc_timestamp", "cet_cest_timestamp"]
     assert len([name for name in whole if name != "interpolated"]) == 22
-    _, came = _building(tmp_path, whole)
-    assert came.rows["asset_id"].unique().tolist() == MACHINES
-    assert len(came.rows) == 5 * 10 * 96
+    _, delivered = _building(tmp_path, whole)
+    assert delivered.rows["asset_id"].unique().tolist() == MACHINES
+    assert len(delivered.rows) == 5 * 10 * 96
     few = whole[["utc_timestamp", *(PREFIX + name for name in MACHINES)]]
     _, less = _building(tmp_path, few)
-    pd.testing.assert_frame_equal(less.rows, came.rows, check_exact=True)
+    pd.testing.assert_frame_equal(less.rows, delivered.rows, check_exact=True)
 
 
 def test_meters_side_by_side_become_sorted_machines_in_utc(tmp_path: Path) -> None:
@@ -95,19 +95,21 @@ def test_meters_side_by_side_become_sorted_machines_in_utc(tmp_path: Path) -> No
     table.loc[7, "utc_timestamp"] = "soon"
     table.loc[20, counter] = np.nan
     shuffled = table.loc[[3, *[row for row in table.index if row != 3]]]
-    _, came = _building(tmp_path, shuffled)
-    assert "interpolated" not in came.rows
-    assert sorted(came.rejected["expectation"].unique()) == ["in_order", "timestamp_readable"]
-    assert (came.rejected["expectation"] == "timestamp_readable").sum() == 5, "one a machine"
-    assert (came.rejected["expectation"] == "in_order").sum() == 5, "the row that was moved, of each machine"
-    counts = came.rows["asset_id"].value_counts()
+    _, delivered = _building(tmp_path, shuffled)
+    assert "interpolated" not in delivered.rows
+    assert sorted(delivered.rejected["expectation"].unique()) == ["in_order", "timestamp_readable"]
+    assert (delivered.rejected["expectation"] == "timestamp_readable").sum() == 5, "one a machine"
+    assert (delivered.rejected["expectation"] == "in_order").sum() == 5, "the row that was moved, of each machine"
+    counts = delivered.rows["asset_id"].value_counts()
     assert counts.to_dict() == {name: 958 - (name == "machine_3") for name in MACHINES}
-    assert came.rows["asset_id"].is_monotonic_increasing
-    assert came.rows.groupby("asset_id")["timestamp"].is_monotonic_increasing.all()
-    own = came.rows[came.rows["asset_id"] == "machine_2"].set_index("timestamp")["energy"]
+    assert delivered.rows["asset_id"].is_monotonic_increasing
+    assert delivered.rows.groupby("asset_id")["timestamp"].is_monotonic_increasing.all()
+    counter_values = delivered.rows[delivered.rows["asset_id"] == "machine_2"].set_index("timestamp")["energy"]
     expected = table.drop(index=[3, 7]).set_index("utc_timestamp")[f"{PREFIX}machine_2"]
-    assert own.tolist() == expected.tolist()
-    assert own.index.equals(pd.DatetimeIndex(pd.to_datetime(expected.index, utc=True), dtype=own.index.dtype))
+    assert counter_values.tolist() == expected.tolist()
+    assert counter_values.index.equals(
+        pd.DatetimeIndex(pd.to_datetime(expected.index, utc=True), dtype=counter_values.index.dtype)
+    )
 
 
 def test_the_plan_that_served_is_the_plan_that_learnt(tmp_path: Path) -> None:
@@ -115,16 +117,16 @@ def test_the_plan_that_served_is_the_plan_that_learnt(tmp_path: Path) -> None:
 
     Reference row 002-06.
     """
-    plant, came = _building(tmp_path, _published())
+    plant, delivered = _building(tmp_path, _published())
     plan = FeaturePlan.of(plant)
-    learnt = compute(plan, came.rows)
+    learnt = compute(plan, delivered.rows)
     served = FeaturePlan.model_validate_json(plan.model_dump_json())
-    pd.testing.assert_frame_equal(compute(served, came.rows), learnt, check_exact=True)
-    pd.testing.assert_frame_equal(compute(served, came.rows), learnt, check_exact=True)
-    last = came.rows[came.rows["asset_id"] == "machine_4"].tail(plan.readings_needed)
-    one = compute(served, last).tail(1).reset_index(drop=True)
+    pd.testing.assert_frame_equal(compute(served, delivered.rows), learnt, check_exact=True)
+    pd.testing.assert_frame_equal(compute(served, delivered.rows), learnt, check_exact=True)
+    last = delivered.rows[delivered.rows["asset_id"] == "machine_4"].tail(plan.readings_needed)
+    latest_row = compute(served, last).tail(1).reset_index(drop=True)
     expected = learnt[learnt["asset_id"] == "machine_4"].tail(1).reset_index(drop=True)
-    pd.testing.assert_frame_equal(one, expected, check_exact=True)
+    pd.testing.assert_frame_equal(latest_row, expected, check_exact=True)
 
 
 def test_power_is_kilowatts_over_the_time_that_passed(tmp_path: Path) -> None:
@@ -133,34 +135,34 @@ def test_power_is_kilowatts_over_the_time_that_passed(tmp_path: Path) -> None:
     Reference row 002-07.
     """
     table = _published().drop(index=[50])
-    plant, came = _building(tmp_path, table)
-    found = compute(FeaturePlan.of(plant), came.rows)
-    own = found[found["asset_id"] == "machine_1"].set_index("window_end")["energy"]
+    plant, delivered = _building(tmp_path, table)
+    features = compute(FeaturePlan.of(plant), delivered.rows)
+    power = features[features["asset_id"] == "machine_1"].set_index("window_end")["energy"]
     counter = table[f"{PREFIX}machine_1"].to_numpy()
     times = pd.DatetimeIndex(pd.to_datetime(table["utc_timestamp"], utc=True))
     hours = np.diff(times.asi8) / np.diff(times[:2].asi8)[0] * 0.25
     # The first reading has no power, so the first window of two readings that has one ends with the third.
-    assert np.isnan(own.iloc[0])
-    np.testing.assert_allclose(own.iloc[1:], (np.diff(counter) / hours)[1:], atol=1e-9)
-    assert own.loc[times[50]] == pytest.approx((counter[50] - counter[49]) / 0.5)
+    assert np.isnan(power.iloc[0])
+    np.testing.assert_allclose(power.iloc[1:], (np.diff(counter) / hours)[1:], atol=1e-9)
+    assert power.loc[times[50]] == pytest.approx((counter[50] - counter[49]) / 0.5)
 
 
 def test_each_machine_is_scaled_by_its_own_and_all_keep_the_budget() -> None:
-    """Five machines of 17 kW to 44 W, one alarm a week each: on unseen weeks they ring as often, none three times so.
+    """Five machines of 17 kW to 44 W, one alarm a week each: so it is on unseen weeks; none has three times as many.
 
-    What makes them comparable is that each is scaled by its own past.
+    They are comparable because each is scaled by its own past.
 
     Reference row 002-11.
     """
-    plant, came = _simulated(5, 240)
-    features = compute(FeaturePlan.of(plant), came.rows)
-    part = parts.assign(features, parts.cuts(came.rows, plant))
+    plant, delivered = _simulated(5, 240)
+    features = compute(FeaturePlan.of(plant), delivered.rows)
+    part = parts.assign(features, parts.cuts(delivered.rows, plant))
     bundle = fit_candidate(plant, plant.candidates[0], features, part, tables.FAULTS.empty(), {})
     assert set(MACHINES) <= set(bundle.detectors)
     place = bundle.normaliser.columns.index("energy__rolling_mean")
     centre, scale = zip(*(bundle.normaliser.centre_and_scale(name, "normal") for name in MACHINES), strict=True)
     train = features[(part == "train") & features["usable"]].groupby("asset_id")["energy__rolling_mean"]
-    assert [one[place] for one in centre] == pytest.approx(train.median().tolist())
+    assert [machine_values[place] for machine_values in centre] == pytest.approx(train.median().tolist())
     assert scale[2][place] > 10 * scale[3][place]
     scored = bundle.score(features[part.isin(["validate", "test"])])
     rung = alarms.fold(scored, plant.alarms, plant.max_gap)["asset_id"].value_counts()
@@ -181,16 +183,16 @@ def test_a_meter_that_is_frozen_for_months_is_noticed_and_never_learnt(tmp_path:
     counter = f"{PREFIX}machine_5"
     froze = 60 * 96
     frozen = table.assign(**{counter: table[counter].where(table.index < froze, table[counter].iloc[froze])})
-    plant, came = _building(tmp_path, frozen)
-    flags = flag_readings(came.rows, plant.asset_type, plant.cleaning.flags)
+    plant, delivered = _building(tmp_path, frozen)
+    flags = flag_readings(delivered.rows, plant.asset_type, plant.cleaning.flags)
     flat = flags[flags["kind"] == "flat"]
     assert flat["asset_id"].unique().tolist() == ["machine_5"]
     assert flat["count"].max() >= 24 * 96 - 96
-    features = compute(FeaturePlan.of(plant), came.rows)
+    features = compute(FeaturePlan.of(plant), delivered.rows)
     part = pd.Series("train", index=features.index)
-    told = exclude.informative_flags(features, part, flags)
-    assert told.notes == ()
-    why = exclude.why_masked(features, tables.FAULTS.empty(), plant.max_gap, told.flags)
+    informative = exclude.informative_flags(features, part, flags)
+    assert informative.notes == ()
+    why = exclude.why_masked(features, tables.FAULTS.empty(), plant.max_gap, informative.flags)
     late = features["window_end"] > pd.Timestamp("2015-10-16", tz="UTC") + pd.Timedelta(days=62)
     fifth = features["asset_id"] == "machine_5"
     assert (why[late & fifth] != "").all()
@@ -201,16 +203,16 @@ def test_a_meter_that_is_frozen_for_months_is_noticed_and_never_learnt(tmp_path:
 
 def test_the_hour_is_a_circle_and_the_night_is_from_20_to_6(tmp_path: Path) -> None:
     """On the published times read as the building's local ones, over the change of the clocks. Reference row 002-19."""
-    _, came = _building(tmp_path, _published())
+    _, delivered = _building(tmp_path, _published())
     text = BUILDING.replace("features: [latest]", "features: [{calendar: {zone: Europe/Berlin}}]")
     local = plant_of(text, tmp_path)
-    found = compute(FeaturePlan.of(local), came.rows)
-    found = found[found["asset_id"] == "machine_1"].set_index("window_end")
+    features = compute(FeaturePlan.of(local), delivered.rows)
+    features = features[features["asset_id"] == "machine_1"].set_index("window_end")
     clock = _published()["cet_cest_timestamp"].str[11:16]
     hours = clock.str[:2].astype(int) + clock.str[3:].astype(int) / 60
     by_time = pd.Series(hours.to_numpy(), index=pd.to_datetime(_published()["utc_timestamp"], utc=True))
-    expected = by_time.reindex(found.index)
-    np.testing.assert_allclose(found["calendar__hour_sin"], np.sin(2 * np.pi * expected / 24), atol=1e-9)
-    np.testing.assert_allclose(found["calendar__hour_cos"], np.cos(2 * np.pi * expected / 24), atol=1e-9)
-    assert (found["calendar__is_night"] == ((expected >= 20) | (expected < 6))).all()
+    expected = by_time.reindex(features.index)
+    np.testing.assert_allclose(features["calendar__hour_sin"], np.sin(2 * np.pi * expected / 24), atol=1e-9)
+    np.testing.assert_allclose(features["calendar__hour_cos"], np.cos(2 * np.pi * expected / 24), atol=1e-9)
+    assert (features["calendar__is_night"] == ((expected >= 20) | (expected < 6))).all()
     assert by_time.index[0].hour != int(clock.iloc[0][:2]), "the building is not at Greenwich"

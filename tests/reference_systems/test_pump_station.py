@@ -1,4 +1,4 @@
-"""Reference system 001, pump station: what is simulated, labelled, checked, normalised and priced there, here."""
+"""Reference system 001, pump station: simulation, labels, checks, normalisation and prices."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ KINDS = ("cavitation", "bearing_wear", "seal_leak", "electrical_fault", "partial
 
 def _pumps(seed: int = 42, **options: object) -> Plant:
     """Make a plant of simulated pumps: thirty days of minutes from a Monday on, unless said otherwise."""
-    said = {"assets": 1, "start": MONDAY, "duration": "30d", **options}
-    simulator = ", ".join(f"{name}: {value}" for name, value in said.items())
+    options_used = {"assets": 1, "start": MONDAY, "duration": "30d", **options}
+    simulator = ", ".join(f"{name}: {value}" for name, value in options_used.items())
     return plant_of(
         f"asset_type: pump\nsource: {{simulator: {{{simulator}}}}}\nfeatures: [latest]\ncandidates: [lof]\nseed: {seed}"
     )
@@ -52,8 +52,8 @@ def _readings(seed: int = 42, **options: object) -> tuple[pd.DataFrame, pd.DataF
     plant = _pumps(seed, **options)
     batches = list(sources.build(plant.source).read(plant))
     return (
-        pd.concat([one.rows for one in batches], ignore_index=True),
-        pd.concat([one.faults for one in batches], ignore_index=True),
+        pd.concat([batch.rows for batch in batches], ignore_index=True),
+        pd.concat([batch.faults for batch in batches], ignore_index=True),
     )
 
 
@@ -86,7 +86,7 @@ def test_a_seed_is_a_series_and_a_span_is_a_number_of_rows() -> None:
 def test_the_type_states_limits_and_units() -> None:
     """Six sensors with the reference's units and limits, and no other. Reference row 001-03."""
     sensors = _pumps().asset_type.sensors
-    assert {name: (one.low, one.high, one.unit) for name, one in sensors.items()} == {
+    assert {name: (sensor.low, sensor.high, sensor.unit) for name, sensor in sensors.items()} == {
         name: (low, high, unit) for name, (_, _, low, high, unit) in STATED.items()
     }
 
@@ -105,11 +105,11 @@ def test_no_value_leaves_its_limits_even_inside_faults() -> None:
 
     Reference row 001-03.
     """
-    came = read(_pumps(anomaly_rate=0.33, overlap="true", duration="14d"))
-    assert came.rejected.empty
+    delivered = read(_pumps(anomaly_rate=0.33, overlap="true", duration="14d"))
+    assert delivered.rejected.empty
     for name, (_, _, low, high, _) in STATED.items():
-        assert came.rows[name].between(low, high).all(), name
-    assert came.rows["vibration"].max() > 6, "the faults are there"
+        assert delivered.rows[name].between(low, high).all(), name
+    assert delivered.rows["vibration"].max() > 6, "the faults are there"
 
 
 def _waves(rows: pd.DataFrame, hours: list[float]) -> dict[float, float]:
@@ -117,12 +117,12 @@ def _waves(rows: pd.DataFrame, hours: list[float]) -> dict[float, float]:
     normal = rows[rows["regime"] == "normal"]
     flow = normal["flow_rate"] - normal.groupby("asset_id")["flow_rate"].transform("mean")
     at = (normal["timestamp"] - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy() / 3600
-    found = {}
+    amplitudes = {}
     for period in hours:
         turns = 2 * np.pi * at / period
         wave, *_ = np.linalg.lstsq(np.column_stack([np.cos(turns), np.sin(turns), np.ones_like(turns)]), flow)
-        found[period] = float(np.hypot(*wave[:2]))
-    return found
+        amplitudes[period] = float(np.hypot(*wave[:2]))
+    return amplitudes
 
 
 @pytest.mark.parametrize("step", ["5min", "20min"])
@@ -134,8 +134,8 @@ def test_the_day_and_the_week_show_however_often_it_is_read(step: str) -> None:
     rows, _ = _readings(assets=8, duration="84d", step=step, seed=3)
     around_day, around_week = [24.0, 21.0, 22.4, 25.85, 28.0], [168.0, 112.0, 134.4, 224.0, 288.0]
     waves = _waves(rows, [*around_day, *around_week])
-    for own, *others in (around_day, around_week):
-        assert waves[own] > 1.5 * max(waves[one] for one in others), (own, waves)
+    for period, *others in (around_day, around_week):
+        assert waves[period] > 1.5 * max(waves[neighbour] for neighbour in others), (period, waves)
     assert waves[24.0] == pytest.approx(1.5, rel=0.4)
     assert waves[168.0] == pytest.approx(0.75, rel=0.4)
 
@@ -231,9 +231,9 @@ def test_each_kind_of_fault_shows_its_signature_and_nothing_else(kind: str) -> N
     shifts: dict[str, list[float]] = {name: [] for name in SIGNATURES[kind]}
     for fault in faults.itertuples():
         at = np.flatnonzero(rows["timestamp"].between(fault.end - timedelta(minutes=4), fault.end))
-        for name, own in shifts.items():
+        for name, changes in shifts.items():
             change = rows[name].to_numpy()[at] - twin[name].to_numpy()[at]
-            own.append(float(change.mean() / fault.severity))
+            changes.append(float(change.mean() / fault.severity))
     for name, (factor, shift) in SIGNATURES[kind].items():
         mean = STATED[name][0]
         assert np.mean(shifts[name]) == pytest.approx((factor - 1) * mean + shift, rel=0.15), name
@@ -260,11 +260,11 @@ def test_a_worn_bearing_grows_worse_to_its_end() -> None:
 def test_the_asked_share_of_readings_is_anomalous(rate: float) -> None:
     """Within a tenth of what was asked, for single pumps, and no two faults touch. Reference row 001-08."""
     rows, faults = _readings(assets=2, anomaly_rate=rate)
-    for asset, own in rows.groupby("asset_id"):
-        known = faults[faults["asset_id"] == asset].sort_values("start")
-        assert is_in_fault(own, known).mean() == pytest.approx(rate, rel=0.1)
-        assert (known["start"].iloc[1:].to_numpy() > known["end"].iloc[:-1].to_numpy()).all()
-        assert not own.loc[is_in_fault(own, known), "regime"].isin(IDLE_REGIMES).any()
+    for asset, asset_rows in rows.groupby("asset_id"):
+        asset_faults = faults[faults["asset_id"] == asset].sort_values("start")
+        assert is_in_fault(asset_rows, asset_faults).mean() == pytest.approx(rate, rel=0.1)
+        assert (asset_faults["start"].iloc[1:].to_numpy() > asset_faults["end"].iloc[:-1].to_numpy()).all()
+        assert not asset_rows.loc[is_in_fault(asset_rows, asset_faults), "regime"].isin(IDLE_REGIMES).any()
 
 
 def test_labels_rebuilt_from_the_events_are_the_readings_that_differ() -> None:
@@ -295,13 +295,13 @@ def test_a_file_with_a_label_column_comes_back_as_the_same_events(tmp_path: Path
         "{csv_folder: {path: p.csv, time_column: timestamp, regime_column: operational_state, "
         "fault_column: anomaly_label, fault_kind_column: anomaly_type}}"
     )
-    came = read(
+    delivered = read(
         plant_of(f"asset_type: pump\nsource: {source}\nfeatures: [latest]\ncandidates: [lof]", tmp_path), check=False
     )
     events = ["start", "end", "kind"]
     expected = faults.sort_values("start", ignore_index=True)[events]
-    pd.testing.assert_frame_equal(came.faults[events].reset_index(drop=True), expected)
-    assert came.rows["regime"].tolist() == rows["regime"].tolist()
+    pd.testing.assert_frame_equal(delivered.faults[events].reset_index(drop=True), expected)
+    assert delivered.rows["regime"].tolist() == rows["regime"].tolist()
 
 
 def test_the_quality_report_counts_by_hand(tmp_path: Path) -> None:
@@ -324,19 +324,19 @@ candidates: [lof]
 """,
         tmp_path,
     )
-    came = read(plant)
-    assert came.rejected.empty, "a row with one missing value is a reading"
+    delivered = read(plant)
+    assert delivered.rejected.empty, "a row with one missing value is a reading"
     report = survey(plant)
     assert report["step_seconds"] == 60
     assert report["gap_count"] == 12
     assert [gap["seconds"] for gap in report["gaps"]] == [660.0] * 10
     after_a_pause = {time.isoformat() for time in times[8::8]}
     assert {gap["until"] for gap in report["gaps"]} <= after_a_pause
-    known = level[~np.isnan(level)]
+    measured = level[~np.isnan(level)]
     sensor = report["sensors"]["level"]
     assert (sensor["missing"], sensor["outliers"], sensor["min"], sensor["max"]) == (2, 2, 1.0, 9.0)
-    assert (sensor["mean"], sensor["std"]) == pytest.approx((known.mean(), known.std(ddof=1)))
-    assert any("Pauses longer than" in note for note in came.notes)
+    assert (sensor["mean"], sensor["std"]) == pytest.approx((measured.mean(), measured.std(ddof=1)))
+    assert any("Pauses longer than" in note for note in delivered.notes)
 
 
 @cache
@@ -362,10 +362,10 @@ def test_every_state_is_scaled_by_what_is_usual_in_it(method: str) -> None:
     states = train["regime"].unique().tolist()
     assert {"startup", "normal", "high_load"} <= set(states)
     for regime in ("startup", "normal", "high_load"):
-        own = z[train["regime"] == regime]
-        centre = own.median() if method == "robust" else own.mean()
+        in_state = z[train["regime"] == regime]
+        centre = in_state.median() if method == "robust" else in_state.mean()
         assert centre.abs().max() < 0.15, regime
-        assert own.std().between(0.6, 1.6).all(), regime
+        assert in_state.std().between(0.6, 1.6).all(), regime
 
 
 def test_scales_are_learnt_from_training_and_an_unknown_state_is_no_normal_state() -> None:
@@ -378,9 +378,9 @@ def test_scales_are_learnt_from_training_and_an_unknown_state_is_no_normal_state
     alone = normaliser.transform(later.head(50))
     pd.testing.assert_frame_equal(normaliser.transform(later).head(50), alone, check_exact=True)
     strange = later[later["regime"] == "high_load"].assign(regime="flushing")
-    said = normaliser.fallbacks(strange)
-    assert set(said["used"]) == {"asset"}
-    assert set(said["why"]) == {"regime not seen in training"}
+    fallbacks = normaliser.fallbacks(strange)
+    assert set(fallbacks["used"]) == {"asset"}
+    assert set(fallbacks["why"]) == {"regime not seen in training"}
     assert normaliser.transform(strange)["flow_rate"].median() > 2, "high load is far from what the pump usually does"
     assert normaliser.transform(later[later["regime"] == "high_load"])["flow_rate"].abs().median() < 1
 
@@ -398,16 +398,16 @@ def test_the_rule_of_k_sigma_looks_at_each_state_alone() -> None:
     usual = train[(train["asset_id"] == normal["asset_id"].iloc[0]) & (train["regime"] == "normal")]
     high = usual["flow_rate"].mean() + 4 * usual["flow_rate"].std()
     scores = []
-    for one in (normal, busy):
+    for window in (normal, busy):
         # Every other sensor shows what is usual in its state.
-        row = normaliser.centre(one).assign(flow_rate=high)
-        scores.append(rule.score(normaliser.transform(one.assign(**row.iloc[0]))).item())
+        row = normaliser.centre(window).assign(flow_rate=high)
+        scores.append(rule.score(normaliser.transform(window.assign(**row.iloc[0]))).item())
     assert scores[0] == pytest.approx(4, rel=0.05)
     assert scores[1] < 3
     raw = train[SENSORS]
     by_hand = np.abs((raw - raw.mean()) / raw.std(ddof=0)).max(axis=1)
     np.testing.assert_allclose(detectors.build("k_sigma").fit(raw).score(raw), by_hand)
-    assert "k_sigma" in [one.name for one in baselines_of(_pumps())], "it stands on every leaderboard"
+    assert "k_sigma" in [baseline.name for baseline in baselines_of(_pumps())], "it stands on every leaderboard"
 
 
 ECONOMICS = {
@@ -425,13 +425,13 @@ def test_the_plant_prices_its_five_kinds_of_fault() -> None:
     Reference row 001-28.
     """
     costs = plants.load("pump_station").costs
-    assert {kind: (one.missed_fault, one.downtime_hours) for kind, one in costs.by_kind.items()} == ECONOMICS
+    assert {kind: (price.missed_fault, price.downtime_hours) for kind, price in costs.by_kind.items()} == ECONOMICS
     assert costs.missed("electrical_fault") == 15_000
     assert costs.missed("stuck:pressure") == costs.missed_fault == 10_000
 
 
 def test_each_kind_is_judged_by_its_own_price() -> None:
-    """Of two worn bearings one is missed: 11 000 and four hours. What is found costs a repair, whatever its kind.
+    """One of two worn bearings is missed: 11 000 and four hours. A fault that is found costs a repair, of any kind.
 
     Reference row 001-28.
     """
@@ -450,7 +450,7 @@ def test_each_kind_is_judged_by_its_own_price() -> None:
         [("pump-01", times[first], times[last], times[last]) for first, last in ((100, 160), (900, 1000))],
         columns=["asset_id", "opened_at", "last_at", "closed_at"],
     )
-    one = judge(
+    judgement = judge(
         "rule",
         "test",
         scores,
@@ -463,13 +463,13 @@ def test_each_kind_is_judged_by_its_own_price() -> None:
         vus_window=4,
         seed=1,
     )
-    lines = {line.kind: line for line in one.by_kind}
+    lines = {line.kind: line for line in judgement.by_kind}
     bearing, cavitation = lines["bearing_wear"], lines["cavitation"]
     assert (bearing.detection_rate, bearing.cost, bearing.cost_if_missed) == (0.5, 11_000 + 2000, 22_000)
     assert (cavitation.detection_rate, cavitation.cost, cavitation.cost_if_missed) == (1.0, 2000, 6500)
     assert (bearing.downtime_hours, cavitation.downtime_hours) == (4, 0)
-    assert one.cost is not None
-    assert (one.cost.total, one.cost.without_detector) == (15_000, 28_500)
+    assert judgement.cost is not None
+    assert (judgement.cost.total, judgement.cost.without_detector) == (15_000, 28_500)
 
 
 VIBRATION = """
@@ -508,17 +508,17 @@ def test_snapshots_of_four_bearings_are_four_machines_at_20_khz(tmp_path: Path) 
     Reference row 001-46.
     """
     plant = _snapshots(tmp_path, ["2004.02.12.10.32.39", "2004.02.12.10.42.39"])
-    came = read(plant)
-    assert (len(came.rows), len(came.rejected)) == (2 * 8 * 4, 0)
-    assert came.rows["asset_id"].unique().tolist() == [f"bearing_{number}" for number in range(1, 5)]
-    second = came.rows[came.rows["asset_id"] == "bearing_2"].reset_index(drop=True)
+    delivered = read(plant)
+    assert (len(delivered.rows), len(delivered.rejected)) == (2 * 8 * 4, 0)
+    assert delivered.rows["asset_id"].unique().tolist() == [f"bearing_{number}" for number in range(1, 5)]
+    second = delivered.rows[delivered.rows["asset_id"] == "bearing_2"].reset_index(drop=True)
     begins = [pd.Timestamp("2004-02-12T10:32:39Z"), pd.Timestamp("2004-02-12T10:42:39Z")]
     expected = [begin + place * timedelta(microseconds=50) for begin in begins for place in range(8)]
     assert second["timestamp"].tolist() == expected
     assert second["acceleration"].tolist() == [
         round(file + row / 100 + 0.001, 3) for file in (0, 1) for row in range(8)
     ]
-    features = compute(FeaturePlan.of(plant), came.rows)
+    features = compute(FeaturePlan.of(plant), delivered.rows)
     assert len(features) == 4 * 2 * 5
     assert (features["window_end"] - features["window_start"]).eq(timedelta(microseconds=150)).all()
 

@@ -11,7 +11,7 @@ import pytest
 
 from expectations import features as feature_promises
 from expectations import readings as reading_promises
-from tests.reference_systems.reading import Came, is_in_fault, plant_of, read
+from tests.reference_systems.reading import Delivered, is_in_fault, plant_of, read
 from wheeltapper import config, datasets, detectors, plants
 from wheeltapper.assets import machine_as_published as published
 from wheeltapper.features.compute import compute
@@ -71,7 +71,7 @@ def _replica() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> tuple[config.Plant, Came]:
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> tuple[config.Plant, Delivered]:
     """The replica as a file, and what the loader makes of it."""
     folder = tmp_path_factory.mktemp("fleet")
     _replica().to_csv(folder / "fleet.csv", index=False)
@@ -79,104 +79,110 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> tuple[config.Plant, Came]
     return plant, read(plant)
 
 
-def test_the_published_table_comes_in_typed_and_whole(fleet: tuple[config.Plant, Came]) -> None:
+def test_the_published_table_comes_in_typed_and_whole(fleet: tuple[config.Plant, Delivered]) -> None:
     """100 000 rows of 13 columns are as many readings of 50 machines: times in UTC, sensors float64, none put aside.
 
     Reference row 000-01.
     """
-    _, came = fleet
-    assert (len(came.rows), len(came.rejected)) == (100_000, 0)
-    assert sorted(came.rows["asset_id"].unique(), key=int) == [str(number) for number in range(1, 51)]
-    assert str(came.rows["timestamp"].dtype) == "datetime64[us, UTC]"
-    assert {str(came.rows[name].dtype) for name in SENSORS} == {"float64"}
-    times = came.rows["timestamp"].sort_values()
+    _, delivered = fleet
+    assert (len(delivered.rows), len(delivered.rejected)) == (100_000, 0)
+    assert sorted(delivered.rows["asset_id"].unique(), key=int) == [str(number) for number in range(1, 51)]
+    assert str(delivered.rows["timestamp"].dtype) == "datetime64[us, UTC]"
+    assert {str(delivered.rows[name].dtype) for name in SENSORS} == {"float64"}
+    times = delivered.rows["timestamp"].sort_values()
     assert (times.iloc[0], times.iloc[-1]) == (pd.Timestamp("2025-01-01T00:00Z"), pd.Timestamp("2025-03-11T10:39Z"))
     assert times.is_unique, "one machine at an instant"
-    pauses = came.rows.groupby("asset_id")["timestamp"].diff().dt.total_seconds().mean() / 60
+    pauses = delivered.rows.groupby("asset_id")["timestamp"].diff().dt.total_seconds().mean() / 60
     assert pauses == pytest.approx(50, rel=0.01)
     pd.testing.assert_series_equal(
-        came.rows.sort_values("timestamp")["humidity"].reset_index(drop=True), _replica()["humidity"], check_exact=True
+        delivered.rows.sort_values("timestamp")["humidity"].reset_index(drop=True),
+        _replica()["humidity"],
+        check_exact=True,
     )
 
 
-def test_the_suite_lists_the_five_sensors_with_units_and_ranges(fleet: tuple[config.Plant, Came]) -> None:
+def test_the_suite_lists_the_five_sensors_with_units_and_ranges(fleet: tuple[config.Plant, Delivered]) -> None:
     """The promises name exactly these five with these words; a value just outside its range is put aside.
 
     Reference row 000-02.
     """
-    plant, came = fleet
-    said = [one.says for one in reading_promises.promises(plant) if one.name.endswith("_within_limits")]
-    assert said == [
+    plant, delivered = fleet
+    sentences = [
+        promise.says for promise in reading_promises.promises(plant) if promise.name.endswith("_within_limits")
+    ]
+    assert sentences == [
         "temperature lies within 0 to 150 °C.",
         "vibration lies within -30 to 150 Hz.",
         "humidity lies within 30 to 80 %.",
         "pressure lies within 1 to 5 bar.",
         "energy_consumption lies within 0.5 to 5 kWh.",
     ]
-    few = came.rows.head(5).reset_index(drop=True).assign(row=range(5))
+    few = delivered.rows.head(5).reset_index(drop=True).assign(row=range(5))
     for place, (sensor, value) in enumerate([("humidity", 29.9), ("pressure", 5.1), ("energy_consumption", 0.4)]):
         few.loc[place, sensor] = value
-    found = reading_promises.check(few, plant, None).rejected
-    assert found["expectation"].tolist() == [f"{name}_within_limits" for name in SENSORS[2:]]
-    assert "29.9 % is outside 30 to 80 %" in found["reason"].iloc[0]
+    rejected = reading_promises.check(few, plant, None).rejected
+    assert rejected["expectation"].tolist() == [f"{name}_within_limits" for name in SENSORS[2:]]
+    assert "29.9 % is outside 30 to 80 %" in rejected["reason"].iloc[0]
 
 
-def test_the_flag_becomes_faults_and_two_limits_find_every_one(fleet: tuple[config.Plant, Came]) -> None:
+def test_the_flag_becomes_faults_and_two_limits_find_every_one(fleet: tuple[config.Plant, Delivered]) -> None:
     """8.9 % of readings are flagged; the baseline of the two alarm limits flags the same readings and no other.
 
     Reference row 000-03.
     """
-    plant, came = fleet
+    plant, delivered = fleet
     flagged = _replica().set_index(["machine_id", "timestamp"])["anomaly_flag"]
-    key = [came.rows["asset_id"].astype(int), came.rows["timestamp"].dt.strftime("%Y-%m-%d %H:%M:%S")]
+    key = [delivered.rows["asset_id"].astype(int), delivered.rows["timestamp"].dt.strftime("%Y-%m-%d %H:%M:%S")]
     truth = flagged.reindex(pd.MultiIndex.from_arrays(key)).to_numpy(bool)
     assert truth.mean() == pytest.approx(0.089, abs=0.003)
-    high = {name: one.alarm_high for name, one in plant.asset_type.sensors.items() if one.alarm_high is not None}
-    rule = detectors.build("limits", {"high": high}).fit(came.rows[list(SENSORS)])
-    np.testing.assert_array_equal(rule.score(came.rows[list(SENSORS)]) > rule.own_threshold, truth)
+    high = {
+        name: sensor.alarm_high for name, sensor in plant.asset_type.sensors.items() if sensor.alarm_high is not None
+    }
+    rule = detectors.build("limits", {"high": high}).fit(delivered.rows[list(SENSORS)])
+    np.testing.assert_array_equal(rule.score(delivered.rows[list(SENSORS)]) > rule.own_threshold, truth)
     # Flagged readings that follow each other are one fault: as many as there are beginnings.
-    runs = pd.Series(truth).groupby(came.rows["asset_id"].to_numpy())
-    assert len(came.faults) == int((pd.Series(truth) & ~runs.shift(fill_value=False)).sum())
+    runs = pd.Series(truth).groupby(delivered.rows["asset_id"].to_numpy())
+    assert len(delivered.faults) == int((pd.Series(truth) & ~runs.shift(fill_value=False)).sum())
 
 
-def test_every_reading_of_the_set_lies_on_the_two_circles(fleet: tuple[config.Plant, Came]) -> None:
+def test_every_reading_of_the_set_lies_on_the_two_circles(fleet: tuple[config.Plant, Delivered]) -> None:
     """sin² + cos² is 1 for the hour and for the day of the week, and 23 h is as near to 0 h as 0 h to 1 h.
 
     Reference row 000-12.
     """
-    plant, came = fleet
+    plant, delivered = fleet
     calendar = plant.model_copy(update={"features": (config.PlugIn(name="calendar"),)})
-    found = compute(FeaturePlan.of(calendar), came.rows[came.rows["asset_id"].isin(["1", "2"])])
+    features = compute(FeaturePlan.of(calendar), delivered.rows[delivered.rows["asset_id"].isin(["1", "2"])])
     for part in ("hour", "weekday"):
-        sine, cosine = found[f"calendar__{part}_sin"], found[f"calendar__{part}_cos"]
+        sine, cosine = features[f"calendar__{part}_sin"], features[f"calendar__{part}_cos"]
         np.testing.assert_allclose(sine**2 + cosine**2, 1.0)
     circle = ["calendar__hour_sin", "calendar__hour_cos"]
-    centres = found.groupby(found["window_end"].dt.hour)[circle].mean().to_numpy()
+    centres = features.groupby(features["window_end"].dt.hour)[circle].mean().to_numpy()
     assert len(centres) == 24
     steps = np.linalg.norm(centres - np.roll(centres, 1, axis=0), axis=1)
     assert steps[0] == pytest.approx(steps[1:].mean(), rel=0.2), "midnight is a step like every other"
 
 
-def test_other_machines_rows_change_nothing_in_a_machines_features(fleet: tuple[config.Plant, Came]) -> None:
-    """Shuffled, altered or left out: whatever happens to the others, machine 7 has the same features to the bit.
+def test_other_machines_rows_change_nothing_in_a_machines_features(fleet: tuple[config.Plant, Delivered]) -> None:
+    """Other machines are shuffled, altered or left out: machine 7 has the same features to the last bit.
 
     Reference row 000-13.
     """
-    plant, came = fleet
+    plant, delivered = fleet
     rich = plant.model_copy(update={"features": (config.PlugIn(name="rolling"), config.PlugIn(name="rates"))})
-    some = came.rows[came.rows["asset_id"].isin(["3", "7", "12"])]
+    some = delivered.rows[delivered.rows["asset_id"].isin(["3", "7", "12"])]
     alone = compute(FeaturePlan.of(rich), some[some["asset_id"] == "7"])
     others = some["asset_id"] != "7"
     altered = some.assign(temperature=some["temperature"].where(~others, 140.0)).sample(frac=1, random_state=1)
     for mixed in (some.sample(frac=1, random_state=2), altered):
-        found = compute(FeaturePlan.of(rich), mixed)
-        own = found[found["asset_id"] == "7"].reset_index(drop=True)
-        pd.testing.assert_frame_equal(own, alone, check_exact=True)
+        features = compute(FeaturePlan.of(rich), mixed)
+        machine_rows = features[features["asset_id"] == "7"].reset_index(drop=True)
+        pd.testing.assert_frame_equal(machine_rows, alone, check_exact=True)
     assert alone["usable"].sum() > 1000
 
 
 def test_nothing_is_learnt_from_a_missing_value_and_filling_knows_the_training_alone() -> None:
-    """Windows with a missing value say so and are not used; what is filled in is the training's, never today's.
+    """Windows with a missing value are named and not used; values are filled in from the training part only.
 
     Reference row 000-11.
     """
@@ -188,10 +194,10 @@ def test_nothing_is_learnt_from_a_missing_value_and_filling_knows_the_training_a
     candidates: [lof]
     """
     plant = plant_of(text)
-    came = read(plant)
-    missing = came.rows[list(plant.asset_type.sensors)].isna().any(axis=1)
+    delivered = read(plant)
+    missing = delivered.rows[list(plant.asset_type.sensors)].isna().any(axis=1)
     assert missing.sum() > 50
-    features = compute(FeaturePlan.of(plant), came.rows)
+    features = compute(FeaturePlan.of(plant), delivered.rows)
     columns = list(FeaturePlan.of(plant).columns)
     usable = features[features["usable"]]
     assert np.isfinite(usable[columns]).all(axis=None)
@@ -249,13 +255,13 @@ def test_the_quality_check_counts_what_the_references_counts(tmp_path: Path) -> 
     """
     (tmp_path / "extract.csv").write_text(SHUFFLED)
     plant = plant_of(EXTRACT, tmp_path)
-    came = read(plant)
+    delivered = read(plant)
     described = survey(plant)
-    assert len(came.rows) + len(came.rejected) == 7
-    assert sorted(came.rejected["expectation"]) == ["key_unique", "some_value"]
+    assert len(delivered.rows) + len(delivered.rejected) == 7
+    assert sorted(delivered.rejected["expectation"]) == ["key_unique", "some_value"]
     assert described["rows"] == 5
     assert described["assets"] == ["GJR5", "PKS8"]
-    assert {name: one["missing"] for name, one in described["sensors"].items()} == {
+    assert {name: sensor["missing"] for name, sensor in described["sensors"].items()} == {
         "temperature": 1,
         "vibration": 1,
         "pressure": 1,
@@ -263,12 +269,12 @@ def test_the_quality_check_counts_what_the_references_counts(tmp_path: Path) -> 
     assert described["duplicate_share"] == pytest.approx(1 / 7)
     assert described["first"].startswith("2025-01-16")
     assert described["last"].startswith("2025-03-07")
-    assert came.rows.groupby("asset_id")["timestamp"].is_monotonic_increasing.all()
-    assert came.faults[["asset_id", "kind"]].to_numpy().tolist() == [["GJR5", "anomaly"], ["PKS8", "anomaly"]]
+    assert delivered.rows.groupby("asset_id")["timestamp"].is_monotonic_increasing.all()
+    assert delivered.faults[["asset_id", "kind"]].to_numpy().tolist() == [["GJR5", "anomaly"], ["PKS8", "anomaly"]]
 
 
 @pytest.fixture(scope="module")
-def extract() -> Came:
+def extract() -> Delivered:
     """All 1 997 readings of the real extract, as its plant reads them; skips where the data is not there."""
     dataset = datasets.registry()["smart_manufacturing"]
     if datasets.where(dataset) is None:
@@ -276,13 +282,13 @@ def extract() -> Came:
     return read(plants.load(dataset.plant))
 
 
-def test_the_real_extract_comes_in_with_its_missing_values(extract: Came) -> None:
+def test_the_real_extract_comes_in_with_its_missing_values(extract: Delivered) -> None:
     """Temperature is missing 23 times, vibration 13, pressure 6, humidity and energy never. Reference row 000-02."""
     assert (len(extract.rows), len(extract.rejected)) == (1997, 0)
     assert extract.rows[list(SENSORS)].isna().sum().tolist() == [23, 13, 0, 6, 0]
 
 
-def test_two_limits_find_every_fault_of_the_real_extract(extract: Came) -> None:
+def test_two_limits_find_every_fault_of_the_real_extract(extract: Delivered) -> None:
     """The rule of 90 °C and 80 flags what is labelled, and nothing else. Reference row 000-03."""
     rows = extract.rows.dropna(subset=["temperature", "vibration"])
     rule = detectors.build("limits", {"high": {"temperature": 90, "vibration": 80}}).fit(rows[list(SENSORS)].dropna())

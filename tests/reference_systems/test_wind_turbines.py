@@ -1,4 +1,4 @@
-"""Reference system 004, wind turbines: what is simulated, which rules there are, and how one judges without labels."""
+"""Reference system 004, wind turbines: simulation, rules, and judging without labels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.reference_systems.reading import Came, is_in_fault, plant_of, read
+from tests.reference_systems.reading import Delivered, is_in_fault, plant_of, read
 from wheeltapper import detectors, tables
 from wheeltapper.config import Plant
 from wheeltapper.evaluation.judge import judge
@@ -39,7 +39,7 @@ alarms: {{open_after: 3, close_after: 6}}
 
 
 @cache
-def _farm(days: int, rate: float) -> tuple[Plant, Came]:
+def _farm(days: int, rate: float) -> tuple[Plant, Delivered]:
     plant = plant_of(FARM.format(days=days, rate=rate))
     return plant, read(plant, check=False)
 
@@ -57,15 +57,15 @@ def test_what_is_simulated_is_what_is_said(sensor: str) -> None:
 
     Reference row 004-01.
     """
-    _, came = _farm(60, 0.0)
-    values = came.rows.loc[came.rows["regime"] == "normal", sensor]
+    _, delivered = _farm(60, 0.0)
+    values = delivered.rows.loc[delivered.rows["regime"] == "normal", sensor]
     assert len(values) > 50_000
     mean, deviation = STATED[sensor]
-    own = _distance(values, mean, deviation)
-    assert own < 0.1
+    distance = _distance(values, mean, deviation)
+    assert distance < 0.1
     low, high = {"temperature": (30, 45), "humidity": (20, 60), "sound": (50, 70)}[sensor]
     uniform = np.random.default_rng(1).uniform(low, high, len(values))
-    assert own < 0.5 * _distance(pd.Series(uniform), mean, deviation)
+    assert distance < 0.5 * _distance(pd.Series(uniform), mean, deviation)
 
 
 def test_every_reading_names_its_machine_and_its_own_instant() -> None:
@@ -73,10 +73,10 @@ def test_every_reading_names_its_machine_and_its_own_instant() -> None:
 
     Reference row 004-01.
     """
-    _, came = _farm(60, 0.0)
-    assert came.rows["asset_id"].unique().tolist() == ["WT-01", "WT-02", "WT-03"]
-    assert came.rows["timestamp"].nunique() == 60 * 288
-    assert not came.rows.duplicated(["asset_id", "timestamp"]).any()
+    _, delivered = _farm(60, 0.0)
+    assert delivered.rows["asset_id"].unique().tolist() == ["WT-01", "WT-02", "WT-03"]
+    assert delivered.rows["timestamp"].nunique() == 60 * 288
+    assert not delivered.rows.duplicated(["asset_id", "timestamp"]).any()
 
 
 LOG = """
@@ -106,19 +106,19 @@ def _log(rows: int = 600) -> pd.DataFrame:
 
 
 def test_a_file_in_the_references_columns_comes_in_whole(tmp_path: Path) -> None:
-    """Times, machines and three sensors; of readings that all have one instant only the first of each machine stays.
+    """Times, machines and three sensors; if all readings have one instant, only the first of each machine is kept.
 
     Reference row 004-01.
     """
     _log().to_csv(tmp_path / "log.csv", index=False)
     plant = plant_of(LOG, tmp_path)
-    came = read(plant)
-    assert (len(came.rows), len(came.rejected)) == (600, 0)
-    assert came.rows["asset_id"].value_counts().tolist() == [200] * 3
+    delivered = read(plant)
+    assert (len(delivered.rows), len(delivered.rejected)) == (600, 0)
+    assert delivered.rows["asset_id"].value_counts().tolist() == [200] * 3
     same = _log().assign(timestamp="2026-01-05T00:00:00Z")
     same.to_csv(tmp_path / "log.csv", index=False)
-    came = read(plant)
-    assert (len(came.rows), came.rejected["expectation"].unique().tolist()) == (3, ["key_unique"])
+    delivered = read(plant)
+    assert (len(delivered.rows), delivered.rejected["expectation"].unique().tolist()) == (3, ["key_unique"])
 
 
 def test_the_live_distributions_and_the_injected_faults_are_known() -> None:
@@ -143,26 +143,26 @@ def test_the_rules_are_a_baseline_that_says_what_they_say() -> None:
 
     Reference row 004-06.
     """
-    plant, came = _farm(20, 0.05)
-    limits = next(one for one in baselines_of(plant) if one.name == "limits")
+    plant, delivered = _farm(20, 0.05)
+    limits = next(baseline for baseline in baselines_of(plant) if baseline.name == "limits")
     assert limits.options == {
         "low": {name: low for name, (low, _) in RULES.items()},
         "high": {name: high for name, (_, high) in RULES.items()},
     }
-    rows = came.rows[list(RULES)]
+    rows = delivered.rows[list(RULES)]
     rule = detectors.build("limits", limits.options).fit(rows)
     outside = np.logical_or.reduce([~rows[name].between(low, high) for name, (low, high) in RULES.items()])
     assert 0 < outside.mean() < 0.2
     np.testing.assert_array_equal(rule.score(rows) > rule.own_threshold, outside)
 
 
-def _judged(plant: Plant, came: Came, faults: pd.DataFrame) -> tuple[object, pd.DataFrame]:
+def _judged(plant: Plant, delivered: Delivered, faults: pd.DataFrame) -> tuple[object, pd.DataFrame]:
     """Learn without a single label, and judge the last third by what is known of faults."""
-    features = compute(FeaturePlan.of(plant), came.rows)
-    part = parts.assign(features, parts.cuts(came.rows, plant))
+    features = compute(FeaturePlan.of(plant), delivered.rows)
+    part = parts.assign(features, parts.cuts(delivered.rows, plant))
     bundle = fit_candidate(plant, plant.candidates[0], features, part, tables.FAULTS.empty(), {})
     scored = bundle.score(features[part.isin(["validate", "test"])])
-    found = judge(
+    judgement = judge(
         "isolation_forest",
         "test",
         scored,
@@ -175,19 +175,19 @@ def _judged(plant: Plant, came: Came, faults: pd.DataFrame) -> tuple[object, pd.
         vus_window=6,
         seed=1,
     )
-    return found, bundle
+    return judgement, bundle
 
 
 def test_without_labels_nothing_is_claimed_and_a_step_put_in_is_heard() -> None:
-    """No label is learnt from; where none is known no quality is claimed, and the self-test hears an injected step.
+    """No label is learnt from; without known faults no quality is claimed, and the self-test finds an injected step.
 
     Reference row 004-09.
     """
-    plant, came = _farm(20, 0.0)
-    found, bundle = _judged(plant, came, tables.FAULTS.empty())
-    assert found.notes == (NO_FAULTS,)
-    assert (found.cost, found.detection_rate, found.vus_pr) == (None, None, None)
-    recent = came.rows[came.rows["timestamp"] >= came.rows["timestamp"].max() - timedelta(days=2)]
+    plant, delivered = _farm(20, 0.0)
+    judgement, bundle = _judged(plant, delivered, tables.FAULTS.empty())
+    assert judgement.notes == (NO_FAULTS,)
+    assert (judgement.cost, judgement.detection_rate, judgement.vus_pr) == (None, None, None)
+    recent = delivered.rows[delivered.rows["timestamp"] >= delivered.rows["timestamp"].max() - timedelta(days=2)]
     scales = {name: deviation for name, (_, deviation) in STATED.items()}
     twins = inject_obvious(recent, scales)
     plan = FeaturePlan.of(plant)
@@ -202,25 +202,25 @@ def test_what_it_learnt_without_labels_is_judged_by_faults_that_were_put_in() ->
 
     Reference row 004-09.
     """
-    plant, came = _farm(60, 0.03)
-    found, _ = _judged(plant, came, came.faults)
-    assert found.faults >= 10
-    assert found.detection_rate_low > 2 * found.chance_found
-    assert found.vus_pr > 1.5 * found.vus_pr_random
+    plant, delivered = _farm(60, 0.03)
+    judgement, _ = _judged(plant, delivered, delivered.faults)
+    assert judgement.faults >= 10
+    assert judgement.detection_rate_low > 2 * judgement.chance_found
+    assert judgement.vus_pr > 1.5 * judgement.vus_pr_random
 
 
 def test_the_share_of_anomalies_of_each_machine_is_measured() -> None:
-    """Each of three turbines has the 3 % that were asked for; what was found is counted for each, and adds up.
+    """Each of three turbines has the 3 % that were asked for; the faults found are counted for each, and add up.
 
     Reference row 004-11.
     """
-    plant, came = _farm(60, 0.03)
-    inside = is_in_fault(came.rows, came.faults).groupby(came.rows["asset_id"]).mean()
+    plant, delivered = _farm(60, 0.03)
+    inside = is_in_fault(delivered.rows, delivered.faults).groupby(delivered.rows["asset_id"]).mean()
     assert inside.tolist() == pytest.approx([0.03] * 3, rel=0.05)
-    found, _ = _judged(plant, came, came.faults)
-    by_asset = pd.DataFrame([one.model_dump() for one in found.outcomes]).groupby("asset_id")
-    assert by_asset.size().sum() == found.faults
-    assert by_asset["found"].sum().sum() == found.found
+    judgement, _ = _judged(plant, delivered, delivered.faults)
+    by_asset = pd.DataFrame([outcome.model_dump() for outcome in judgement.outcomes]).groupby("asset_id")
+    assert by_asset.size().sum() == judgement.faults
+    assert by_asset["found"].sum().sum() == judgement.found
     assert set(by_asset.groups) == {"WT-01", "WT-02", "WT-03"}
-    spent = pd.Series(found.cost_by_asset_week).groupby(lambda block: block.split(" ")[0]).sum()
-    assert spent.sum() == pytest.approx(found.cost.total)
+    spent = pd.Series(judgement.cost_by_asset_week).groupby(lambda block: block.split(" ")[0]).sum()
+    assert spent.sum() == pytest.approx(judgement.cost.total)
