@@ -109,7 +109,7 @@ def test_the_gates_are_all_explained() -> None:
     pages = sorted(page for room in rooms for page in room.glob("*.py"))
     defined = [one for page in pages for one in ast.parse(page.read_text(encoding="utf-8")).body]
     functions = [one for one in defined if isinstance(one, ast.FunctionDef) and not one.name.startswith("_")]
-    asked = [_gate_name(one) for one in functions if isinstance(one.returns, ast.Name) and one.returns.id == "Gate"]
+    gates = [_gate_name(one) for one in functions if isinstance(one.returns, ast.Name) and one.returns.id == "Gate"]
     explained = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "judging.md").read_text("utf-8"), re.MULTILINE)
     assert gates
     assert sorted(gates) == sorted(explained)
