@@ -40,5 +40,5 @@ def run_trial(plant: str, trial: Trial) -> list[Outcome]:
 @task(name="sum up ablation", **DEFAULTS)
 def sum_up(plant: str, outcomes: Sequence[Outcome], now: datetime) -> dict[str, Any]:
     """Return mean and standard deviation over the seeds, and store them with every trial in the reports."""
-    known = plants.load(plant)
-    return ablation.sum_up(known, outcomes, now, Settings().reports / known.name)
+    loaded_plant = plants.load(plant)
+    return ablation.sum_up(loaded_plant, outcomes, now, Settings().reports / loaded_plant.name)

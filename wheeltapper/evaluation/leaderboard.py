@@ -84,7 +84,7 @@ def rank(
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise DataError(f"a leaderboard holds each candidate once; {repeated} occur several times")
-    plain, tried = (
+    baseline_lines, candidate_lines = (
         [judgement for judgement in listed if (judgement.candidate in baselines) is is_baseline]
         for is_baseline in (True, False)
     )
@@ -92,8 +92,10 @@ def rank(
     return Leaderboard(
         part=parts[0],
         ranked_by=_ranked_by(has_faults, self_test),
-        baselines=tuple(sorted(plain, key=_by_cost if has_faults else _by_self_test(self_test or {}))),
-        candidates=_by_merit(tried) if has_faults else tuple(sorted(tried, key=_by_self_test(self_test or {}))),
+        baselines=tuple(sorted(baseline_lines, key=_by_cost if has_faults else _by_self_test(self_test or {}))),
+        candidates=_by_merit(candidate_lines)
+        if has_faults
+        else tuple(sorted(candidate_lines, key=_by_self_test(self_test or {}))),
         notes=tuple(dict.fromkeys(note for judgement in listed for note in judgement.notes)),
         self_test=dict(self_test or {}),
     )

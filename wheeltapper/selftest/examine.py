@@ -45,7 +45,8 @@ class SelfTest(BaseModel):
         default_factory=dict, description="sensor → chance that its clearest fault scores above clean running"
     )
     heard: dict[str, float] = Field(
-        default_factory=dict, description="episode → share of its moderate faults that stand out"
+        default_factory=dict,
+        description="episode → share of its moderate injected faults that are found (scores stand out)",
     )
 
     @property

@@ -1,4 +1,4 @@
-"""Gates of the self-test: whether a candidate finds obvious faults, and on which sensors; each gate has a figure."""
+"""Gates of the self-test: a candidate must find obvious faults, on every sensor; each gate has a figure."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 SIZES = (2.0, 4.0, 8.0)
 """Sizes in usual deviations: within normal running, noticeable, and never seen in normal running."""
 FEW_SIZES = (4.0,)
-"""Where a machine has so many sensors that every size of every kind would take too long."""
+"""Sizes for a machine with too many sensors to test every size of every kind."""
 LAGS = (1.0, 4.0)
 """Delays of a clock, in lengths of a window."""
 UNMISTAKABLE = 20.0

@@ -1,4 +1,4 @@
-"""Relations: whether a detector has learnt how features move together, or only the usual size of each.
+"""Relations: a check that a detector has learnt how features move together, and not only the usual size of each.
 
 Untrained weights give a score that rises with any deviation, so they find obvious faults, and with a calibrated
 threshold they keep the alarm budget. They cannot distinguish a normal window from one whose features are each usual but

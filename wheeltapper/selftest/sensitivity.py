@@ -104,7 +104,7 @@ def found_by_episode(rehearsal: Rehearsal, faulty: Floats, clean_peaks: Floats) 
 
 
 def figure(rehearsal: Rehearsal, faulty: Floats, clean_peaks: Floats) -> float | None:
-    """Return the mean of `found_by_episode`: what ranks candidates where no faults are known."""
+    """Return the mean of `found_by_episode`: the figure that ranks candidates where no faults are known."""
     shares = found_by_episode(rehearsal, faulty, clean_peaks)
     return None if shares is None else float(shares.mean())
 
