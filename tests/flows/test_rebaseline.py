@@ -269,7 +269,7 @@ def test_training_again_on_the_same_data_is_the_same_training(works: Works) -> N
 
 
 def test_what_nobody_has_judged_does_not_pass_for_clean_running(works: Works) -> None:
-    """b is in an alarm since the tenth day: the self-test does not count alarms of candidates there."""
+    """B is in an alarm since the tenth day: the self-test does not count alarms of candidates there."""
     works.bring(shifted(readings(12)), 12)
     bundle = works.train()
     works.bring(shifted(readings(16)), 16)
