@@ -205,7 +205,7 @@ def measure(times: int) -> dict[str, Any]:
     """Measure everything."""
     bundles, later = fitted()
     bundle = bundles["isolation_forest"]
-    inputs = bundle.inputs(bundle.own_rows(later))
+    inputs = bundle.inputs(bundle.rows_of_plan(later))
     half = inputs.iloc[::-1].reset_index(drop=True)
     return {
         "machine": machine(),

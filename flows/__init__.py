@@ -1,1 +1,1 @@
-"""Order: which step follows which. One flow a file; each reads from top to bottom like the way through in docs."""
+"""Order: the sequence of steps. One flow in each file, in the same order as the diagram in docs."""

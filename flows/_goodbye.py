@@ -1,4 +1,4 @@
-"""What is still on its way to Prefect's server is sent before the server is stopped."""
+"""Send queued logs and events to Prefect's server before the server is stopped."""
 
 from __future__ import annotations
 

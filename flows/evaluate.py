@@ -13,5 +13,5 @@ from wheeltapper.training.evaluate import Evaluation
 @flow(name="evaluate", flow_run_name=run_name)
 @alone
 def evaluate(plant: PlantName) -> Evaluation:
-    """Ask whether the champion still does what it was promoted for."""
+    """Check whether the champion still keeps its promises."""
     return evaluate_champion(plant, clock())

@@ -15,7 +15,7 @@ from wheeltapper.readings.delivery.deliver import Ingested
 @flow(name="ingest", flow_run_name=run_name)
 @alone
 def ingest(plant: PlantName, start: Start = None, end: End = None, new: OnlyNew = False) -> Ingested:
-    """Store the source's readings; put rows aside, each with its reason, that cannot be trusted."""
+    """Store the source's readings; rows that cannot be trusted go to quarantine with a reason."""
     ingested = ingest_readings(plant, find_start(plant) if new else start, end, clock())
     flag_sensors(plant)
     return ingested

@@ -20,7 +20,7 @@ from wheeltapper.training.choose import Verdict
 
 @dataclass(frozen=True)
 class PipelineRun:
-    """What a run of the main job brought."""
+    """Results of a run of the main job."""
 
     ingest: Ingested
     verdicts: tuple[Verdict, ...]

@@ -16,7 +16,7 @@ from wheeltapper.training.evaluate import Evaluation
 
 @dataclass(frozen=True)
 class Retrained:
-    """What the evaluation said, and what the training brought if there was one."""
+    """Result of the evaluation, and of the training if there was one."""
 
     evaluation: Evaluation
     verdicts: tuple[Verdict, ...] = ()

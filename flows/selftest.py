@@ -13,5 +13,5 @@ from wheeltapper.selftest.champion import Examined
 @flow(name="selftest", flow_run_name=run_name)
 @alone
 def selftest(plant: PlantName) -> Examined:
-    """Put known faults into the newest normal readings, and ask which of them the champion finds."""
+    """Inject faults into the newest normal readings, and determine which of them the champion finds."""
     return examine_champion(plant)

@@ -1,4 +1,4 @@
-"""features → every candidate in parallel → leaderboard → gates → verdict; once for each question of the plant."""
+"""features → every candidate in parallel → leaderboard → gates → verdict; once for each objective of the plant."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wheeltapper.training.shared import Shared
 @flow(name="train", flow_run_name=run_name, task_runner=runner())
 @alone
 def train(plant: PlantName) -> list[Verdict]:
-    """Train, judge and, if it earns it, promote."""
+    """Train, judge and, if the gates pass, promote."""
     shared = Shared()
     begun = [
         (training, [train_candidate.submit(plant, training, label, shared) for label in training.candidates])

@@ -1,4 +1,4 @@
-"""New readings → features → scores → alarms: one parent flow, because a run of its own for each starts 20 s late."""
+"""New readings → features → scores → alarms: one parent flow, because separate runs would start 20 s later each."""
 
 from __future__ import annotations
 

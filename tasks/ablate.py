@@ -1,4 +1,4 @@
-"""Measure what each part of the pipeline is worth: the same plant with and without it, over several seeds."""
+"""Measure the effect of each part of the pipeline: the same plant with and without it, over several seeds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = logging.getLogger("wheeltapper.ablate")
 
 @task(name="plan ablation", **DEFAULTS)
 def plan_ablation(plant: str, study: str, seeds: int, detector: str) -> list[Trial]:
-    """List the trials: every variant of every study asked for, with every seed."""
+    """List the trials: every variant of every requested study, with every seed."""
     return ablation.plan_trials(check_plant.load(plant), study, seeds, detector)
 
 
@@ -39,6 +39,6 @@ def run_trial(plant: str, trial: Trial) -> list[Outcome]:
 
 @task(name="sum up ablation", **DEFAULTS)
 def sum_up(plant: str, outcomes: Sequence[Outcome], now: datetime) -> dict[str, Any]:
-    """Return mean and standard deviation over the seeds, and keep them with every trial in the reports."""
+    """Return mean and standard deviation over the seeds, and store them with every trial in the reports."""
     known = plants.load(plant)
     return ablation.sum_up(known, outcomes, now, Settings().reports / known.name)

@@ -1,4 +1,4 @@
-"""Ask whether the champion still does what it was promoted for."""
+"""Check whether the champion still keeps its promises."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wheeltapper.workspace import OBJECTIVE, Workspace
 
 @task(name="evaluate champion", **DEFAULTS)
 def evaluate_champion(plant: str, now: datetime) -> Evaluation:
-    """Return ``keep`` or ``retrain`` with reasons, and how the champion did on what it scored since training."""
+    """Return ``keep`` or ``retrain`` with reasons, and the champion's judgement since training."""
     space = Workspace.open(plant)
     settings = objectives.named(space.plant, OBJECTIVE).settings(space.plant)
     return evaluate.evaluate_champion(space, settings, now)

@@ -1,4 +1,4 @@
-"""Featurize: readings become feature rows, a part at a time, and the promises about them are checked."""
+"""Featurize: compute feature rows from readings, part by part, and check them against their expectations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = logging.getLogger("wheeltapper.featurize")
 
 @task(name="plan features", **DEFAULTS)
 def plan_features(plant: str, start: datetime | None, end: datetime | None) -> FeatureJob:
-    """Plan what is to be computed: everything, or only the windows that hold a new reading."""
+    """Plan the computation: everything, or only the windows that contain a new reading."""
     return plan_job(Workspace.open(plant), start, end)
 
 
@@ -40,7 +40,7 @@ def store_features(plant: str, job: FeatureJob, parts: list[ComputedPart]) -> Fe
 
 @task(name="update features", **DEFAULTS)
 def update_features(plant: str, job: FeatureJob) -> Featurized:
-    """Compute the windows of a job's parts anew and leave all others."""
+    """Compute the windows of a job's parts again and keep all others."""
     updated = table.update(Workspace.open(plant), job, promises.check)
     if not updated.windows:
         _log.info("no new windows")

@@ -1,4 +1,4 @@
-"""Flag sensors that do not measure and values that are unusual; readings stay as they are."""
+"""Flag sensors that do not measure and values that are unusual; readings are not changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ingest: a source's readings are checked and stored; rows that may not be kept are put aside with a reason."""
+"""Ingest: check and store the readings of a source; rows that fail go to quarantine with a reason."""
 
 from __future__ import annotations
 

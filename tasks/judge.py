@@ -1,4 +1,4 @@
-"""Compare the candidates of a training, pass the best through the gates, and carry the verdict out."""
+"""Compare the candidates of a training, check the gates, and carry out the verdict."""
 
 from __future__ import annotations
 

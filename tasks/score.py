@@ -17,7 +17,7 @@ from wheeltapper.workspace import Workspace
 
 @task(name="score windows", **DEFAULTS)
 def score_windows(plant: str) -> Scored:
-    """Score every window that the live models have not learnt from, and store scores and alarms; once each."""
+    """Score every window that the live models were not trained on, and store scores and alarms, once each."""
     return batch.score_windows(Workspace.open(plant), _check)
 
 

@@ -1,4 +1,4 @@
-"""Put known faults into today's readings, and ask which of them the champion finds."""
+"""Inject faults into the newest readings, and determine which of them the champion finds."""
 
 from __future__ import annotations
 

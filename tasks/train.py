@@ -24,7 +24,7 @@ def open_training(plant: str) -> tuple[Training, ...]:
 
 @task(name="train candidate", task_run_name="train {label}", **DEFAULTS)
 def train_candidate(plant: str, training: Training, label: str, shared: Shared) -> CandidateResult:
-    """Fit and judge one candidate as one MLflow run; one that is finished already is only looked up."""
+    """Fit and judge one candidate as one MLflow run; the result of a finished run is read."""
     space = Workspace.open(plant)
     objective = objectives.named(space.plant, training.objective)
     return candidate_run.train_candidate(space, objective, training, label, shared, draw_candidate)

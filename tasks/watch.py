@@ -1,4 +1,4 @@
-"""Find out from which instant on readings may be new."""
+"""Find the instant from which on readings may be new."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _log = logging.getLogger("wheeltapper.watch")
 
 @task(name="find start", **DEFAULTS)
 def find_start(plant: str) -> datetime | None:
-    """Return where the stored readings end, less a day; None if nothing is stored."""
+    """Return the end of the stored readings, minus one day; None if nothing is stored."""
     start = watermark.find_start(Workspace.open(plant))
     if start is not None:
         _log.debug("readings since %s", f"{start:%Y-%m-%d %H:%M}")

@@ -24,10 +24,10 @@ from wheeltapper.registry import Registry
 from wheeltapper.store import Store
 
 OBJECTIVE = "detect"
-"""The one question that is asked so far: does this window look like normal running?"""
+"""Name of the default objective: does this window look like normal running?"""
 
 PATIENCE = 6 * 3600.0
-"""Seconds that a run waits for another run of the same plant: longer than any of them should take."""
+"""Seconds that a run waits for another run of the same plant; no run should take longer."""
 
 _log = logging.getLogger("wheeltapper.wait")
 
@@ -39,7 +39,7 @@ class Workspace:
     plant: Plant
     settings: Settings
     typed: str = ""
-    """What the plant was opened by: its name or a path, for commands that are suggested."""
+    """Name or path that the plant was opened by, for suggested commands."""
 
     @classmethod
     def open(cls, plant: str) -> Workspace:
@@ -48,7 +48,7 @@ class Workspace:
 
     @property
     def to_type(self) -> str:
-        """What to type for this plant on a command line, quoted where a shell asks for it."""
+        """Name or path of this plant for a command line, quoted where a shell needs it."""
         return shlex.quote(self.typed or self.plant.name)
 
     @cached_property
@@ -72,32 +72,37 @@ class Workspace:
         return self.settings.home.resolve() / "bundles" / self.plant.name
 
     def claim(self) -> None:
-        """Write down which file this plant's tables belong to; one of the same name elsewhere is another plant.
+        """Record which file this plant's tables belong to; another file of the same name is another plant.
 
-        A file that was moved, or copied with the same source, goes on with its tables.
+        A file that was moved, or copied with the same source, keeps its tables.
 
         Raises
         ------
         ConfigError
-            If the tables hold the readings of another file that is still there and names another source.
+            If the tables belong to another existing file that names another source.
         """
-        mine = config.path_of(self.typed or self.plant.name).resolve()
+        plant_file = config.path_of(self.typed or self.plant.name).resolve()
         record = self.settings.home.resolve() / "plants" / f"{self.plant.name}.txt"
-        theirs = Path(record.read_text(encoding="utf-8")) if record.is_file() else mine
-        if theirs != mine and theirs.is_file() and _origin(plants.load(str(theirs))) != _origin(self.plant):
+        claimed_by = Path(record.read_text(encoding="utf-8")) if record.is_file() else plant_file
+        if (
+            claimed_by != plant_file
+            and claimed_by.is_file()
+            and _origin(plants.load(str(claimed_by))) != _origin(self.plant)
+        ):
             raise ConfigError(
-                f"the tables of '{self.plant.name}' in {self.settings.home} hold the readings of {theirs}, and {mine} "
+                f"the tables of '{self.plant.name}' in {self.settings.home} hold the readings of {claimed_by}, and "
+                f"{plant_file} "
                 "names another source. A plant is called by its file's name: rename one of the two files, or set "
                 "WHEELTAPPER_HOME to another folder for one."
             )
         record.parent.mkdir(parents=True, exist_ok=True)
-        record.write_text(str(mine), encoding="utf-8")
+        record.write_text(str(plant_file), encoding="utf-8")
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Let one run at a time work on a plant; others wait. A killed run lets go.
+        """Lock the plant for one run at a time; others wait. A killed run releases the lock.
 
-        Whoever is inside already may enter again (a flow inside a flow).
+        A run that holds the lock may enter again (a flow inside a flow).
 
         Raises
         ------
@@ -124,14 +129,14 @@ class Workspace:
             lock.release()
 
     def clear_bundles(self) -> None:
-        """Delete bundles that have arrived in the registry, and what killed runs left of others."""
+        """Delete bundles that are in the registry, and leftovers of killed runs."""
         shutil.rmtree(self.bundles, ignore_errors=True)
 
     @property
     def accepts_by(self) -> str:
         """Hash of all settings that decide which readings are kept."""
-        wanted: dict[str, Any] = {"asset_type": True, "source": True, "cleaning": {"units", "regimes"}}
-        content = self.plant.model_dump(mode="json", include=wanted)
+        included: dict[str, Any] = {"asset_type": True, "source": True, "cleaning": {"units", "regimes"}}
+        content = self.plant.model_dump(mode="json", include=included)
         content |= _named("code", self.plant.plug_ins.digest(SOURCES, self.plant.source.name))
         return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
 
@@ -145,19 +150,25 @@ def labels(candidates: tuple[PlugIn, ...]) -> dict[str, PlugIn]:
     """Name candidates for people: the detector's name, with its options where it is tried more than once."""
     named: dict[str, PlugIn] = {}
     for candidate in candidates:
-        twice = sum(other.name == candidate.name for other in candidates) > 1
+        is_repeated = sum(other.name == candidate.name for other in candidates) > 1
         options = brief(candidate.options)
-        named[f"{candidate.name} ({options or 'defaults'})" if twice else candidate.name] = candidate
+        named[f"{candidate.name} ({options or 'defaults'})" if is_repeated else candidate.name] = candidate
     return named
 
 
 def brief(options: Mapping[str, Any]) -> str:
-    """Write options for people: ``n_estimators=100, max_samples=256``; nothing for none."""
+    """Write options for people: ``n_estimators=100, max_samples=256``; empty without options.
+
+    Examples
+    --------
+    >>> brief({"n_estimators": 100, "max_samples": 256})
+    'n_estimators=100, max_samples=256'
+    """
     return _cut(", ".join(f"{name}={_plain(value)}" for name, value in options.items()))
 
 
 def _plain(value: object) -> str:
-    """Write an option's value as in YAML, without the quotes that names of MLflow's runs cannot have."""
+    """Write an option's value as in YAML, without quotes, which MLflow does not allow in names of runs."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{name}: {_plain(inner)}" for name, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
@@ -166,14 +177,14 @@ def _plain(value: object) -> str:
 
 
 def _cut(text: str, longest: int = 120) -> str:
-    """Cut a text that is too long for a folder's name, and end it in what tells it from others cut the same way."""
+    """Cut a text that is too long for a folder's name, and append a hash that keeps it unique."""
     if len(text) <= longest:
         return text
     return f"{text[:longest]}… {hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 def _origin(plant: Plant) -> str:
-    """Return what readings a plant has: its source, where that looks, and the type of its machines."""
+    """Return the identity of a plant's readings: its source, the source's place, and the type of its machines."""
     content = plant.model_dump(mode="json", include={"source", "asset_type"})
     path = str(plant.source.options.get("path", "/"))
     is_anywhere = Path(path).is_absolute() or "://" in path

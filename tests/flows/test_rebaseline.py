@@ -236,7 +236,7 @@ def test_what_is_said_about_an_alarm_changes_what_is_learnt(works: Works, capsys
     assert dismissed[LEARNT] >= nobody[LEARNT] + 72
     looking.alarms(plant)
     assert "(dismissed)" in capsys.readouterr().out
-    with pytest.raises(ConfigError, match=r"has said 'dismiss' to alarm .* already"):
+    with pytest.raises(ConfigError, match=r"has decided 'dismiss' for alarm .* already"):
         deciding.confirm(plant, name)
     deciding.dismiss(plant, name, undo=True)
     assert learnt() == nobody
@@ -298,7 +298,7 @@ def test_too_early_or_half_a_new_normal_is_refused(works: Works) -> None:
     rows = shifted(readings(20))
     works.bring(rows.assign(heat=rows["heat"] + 20.0 * since(rows, 10)), 20)
     plant = str(works.yaml)
-    with pytest.raises(DataError, match=r"at least 50 are needed to know what is usual now\. At this pace wait until"):
+    with pytest.raises(DataError, match=r"at least 50 are needed to learn the new normal\. At this pace wait until"):
         deciding.rebaseline(plant, "b", since=(START + 19.9 * DAY).isoformat(), yes=True)
     with pytest.raises(DataError, match=r"load of b cannot be accepted alone, .*heat from 60.* to (79.9|80).* °C"):
         deciding.rebaseline(plant, "b", since=(START + 10 * DAY).isoformat(), sensor=["load"], yes=True)

@@ -149,8 +149,8 @@ def test_a_short_train_part_is_refused_and_fewer_folds_will_do(tmp_path: Path, n
     assert {status for _, status in home.models()["runs"]} <= {"FINISHED", "FAILED"}
     path.write_text(FAULTLESS.replace("folds: 20", "folds: 2"))
     trained = home.run("train")
-    assert "trial 1 of 3, defaults: faults heard " in trained.out, trained
-    assert "2 trials were not begun" in trained.out
+    assert "trial 1 of 3, defaults: faults found " in trained.out, trained
+    assert "2 trials were not started" in trained.out
     registry = home.registry
     rows = registry.candidates(registry.last_run("faultless")["run_id"])
     (row,) = [row for row in rows if row["name"] == "pca_residual"]

@@ -1,1 +1,1 @@
-"""What was decided and why: the ledger, promotion and roll-back, and what people say about alarms."""
+"""Decisions with their reasons: the ledger, promotion and roll-back, and people's decisions about alarms."""

@@ -1,7 +1,7 @@
-"""What people have decided about alarms and about what is normal: read from the ledger, and written into it.
+"""Decisions of people about alarms and new normals: read from the ledger, and written into it.
 
-The ledger is the only memory: an entry is never changed, and whoever takes a decision back writes another entry. A
-decision is in force until it is taken back.
+The ledger is the only record: an entry is never changed, and taking a decision back adds another entry. A decision is
+in force until it is taken back.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from wheeltapper.workspace import OBJECTIVE, Workspace
 Word = Literal["confirm", "dismiss", "rebaseline"]
 WORDS: tuple[Word, ...] = ("confirm", "dismiss", "rebaseline")
 KIND = "confirmed"
-"""Kind of a confirmed fault that nobody gave a name."""
+"""Kind of a confirmed fault without a kind of its own."""
 PERSON = "person"
-"""Origin of faults that a person has confirmed: no source may take them away."""
+"""Origin of faults that a person has confirmed; no source may remove them."""
 
 
 @dataclass(frozen=True)
@@ -33,65 +33,65 @@ class Decision:
     """One decision of a person that is in force."""
 
     sequence: int
-    """Its place in the ledger."""
+    """Sequence number in the ledger."""
     word: str
     """confirm, dismiss or rebaseline."""
     actor: str
     reason: str
     asset: str
     start: pd.Timestamp
-    """First instant that is meant (UTC)."""
+    """First instant that the decision is about (UTC)."""
     end: pd.Timestamp | None
-    """Last instant that is meant; None for all that follows."""
+    """Last instant that the decision is about; None for an open end."""
     alarm: str = ""
     kind: str = ""
-    """What kind of fault was confirmed."""
+    """Kind of the confirmed fault."""
     sensors: tuple[str, ...] = ()
     """Sensors whose new level was accepted; all where none is named."""
 
 
 def in_force(store: Store, before: int | None = None) -> list[Decision]:
-    """Return the decisions that nobody has taken back, in the order in which they were made.
+    """Return the decisions that are not taken back, in the order in which they were made.
 
     Parameters
     ----------
     before : int, optional
-        Look only at ledger entries before this one: what was in force then.
+        Use only ledger entries before this one, for the decisions in force at that time.
     """
     rows = ledger.entries(store, OBJECTIVE)
     if before is not None:
         rows = rows[rows["sequence"] < before]
-    found: dict[int, Decision] = {}
+    decisions: dict[int, Decision] = {}
     for entry in map(ledger.as_entry, (row for _, row in rows[rows["verdict"].isin([*WORDS, "take back"])].iterrows())):
         if entry["verdict"] == "take back":
-            found.pop(int(entry["data"]["takes_back"]), None)
+            decisions.pop(int(entry["data"]["takes_back"]), None)
         else:
-            found[entry["sequence"]] = _read(entry)
-    return list(found.values())
+            decisions[entry["sequence"]] = _read(entry)
+    return list(decisions.values())
 
 
-def new_normals(decided: list[Decision]) -> dict[str, Decision]:
-    """Return asset → the decision that says from when on its normal counts: the latest one."""
-    return {one.asset: one for one in decided if one.word == "rebaseline"}
+def new_normals(decisions: list[Decision]) -> dict[str, Decision]:
+    """Return asset → its latest decision on a new normal."""
+    return {decision.asset: decision for decision in decisions if decision.word == "rebaseline"}
 
 
 def outdated(store: Store, bundle: str) -> list[str]:
-    """Say which assets have got another normal, or have it no more, since a bundle was trained; in words."""
-    known = first_heard_of(store).get(bundle)
-    before = new_normals(in_force(store, before=known))
+    """Return sentences on new normals that were accepted or taken back since a bundle was trained."""
+    first_entry = first_entries(store).get(bundle)
+    before = new_normals(in_force(store, before=first_entry))
     now = new_normals(in_force(store))
-    said = []
+    reasons = []
     for asset in sorted(before.keys() | now.keys()):
-        was, is_ = before.get(asset), now.get(asset)
-        if is_ is not None and (was is None or was.start != is_.start):
-            said.append(f"a new normal of {asset} from {is_.start:%Y-%m-%d %H:%M} on was accepted by {is_.actor}")
-        elif is_ is None:
-            said.append(f"the new normal of {asset} was taken back")
-    return said
+        old, new = before.get(asset), now.get(asset)
+        if new is not None and (old is None or old.start != new.start):
+            reasons.append(f"a new normal of {asset} from {new.start:%Y-%m-%d %H:%M} on was accepted by {new.actor}")
+        elif new is None:
+            reasons.append(f"the new normal of {asset} was taken back")
+    return reasons
 
 
-def first_heard_of(store: Store) -> dict[str, int]:
-    """Return bundle → the place in the ledger where it was promoted or became challenger for the first time."""
+def first_entries(store: Store) -> dict[str, int]:
+    """Return bundle → sequence number of the entry that first promoted it or made it challenger."""
     rows = ledger.entries(store, OBJECTIVE)
     rows = rows[rows["verdict"].isin(ledger.MAKES_KNOWN)]
     return {str(name): int(first) for name, first in rows.groupby("bundle")["sequence"].min().items()}
@@ -107,20 +107,20 @@ def order_of_champions(store: Store) -> list[str]:
 def write(
     store: Store, word: Word, about: dict[str, Any], *, actor: str, now: datetime, reason: str, data: dict[str, Any]
 ) -> dict[str, Any]:
-    """Write a decision into the ledger, and let the table of faults follow it; return the entry.
+    """Write a decision into the ledger, update the table of faults, and return the entry.
 
     Parameters
     ----------
     about : dict
-        asset, start and what else a `Decision` has; times as text.
+        asset, start and other fields of a `Decision`; times as text.
     data : dict
-        Figures that were looked at.
+        Figures that the decision was based on.
     """
     return _append(store, word, {"about": about, **data}, actor, now, reason)
 
 
 def take_back(store: Store, decision: Decision, *, actor: str, now: datetime) -> dict[str, Any]:
-    """Write into the ledger that a decision no longer counts, and let the table of faults follow."""
+    """Write into the ledger that a decision no longer counts, and update the table of faults."""
     reason = f"entry {decision.sequence} ({decision.word} {decision.alarm or decision.asset}) is taken back"
     return _append(store, "take back", {"takes_back": decision.sequence}, actor, now, reason)
 
@@ -147,24 +147,24 @@ def _append(
 
 
 def settle_faults(store: Store) -> None:
-    """Let the table of faults follow the ledger: a confirmed fault is in it, one that was taken back is not.
+    """Update the table of faults from the ledger: add confirmed faults, remove those that were taken back.
 
-    The ledger's entry is written first, so a command that was cut short is finished by the next one.
+    The ledger's entry is written first, so the next command completes an interrupted one.
     """
-    confirmed = [one for one in in_force(store) if one.word == "confirm"]
-    wanted = _as_faults(confirmed)
+    confirmed = [decision for decision in in_force(store) if decision.word == "confirm"]
+    confirmed_faults = _as_faults(confirmed)
     stored = store.read(tables.FAULTS)
     key = list(tables.FAULTS.key)
-    ever = _as_faults(_ever_confirmed(store))[key]
-    known = stored.loc[stored["origin"] == PERSON, key].merge(ever, on=key)
-    both = known.merge(wanted[key], on=key, how="left", indicator=True)
-    gone = both.loc[both["_merge"] == "left_only", key]
-    if wanted.empty and gone.empty:
+    ever_confirmed = _as_faults(_ever_confirmed(store))[key]
+    recorded = stored.loc[stored["origin"] == PERSON, key].merge(ever_confirmed, on=key)
+    matched = recorded.merge(confirmed_faults[key], on=key, how="left", indicator=True)
+    withdrawn = matched.loc[matched["_merge"] == "left_only", key]
+    if confirmed_faults.empty and withdrawn.empty:
         return
     after = store.version(tables.FAULTS)
     last = int(ledger.entries(store)["sequence"].max())
-    drop = gone if len(gone) else None
-    store.upsert(tables.FAULTS, wanted, txn=f"faults:by hand {last}:after {after}", drop=drop)
+    drop = withdrawn if len(withdrawn) else None
+    store.upsert(tables.FAULTS, confirmed_faults, txn=f"faults:by hand {last}:after {after}", drop=drop)
 
 
 def _ever_confirmed(store: Store) -> list[Decision]:
@@ -178,38 +178,40 @@ def _as_faults(confirmed: list[Decision]) -> pd.DataFrame:
         return tables.FAULTS.empty()
     rows = [
         {
-            "asset_id": one.asset,
-            "start": one.start,
-            "end": one.end,
-            "kind": one.kind,
+            "asset_id": decision.asset,
+            "start": decision.start,
+            "end": decision.end,
+            "kind": decision.kind,
             "severity": 1.0,
             "origin": PERSON,
         }
-        for one in confirmed
+        for decision in confirmed
     ]
     key = list(tables.FAULTS.key)
     return tables.FAULTS.check(pd.DataFrame(rows).sort_values("end").drop_duplicates(key, keep="last"))
 
 
-def of_alarm(decided: list[Decision], alarm: str) -> Decision | None:
-    """Return what was decided about an alarm; None if nothing is in force."""
-    return next((one for one in reversed(decided) if one.alarm == alarm), None)
+def of_alarm(decisions: list[Decision], alarm: str) -> Decision | None:
+    """Return the decision in force about an alarm; None without one."""
+    return next((decision for decision in reversed(decisions) if decision.alarm == alarm), None)
 
 
 def require_alarm(alarms: pd.DataFrame, alarm: str, plant: str) -> pd.Series:
-    """Return the row of an alarm by its name, or by the beginning of it.
+    """Return the row of an alarm by its identifier, or by the beginning of it.
 
     Raises
     ------
     ConfigError
-        If there is none, or several begin like that.
+        If no alarm, or more than one, begins like that.
     """
-    found = alarms[alarms["alarm_id"].str.startswith(alarm)] if alarm else alarms.iloc[:0]
-    if len(found) == 1:
-        return found.iloc[0]
-    if found.empty:
-        raise ConfigError(f"{plant} has no alarm '{alarm}'. What alarms there are: wheeltapper alarms {plant}")
-    raise ConfigError(f"{len(found)} alarms of {plant} begin with '{alarm}': {', '.join(found['alarm_id'].head(5))}")
+    matches = alarms[alarms["alarm_id"].str.startswith(alarm)] if alarm else alarms.iloc[:0]
+    if len(matches) == 1:
+        return matches.iloc[0]
+    if matches.empty:
+        raise ConfigError(f"{plant} has no alarm '{alarm}'. To list the alarms: wheeltapper alarms {plant}")
+    raise ConfigError(
+        f"{len(matches)} alarms of {plant} begin with '{alarm}': {', '.join(matches['alarm_id'].head(5))}"
+    )
 
 
 def _read(entry: dict[str, Any]) -> Decision:
@@ -235,13 +237,13 @@ def _instant(text: str) -> pd.Timestamp:
 def alarm_span(alarm: pd.Series, plant: Plant) -> tuple[pd.Timestamp, pd.Timestamp]:
     """Return the ends of an alarm's first and last anomalous window.
 
-    An alarm opens only after several anomalous windows in a row; all of them are meant.
+    An alarm opens only after several anomalous windows in a row; the span includes all of them.
     """
     return alarm["opened_at"] - (plant.alarms.open_after - 1) * plant.window_spacing, alarm["last_at"]
 
 
 def confirm(space: Workspace, alarm: str, kind: str, *, reason: str, actor: str, now: datetime) -> dict[str, Any]:
-    """Say that an alarm is a fault: it becomes one, of origin person, and is never learnt from.
+    """Confirm that an alarm is a fault: it is stored as a fault of origin person, and never used as normal running.
 
     Returns
     -------
@@ -251,39 +253,39 @@ def confirm(space: Workspace, alarm: str, kind: str, *, reason: str, actor: str,
     Raises
     ------
     ConfigError
-        If there is no such alarm, something else was said about it, or the asset type has no such fault.
+        If there is no such alarm, another decision about it is in force, or the asset type has no such fault.
     """
-    known = space.plant.asset_type.faults
-    if kind != KIND and known and kind not in known:
+    kinds = space.plant.asset_type.faults
+    if kind != KIND and kinds and kind not in kinds:
         raise ConfigError(
-            f"{space.plant.asset_type.name} has no fault '{kind}'; found {sorted(known)}."
-            f"{near_miss(kind, list(known))} Leave --kind out if it is none of these."
+            f"{space.plant.asset_type.name} has no fault '{kind}'; found {sorted(kinds)}."
+            f"{near_miss(kind, list(kinds))} Leave --kind out if it is none of these."
         )
     return _judge(space, alarm, "confirm", reason or "confirmed as a fault", actor, now, {"kind": kind})
 
 
 def dismiss(space: Workspace, alarm: str, *, reason: str, actor: str, now: datetime) -> dict[str, Any]:
-    """Say that an alarm is no fault: its windows may be learnt from again.
+    """Dismiss an alarm as no fault: its windows may be used for training again.
 
-    What is meant is the alarm as far as it has come: if it goes on, the rest is judged by nobody yet.
+    The decision covers the alarm up to its present end; if it continues, the rest is not judged yet.
     """
     return _judge(space, alarm, "dismiss", reason or "dismissed: no fault", actor, now, {})
 
 
 def take_back_alarm(space: Workspace, alarm: str, word: str, *, actor: str, now: datetime) -> dict[str, Any]:
-    """Take back what was said about an alarm.
+    """Take back the decision about an alarm.
 
     Raises
     ------
     ConfigError
-        If that was not said.
+        If no such decision is in force.
     """
     row = require_alarm(space.store.read(tables.ALARMS), alarm, space.to_type)
-    said = of_alarm(in_force(space.store), str(row["alarm_id"]))
-    if said is None or said.word != word:
-        done = f"it was said to be: {said.word}" if said else "nothing was said about it"
-        raise ConfigError(f"there is no '{word}' of alarm {row['alarm_id']} to take back; {done}.")
-    return take_back(space.store, said, actor=actor, now=now)
+    decision = of_alarm(in_force(space.store), str(row["alarm_id"]))
+    if decision is None or decision.word != word:
+        state = f"it has '{decision.word}'" if decision else "it has no decision"
+        raise ConfigError(f"there is no '{word}' of alarm {row['alarm_id']} to take back; {state}.")
+    return take_back(space.store, decision, actor=actor, now=now)
 
 
 def _judge(
@@ -292,11 +294,11 @@ def _judge(
     row = require_alarm(space.store.read(tables.ALARMS), alarm, space.to_type)
     name = str(row["alarm_id"])
     start, end = alarm_span(row, space.plant)
-    said = of_alarm(in_force(space.store), name)
-    if said is not None and (said.word != word or said.end == end):
+    earlier = of_alarm(in_force(space.store), name)
+    if earlier is not None and (earlier.word != word or earlier.end == end):
         raise ConfigError(
-            f"{said.actor} has said '{said.word}' to alarm {name} already (ledger entry {said.sequence}). "
-            f"Take it back first: wheeltapper {said.word} {space.to_type} {name} --undo"
+            f"{earlier.actor} has decided '{earlier.word}' for alarm {name} already (ledger entry {earlier.sequence}). "
+            f"Take it back first: wheeltapper {earlier.word} {space.to_type} {name} --undo"
         )
     about = {"asset": str(row["asset_id"]), "start": str(start), "end": str(end), "alarm": name, **more}
     data = {"explanation": str(row["explanation"]), "peak_severity": float(row["peak_severity"])}

@@ -1,8 +1,8 @@
-"""The ledger: every verdict with its reasons, chained by hashes so that no entry can be changed without showing.
+"""The ledger: every verdict with its reasons, chained by hashes so that a changed entry is detected.
 
-It proves why a model is live: which data it was decided on, which gates it passed with which figures, and who
-decided. An entry's hash covers everything in it, the hash of the entry before included; whoever rewrites one
-has to rewrite all that follow, and the newest hash, once written down elsewhere, shows that too.
+It proves why a model is live: the data behind the decision, the gates with their figures, and the person or pipeline
+that decided. An entry's hash covers all its fields and the hash of the entry before it. To rewrite one entry, all later
+ones must be rewritten, and a copy of the newest hash kept elsewhere detects that as well.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from wheeltapper.tables import LEDGER
 Verdict = Literal[
     "promote", "keep", "challenge", "refuse", "retrain", "roll back", "confirm", "dismiss", "rebaseline", "take back"
 ]
-"""The last four are a person's words on alarms and on what is normal; see `wheeltapper.decisions`."""
+"""The last four are decisions of people about alarms and new normals; see `wheeltapper.decisions.feedback`."""
 MAKES_LIVE = ("promote", "roll back")
 """Verdicts after which another bundle is live."""
 MAKES_KNOWN = (*MAKES_LIVE, "challenge")
-"""Verdicts that a bundle is first heard of with."""
+"""Verdicts that can be a bundle's first entry."""
 
 _PATIENCE = 60.0
-"""Seconds for which a sequence number is tried for while others take one after the other."""
+"""Seconds of retries for a sequence number while other writers take them."""
 _LONGEST_WAIT = 0.5
 _JSON_COLUMNS = ("data", "gates")
 
@@ -50,20 +50,20 @@ def append(
     gates: dict[str, Any] | list[Any],
     reason: str,
 ) -> dict[str, Any]:
-    """Write a verdict down, once: the same run's same verdict a second time returns the entry that is there.
+    """Write a verdict once; for the same run and verdict a second time, return the existing entry.
 
     Parameters
     ----------
     now : when it was decided, with a time zone
     actor : ``pipeline``, or the person who decided
-    bundle, version : what is live afterwards (hash, version in the registry); empty for none
+    bundle, version : the live model afterwards (hash, version in the registry); empty for none
     run : key of the training run that it was decided on; a person who decides twice gives two keys
     data, gates : table versions, and every gate with its figure
 
     Returns
     -------
     dict
-        The entry: the columns of `wheeltapper.tables.LEDGER`, with ``data`` and ``gates`` as they were given.
+        The entry: the columns of `wheeltapper.tables.LEDGER`, with ``data`` and ``gates`` as given.
 
     Raises
     ------
@@ -96,13 +96,15 @@ def append(
         try:
             store.append(LEDGER, pd.DataFrame([_chained(fields, rows)]), txn=txn)
         except KeyExistsError:
-            # Somebody else took this sequence number: link to their entry instead, and not in step with them.
+            # Another writer took this sequence number: wait a random time, then link to that entry.
             time.sleep(random.uniform(0, wait))
             wait = min(2 * wait, _LONGEST_WAIT)
             continue
         if (written := _same(entries(store), fields)) is not None:
             return written
-    raise StoreError(f"the ledger of {store.plant} met other writers for {_PATIENCE:.0f} s; run it again.")
+    raise StoreError(
+        f"the ledger of {store.plant} was busy with other writers for {_PATIENCE:.0f} s; run the command again."
+    )
 
 
 def entries(store: Store, objective: str | None = None) -> pd.DataFrame:
@@ -128,14 +130,14 @@ def of_run(store: Store, objective: str, run: str) -> dict[str, Any] | None:
 
 
 def verify(store: Store) -> list[str]:
-    """List where the chain is broken, by sequence number; an empty list if all is well."""
+    """List where the chain is broken, by sequence number; an empty list if it is intact."""
     breaks = []
     previous = ""
     for place, (_, values) in enumerate(entries(store).iterrows()):
         row = {str(name): value for name, value in values.items()}
         number = int(row["sequence"])
         if number != place:
-            breaks.append(f"entry {number} stands at place {place}: an entry before it is missing")
+            breaks.append(f"entry {number} is at position {place}: an entry before it is missing")
         if row["previous"] != previous:
             breaks.append(f"entry {number} does not follow the entry before it: one was removed or rewritten")
         if row["hash"] != _hash(row):
@@ -152,7 +154,7 @@ def _same(rows: pd.DataFrame, fields: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _chained(fields: dict[str, Any], rows: pd.DataFrame) -> dict[str, Any]:
-    """Add place, link and hash."""
+    """Add sequence number, link and hash."""
     last = rows.iloc[-1] if len(rows) else None
     entry = {
         "sequence": 0 if last is None else int(last["sequence"]) + 1,
@@ -163,13 +165,13 @@ def _chained(fields: dict[str, Any], rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def _hash(entry: dict[str, Any]) -> str:
-    """Return the SHA-256 over everything in an entry but its hash."""
-    said = {
+    """Return the SHA-256 over all fields of an entry but its hash."""
+    content = {
         name: int(value) if name == "sequence" else value.isoformat() if name == "time" else str(value)
         for name, value in entry.items()
         if name != "hash"
     }
-    return sha256(_canonical(said).encode()).hexdigest()
+    return sha256(_canonical(content).encode()).hexdigest()
 
 
 def as_entry(row: pd.Series) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Decisions by hand: promote and roll back, on record like the pipeline's own."""
+"""Decisions by hand: promote and roll back, recorded like those of the pipeline."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from wheeltapper.workspace import Workspace
 
 
 def follow_ledger(space: Workspace, objective: str) -> None:
-    """Let the registry's aliases of an objective follow the ledger; a run that was killed in between is finished here.
+    """Set the registry's aliases of an objective as the ledger says; this also completes a run that was killed.
 
-    The ledger decides. Its entry is written first, so that no model is ever live without one.
+    The ledger decides. Its entry is written first, so that no model is ever live without an entry.
     """
     name, registry = space.plant.name, space.registry
     live = ledger.live(space.store, objective)
@@ -31,7 +31,7 @@ def follow_ledger(space: Workspace, objective: str) -> None:
 
 
 def _challenger(space: Workspace, objective: str) -> int | None:
-    """Return the version that challenges the champion: the latest one, unless a champion was made since."""
+    """Return the version of the latest challenger; None if a champion was made since."""
     entries = ledger.entries(space.store, objective)
     for verdict, version in zip(entries["verdict"][::-1], entries["version"][::-1], strict=True):
         if verdict == "challenge":
@@ -42,7 +42,7 @@ def _challenger(space: Workspace, objective: str) -> int | None:
 
 
 def promote(space: Workspace, objective: str, to: int | None, *, actor: str, now: datetime) -> dict[str, Any]:
-    """Make a version champion: the challenger, or the one named.
+    """Make a version champion: the challenger, or the version given.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def promote(space: Workspace, objective: str, to: int | None, *, actor: str, now
 
 
 def roll_back(space: Workspace, objective: str, to: int | None, *, actor: str, now: datetime) -> dict[str, Any]:
-    """Return to the champion before this one, or to the version named.
+    """Return to the champion before this one, or to the version given.
 
     Raises
     ------
@@ -91,16 +91,16 @@ def roll_back(space: Workspace, objective: str, to: int | None, *, actor: str, n
 def _champions(space: Workspace, objective: str) -> list[int]:
     """Return the versions that led to the live one, which is the last.
 
-    Rolling back forgets what came after: whoever rolls back twice goes two steps back, not one back and one forth.
+    Rolling back drops the later versions, so that rolling back twice goes two steps back and not back and forth.
     """
     entries = ledger.entries(space.store, objective)
-    line: list[int] = []
+    path: list[int] = []
     for verdict, version in zip(entries["verdict"], entries["version"], strict=True):
-        if verdict == "roll back" and int(version) in line:
-            line = line[: line.index(int(version)) + 1]
+        if verdict == "roll back" and int(version) in path:
+            path = path[: path.index(int(version)) + 1]
         elif verdict in ledger.MAKES_LIVE and version:
-            line.append(int(version))
-    return line
+            path.append(int(version))
+    return path
 
 
 def _make_champion(
@@ -112,21 +112,21 @@ def _make_champion(
     actor: str,
     now: datetime,
 ) -> dict[str, Any]:
-    known = {version.version: version for version in space.registry.versions(space.plant.name, objective)}
-    if to not in known:
+    by_number = {version.version: version for version in space.registry.versions(space.plant.name, objective)}
+    if to not in by_number:
         raise ConfigError(f"{space.plant.name} has no version {to}. Its versions: {_versions(space, objective)}")
     live = ledger.live(space.store, objective)
-    if live is not None and live["bundle"] == known[to].bundle:
+    if live is not None and live["bundle"] == by_number[to].bundle:
         raise ConfigError(f"version {to} is champion already.")
     # A bundle that was changed on disk must not go live: this raises and names the file.
-    manifest.verify(space.registry.download(known[to]), known[to].bundle)
+    manifest.verify(space.registry.download(by_number[to]), by_number[to].bundle)
     entry = ledger.append(
         space.store,
         now=now,
         actor=actor,
         objective=objective,
         verdict=verdict,
-        bundle=known[to].bundle,
+        bundle=by_number[to].bundle,
         version=str(to),
         run=f"by hand {now.isoformat()}",
         data={},
@@ -138,11 +138,11 @@ def _make_champion(
 
 
 def _versions(space: Workspace, objective: str) -> str:
-    found = space.registry.versions(space.plant.name, objective)
-    return ", ".join(str(version.version) for version in reversed(found)) or "none"
+    versions = space.registry.versions(space.plant.name, objective)
+    return ", ".join(str(version.version) for version in reversed(versions)) or "none"
 
 
 def _require_objective(space: Workspace, objective: str) -> None:
-    asked = [wanted.name for wanted in space.plant.objectives]
-    if objective not in asked:
-        raise ConfigError(f"no objective named '{objective}'; found {asked}.")
+    names = [plug_in.name for plug_in in space.plant.objectives]
+    if objective not in names:
+        raise ConfigError(f"no objective named '{objective}'; found {names}.")

@@ -42,8 +42,8 @@ class Detector(ABC):
     own_threshold: float | None = None
     """A fixed threshold for detectors whose score is already a decision; all others get one from the alarm budget."""
     notices: ClassVar[Literal["every sensor", "some sensors", "nothing"]] = "every sensor"
-    """Whose outliers raise the score: every sensor's; only some (it looks at one sensor, at change, or at shape); or
-    nobody's, because it does not look at the rows."""
+    """Which sensors' outliers raise the score: every sensor's; only some (it looks at one sensor, at change, or at
+    shape); or none, because it does not look at the rows."""
     reads_sequences: ClassVar[bool] = False
     """Looks at nothing but the columns of the feature set ``sequence``."""
     slow_to_fit: ClassVar[bool] = False
@@ -62,7 +62,7 @@ class Detector(ABC):
     code: Mapping[str, str] = {}
     """Detector → digest of its code, of this one and those that it is made of; Wheeltapper's own are not in it."""
     features: tuple[Feature, ...] = ()
-    """What the columns are made of and show: set by `build`, read by `fit` through
+    """The sensors and the meaning of the columns: set by `build`, read by `fit` through
     `wheeltapper.features.columns.describe`. A column that is not described is a sensor's newest reading."""
 
     @abstractmethod
@@ -73,7 +73,7 @@ class Detector(ABC):
         ----------
         rows : DataFrame of shape (n_windows, n_features), float64, no NaN
             Normalised feature rows of normal running (unitless: 0 is typical, 1 is one usual deviation).
-            What each column shows is in `features`.
+            The meaning of each column is in `features`.
         """
 
     @abstractmethod
@@ -86,12 +86,12 @@ class Detector(ABC):
         """
 
     def contributions(self, rows: pd.DataFrame) -> pd.DataFrame | None:  # noqa: ARG002
-        """Return how much each feature adds to each row's score (same shape as ``rows``), or None if it cannot say."""
+        """Return how much each feature adds to each row's score (same shape as ``rows``), None if unknown."""
         return None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know of what was learnt, and could not tell from the figures; mostly nothing."""
+        """Notes for a person on what was learnt that the figures do not show; mostly none."""
         return ()
 
     @property
@@ -101,7 +101,7 @@ class Detector(ABC):
 
     @property
     def state(self) -> dict[str, NDArray[Any]]:
-        """What was learnt: attribute name → array.
+        """The learnt state: attribute name → array.
 
         Raises
         ------
@@ -153,12 +153,12 @@ def build(
     """
     kind = load(name, plug_ins)
     options = _resolved(name, kind, options or {})
-    known = _option_names(kind)
+    allowed = _option_names(kind)
     for option in options:
-        if option not in known:
+        if option not in allowed:
             raise ConfigError(
-                f"detector {name} has no option '{option}' (it has: {', '.join(known) or 'none'})."
-                f"{near_miss(option, known)}"
+                f"detector {name} has no option '{option}' (it has: {', '.join(allowed) or 'none'})."
+                f"{near_miss(option, allowed)}"
             )
     try:
         detector = kind(**options, **({"plug_ins": plug_ins} if kind.is_composite else {}))
@@ -186,13 +186,13 @@ def _resolved(name: str, kind: type[Detector], options: dict[str, Any]) -> dict[
     """Return the options with those of the preset that they name beneath them."""
     if "preset" not in options:
         return options
-    wanted, known = options["preset"], list(kind.presets)
-    if wanted not in known:
+    preset, allowed = options["preset"], list(kind.presets)
+    if preset not in allowed:
         raise ConfigError(
-            f"detector {name} has no preset {wanted!r} (it has: {', '.join(known) or 'none'})."
-            f"{near_miss(str(wanted), known)}"
+            f"detector {name} has no preset {preset!r} (it has: {', '.join(allowed) or 'none'})."
+            f"{near_miss(str(preset), allowed)}"
         )
-    return kind.presets[wanted] | {option: value for option, value in options.items() if option != "preset"}
+    return kind.presets[preset] | {option: value for option, value in options.items() if option != "preset"}
 
 
 def baselines(columns: Collection[str] | None = None, plug_ins: PlugIns = INSTALLED) -> list[str]:

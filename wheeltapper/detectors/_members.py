@@ -26,7 +26,7 @@ class Member:
     ----------
     owner : str
         The detector that it is a part of, for messages.
-    wanted : str or mapping
+    description : str or mapping
         ``lof``, or ``lof: {n_neighbors: 10}``.
     plug_ins : PlugIns
         Where it is looked up.
@@ -41,10 +41,10 @@ class Member:
     """
 
     def __init__(
-        self, owner: str, wanted: object, plug_ins: PlugIns, *, seed: int = 0, features: Sequence[Feature] = ()
+        self, owner: str, description: object, plug_ins: PlugIns, *, seed: int = 0, features: Sequence[Feature] = ()
     ) -> None:
         self.owner = owner
-        self.name, options = named(wanted)
+        self.name, options = named(description)
         self.detector: Detector = build(self.name, options, seed=seed, plug_ins=plug_ins, features=features)
         if self.detector.in_units or self.detector.own_threshold is not None:
             raise ValueError(
@@ -89,9 +89,9 @@ class Member:
 
     @property
     def state(self) -> dict[str, NDArray[Any]]:
-        """What was learnt, as arrays."""
-        own = {"ordered": self.ordered, "scale": self.scale}
-        return own | {f"detector.{name}": value for name, value in self.detector.state.items()}
+        """The learnt arrays."""
+        calibration = {"ordered": self.ordered, "scale": self.scale}
+        return calibration | {f"detector.{name}": value for name, value in self.detector.state.items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]], features: Sequence[Feature] = ()) -> None:
         """Take over what another one learnt from columns of these features."""
@@ -100,7 +100,7 @@ class Member:
         self.detector.restore(below(state, "detector."))
 
 
-def named(wanted: object) -> tuple[str, dict[str, Any]]:
+def named(description: object) -> tuple[str, dict[str, Any]]:
     """Return name and options of ``lof`` or ``lof: {n_neighbors: 10}``.
 
     Raises
@@ -108,13 +108,13 @@ def named(wanted: object) -> tuple[str, dict[str, Any]]:
     ValueError
         If it is neither.
     """
-    if isinstance(wanted, str):
-        return wanted, {}
-    if isinstance(wanted, Mapping) and len(wanted) == 1:
-        ((name, options),) = wanted.items()
+    if isinstance(description, str):
+        return description, {}
+    if isinstance(description, Mapping) and len(description) == 1:
+        ((name, options),) = description.items()
         if isinstance(options, Mapping | None):
             return str(name), dict(options or {})
-    raise ValueError(f"expected a detector such as lof, or lof: {{n_neighbors: 10}}, got {wanted!r}")
+    raise ValueError(f"expected a detector such as lof, or lof: {{n_neighbors: 10}}, got {description!r}")
 
 
 def split(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

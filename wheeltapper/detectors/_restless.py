@@ -2,7 +2,7 @@
 
 Restlessness (`wheeltapper.features.sets.restlessness`) is what a stuck, a noisy or a clipped sensor shows and a mean
 does not. But it says nothing of most faults of machines, and every further feature makes each row a little stranger: a
-sum over both hears small shifts of the level later.
+sum over both notices small shifts of the level later.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all detectors of sequences share: they find the sequence among the columns of a row, and judge it."""
+"""The common part of all detectors of sequences: they find the sequence among the columns of a row, and judge it."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ class SequenceDetector(Detector):
         parts = np.zeros_like(values)
         for start in range(0, len(values), _CHUNK):
             some = slice(start, start + _CHUNK)
-            found = self._parts(_sequences(values[some], self.places_))
-            parts[some, self.places_.ravel()] = found.reshape(len(found), -1)
+            values_of_parts = self._parts(_sequences(values[some], self.places_))
+            parts[some, self.places_.ravel()] = values_of_parts.reshape(len(values_of_parts), -1)
         return as_frame(parts, self, rows)
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""What detectors share whose score is a sum of squares, one a feature: the squares are the contributions."""
+"""The common part of detectors whose score is a sum of squares, one a feature: the squares are the contributions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Flags = NDArray[np.bool_]
 Places = NDArray[np.int64]
 
 WEIGHT = 0.2
-"""What restlessness counts beside the level. Chosen by benchmarks/quality.py: with a fifth, next to nothing is lost
+"""The weight of restlessness beside the level. Chosen by benchmarks/quality.py: with a fifth, next to nothing is lost
 where levels tell the faults, and much is found of what only restlessness tells; with a third, some is lost."""
 _LIMIT_AT = 0.99  # share of the training rows by whose sums level and restlessness are put on one scale
 _LEAST_SPREAD = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about
@@ -107,7 +107,7 @@ class BoundedSquares(SumOfSquares):
     def _measure(self, values: Floats, least_spread: float) -> tuple[Floats, Floats]:
         """Learn from normal rows, shape (n_windows, n_features), the centre and the matrix ``W``.
 
-        What spreads less than ``least_spread`` is taken to spread as much.
+        A spread below ``least_spread`` is taken to be that large.
         """
 
     def fit(self, rows: pd.DataFrame) -> Self:
@@ -128,7 +128,7 @@ class BoundedSquares(SumOfSquares):
         levels, restless = np.flatnonzero(~self.apart_), np.flatnonzero(self.apart_)
         loudness = self._learn(values, levels, _LEAST_SPREAD, 0.0, POWER) if len(levels) else (0.0, 0.0)
         if len(restless):
-            # Restlessness is a fourth root: what a tenth of a deviation does to it is more than half a one.
+            # Restlessness is a fourth root: a tenth of a deviation changes it by more than half of it.
             heard, limit = self._learn(values, restless, _LEAST_SPREAD**0.25, loudness[0], 2.0)
             if len(levels) and heard == 0:
                 # Nothing ever was restless: there is nothing to measure it by, so each counts like a usual level.

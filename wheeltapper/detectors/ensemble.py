@@ -17,9 +17,9 @@ from wheeltapper.features.columns import Feature, describe
 from wheeltapper.plugins import INSTALLED, PlugIns
 
 _DEFAULT = ("pca_residual", "k_nearest", "ecod")
-_STEP = 3.0  # usual deviations by which a sensor is moved to see which member hears it
+_STEP = 3.0  # usual deviations by which a sensor is moved to see which member notices it
 _TRIED = 1000  # held-out rows that this is tried on
-_LEAST_WEIGHT = 0.01  # of a member that hears nothing: it stays in sight, and decides nothing
+_LEAST_WEIGHT = 0.01  # of a member that notices nothing: it stays in sight, and decides nothing
 
 
 class Ensemble(Detector):
@@ -27,7 +27,7 @@ class Ensemble(Detector):
 
     Each member is fitted on the first three quarters of the training rows. How its scores are spread out is learnt
     from the last quarter and stored, so a row means the same alone and in a batch; beyond the highest score seen the
-    tail goes on exponentially. A member that cannot be fitted is an error: a vote that nobody misses is no vote.
+    tail goes on exponentially. A member that cannot be fitted is an error: a missing vote would go unnoticed.
 
     The weights are given, or found on the last quarter: in each of its rows one sensor is moved by three usual
     deviations, and a member counts by how well it tells these rows from the untouched ones (area under the ROC curve,
@@ -80,8 +80,8 @@ class Ensemble(Detector):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What its members have to say."""
-        return tuple(f"{one.name}: {note}" for one in self._parts.values() for note in one.detector.notes)
+        """The notes of its members."""
+        return tuple(f"{member.name}: {note}" for member in self._parts.values() for note in member.detector.notes)
 
     def fit(self, rows: pd.DataFrame) -> Self:
         """Fit the members, calibrate them, and find their weights.
@@ -138,18 +138,21 @@ class Ensemble(Detector):
         read_rows(self, rows)
         votes = self._votes(rows)
         shares = {key: member.shares(rows) for key, member in self._parts.items()}
-        told = {key: own.to_numpy() * votes[key][:, None] for key, own in shares.items() if own is not None}
-        if not told:
+        explained = {key: share.to_numpy() * votes[key][:, None] for key, share in shares.items() if share is not None}
+        if not explained:
             return None
-        known = np.sum(list(told.values()), axis=0)
-        total, said = np.sum(list(votes.values()), axis=0), known.sum(axis=1)
-        even = np.full_like(known, 1.0 / known.shape[1])
-        parts = np.divide(known, said[:, None], out=even, where=said[:, None] > 0) * total[:, None]
+        explained_total = np.sum(list(explained.values()), axis=0)
+        total, explained_score = np.sum(list(votes.values()), axis=0), explained_total.sum(axis=1)
+        even = np.full_like(explained_total, 1.0 / explained_total.shape[1])
+        parts = (
+            np.divide(explained_total, explained_score[:, None], out=even, where=explained_score[:, None] > 0)
+            * total[:, None]
+        )
         return pd.DataFrame(parts, index=rows.index, columns=rows.columns)
 
     @property
     def state(self) -> dict[str, NDArray[Any]]:
-        """What the ensemble and its members learnt; a member's arrays begin with ``member0.``, and so on."""
+        """The learnt state of the ensemble and its members; a member's arrays begin with ``member0.``, and so on."""
         return super().state | together(self._parts)
 
     def restore(self, state: dict[str, NDArray[Any]]) -> Self:
@@ -167,12 +170,12 @@ class Ensemble(Detector):
         }
 
     def _built(self) -> dict[str, Member]:
-        wanted = _DEFAULT if self.members is None else self.members
-        if not isinstance(wanted, Sequence) or isinstance(wanted, str) or len(wanted) < 2:
+        members = _DEFAULT if self.members is None else self.members
+        if not isinstance(members, Sequence) or isinstance(members, str) or len(members) < 2:
             raise ValueError(f"option 'members' must be a list of at least two detectors, got {self.members!r}")
         return {
             f"member{number}": Member("ensemble", member, self._plug_ins, seed=self.seed, features=self.features)
-            for number, member in enumerate(wanted)
+            for number, member in enumerate(members)
         }
 
     def _heard(self, parts: Mapping[str, Member], rows: pd.DataFrame) -> Floats:
@@ -187,7 +190,7 @@ def _check_weights(weights: object, n_members: int) -> None:
     if weights is None:
         return
     is_list = isinstance(weights, Sequence) and not isinstance(weights, str) and len(weights) == n_members
-    if not is_list or not all(isinstance(one, int | float) and 0 < one < math.inf for one in weights):  # type: ignore[attr-defined]
+    if not is_list or not all(isinstance(weight, int | float) and 0 < weight < math.inf for weight in weights):  # type: ignore[attr-defined]
         raise ValueError(f"option 'weights' must be {n_members} numbers above 0, one a member, got {weights!r}")
 
 

@@ -22,7 +22,7 @@ class LastValue(Detector):
     forecast without a memory. Each is centred and divided by its standard deviation in training; the score is the
     largest.
 
-    It hears jumps and spikes. It does not hear a drift, nor a fault that has lasted for as long as the window.
+    It notices jumps and spikes. It does not notice a drift, nor a fault that has lasted for as long as the window.
 
     References
     ----------

@@ -43,7 +43,7 @@ class Limits(Detector):
             self.own_threshold = 1.0
 
     def fit(self, rows: pd.DataFrame) -> Self:
-        """Learn the usual value of every sensor, and its range where nobody gave limits.
+        """Learn the usual value of every sensor, and its range where no limits are given.
 
         Parameters
         ----------

@@ -120,7 +120,7 @@ class OneClass(Detector):
         return as_frame(np.concatenate(shared), self, rows)
 
     def _weighed(self, rows: pd.DataFrame) -> Floats:
-        """Return rows as numbers, restlessness in a smaller measure; what was saved without one knows of none."""
+        """Return rows as numbers, restlessness in a smaller measure; a state that was saved without one has none."""
         weighed: Floats = read_rows(self, rows) * getattr(self, "measure_", 1.0)
         return weighed
 

@@ -16,9 +16,9 @@ class OneSensor(Detector):
     """Watch a single sensor: ``|x − mean| / sigma`` of its latest value.
 
     It is the sensor that says most about the others: the one whose absolute correlations with them are highest on
-    average (the first such one). What a plant can hear with one gauge, it needs no system for.
+    average (the first such one). A plant needs no system for faults that one gauge shows.
 
-    It does not hear a fault that shows elsewhere; `k_sigma` is the same rule on all sensors at once.
+    It does not notice a fault that shows elsewhere; `k_sigma` is the same rule on all sensors at once.
     """
 
     is_baseline: ClassVar[bool] = True
@@ -45,8 +45,8 @@ class OneSensor(Detector):
         usable = np.flatnonzero(is_latest | ~is_latest.any())
         self.centre_, spread = values.mean(axis=0), values.std(axis=0)
         self.sigma_ = np.where(spread > 1e-6, spread, 1.0)  # rows are normalised: 1 is one usual deviation
-        told = _agreement(((values - self.centre_) / self.sigma_)[:, usable])
-        self.watched_ = np.where(np.arange(len(self.columns_)) == usable[told.argmax()], 1.0, 0.0)
+        agreement = _agreement(((values - self.centre_) / self.sigma_)[:, usable])
+        self.watched_ = np.where(np.arange(len(self.columns_)) == usable[agreement.argmax()], 1.0, 0.0)
         return self
 
     def score(self, rows: pd.DataFrame) -> Floats:

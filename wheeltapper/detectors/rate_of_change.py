@@ -22,7 +22,7 @@ class RateOfChange(SumOfSquares):
     Meters and counters tell little by their level (it follows the season and the tenant) and much by their change.
     Sensors that all move at once count together.
 
-    It does not hear a level that is wrong and stays wrong, nor a slow drift; and where normal running switches often,
+    It does not notice a level that is wrong and stays wrong, nor a slow drift; and where normal running switches often,
     the switching itself decides the threshold. As a candidate beside others, or as a member of an `ensemble`.
 
     Parameters

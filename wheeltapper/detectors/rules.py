@@ -30,7 +30,7 @@ class Rules(Detector):
     `limits` is the same knowledge as a baseline: the asset type's alarm limits, the worst sensor decides. Here several
     breaches add up, features such as ``flow__rate`` can have rules, and the weights are the plant's own.
 
-    It does not hear what nobody has thought of, nor any fault within the limits.
+    It does not notice faults without a rule, nor any fault within the limits.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Rules(Detector):
             self.own_threshold = min(float(rule.get("weight", 1.0)) for rule in rules)
 
     def fit(self, rows: pd.DataFrame) -> Self:
-        """Learn the usual value of every feature that has a rule, and the ranges where nobody gave rules.
+        """Learn the usual value of every feature that has a rule, and the ranges where no rules are given.
 
         Parameters
         ----------
@@ -130,8 +130,8 @@ def _check(rules: object) -> None:
             f"got {rules!r}"
         )
     for rule in rules:
-        known = isinstance(rule, Mapping) and set(rule) <= set(_KEYS) and isinstance(rule.get("sensor"), str)
-        if not known or not {"below", "above"} & set(rule):
+        is_rule = isinstance(rule, Mapping) and set(rule) <= set(_KEYS) and isinstance(rule.get("sensor"), str)
+        if not is_rule or not {"below", "above"} & set(rule):
             raise ValueError(
                 f"each of option 'rules' needs sensor and below or above, and may have weight, got {rule!r}"
             )

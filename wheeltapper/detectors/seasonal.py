@@ -24,7 +24,7 @@ class Seasonal(Detector):
     The hour comes from the feature set `calendar`; a plant whose features do not have it goes without this baseline.
     An hour that training has hardly seen is given the mean of all hours.
 
-    It hears a night-time load by day. It does not hear what is wrong at every hour by less than a usual deviation, and
+    It notices a night-time load by day. It does not notice an error of less than a usual deviation at every hour, and
     knows no weekdays.
 
     References
@@ -63,12 +63,14 @@ class Seasonal(Detector):
             )
         self.columns_ = columns
         described = describe(names, self.features)
-        self.used_ = np.array([float(one.shows == "latest" and one.name not in self.needs) for one in described])
+        self.used_ = np.array(
+            [float(feature.shows == "latest" and feature.name not in self.needs) for feature in described]
+        )
         hour = self._hours(values)
         self.usual_ = np.tile(values.mean(axis=0), (_HOURS, 1))
-        for one in range(_HOURS):
-            if (hour == one).sum() >= _LEAST:
-                self.usual_[one] = values[hour == one].mean(axis=0)
+        for hour_of_day in range(_HOURS):
+            if (hour == hour_of_day).sum() >= _LEAST:
+                self.usual_[hour_of_day] = values[hour == hour_of_day].mean(axis=0)
         sigma = np.sqrt(((values - self.usual_[hour]) ** 2).mean(axis=0))
         self.sigma_ = np.where(sigma > 1e-6, sigma, 1.0)  # rows are normalised: 1 is one usual deviation
         return self

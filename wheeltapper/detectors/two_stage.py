@@ -34,13 +34,13 @@ class TwoStage(Detector):
 
     so a suspected row always scores above an unsuspected one, and how far above is for the second to say.
 
-    It works for a cheap detector that hears everything and cries often, as on a device at the machine. What the first
-    does not suspect, the second never sees.
+    It works for a cheap detector that notices everything and alarms often, as on a device at the machine. Rows that
+    the first does not suspect never reach the second.
 
     Without a second the first's ``−ln P`` is the score, unbounded, and `notes` says so: where none is wanted
     (``second: null``, for a device that cannot run it), or where what it needs is not installed. Where a second that
     was fitted fails on rows that are scored, or cannot be had, r₁ stands in for its r₂, so that an alarm is still
-    raised; there may be more of them, since nobody else has looked.
+    raised; there may be more of them, since no second detector has confirmed them.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class TwoStage(Detector):
     is_composite: ClassVar[bool] = True
     columns_: Names
     lacks_: str = ""
-    """What the second needs and was not installed where this was fitted; saved only if there is such a thing."""
+    """The package that the second needs and that was missing where this was fitted; saved only if there is one."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class TwoStage(Detector):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know: that nobody confirms, where there is no second detector or it has failed."""
+        """Notes for a person: no second detector confirms, or it has failed."""
         alone = f"{self._parts['first'].name} alone decides, and nothing confirms what it suspects"
         if self.second is None:
             return (f"no second stage: {alone}",)
@@ -172,7 +172,7 @@ class TwoStage(Detector):
 
     @property
     def state(self) -> dict[str, NDArray[Any]]:
-        """What both detectors learnt; the arrays of each begin with ``first.`` or ``second.``."""
+        """The learnt state of both detectors; the arrays of each begin with ``first.`` or ``second.``."""
         return super().state | together(self._parts)
 
     def restore(self, state: dict[str, NDArray[Any]]) -> Self:
@@ -231,9 +231,9 @@ class TwoStage(Detector):
                 self._go_without(error)
         return built
 
-    def _part(self, option: str, wanted: object) -> Member:
+    def _part(self, option: str, description: object) -> Member:
         try:
-            return Member("two_stage", wanted, self._plug_ins, seed=self.seed, features=self.features)
+            return Member("two_stage", description, self._plug_ins, seed=self.seed, features=self.features)
         except (ConfigError, ValueError) as error:
             raise ValueError(f"option '{option}': {error}") from error
 

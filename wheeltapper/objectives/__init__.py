@@ -1,4 +1,4 @@
-"""Objectives: the questions that a plant asks, one a file."""
+"""Objectives: the questions that a plant asks, one in each file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wheeltapper.spelling import near_miss
 from wheeltapper.training.objective import Objective
 
 
-def build(wanted: PlugIn, plug_ins: PlugIns = INSTALLED) -> Objective:
+def build(plug_in: PlugIn, plug_ins: PlugIns = INSTALLED) -> Objective:
     """Make an objective by its file's name.
 
     Raises
@@ -17,19 +17,19 @@ def build(wanted: PlugIn, plug_ins: PlugIns = INSTALLED) -> Objective:
     ConfigError
         If there is no such objective, or it refuses its options.
     """
-    kind = plug_ins.load(OBJECTIVES, wanted.name, Objective)  # type: ignore[type-abstract]
+    kind = plug_ins.load(OBJECTIVES, plug_in.name, Objective)  # type: ignore[type-abstract]
     try:
-        objective = kind(**wanted.options)
+        objective = kind(**plug_in.options)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"objective {wanted.name}: {error}") from error
-    objective.name = wanted.name
-    objective.code = plug_ins.digest(OBJECTIVES, wanted.name)
+        raise ConfigError(f"objective {plug_in.name}: {error}") from error
+    objective.name = plug_in.name
+    objective.code = plug_ins.digest(OBJECTIVES, plug_in.name)
     return objective
 
 
 def of(plant: Plant) -> tuple[Objective, ...]:
     """Return the objectives of a plant, in the order of its YAML."""
-    return tuple(build(wanted, plant.plug_ins) for wanted in plant.objectives)
+    return tuple(build(plug_in, plant.plug_ins) for plug_in in plant.objectives)
 
 
 def named(plant: Plant, name: str) -> Objective:
@@ -38,9 +38,9 @@ def named(plant: Plant, name: str) -> Objective:
     Raises
     ------
     ConfigError
-        If the plant does not ask it; the message names the near miss.
+        If the plant has no such objective; the message names the near miss.
     """
-    by_name = {wanted.name: wanted for wanted in plant.objectives}
+    by_name = {plug_in.name: plug_in for plug_in in plant.objectives}
     if name not in by_name:
         names = list(by_name)
         raise ConfigError(f"{plant.name} has no objective named '{name}'; found {names}.{near_miss(name, names)}")

@@ -1,7 +1,7 @@
-"""Detect: does this window look like normal running? The first question, and the one whose answers become alarms.
+"""Detect: does this window look like normal running? Its answers become alarms.
 
-It learns from normal running alone and needs no labels. Where faults are known, candidates are ranked by what they
-would have cost; where none is, by the faults of the self-test.
+It trains on normal running alone and needs no labels. Where faults are known, candidates are ranked by their cost;
+otherwise by the faults that they find in the self-test.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _log = logging.getLogger("wheeltapper.train")
 
 
 class Detect(Objective):
-    """Tell anomalous windows from normal ones, within the alarm budget."""
+    """Detect anomalous windows within the alarm budget."""
 
     answer: ClassVar[tuple[str, ...]] = ("score", "threshold", "severity", "regime")
 
@@ -59,7 +59,7 @@ class Detect(Objective):
         """Return the hash of all settings that its training and verdict depend on: nearly all of the plant's."""
         content = plant.model_dump(mode="json", exclude={"description", "source", "name", "objectives"})
         if plant.search is None:
-            del content["search"]  # a plant that searches nothing is named as it was before there was a search
+            del content["search"]  # without a search the hash stays as in versions before searches
         code = plant.plug_ins.digests(DETECTORS, FEATURE_SETS)
         if code:
             content["code"] = code
@@ -67,12 +67,12 @@ class Detect(Objective):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def training_key(self, plant: Plant, digests: Sequence[str]) -> str:
-        """Return what names a training; the name of the objective is not part of it, as before there were others."""
+        """Return the key of a training, without the objective's name, as in versions with one objective."""
         text = json.dumps([plant.name, self.settings(plant), *digests])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def baselines(self, plant: Plant) -> dict[str, PlugIn]:
-        """Return the baselines, the plant's own alarm limits among them."""
+        """Return the baselines, including the plant's alarm limits."""
         simple = baselines_of(plant)
         return {label: detector for label, detector in _contenders(plant).items() if detector in simple}
 
@@ -110,7 +110,7 @@ class Detect(Objective):
             self_test=run_self_test(job.space, bundle, job.training, table, job.shared),
             curves=_curves(scores, table.faults),
             thresholds=bundle.calibration.threshold,
-            calibration=bundle.calibration.told(),
+            calibration=bundle.calibration.summary(),
             search=record,
         )
 
@@ -119,7 +119,7 @@ class Detect(Objective):
         return bundles.read(folder, expected=expected, plug_ins=plant.plug_ins)
 
     def rank(self, results: Sequence[CandidateResult]) -> DetectRanking:
-        """Rank by cost where one is surely cheaper, else by VUS-PR; without known faults by the self-test."""
+        """Rank by cost where one candidate is surely cheaper, else by VUS-PR; without known faults by the self-test."""
         judgements = [Judgement.model_validate(result.judgement) for result in results]
         baselines = {result.label for result in results if result.is_baseline}
         figures = {result.label: result.self_test.mean for result in results if result.self_test is not None}
@@ -134,34 +134,34 @@ class Detect(Objective):
         )
 
     def gates(self, decision: Decision, result: CandidateResult) -> list[Gate]:
-        """Ask the self-test's gates, then baselines, budget, champion, and whether the labels can be trusted."""
+        """Check the gates of the self-test, then those of baselines, budget, champion and labels."""
         board: Leaderboard = decision.ranking.board  # type: ignore[attr-defined]
         (judgement,) = [candidate for candidate in board.candidates if candidate.candidate == result.label]
         plant, rival = decision.space.plant, decision.rival
-        asked = [
+        checked = [
             *(result.self_test.gates if result.self_test else ()),
             beats_baselines(judgement, board.baselines, board.self_test),
             keeps_budget(judgement, plant.alarm_budget, promised=_promised(result)),
         ]
         if rival is not None:
             shares = (result.self_test.heard if result.self_test else {}, rival.shares)
-            asked += [
+            checked += [
                 duel.beats_champion(judgement, rival.judgement, shares),
                 duel.surely_beats_champion(judgement, rival.judgement, shares, seed=plant.seed),
             ]
         return [
-            *asked,
+            *checked,
             *decision.shared.get(
                 f"gates of labels {decision.training.key}", lambda: _label_gates(plant, decision.table)
             ),
         ]
 
     def champion_is_outdated(self, space: Workspace, bundle: str) -> list[str]:
-        """Say which assets have another normal by now than the champion was trained with."""
+        """Return sentences on assets whose normal has changed since the champion was trained."""
         return feedback.outdated(space.store, bundle)
 
     def judge_champion(self, decision: Decision, folder: Path, expected: str) -> Rival:
-        """Judge the champion on the candidates' windows; where no fault is known, by the same self-test, too."""
+        """Judge the champion on the candidates' windows; where no fault is known, also by the same self-test."""
         champion = self.read(decision.space.plant, folder, expected)
         judgement = _judge_champion(decision, champion)
         if judgement.cost_per_asset_week is not None:
@@ -192,17 +192,19 @@ class Detect(Objective):
         return judged
 
     def caveats(self, plant: Plant, chosen: CandidateResult | None) -> list[str]:  # noqa: ARG002
-        """Say which machines' thresholds have little normal running of their own behind them."""
+        """Return a note on machines whose thresholds are based on little normal running of their own."""
         promise = chosen.calibration if chosen else None
         maturity = Counter(promise["maturity"].values()) if promise else Counter[str]()
-        young = [
-            f"{maturity[word]} of {maturity.total()} {word}" for word in ("learning", "provisional") if maturity[word]
+        untrusted = [
+            f"{maturity[stage]} of {maturity.total()} {stage}"
+            for stage in ("learning", "provisional")
+            if maturity[stage]
         ]
-        if not young:
+        if not untrusted:
             return []
         return [
-            f"thresholds: {', '.join(young)}; a machine's own is trusted once its calibrate part is as long as "
-            f"{TRUSTED_FROM:g} accepted alarms take, until then its kind's stands behind it"
+            f"thresholds: {', '.join(untrusted)}; a machine's own is trusted once its calibrate part is as long as "
+            f"{TRUSTED_FROM:g} accepted alarms take, until then the threshold of its kind supports it"
         ]
 
 
@@ -223,32 +225,32 @@ class Rival:
 
 
 def _contenders(plant: Plant) -> dict[str, PlugIn]:
-    """Return baselines, then candidates, by the names that the leaderboard gives them."""
+    """Return baselines, then candidates, by their names on the leaderboard."""
     return labels((*baselines_of(plant), *plant.candidates))
 
 
 def _prepared(job: Job) -> Preparation:
-    """Settle once what all candidates are fitted on: one imputer, one normaliser, one copy of the rows."""
+    """Prepare once for all candidates: one imputer, one normaliser, one copy of the rows."""
 
     def make() -> Preparation:
         table = job.table
         ready = prepare(job.plant, table.features, table.part, table.faults, table.flags)
         if ready.selection:
             _log.info("  note: %s", ready.selection)
-        _log.debug("%d features are learnt from, %d windows", len(ready.plan.columns), len(ready.train))
+        _log.debug("trained on %d features and %d windows", len(ready.plan.columns), len(ready.train))
         return ready
 
     return job.shared.get(f"preparation {job.training.key}", make)
 
 
 def _promised(result: CandidateResult) -> tuple[float, float, float] | None:
-    """Return what a candidate's threshold stands for; None where it has decided for itself."""
+    """Return rate and interval promised for a candidate's threshold; None where the detector sets it itself."""
     promise = result.calibration
     return (promise["rate"], promise["low"], promise["high"]) if promise else None
 
 
 def _judge_champion(decision: Decision, champion: Bundle) -> Judgement:
-    """Judge the live champion on the very windows that the candidates were judged on."""
+    """Judge the live champion on the same windows as the candidates."""
     space, table = decision.space, decision.table
     validated = table.rows("validate")
     rows = stored_rows(space, champion, validated)
@@ -263,7 +265,7 @@ def _judge_champion(decision: Decision, champion: Bundle) -> Judgement:
 
 
 def _label_gates(plant: Plant, table: TrainingTable) -> list[Gate]:
-    """Ask whether labels are a rule of the newest readings, or one target under two names; not by the test part."""
+    """Check whether labels are a rule of the newest readings, or one target under two names, without the test part."""
     rows = table.features[table.features["usable"] & table.part.isin(["train", "calibrate", "validate"])]
     sensors = [feature.name for feature in that_show(FeaturePlan.of(plant).features, "latest")]
     readings = rows[["asset_id", "window_end", *sensors]].rename(columns={"window_end": "timestamp"})
@@ -274,7 +276,7 @@ def _label_gates(plant: Plant, table: TrainingTable) -> list[Gate]:
 
 
 def _curves(scores: pd.DataFrame, faults: pd.DataFrame) -> dict[str, Any]:
-    """Return ROC and precision-recall curves over the assets that have faults in this part, as VUS is averaged.
+    """Return ROC and precision-recall curves over the assets with faults in this part, like VUS.
 
     Empty where there is only one class, or where a candidate gives every window the same score.
     """

@@ -24,22 +24,22 @@ CRITICAL, HIGH = 3.0, 1.5
 
 @dataclass(frozen=True)
 class Spans:
-    """Where alarms lie among rows in the order of asset and time; three arrays of one length."""
+    """Positions of alarms among rows in the order of asset and time; three arrays of equal length."""
 
     first: Places
-    """The window that opens it."""
+    """The window that opens each alarm."""
     last: Places
-    """The last window that keeps it on."""
+    """The last window of each alarm."""
     is_open: Flags
-    """Whether nothing has closed it yet."""
+    """True where the alarm is not closed yet."""
 
 
 def fold(scores: pd.DataFrame, rule: Alarms, max_gap: timedelta) -> pd.DataFrame:
     """Fold anomalous windows into alarms.
 
     An alarm opens with the window that completes ``open_after`` anomalous ones in a row, and closes once
-    ``close_after`` windows follow of which none lies above ``close_below`` thresholds, or the readings pause. The last
-    one stays open while neither has happened.
+    ``close_after`` windows follow of which none lies above ``close_below`` thresholds, or the readings pause. Until
+    then the last alarm stays open.
 
     Parameters
     ----------
@@ -50,13 +50,13 @@ def fold(scores: pd.DataFrame, rule: Alarms, max_gap: timedelta) -> pd.DataFrame
     -------
     DataFrame with columns asset_id, opened_at, last_at, closed_at, peak_severity, peak_at, held_severity, regime, tier,
     state
-        One row an alarm, in the order of asset and time; ``closed_at`` is empty while it is open, and
-        ``held_severity`` is the highest one that held for ``open_after`` windows.
+        One row per alarm, in the order of asset and time; ``closed_at`` is empty while it is open, and
+        ``held_severity`` is the highest severity that held for ``open_after`` windows.
 
     Raises
     ------
     DataError
-        If a window has no severity: it would pass for a normal one.
+        If a window has no severity: it would count as normal.
     """
     blank = scores["severity"].isna()
     if blank.any():
@@ -72,23 +72,23 @@ def fold(scores: pd.DataFrame, rule: Alarms, max_gap: timedelta) -> pd.DataFrame
 
 @dataclass(frozen=True)
 class Stretches:
-    """Which rows follow each other without a pause; rows are in the order of asset and time."""
+    """Rows that follow each other without a pause; rows are in the order of asset and time."""
 
     number: Places
-    """Counts stretches from 0, one number a row."""
+    """Number of the stretch of each row, from 0."""
     is_newest: Flags
-    """Whether the row belongs to its asset's last stretch: what comes next may still belong to it."""
+    """True where the row belongs to its asset's last stretch, which the next readings may continue."""
 
 
 def stretches(rows: pd.DataFrame, max_gap: timedelta) -> Stretches:
-    """Tell which windows follow each other: of one asset, and without a pause longer than ``max_gap``."""
+    """Group windows of one asset that follow each other without a pause longer than ``max_gap``."""
     time = microseconds(rows["window_end"])
     asset = pd.factorize(rows["asset_id"])[0]
     begins = np.ones(len(rows), dtype=bool)
     begins[1:] = (asset[1:] != asset[:-1]) | (np.diff(time) > max_gap / timedelta(microseconds=1))
     number = np.cumsum(begins) - 1
     newest = np.full(asset.max(initial=-1) + 1, -1)
-    newest[asset] = number  # the last one written stays
+    newest[asset] = number  # the last assignment wins
     return Stretches(number, number == newest[asset])
 
 
@@ -100,28 +100,28 @@ def spans(severity: Floats, stretch: Stretches, rule: Alarms) -> Spans:
     severity : ndarray of shape (n_windows,)
         Score over threshold, in the order of asset and time; above 1 is anomalous.
     """
-    loud = np.flatnonzero(severity > min(rule.close_below, 1.0))
-    own = stretch.number[loud]
-    new = np.ones(loud.size, dtype=bool)
-    new[1:] = (np.diff(loud) > rule.close_after) | (np.diff(own) > 0)
-    opens = _in_a_row(severity[loud] > 1, loud, own) >= rule.open_after
-    # Loud windows that no long enough silence parts are one episode; an alarm begins where the first of them opens it.
+    active = np.flatnonzero(severity > min(rule.close_below, 1.0))
+    stretch_of_row = stretch.number[active]
+    new = np.ones(active.size, dtype=bool)
+    new[1:] = (np.diff(active) > rule.close_after) | (np.diff(stretch_of_row) > 0)
+    opens = _in_a_row(severity[active] > 1, active, stretch_of_row) >= rule.open_after
+    # Active windows without a long enough pause between them are one episode; its first opening begins the alarm.
     episode = np.cumsum(new) - 1
-    ends = loud[np.append(new[1:], True)[: loud.size]]
-    found, place = np.unique(episode[opens], return_index=True)
-    first, last = loud[opens][place], ends[found]
+    ends = active[np.append(new[1:], True)[: active.size]]
+    with_opening, place = np.unique(episode[opens], return_index=True)
+    first, last = active[opens][place], ends[with_opening]
     after = np.searchsorted(stretch.number, stretch.number[last], side="right")
     return Spans(first, last, stretch.is_newest[last] & (after - 1 - last < rule.close_after))
 
 
 def lasting(severity: Floats, stretch: Stretches, hold: int) -> Floats:
-    """Return the lowest of the last ``hold`` windows; NaN where a stretch has not lasted so long."""
+    """Return the lowest of the last ``hold`` windows; NaN where a stretch is shorter."""
     rolled = pd.Series(severity).groupby(stretch.number, sort=False).rolling(hold).min()
     return np.array(rolled.to_numpy(), dtype=float)
 
 
 def _in_a_row(anomalous: Flags, place: Places, stretch: Places) -> Places:
-    """Count the anomalous windows of one stretch that have followed each other up to each; 0 where it is none."""
+    """Count the consecutive anomalous windows up to each window of a stretch; 0 where it is normal."""
     runs = np.ones(place.size, dtype=bool)
     runs[1:] = ~anomalous[:-1] | (np.diff(place) > 1) | (np.diff(stretch) > 0)
     number = np.arange(place.size)
@@ -129,9 +129,9 @@ def _in_a_row(anomalous: Flags, place: Places, stretch: Places) -> Places:
     return np.where(anomalous, number - began + 1, 0)
 
 
-def _describe(rows: pd.DataFrame, found: Spans, held: Floats) -> pd.DataFrame:
+def _describe(rows: pd.DataFrame, alarm_spans: Spans, held: Floats) -> pd.DataFrame:
     severity = rows["severity"].to_numpy()
-    firsts, lasts, is_open = found.first.tolist(), found.last.tolist(), found.is_open
+    firsts, lasts, is_open = alarm_spans.first.tolist(), alarm_spans.last.tolist(), alarm_spans.is_open
     peaks = [first + int(np.argmax(severity[first : last + 1])) for first, last in zip(firsts, lasts, strict=True)]
     ends = rows["window_end"]
     alarms = pd.DataFrame(
@@ -152,11 +152,17 @@ def _describe(rows: pd.DataFrame, found: Spans, held: Floats) -> pd.DataFrame:
 
 
 def tier(severity: float) -> str:
-    """Return how urgent a severity is: critical, high or medium."""
+    """Return how urgent a severity is: critical, high or medium.
+
+    Examples
+    --------
+    >>> tier(1.2), tier(2.0), tier(3.0)
+    ('medium', 'high', 'critical')
+    """
     return "critical" if severity >= CRITICAL else "high" if severity >= HIGH else "medium"
 
 
 def alarm_id(asset_id: str, opened_at: pd.Timestamp, bundle: str) -> str:
-    """Return the alarm's own name: the same alarm found twice has the same one."""
+    """Return the alarm's identifier; the same alarm always has the same one."""
     text = f"{asset_id}|{opened_at.isoformat()}|{bundle}"
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Score every stored window that the live models have not learnt from, and store scores and explained alarms."""
+"""Score every stored window that the live models were not trained on, and store scores and explained alarms."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ _log = logging.getLogger("wheeltapper.score")
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 ROUNDING = 1e-9
-"""Share of a score, or near 0 of a usual spread, by which it may differ and be the same: some detectors add up in
-another order when the batch is another."""
+"""Relative difference (near 0: in usual spreads) up to which two scores are equal: in another batch, some detectors add
+up in another order."""
 MOST_NOTES = 3
 
 
 class Findings(Protocol):
-    """What a check of scores found."""
+    """Result of a check of scores."""
 
     @property
     def ok(self) -> bool:
-        """Whether they may be stored."""
+        """True if the scores may be stored."""
 
     @property
     def failures(self) -> Sequence[str]:
-        """Each broken promise in words."""
+        """Each failed expectation as a sentence."""
 
     @property
     def notes(self) -> Sequence[str]:
-        """What a person should look at."""
+        """Remarks that a person should look at."""
 
 
 class CheckScores(Protocol):
@@ -64,12 +64,12 @@ class CheckScores(Protocol):
         learned_until: Mapping[str, str],
         docs: Path,
     ) -> Findings:
-        """Check rows of the table of scores, with ``window_start``; the pages about it are written into ``docs``."""
+        """Check rows of the table of scores, with ``window_start``; write the report pages into ``docs``."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What a run of scoring did."""
+    """Result of one scoring run."""
 
     scored: int
     """Windows that the champion scored."""
@@ -80,7 +80,7 @@ class Scored:
 
 
 def score_windows(space: Workspace, check: CheckScores) -> Scored:
-    """Score every window that the live models have not learnt from, and store scores and alarms; once each.
+    """Score every window that the live models were not trained on, and store scores and alarms, once each.
 
     The challenger scores beside the champion; its windows raise no alarms.
 
@@ -89,7 +89,7 @@ def score_windows(space: Workspace, check: CheckScores) -> Scored:
     NoChampionError
         If nothing is live.
     DataError
-        If scores break a promise: then they are not stored.
+        If scores fail an expectation; then they are not stored.
     """
     champion = live_bundle(space)
     if champion is None:
@@ -123,7 +123,7 @@ def _score(space: Workspace, bundle: Bundle, role: str, check: CheckScores) -> t
     stored = scores.drop(columns="window_start").assign(bundle=name, role=role, top_sensors="")
     stored["top_sensors"] = _top_sensors(stored, described)
     _check(space, bundle, stored.assign(window_start=scores["window_start"]), role, check)
-    # Readings, roles and rules of alarms may all return to what they were, so the name says what the rows follow.
+    # Readings, roles and alarm rules may return to an earlier state, so the transaction names the version before it.
     after = space.store.version(tables.SCORES)
     vanished = _vanished(space, stored, name)
     for line in rescored(space, stored, name):
@@ -138,16 +138,16 @@ def _score(space: Workspace, bundle: Bundle, role: str, check: CheckScores) -> t
 
 
 def _check(space: Workspace, bundle: Bundle, stored: pd.DataFrame, role: str, check: CheckScores) -> None:
-    """Store nothing that alarms could not be raised by.
+    """Check scores before they are stored.
 
     Raises
     ------
     DataError
-        If a promise about scores is broken; it is named.
+        If an expectation on scores fails; the message names it.
     """
     if stored.empty:
-        return  # nothing new since training is no broken promise
-    # A bundle may score readings that came before the plant's regimes were changed.
+        return  # nothing new since training: no failure
+    # The plant's regimes may have changed since the bundle was trained.
     regimes = dict.fromkeys((*space.plant.asset_type.regimes, *bundle.asset_type.regimes))
     folder = "scores" if role == CHAMPION else f"scores_{role}"
     findings = check(
@@ -164,7 +164,7 @@ def _check(space: Workspace, bundle: Bundle, stored: pd.DataFrame, role: str, ch
 
 
 def _caveats(bundle: Bundle, features: pd.DataFrame) -> list[str]:
-    """Say of which machines and regimes training knew too little."""
+    """Return notes on machines and regimes with too little training data."""
     fallbacks = bundle.normaliser.fallbacks(features[features["usable"]])
     return [*_scaled_by_wider_group(fallbacks), *_new_machines(fallbacks, bundle.calibration)]
 
@@ -177,26 +177,26 @@ def _scaled_by_wider_group(fallbacks: pd.DataFrame) -> list[str]:
 
 
 def _new_machines(fallbacks: pd.DataFrame, calibration: Calibration) -> list[str]:
-    """Name the machines that training has never seen and whose thresholds are not trusted yet; nothing if none."""
+    """Return a note on machines that are new since training and whose thresholds are not trusted yet."""
     unseen = in_order({str(asset) for asset in fallbacks.loc[fallbacks["why"] == UNSEEN, "asset_id"]})
     maturity = {asset: calibration.maturity(asset) for asset in unseen}
-    young = [f"{asset} ({word})" for asset, word in maturity.items() if word in ("learning", "provisional")]
-    if not young:
+    untrusted = [f"{asset} ({stage})" for asset, stage in maturity.items() if stage in ("learning", "provisional")]
+    if not untrusted:
         return []
     return [
-        f"thresholds not trusted yet: {listing(young)}; {UNSEEN}, so their kind's stands in until the plant is "
-        "trained with them"
+        f"thresholds not trusted yet: {listing(untrusted)}; {UNSEEN}, so the threshold of their kind is used until the "
+        "plant is trained with them"
     ]
 
 
 def _features(space: Workspace, bundle: Bundle) -> pd.DataFrame:
-    """Return rows of the bundle's own plan: the stored ones where they hold them, else computed from the readings."""
+    """Return rows of the bundle's plan: stored ones where they have its columns, else computed from the readings."""
     rows = stored_rows(space, bundle, space.store.read(tables.FEATURES))
     return compute(bundle.plan, space.store.read(tables.READINGS)) if rows is None else rows
 
 
 def _is_unlearnt(bundle: Bundle, rows: pd.DataFrame) -> pd.Series:
-    """Tell which rows come after the time that the bundle has learnt from; of an asset that it never saw, all do."""
+    """Return which rows come after the bundle's training time; for an asset that is new to it, all do."""
     learnt = {asset: pd.Timestamp(when) for asset, when in bundle.provenance["learned_until"].items()}
     until = rows["asset_id"].map(learnt)
     return until.isna() | (rows["window_start"] >= until)
@@ -205,7 +205,7 @@ def _is_unlearnt(bundle: Bundle, rows: pd.DataFrame) -> pd.Series:
 def _describe(
     bundle: Bundle, folded: pd.DataFrame, features: pd.DataFrame, flags: pd.DataFrame, name: str, open_after: int
 ) -> pd.DataFrame:
-    """Give each alarm its name, its explanation, what it looks like, and the tier that follows."""
+    """Add to each alarm its identifier, explanation, diagnosis and tier."""
     diagnoses = diagnosis.name_alarms(bundle, features, folded, open_after=open_after, flags=flags)
     by_asset = dict(iter(features[features["usable"]].groupby("asset_id")))
     sentences, ranked = [], []
@@ -213,7 +213,8 @@ def _describe(
     for alarm, looks in zip(folded_alarms, diagnoses, strict=True):
         rows = by_asset[alarm.asset_id]
         inside = rows[(rows["window_end"] >= alarm.opened_at) & (rows["window_end"] <= alarm.last_at)]
-        # A start that falls into the alarm may hold its peak; what a person sees is the state that it mostly ran in.
+        # A start-up inside the alarm may hold its peak; the explanation is about the regime that the machine
+        # mostly ran in.
         mostly = alarm._replace(regime=str(inside["regime"].mode().iloc[0]))
         findings = explanation.explain(bundle, inside[inside["regime"] == mostly.regime])
         sentences.append(explanation.sentence(str(mostly.asset_id), mostly, findings, looks, bundle.calibration.rarity))
@@ -242,25 +243,25 @@ def _top_sensors(scores: pd.DataFrame, described: pd.DataFrame) -> pd.Series:
 
 
 def _vanished(space: Workspace, stored: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Find scores of this bundle whose windows are no longer there (their readings were corrected away)."""
+    """Find scores of this bundle whose windows no longer exist, because their readings were corrected."""
     key = list(tables.SCORES.key)
     before = space.store.read(tables.SCORES, columns=key)
-    both = before[before["bundle"] == name].merge(stored[key], on=key, how="left", indicator=True)
-    return both.loc[both["_merge"] == "left_only", key]
+    matched = before[before["bundle"] == name].merge(stored[key], on=key, how="left", indicator=True)
+    return matched.loc[matched["_merge"] == "left_only", key]
 
 
 def rescored(space: Workspace, stored: pd.DataFrame, name: str) -> list[str]:
-    """Say which windows of a time that was scored before are new or have another score: their readings came late."""
+    """Return notes on windows within scored time that are new or have a changed score: their readings were late."""
     key = ["asset_id", "window_end"]
     before = space.store.read(tables.SCORES, columns=[*tables.SCORES.key, "score"])
     before = before[before["bundle"] == name]
     if before.empty:
         return []
-    both = stored[[*key, "score"]].merge(before[[*key, "score"]], on=key, how="left", suffixes=("", "_before"))
-    is_past = both["window_end"] <= both["asset_id"].map(before.groupby("asset_id")["window_end"].max())
-    # A window that is new has no score before, and so is close to none; one that was stored always has one.
-    is_same = np.isclose(both["score"], both["score_before"], rtol=ROUNDING, atol=ROUNDING)
-    late = both[is_past & ~is_same]
+    matched = stored[[*key, "score"]].merge(before[[*key, "score"]], on=key, how="left", suffixes=("", "_before"))
+    is_past = matched["window_end"] <= matched["asset_id"].map(before.groupby("asset_id")["window_end"].max())
+    # A new window has no earlier score (NaN), so it is close to none; a stored window always has one.
+    is_same = np.isclose(matched["score"], matched["score_before"], rtol=ROUNDING, atol=ROUNDING)
+    late = matched[is_past & ~is_same]
     if late.empty:
         return []
     spans = late.groupby("asset_id")["window_end"].agg(["size", "min", "max"])
@@ -273,7 +274,7 @@ def rescored(space: Workspace, stored: pd.DataFrame, name: str) -> list[str]:
 
 
 def _outdated_alarms(space: Workspace, described: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Find stored alarms of this bundle that late or corrected readings have made vanish or move."""
+    """Find stored alarms of this bundle that late or corrected readings removed or moved."""
     stored = space.store.read(tables.ALARMS)
     of_bundle = stored[stored["bundle"] == name]
     return of_bundle.loc[~of_bundle["alarm_id"].isin(described["alarm_id"]), ["alarm_id"]]

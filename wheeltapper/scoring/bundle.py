@@ -31,16 +31,14 @@ from wheeltapper.scoring.effect import is_far
 Floats = NDArray[np.float64]
 
 POOLED = "*"
-"""The unit that scores every asset which has no model of its own."""
+"""The unit that scores every asset without a model of its own."""
 REQUIREMENTS = ("numpy", "pandas", "scipy", "scikit-learn", "numba")
 """Packages that any bundle is scored with; its feature sets may need more, see `requirements`."""
 FORMAT = 2
-"""2 has an imputer and the hash of the plan that its own was shrunk from; a bundle that needs neither is written as 1,
-byte for byte as it was."""
+"""Format 2 has an imputer and the hash of the plan that the bundle's plan was shrunk from. A bundle that needs neither
+is written in format 1, byte for byte as before."""
 AT_ONCE = 40_000_000
 """Values that are scored at a time: detectors make copies, and a wide table has many."""
-REQUIREMENTS = ("numpy", "pandas", "scipy", "scikit-learn", "numba")
-"""Packages that any bundle is scored with; its feature sets may need more, see `requirements`."""
 EXAMPLE_ROWS = 3
 _DESCRIPTION, _ARRAYS = "bundle.json", "arrays.npz"
 
@@ -54,47 +52,47 @@ class Bundle:
     normaliser: RegimeNormaliser
     detector_name: str
     detectors: dict[str, Detector]
-    """Asset → its own detector; `POOLED` for all that have none."""
+    """Asset → detector; `POOLED` for all assets without one of their own."""
     calibration: Calibration
     provenance: dict[str, Any]
-    """What it was made from: plant, seed, data digest, package versions."""
+    """Origin of the bundle: plant, seed, data digest, package versions."""
     imputer: Imputer | None = None
-    """Fills features that have no value with what training has seen; None where every feature always has one."""
+    """Fills missing feature values from training data; None where features always have a value."""
     whole: str = ""
-    """Hash of the feature plan that ``plan`` was shrunk from: rows of it hold all that is needed."""
+    """Hash of the feature plan that ``plan`` was shrunk from: rows of that plan have all columns needed."""
     read_as: str = ""
-    """The hash that its files had when it was read; empty for one that was just made."""
+    """Hash of the files that the bundle was read from; empty for a new one."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Features that it needs."""
+        """Features that the bundle needs."""
         return self.plan.columns
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """Packages that it scores with."""
+        """Packages that the bundle scores with."""
         return requirements(self.plan)
 
     def example(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return the first usable feature rows, complete, as an example of what it is given."""
+        """Return the first usable feature rows, complete, as an example of the bundle's input."""
         first = rows.iloc[np.flatnonzero(rows["usable"])[:EXAMPLE_ROWS]]
         return self.complete(first)[list(self.plan.columns)].reset_index(drop=True)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know of the detectors, each said once; see `Detector.notes`."""
-        return tuple(dict.fromkeys(note for one in self.detectors.values() for note in one.notes))
+        """Notes of the detectors for a person, without repetition; see `Detector.notes`."""
+        return tuple(dict.fromkeys(note for detector in self.detectors.values() for note in detector.notes))
 
     def complete(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return usable rows with a value of every feature of the plan."""
         return filled(self.imputer, rows, self.plan.columns)
 
     def inputs(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return what the detectors look at: feature columns in usual deviations, or in their own units."""
+        """Return the input of the detectors: feature columns in usual deviations, or in their units."""
         return inputs(next(iter(self.detectors.values())), self.normaliser, self.complete(rows))
 
     def raw_scores(self, rows: pd.DataFrame) -> Floats:
-        """Return the detectors' own scores of usable rows, shape (n_windows,)."""
+        """Return the raw scores of usable rows, shape (n_windows,)."""
         at_once = max(1, AT_ONCE // len(self.plan.columns))
         parts = [self._raw_scores(rows.iloc[at : at + at_once]) for at in range(0, len(rows), at_once)]
         return np.concatenate(parts) if parts else np.empty(0)
@@ -103,12 +101,12 @@ class Bundle:
         return self.scores_of(self.inputs(rows), rows["asset_id"].to_numpy())
 
     def scores_of(self, z: pd.DataFrame, assets: NDArray[Any]) -> Floats:
-        """Return the detectors' own scores of rows as `inputs` returns them, each by its asset's detector."""
+        """Return the raw scores of rows as `inputs` returns them, each by its asset's detector."""
         raw = np.empty(len(z))
         for unit, detector in self.detectors.items():
-            own = ~np.isin(assets, list(self.detectors)) if unit == POOLED else assets == unit
-            if own.any():
-                raw[own] = detector.score(z[own])
+            is_of_unit = ~np.isin(assets, list(self.detectors)) if unit == POOLED else assets == unit
+            if is_of_unit.any():
+                raw[is_of_unit] = detector.score(z[is_of_unit])
         return raw
 
     def score(self, features: pd.DataFrame) -> pd.DataFrame:
@@ -117,8 +115,7 @@ class Bundle:
         Parameters
         ----------
         features : DataFrame
-            Rows of the features table that were computed with this bundle's plan, or with the one that it was shrunk
-            from.
+            Rows of the features table, computed with this bundle's plan or with the plan that it was shrunk from.
 
         Returns
         -------
@@ -132,25 +129,25 @@ class Bundle:
         BundleError
             If the rows were computed with another plan.
         """
-        rows = self.own_rows(features)
+        rows = self.rows_of_plan(features)
         rows = rows[rows["usable"]]
         scored = rows[["asset_id", "window_start", "window_end", "regime"]].reset_index(drop=True)
         scored[["score", "threshold"]] = self.calibration.apply(rows, self.raw_scores(rows)).to_numpy()
         far = self._far(rows)
         if far is not None:
-            # No sensor is far enough from normal to be worth a walk: the score would have to be higher still.
+            # No sensor is far enough from normal to matter: the threshold is raised to the score.
             scored["threshold"] = scored["threshold"].mask(~far, np.maximum(scored["threshold"], scored["score"]))
         scored["severity"] = np.maximum(scored["score"], 0) / scored["threshold"]
         return scored
 
     def _far(self, rows: pd.DataFrame) -> NDArray[np.bool_] | None:
-        """Tell which windows may be anomalous by the sensors' smallest effects; None where all may."""
+        """Return which windows may be anomalous by the sensors' smallest effects; None where all may."""
         if next(iter(self.detectors.values())).always_alarms:
             return None
         return is_far(self.asset_type, self.plan.features, self.normaliser, rows)
 
-    def own_rows(self, features: pd.DataFrame) -> pd.DataFrame:
-        """Return rows of this bundle's plan; from rows of the plan that it was shrunk from its columns are taken.
+    def rows_of_plan(self, features: pd.DataFrame) -> pd.DataFrame:
+        """Return rows with the columns of this bundle's plan, also from rows of the plan that it was shrunk from.
 
         Raises
         ------
@@ -162,8 +159,8 @@ class Bundle:
             return features
         if followed == {self.whole}:
             return select(self.plan, features)
-        other = sorted(followed - {self.plan.hash, self.whole})
-        raise BundleError(f"these feature rows follow plan {other}, the bundle expects {self.plan.hash}")
+        other_plans = sorted(followed - {self.plan.hash, self.whole})
+        raise BundleError(f"these feature rows follow plan {other_plans}, the bundle expects {self.plan.hash}")
 
     def write(self, folder: Path) -> str:
         """Write the bundle's files and return its hash."""
@@ -176,7 +173,7 @@ class Bundle:
             more["imputer"] = self.imputer.model_dump(mode="json")
         if self.whole not in ("", self.plan.hash):
             more["whole"] = self.whole
-        code = {name: digest for one in self.detectors.values() for name, digest in one.code.items()}
+        code = {name: digest for detector in self.detectors.values() for name, digest in detector.code.items()}
         description = {
             **more,
             **({"code": code} if code else {}),
@@ -185,13 +182,13 @@ class Bundle:
             "plan": self.plan.model_dump(mode="json"),
             "normaliser": self.normaliser.method,
             "detector": self.detector_name,
-            "options": {unit: one.options for unit, one in sorted(self.detectors.items())},
+            "options": {unit: detector.options for unit, detector in sorted(self.detectors.items())},
             "calibration": self.calibration.as_dict(),
             "provenance": self.provenance,
         }
         arrays = {f"normaliser/{name}": value for name, value in self.normaliser.state().items()}
-        for unit, one in self.detectors.items():
-            arrays |= {f"detector/{unit}/{name}": value for name, value in one.state.items()}
+        for unit, detector in self.detectors.items():
+            arrays |= {f"detector/{unit}/{name}": value for name, value in detector.state.items()}
         text = json.dumps(description, sort_keys=True, indent=1, ensure_ascii=False)
         return {_DESCRIPTION: text.encode(), _ARRAYS: manifest.pack(arrays)}
 
@@ -202,7 +199,7 @@ def requirements(plan: FeaturePlan) -> tuple[str, ...]:
 
 
 def inputs(detector: Detector, normaliser: RegimeNormaliser, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the feature columns as a detector wants them."""
+    """Return the feature columns in the units that the detector uses."""
     return rows[list(normaliser.columns)] if detector.in_units else normaliser.transform(rows)
 
 
@@ -215,7 +212,7 @@ def read(folder: Path, expected: str | None = None, plug_ins: PlugIns = INSTALLE
     expected : str, optional
         The bundle's hash.
     plug_ins : PlugIns
-        Where its detector and feature sets are looked up: those of its plant.
+        The plant's plug-ins; detector and feature sets are looked up there.
 
     Raises
     ------
@@ -228,7 +225,9 @@ def read(folder: Path, expected: str | None = None, plug_ins: PlugIns = INSTALLE
     if content["format"] not in range(1, FORMAT + 1):
         raise BundleError(f"{folder}: bundle format {content['format']} is not known; this version reads 1 to {FORMAT}")
     if POOLED not in content["options"]:
-        raise BundleError(f"{folder}: has no detector for '{POOLED}', which scores assets without one of their own.")
+        raise BundleError(
+            f"{folder}: has no detector for '{POOLED}', which scores assets without a detector of their own."
+        )
     _require_plug_ins(folder, content, plug_ins)
     arrays = manifest.unpack(files[_ARRAYS])
     normaliser = RegimeNormaliser(method=content["normaliser"]).restore(_below(arrays, "normaliser/"))
@@ -254,7 +253,7 @@ def read(folder: Path, expected: str | None = None, plug_ins: PlugIns = INSTALLE
 
 
 def _require_plug_ins(folder: Path, content: dict[str, Any], plug_ins: PlugIns) -> None:
-    """Refuse a bundle whose plug-ins, those that are not Wheeltapper's own, are not here as they were in training."""
+    """Refuse a bundle if one of its foreign plug-ins is missing or was changed since training."""
     required = [(DETECTORS, content.get("code", {})), (FEATURE_SETS, content["plan"].get("code", {}))]
     for kind, code in required:
         for name, digest in code.items():
@@ -265,14 +264,14 @@ def _require_plug_ins(folder: Path, content: dict[str, Any], plug_ins: PlugIns) 
 
 
 def _below(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    """Return the arrays of one part; those of asset ``valve1/0`` are not among those of asset ``valve1``."""
-    found = {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
-    return {name: value for name, value in found.items() if "/" not in name}
+    """Return the arrays of one part; asset ``valve1`` does not include the arrays of asset ``valve1/0``."""
+    below = {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+    return {name: value for name, value in below.items() if "/" not in name}
 
 
 def fingerprint(bundle: Bundle) -> str:
-    """Return the bundle's hash: the one that `Bundle.write` returns and that the ledger and MLflow name it by.
+    """Return the bundle's hash, as `Bundle.write` returns it and the ledger and MLflow record it.
 
-    A bundle that was read keeps the name it was read under: a later version of this code may write it differently.
+    A bundle that was read keeps the hash of its files: a later version of this code may write them differently.
     """
     return bundle.read_as or manifest.fingerprint(bundle.files())

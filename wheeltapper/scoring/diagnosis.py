@@ -140,7 +140,7 @@ def name_alarms(
     list of Diagnosis
         One for each alarm, in their order.
     """
-    features = bundle.own_rows(features)
+    features = bundle.rows_of_plan(features)
     by_asset = {
         asset: rows.sort_values("window_end") for asset, rows in features[features["usable"]].groupby("asset_id")
     }

@@ -1,4 +1,4 @@
-"""The live model of a plant: what the ledger says is live, and the stored feature rows that it can score."""
+"""The live model of a plant: the version that the ledger names, and the stored feature rows that it can score."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from wheeltapper.workspace import OBJECTIVE, Workspace
 
 
 def live_version(space: Workspace, objective: str) -> Version | None:
-    """Return the version that the ledger says is live for an objective; None if nothing is.
+    """Return the version that is live for an objective by the ledger; None without one.
 
     Raises
     ------
     RegistryError
-        If the registry does not have it.
+        If the registry does not have the version.
     """
     entry = ledger.live(space.store, objective)
     if entry is None:
         return None
-    known = {version.bundle: version for version in space.registry.versions(space.plant.name, objective)}
-    if entry["bundle"] not in known:
+    by_bundle = {version.bundle: version for version in space.registry.versions(space.plant.name, objective)}
+    if entry["bundle"] not in by_bundle:
         raise RegistryError(
             f"the ledger of {space.plant.name} says that bundle {entry['bundle'][:12]} (version {entry['version']}) is "
             f"live, but the registry at {space.registry.tracking_uri} does not have it. Restore MLflow's database and "
-            "files, or delete WHEELTAPPER_HOME and start afresh."
+            "files, or delete WHEELTAPPER_HOME and start again."
         )
-    return known[entry["bundle"]]
+    return by_bundle[entry["bundle"]]
 
 
 def live_bundle(space: Workspace) -> Bundle | None:
-    """Read the detector's bundle that is live, verified; None if nothing is.
+    """Read and verify the live bundle of the detector; None if nothing is live.
 
     Raises
     ------
     RegistryError
-        If the registry does not have it.
+        If the registry does not have the version.
     BundleError
-        If it was changed since it was registered.
+        If the bundle was changed since it was registered.
     """
     version = live_version(space, OBJECTIVE)
     if version is None:
@@ -53,10 +53,10 @@ def live_bundle(space: Workspace) -> Bundle | None:
 
 
 def stored_rows(space: Workspace, bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame | None:
-    """Return from stored feature rows those of the bundle's plan; None where the plant's plan has moved on.
+    """Return stored feature rows with the columns of the bundle's plan; None where the plant's plan has changed.
 
-    A bundle computes no more than it uses; the table holds all that the plant asks for. Where the bundle's plan is part
-    of the plant's, its columns are taken as they stand.
+    A bundle's plan has only the columns that it uses; the table has all columns of the plant's plan. Where the bundle's
+    plan is part of the plant's, its columns are selected.
     """
     followed = set(rows["plan"].unique())
     if followed <= {bundle.plan.hash}:

@@ -1,7 +1,7 @@
-"""The promise: how many false alarms a calibration stands for, and how far off that may honestly be.
+"""The promise: the rate of false alarms that a calibration expects, with its uncertainty.
 
-A threshold that was set on few weeks of normal running is uncertain, and so is any count of alarms on a few weeks
-after it. The promise keeps both apart: how well the rate is known, and how alarms scatter about it. The first shrinks
+A threshold that was set on few weeks of normal running is uncertain, and so is any count of alarms on the few weeks
+after it. The promise keeps both apart: the error of the rate, and the scatter of alarms about it. The first shrinks
 with more calibrate time, the second with more watched time.
 """
 
@@ -22,35 +22,35 @@ Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 SECTIONS = 6
-"""Parts of the calibrate time that are held against each other."""
+"""Parts of the calibrate time that are compared with each other."""
 UNSEEN = 0.5
-"""Standard errors of what the sections disagree by that are added to it: six of them may agree by luck."""
+"""Standard errors added to the disagreement of the sections, because six of them may agree by luck."""
 _NODES = 201
 
 
 @dataclass(frozen=True)
 class Promise:
-    """False alarms per asset and week that a threshold stands for."""
+    """False alarms per asset and week that are expected at a threshold."""
 
     budget: float
-    """Accepted, per asset and week: what the threshold was set for."""
+    """Accepted alarms per asset and week; the threshold was set for it."""
     rate: float
-    """Expected, per asset and week of watched time."""
+    """Expected alarms per asset and week of watched time."""
     doubt: float
-    """Standard deviation of the rate's logarithm: how little calibrate time there was, and how far its weeks differ."""
+    """Standard deviation of the rate's logarithm; short calibrate time and differing weeks make it large."""
     dispersion: float
-    """Variance of the alarms of a week over their mean; 1 if alarms come one by one, more if they come in swarms."""
+    """Variance of a week's alarms divided by their mean; 1 for independent alarms, above 1 for swarms."""
     weeks: float
-    """Asset-weeks of normal running behind it."""
+    """Asset-weeks of normal running that the rate was fitted on."""
 
     def interval(self, weeks: float | None = None, level: float = 0.95) -> tuple[float, float]:
-        """Return between which rates the achieved one lies, if all goes on as it was.
+        """Return the interval of the achieved rate, if normal running stays as it was.
 
         Parameters
         ----------
         weeks : float, optional
-            Asset-weeks over which it is counted: the fewer, the more the count scatters. Without it, the interval is
-            that of the rate in the long run.
+            Asset-weeks over which alarms are counted: with fewer weeks the count scatters more. Without it, the
+            interval is that of the rate in the long run.
 
         Returns
         -------
@@ -65,8 +65,8 @@ class Promise:
             return self.rate * float(np.exp(-far)), self.rate * float(np.exp(far))
         return self._counted(tail, weeks) / weeks, self._counted(1 - tail, weeks) / weeks
 
-    def stated(self) -> tuple[float, float, float]:
-        """Return the rate with both ends of its 95 % interval in the long run: what the budget's gate is asked with."""
+    def rate_with_interval(self) -> tuple[float, float, float]:
+        """Return the rate with both ends of its 95 % interval in the long run, for the gate ``keeps_budget``."""
         return (self.rate, *self.interval())
 
     def _counted(self, share: float, weeks: float) -> int:
@@ -84,7 +84,7 @@ class Promise:
         return high
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the promise as plain JSON."""
+        """Return the promise as JSON values."""
         return dict(vars(self))
 
     @classmethod
@@ -94,7 +94,7 @@ class Promise:
 
 
 def at_most(count: int, mean: Floats, dispersion: float) -> Floats:
-    """Return the probability of at most ``count`` events: Poisson, or negative binomial where events come in swarms.
+    """Return the probability of at most ``count`` events: Poisson, or negative binomial for swarms of events.
 
     Parameters
     ----------
@@ -102,6 +102,11 @@ def at_most(count: int, mean: Floats, dispersion: float) -> Floats:
         Expected events.
     dispersion : float
         Variance over mean, at least 1.
+
+    Examples
+    --------
+    >>> at_most(0, np.array([1.0]), 1.0).round(3).tolist()
+    [0.368]
     """
     from scipy.special import betainc, pdtr
 
@@ -112,7 +117,7 @@ def at_most(count: int, mean: Floats, dispersion: float) -> Floats:
 
 
 def disagreement(rows: pd.DataFrame, opened: Places, seconds: Floats) -> tuple[float, float]:
-    """Return how far the calibrate time disagrees with itself, beyond what chance explains.
+    """Return how much parts of the calibrate time differ, beyond what chance explains.
 
     Parameters
     ----------
@@ -120,7 +125,7 @@ def disagreement(rows: pd.DataFrame, opened: Places, seconds: Floats) -> tuple[f
     opened : ndarray of int
         The windows that open an alarm.
     seconds : ndarray of shape (n_windows,)
-        How long each window stands.
+        Time that each window stands for.
 
     Returns
     -------
@@ -129,8 +134,8 @@ def disagreement(rows: pd.DataFrame, opened: Places, seconds: Floats) -> tuple[f
     season : float
         Standard deviation of the logarithm of the rate from one sixth of the time to the next, over all assets.
 
-    Both say what chance (for the season: chance and swarms) leaves unexplained. Six parts are few, and may agree by
-    luck: to the season's variance half the standard error is added that an estimate from them has.
+    Both measure what chance (for the season: chance and swarms) does not explain. Six parts are few and may agree by
+    luck, so half the standard error of the estimate is added to the season's variance.
     """
     time = microseconds(rows["window_end"])
     asset, names = pd.factorize(rows["asset_id"])
@@ -146,7 +151,7 @@ def disagreement(rows: pd.DataFrame, opened: Places, seconds: Floats) -> tuple[f
 
 
 def _sections(time: Places, seconds: Floats) -> Places:
-    """Cut the time of all assets together into sixths of about as much watched time each."""
+    """Cut the time of all assets together into sixths with about equal watched time."""
     order = np.argsort(time, kind="stable")
     share = np.empty(len(time))
     share[order] = np.cumsum(seconds[order]) / seconds.sum()
@@ -154,20 +159,20 @@ def _sections(time: Places, seconds: Floats) -> Places:
 
 
 def _variance_over_mean(counts: Places, expected: Floats) -> float:
-    told = expected >= 0.5
-    freedom = int(told.sum() - told.any(axis=1).sum())
+    has_events = expected >= 0.5
+    freedom = int(has_events.sum() - has_events.any(axis=1).sum())
     if freedom < 1:
         return 1.0
-    ratio = float(((counts - expected)[told] ** 2 / expected[told]).sum()) / freedom
+    ratio = float(((counts - expected)[has_events] ** 2 / expected[has_events]).sum()) / freedom
     return max(1.0, ratio)
 
 
 def _season(counts: Places, expected: Floats, swarm: float) -> float:
-    told = expected >= 1
-    freedom = int(told.sum()) - 1
+    has_events = expected >= 1
+    freedom = int(has_events.sum()) - 1
     if freedom < 1:
         return 0.0
-    squares = (counts - expected)[told] ** 2 / expected[told]
+    squares = (counts - expected)[has_events] ** 2 / expected[has_events]
     beyond = max(float(squares.sum()) / freedom - swarm, 0.0)
     unseen = UNSEEN * swarm * float(np.sqrt(2 / freedom))
-    return float(np.sqrt((beyond + unseen) / expected[told].mean()))
+    return float(np.sqrt((beyond + unseen) / expected[has_events].mean()))

@@ -1,11 +1,11 @@
-"""Rarity: how often normal running alone raises an alarm as strong as this one.
+"""Rarity: how often normal running alone raises an alarm of a given severity.
 
-A severity says how far above the threshold a score lies; whether three times the threshold is next to impossible or a
-matter of weeks depends on the tail of the scores. The tail was counted when the threshold was set
-(`wheeltapper.scoring.tail`), so it is kept with it.
+A severity is a score in thresholds. Three times the threshold may be nearly impossible, or occur every few weeks: that
+depends on the tail of the scores. The tail is counted when the threshold is set (`wheeltapper.scoring.tail`), and kept
+with it.
 
-It says nothing about weeks that are unlike those that were counted, and little beyond ten times their number, which is
-where it stops.
+It does not hold for weeks that are unlike those that were counted, and it is not extrapolated beyond ten times their
+number.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from wheeltapper.scoring.tail import Tail
 
 FAR = 10.0
-"""Times the counted weeks beyond which a tail is more guessed than known."""
+"""Multiple of the counted weeks up to which the tail is extrapolated."""
 _WEEK = 604_800.0
 _UNITS = (("year", 52 * _WEEK), ("week", _WEEK), ("day", 86_400.0), ("hour", 3600.0), ("minute", 60.0), ("second", 1.0))
 
@@ -42,15 +42,15 @@ class Rarity:
         return self.tail.count(severity * self.threshold) / self.weeks
 
     def in_words(self, severity: float) -> str:
-        """Say how long one machine runs normally for one such alarm: ``once in 12 weeks``."""
-        known = FAR * self.weeks
-        often = self.alarms_per_asset_week(severity)
-        if often * known < 1:
-            return f"less than once in {_in_words(known)}"
-        return f"once in {_in_words(1 / often)}"
+        """Return how often one machine raises such an alarm in normal running: ``once in 12 weeks``."""
+        longest = FAR * self.weeks
+        rate = self.alarms_per_asset_week(severity)
+        if rate * longest < 1:
+            return f"less than once in {_in_words(longest)}"
+        return f"once in {_in_words(1 / rate)}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
+        """Return the rarity as JSON values."""
         return {"tail": self.tail.as_dict(), "threshold": self.threshold, "weeks": self.weeks}
 
     @classmethod
@@ -60,8 +60,14 @@ class Rarity:
 
 
 def _in_words(weeks: float) -> str:
-    """Write a time with one or two digits in the largest unit that it holds two of: ``12 weeks``, ``36 hours``."""
+    """Write a time with one or two digits, in the largest unit of which it has two: ``12 weeks``, ``36 hours``.
+
+    Examples
+    --------
+    >>> _in_words(12.0), _in_words(0.02)
+    ('12 weeks', '3.4 hours')
+    """
     seconds = weeks * _WEEK
-    unit, size = next((one for one in _UNITS if seconds >= 2 * one[1]), _UNITS[-1])
+    unit, size = next((pair for pair in _UNITS if seconds >= 2 * pair[1]), _UNITS[-1])
     count = float(f"{seconds / size:.2g}")
     return f"{count:,.3g} {unit}{'' if count == 1 else 's'}"

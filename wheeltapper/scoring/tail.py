@@ -1,12 +1,11 @@
-"""The tail: how many alarms a week normal running raises at each level of the threshold.
+"""The tail: the number of alarms that normal running raises at each level of the threshold.
 
-What an operator feels is alarms, not windows, so alarms are what is counted: on held-out normal windows, with the very
-rule that opens and closes them later, at one level after another. Windows that share readings and moods that last for
-minutes are then one alarm, as they will be. Beyond the level that normal running has reached `ANCHOR` times there is
-too little to count; from there on, the lasting peaks of alarms continue as a generalised Pareto distribution fitted
-with L-moments.
+An operator is disturbed by alarms, not by windows, so alarms are counted: on held-out normal windows, with the rule
+that later opens and closes them, at one level after another. Neighbouring windows then make one alarm, as they will in
+use. Above the level that normal running has reached `ANCHOR` times, there are too few alarms to count. From there on,
+the lasting peaks of alarms follow a generalised Pareto distribution, fitted with L-moments.
 
-It does not help where the weeks that are counted are unlike those that follow (another season, another product).
+It does not work where the counted weeks are unlike those that follow (another season, another product).
 
 References
 ----------
@@ -29,11 +28,11 @@ from wheeltapper.scoring.alarms import Stretches, lasting, spans
 Floats = NDArray[np.float64]
 
 ANCHOR = 20
-"""Alarms down to which they are counted; a rarer level is extrapolated from there."""
+"""Fewest alarms that are counted; a higher level is extrapolated."""
 FITTED = 60
-"""Alarms, the strongest ones, whose peaks the tail is fitted to."""
+"""Number of strongest alarms whose peaks the tail is fitted to."""
 FEW = 5
-"""Fewer peaks than this say nothing about a tail's shape."""
+"""Fewest peaks for fitting the shape of the tail."""
 _LEVELS = 48
 
 
@@ -52,7 +51,7 @@ class Tail:
     """Peaks that shape and scale are fitted to."""
 
     def level(self, count: float) -> float:
-        """Return the level that this many alarms exceed; the lowest knot where more are asked than there ever are."""
+        """Return the level that ``count`` alarms exceed; the lowest knot if there are fewer alarms at any level."""
         last, anchor = self.levels[-1], self.counts[-1]
         if count < anchor:
             ratio = anchor / count
@@ -61,7 +60,7 @@ class Tail:
         return float(np.interp(-np.log(count), -np.log(self.counts), self.levels))
 
     def count(self, level: float) -> float:
-        """Return how many alarms exceed this level; as many as at the lowest knot below it."""
+        """Return how many alarms exceed a level; below the lowest knot, the count of that knot."""
         last, anchor = self.levels[-1], self.counts[-1]
         if level > last:
             step = (level - last) / self.scale
@@ -70,18 +69,18 @@ class Tail:
             return float(anchor * max(1 + self.shape * step, 0.0) ** (-1 / self.shape))
         return float(np.exp(np.interp(level, self.levels, np.log(self.counts))))
 
-    def doubt(self, count: float) -> float:
-        """Return how far off the count may be at the level that is set for it: the standard deviation of its logarithm.
+    def log_error(self, count: float) -> float:
+        """Return the standard error of the logarithm of a count, at the level that is set for it.
 
-        Counting n alarms leaves 1/√n; a level beyond the data adds what scale and shape of the tail leave open
-        (delta method; both have a variance of about one over the peaks that they are fitted to).
+        Counting n alarms gives 1/√n. A level beyond the data adds the error of scale and shape of the tail (delta
+        method; both have a variance of about one over the number of peaks that they are fitted to).
         """
         far = float(np.log(max(self.counts[-1] / count, 1.0)))
         beyond = (far**2 + far**4 / 4) / max(self.peaks, 1)
         return float(np.sqrt(1 / max(min(count, 1e9), self.counts[-1]) + beyond))
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the tail as plain JSON."""
+        """Return the tail as JSON values."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
 
     @classmethod
@@ -98,8 +97,8 @@ def count_alarms(score: Floats, limit: Floats, stretch: Stretches, rule: Alarms)
     score : ndarray of shape (n_windows,)
         In usual spreads, in the order of asset and time.
     limit : ndarray of shape (n_windows,)
-        How regimes and assets compare: level 1 is this score, level 2 twice it, but no level asks for less than one
-        usual spread.
+        Score of level 1 for each window's regime and asset; level 2 is twice it. No threshold lies below one usual
+        spread.
 
     Returns
     -------
@@ -113,7 +112,7 @@ def count_alarms(score: Floats, limit: Floats, stretch: Stretches, rule: Alarms)
         return None
     grid = _grid(held, lowest)
     counted = np.array([spans(at_level(score, limit, level), stretch, rule).first.size for level in grid])
-    # A higher level may part one alarm into two: what counts is the most that any level from here on raises.
+    # A higher level can split one alarm into two, so the count is the maximum over this level and all higher ones.
     counts = np.maximum.accumulate(counted[::-1])[::-1].astype(float)
     if counts[0] < FEW:
         return None
@@ -124,10 +123,10 @@ def count_alarms(score: Floats, limit: Floats, stretch: Stretches, rule: Alarms)
     knots = np.unique(counts[: at + 1])[::-1]
     levels = [float(grid[np.flatnonzero(counts >= knot)[-1]]) for knot in knots]
     if grid[0] < levels[0]:
-        # Who accepts more alarms than there ever are gets the lowest level.
+        # A budget above the largest count gets the lowest level.
         levels, knots = [float(grid[0]), *levels], np.append(knots[0], knots)
-    here = max(scale + shape * (levels[-1] - float(grid[base])), 0.1 * scale, 1e-9)
-    return Tail(tuple(levels), tuple(map(float, knots)), shape, here, len(peaks))
+    scale_at_anchor = max(scale + shape * (levels[-1] - float(grid[base])), 0.1 * scale, 1e-9)
+    return Tail(tuple(levels), tuple(map(float, knots)), shape, scale_at_anchor, len(peaks))
 
 
 def at_level(score: Floats, limit: Floats, level: float) -> Floats:
@@ -136,19 +135,19 @@ def at_level(score: Floats, limit: Floats, level: float) -> Floats:
 
 
 def _grid(held: Floats, lowest: float) -> Floats:
-    """Return the levels to count at: those that windows reach, the closer together the fewer of them do."""
-    known = np.sort(held[held > lowest])
-    places = len(known) - np.geomspace(len(known), 1, _LEVELS)
-    # Just below what a window reaches: at its very level it is normal.
-    return np.unique(np.concatenate([[lowest], known[places.astype(int)] * (1 - 1e-9)]))
+    """Return the levels to count at: levels that windows reach, closer together where fewer windows reach them."""
+    reached = np.sort(held[held > lowest])
+    places = len(reached) - np.geomspace(len(reached), 1, _LEVELS)
+    # Just below the level that a window reaches: at exactly that level the window is normal.
+    return np.unique(np.concatenate([[lowest], reached[places.astype(int)] * (1 - 1e-9)]))
 
 
 def _peaks(severity: Floats, held: Floats, stretch: Stretches, rule: Alarms) -> Floats:
     """Return the highest level that lasted in each alarm."""
-    found = spans(severity, stretch, rule)
-    bounds = np.ravel(np.column_stack([found.first, found.last + 1]))
-    known = np.append(np.nan_to_num(held, nan=-np.inf), -np.inf)
-    return np.asarray(np.maximum.reduceat(known, bounds)[::2]) if bounds.size else np.empty(0)
+    alarm_spans = spans(severity, stretch, rule)
+    bounds = np.ravel(np.column_stack([alarm_spans.first, alarm_spans.last + 1]))
+    padded = np.append(np.nan_to_num(held, nan=-np.inf), -np.inf)
+    return np.asarray(np.maximum.reduceat(padded, bounds)[::2]) if bounds.size else np.empty(0)
 
 
 def pareto(beyond: Floats) -> tuple[float, float]:
@@ -158,6 +157,12 @@ def pareto(beyond: Floats) -> tuple[float, float]:
     ----------
     beyond : ndarray of shape (n_peaks,)
         How far each peak lies above the level, in rising order; at least two.
+
+    Examples
+    --------
+    >>> shape, scale = pareto(np.array([0.5, 1.0, 3.0]))
+    >>> round(shape, 2), round(scale, 2)
+    (0.2, 1.2)
     """
     n = len(beyond)
     a0 = float(beyond.mean())

@@ -166,7 +166,7 @@ def _scored_in_both(clean: pd.DataFrame, stepped: pd.DataFrame) -> tuple[pd.Data
 
 def _relations(bundle: Bundle, rows: pd.DataFrame) -> relations.Relations | None:
     """Measure how well the bundle learnt relations between features; None where its detector does not learn any."""
-    usable = bundle.own_rows(rows)
+    usable = bundle.rows_of_plan(rows)
     usable = usable[usable["usable"]]
     detector = bundle.detectors[POOLED]
     if not detector.learns_relations or detector.in_units:

@@ -1,6 +1,6 @@
-"""Ablation: measure what each part of the pipeline is worth by taking it away, over several seeds; nothing is stored.
+"""Ablation: measure the effect of each part of the pipeline by removing it, over several seeds; no model is stored.
 
-Or change nothing but the seed, for every baseline and candidate: what luck alone does to a leaderboard.
+The study `SEEDS` changes only the seed, for every baseline and candidate. It shows how much luck changes a leaderboard.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ STUDIES = {
     "sampling": "a reading every 10 s to every 5 min, the window as long as before",
 }
 SEEDS = "seeds"
-"""The study that changes nothing but the seed, for every baseline and candidate. ``all`` leaves it out: it compares
-detectors, the others parts of the pipeline."""
+"""The study that changes only the seed, for every baseline and candidate. ``all`` leaves it out, because it compares
+detectors and not parts of the pipeline."""
 FIGURES = ("vus_pr", "vus_pr_random", "range_f1", "false_alarms_per_week", "delay_minutes", "cost_per_asset_week")
-"""Figures whose mean and spread are told."""
+"""Figures whose mean and spread are reported."""
 _SETS = ("latest", "rolling", "rates", "ratios")
 _STEPS = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 60, 120, 300))
 
@@ -52,7 +52,7 @@ class Variant:
     name: str
     plant: Plant
     knows_regimes: bool = True
-    """False: every window is scaled and judged as if there were one regime."""
+    """False: all windows are scaled and judged as one regime."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one detector did in one trial."""
+    """Result of one detector in one trial."""
 
     study: str
     variant: str
@@ -83,10 +83,10 @@ class Outcome:
     delay_minutes: float | None
     cost_per_asset_week: float | None
     is_baseline: bool | None = None
-    """Known where every baseline and candidate is tried."""
+    """None where only one detector is tried."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
+        """Return the outcome as JSON values."""
         content = asdict(self) | {"detector": self.detector.model_dump()}
         if self.is_baseline is None:
             del content["is_baseline"]
@@ -94,7 +94,7 @@ class Outcome:
 
 
 def plan_trials(plant: Plant, study: str, seeds: int, detector: str) -> list[Trial]:
-    """List the trials: every variant of every study asked for, with every seed.
+    """List the trials: every variant of every requested study, with every seed.
 
     Parameters
     ----------
@@ -124,17 +124,17 @@ def plan_trials(plant: Plant, study: str, seeds: int, detector: str) -> list[Tri
 def run_trial(plant: Plant, trial: Trial) -> list[Outcome]:
     """Simulate or read with one seed, fit on the train part, and judge all that follows the calibrate part.
 
-    Nothing is chosen by the result, so validate and test part are judged as one: more faults, narrower figures. With
-    all baselines and candidates, readings and features are made once for all of them.
+    The result chooses nothing, so validate and test part are judged together: more faults give narrower intervals. With
+    all baselines and candidates, readings and features are computed once.
     """
-    (variant,) = [known for known in variants(plant, trial.study) if known.name == trial.variant]
-    ground = _ground(variant, trial.seed)
+    (variant,) = [candidate for candidate in variants(plant, trial.study) if candidate.name == trial.variant]
+    trial_data = _trial_data(variant, trial.seed)
     if trial.detector is not None:
-        return [_outcome(trial, trial.variant, trial.detector, _judged(ground, trial.detector), None)]
+        return [_outcome(trial, trial.variant, trial.detector, _judged(trial_data, trial.detector), None)]
     baselines = baselines_of(plant)
     contenders = labels((*baselines, *plant.candidates))
     return [
-        _outcome(trial, label, detector, _judged(ground, detector), detector in baselines)
+        _outcome(trial, label, detector, _judged(trial_data, detector), detector in baselines)
         for label, detector in contenders.items()
     ]
 
@@ -163,7 +163,7 @@ def variants(plant: Plant, study: str) -> list[Variant]:
     if study == "sampling":
         if plant.source.name != "simulator":
             raise ConfigError(
-                f"{plant.name} is not simulated: nobody can read it more often than it was. Leave sampling out."
+                f"{plant.name} is not simulated, so its readings cannot be taken more often. Leave sampling out."
             )
         return [Variant(study, f"every {format_duration(step)}", _sampled(plant, step)) for step in _STEPS]
     raise ConfigError(f"no study named '{study}'; there are {', '.join([*STUDIES, SEEDS])}.")
@@ -183,7 +183,7 @@ def sum_up(plant: Plant, outcomes: Sequence[Outcome], now: datetime, folder: Pat
         "measured": now.isoformat(),
         "detector": "" if SEEDS in names else outcomes[0].detector.name,
         "seeds": sorted({outcome.seed for outcome in outcomes}),
-        "studies": {name: _lines([one for one in outcomes if one.study == name], name) for name in names},
+        "studies": {name: _lines([outcome for outcome in outcomes if outcome.study == name], name) for name in names},
         "trials": [outcome.as_dict() for outcome in outcomes],
     }
     path = folder / ("seeds.json" if SEEDS in names else "ablations.json")
@@ -202,13 +202,13 @@ def read_all(plant: Plant) -> tuple[pd.DataFrame, pd.DataFrame]:
         origin, latest = batch.origin, parsed.latest
         rows.append(parsed.rows.drop(columns="row").assign(origin=batch.origin))
         faults.append(batch.faults)
-    known = pd.concat(faults, ignore_index=True).drop_duplicates(list(tables.FAULTS.key), keep="last")
-    return pd.concat(rows, ignore_index=True), tables.FAULTS.check(known)
+    all_faults = pd.concat(faults, ignore_index=True).drop_duplicates(list(tables.FAULTS.key), keep="last")
+    return pd.concat(rows, ignore_index=True), tables.FAULTS.check(all_faults)
 
 
 @dataclass(frozen=True)
-class _Ground:
-    """What the detectors of one trial are tried on."""
+class _TrialData:
+    """Data that the detectors of one trial are fitted and judged on."""
 
     plant: Plant
     features: pd.DataFrame
@@ -217,20 +217,20 @@ class _Ground:
     ready: Preparation
 
 
-def _ground(variant: Variant, seed: int) -> _Ground:
+def _trial_data(variant: Variant, seed: int) -> _TrialData:
     plant = variant.plant.model_copy(update={"seed": seed})
     readings, faults = read_all(plant)
     features = compute(FeaturePlan.of(plant), readings)
     if not variant.knows_regimes:
         features = features.assign(regime=pd.Series(["normal"] * len(features), dtype="str", index=features.index))
     part = parts.assign(features, parts.cuts(readings[parts.TIMES], plant))
-    return _Ground(plant, features, part, faults, prepare(plant, features, part, faults))
+    return _TrialData(plant, features, part, faults, prepare(plant, features, part, faults))
 
 
-def _judged(ground: _Ground, detector: PlugIn) -> Judgement:
+def _judged(data: _TrialData, detector: PlugIn) -> Judgement:
     """Fit one detector, and judge it."""
-    plant, features, part, faults = ground.plant, ground.features, ground.part, ground.faults
-    bundle = fit_candidate(plant, detector, features, part, faults, {}, prepared=ground.ready)
+    plant, features, part, faults = data.plant, data.features, data.part, data.faults
+    bundle = fit_candidate(plant, detector, features, part, faults, {}, prepared=data.ready)
     scores = bundle.score(features[part.isin(["validate", "test"])])
     return judge(
         detector.name,
@@ -268,7 +268,7 @@ def _outcome(trial: Trial, variant: str, detector: PlugIn, judged: Judgement, is
 
 
 def _sampled(plant: Plant, step: timedelta) -> Plant:
-    """Let the simulator read at another step; windows last as long as before, two readings at least."""
+    """Change the step of the simulator; windows last as long as before, with at least two readings."""
     asset_type = plant.asset_type.model_copy(update={"step": step})
     rows = max(2, round(plant.windows.lasting(plant.step) / step))
     options = {**plant.source.options, "step": format_duration(step)}
@@ -291,7 +291,7 @@ def _lines(outcomes: Sequence[Outcome], study: str) -> list[dict[str, Any]]:
 
 
 def _against_baselines(of_variant: Sequence[Outcome], outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Count the seeds in which a candidate costs less than the cheapest baseline of the same seed; None for these."""
+    """Count the seeds in which a candidate costs less than the cheapest baseline of its seed; None for baselines."""
     if of_variant[0].is_baseline:
         return {"is_baseline": True, "beats_baselines": None}
     cheapest: dict[int, float] = {}
@@ -308,17 +308,19 @@ def _against_baselines(of_variant: Sequence[Outcome], outcomes: Sequence[Outcome
 
 
 def _spread(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Return (mean, standard deviation) of each figure over those seeds in which it is defined."""
-    spread: dict[str, Any] = {name: _mean_and_deviation([getattr(one, name) for one in outcomes]) for name in FIGURES}
+    """Return (mean, standard deviation) of each figure over the seeds in which it is defined."""
+    spread: dict[str, Any] = {
+        name: _mean_and_deviation([getattr(outcome, name) for outcome in outcomes]) for name in FIGURES
+    }
     shares = [outcome.found / outcome.faults for outcome in outcomes if outcome.faults]
     spread["found_share"] = _mean_and_deviation(shares)
-    found, faults = sum(outcome.found for outcome in outcomes), sum(outcome.faults for outcome in outcomes)
-    return spread | {"found": found, "faults": faults}
+    found_count, faults = sum(outcome.found for outcome in outcomes), sum(outcome.faults for outcome in outcomes)
+    return spread | {"found": found_count, "faults": faults}
 
 
 def _mean_and_deviation(values: Sequence[float | None]) -> tuple[float | None, float | None]:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None, stdev(known) if len(known) > 1 else None
+    defined = [value for value in values if value is not None]
+    return fmean(defined) if defined else None, stdev(defined) if len(defined) > 1 else None
 
 
 def _detector(plant: Plant, name: str) -> PlugIn:
@@ -328,5 +330,5 @@ def _detector(plant: Plant, name: str) -> PlugIn:
     for candidate in plant.candidates:
         if candidate.name == name:
             return candidate
-    detectors.build(name, plug_ins=plant.plug_ins)  # raises with the near miss, where there is none of this name
+    detectors.build(name, plug_ins=plant.plug_ins)  # raises with the near miss if there is no such detector
     return PlugIn(name=name)

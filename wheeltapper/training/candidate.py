@@ -10,7 +10,7 @@ from wheeltapper import detectors
 from wheeltapper.config import Plant, PlugIn
 from wheeltapper.detectors import Detector
 from wheeltapper.features.plan import FeaturePlan
-from wheeltapper.scoring import calibration
+from wheeltapper.scoring import calibrate, calibration
 from wheeltapper.scoring.bundle import POOLED, Bundle, inputs
 from wheeltapper.scoring.effect import is_far
 from wheeltapper.training.preparation import MIN_TRAIN_ROWS, Preparation, prepare
@@ -22,11 +22,11 @@ def baselines_of(plant: Plant) -> tuple[PlugIn, ...]:
     One that needs features which the plant does not compute stays out.
     """
     sensors = plant.asset_type.sensors.items()
-    own = {
+    alarm_limits = {
         "low": {name: sensor.alarm_low for name, sensor in sensors if sensor.alarm_low is not None},
         "high": {name: sensor.alarm_high for name, sensor in sensors if sensor.alarm_high is not None},
     }
-    options = {"limits": {end: limits for end, limits in own.items() if limits}}
+    options = {"limits": {end: limits for end, limits in alarm_limits.items() if limits}}
     # Where features are selected, all but the sensors themselves may go.
     columns = FeaturePlan.of(plant).columns if plant.select is None else tuple(plant.asset_type.sensors)
     names = detectors.baselines(columns, plant.plug_ins)
@@ -35,7 +35,7 @@ def baselines_of(plant: Plant) -> tuple[PlugIn, ...]:
 
 def fit_candidate(
     plant: Plant,
-    wanted: PlugIn,
+    detector: PlugIn,
     features: pd.DataFrame,
     part: pd.Series,
     faults: pd.DataFrame,
@@ -47,18 +47,19 @@ def fit_candidate(
 
     Parameters
     ----------
-    wanted : PlugIn
+    detector : PlugIn
         The detector's name and options.
     features : DataFrame
         Rows of the features table, sorted by asset and time.
     part : Series of str, aligned with ``features``
         The part of each row, from `wheeltapper.training.parts.assign`.
     faults : DataFrame
-        Known faults: they are never learnt as normal.
+        Known faults; they are never used as normal running.
     flags : DataFrame, optional
-        Spans in which a sensor does not measure, from `wheeltapper.readings.exclude.informative_flags`: nor are they.
+        Spans in which a sensor does not measure, from `wheeltapper.readings.exclude.informative_flags`;
+        they are not used as normal running either.
     prepared : Preparation, optional
-        What `prepare` made of the same arguments before, for many candidates at once.
+        Result of `prepare` for the same arguments, shared by many candidates.
 
     Raises
     ------
@@ -72,8 +73,8 @@ def fit_candidate(
         whole=ready.whole,
         imputer=ready.imputer,
         normaliser=ready.normaliser,
-        detector_name=wanted.name,
-        detectors=_fit_detectors(plant, wanted, ready),
+        detector_name=detector.name,
+        detectors=_fit_detectors(plant, detector, ready),
         calibration=calibration.fixed(1.0),
         provenance=provenance | ({"selection": ready.selection} if ready.selection else {}),
     )
@@ -82,11 +83,11 @@ def fit_candidate(
 
 def calibrated(bundle: Bundle, plant: Plant, rows: pd.DataFrame) -> Bundle:
     """Return the bundle with its threshold set to the plant's alarm budget on these normal rows."""
-    own = next(iter(bundle.detectors.values())).own_threshold
-    if own is not None:
-        fitted = calibration.fixed(own)
+    fixed_threshold = next(iter(bundle.detectors.values())).own_threshold
+    if fixed_threshold is not None:
+        fitted = calibration.fixed(fixed_threshold)
     else:
-        fitted = calibration.fit(
+        fitted = calibrate.fit(
             rows,
             bundle.raw_scores(rows),
             budget=plant.alarm_budget,
@@ -98,21 +99,21 @@ def calibrated(bundle: Bundle, plant: Plant, rows: pd.DataFrame) -> Bundle:
     return Bundle(**{**vars(bundle), "calibration": fitted})
 
 
-def _fit_detectors(plant: Plant, wanted: PlugIn, ready: Preparation) -> dict[str, Detector]:
+def _fit_detectors(plant: Plant, detector: PlugIn, ready: Preparation) -> dict[str, Detector]:
     """Fit one detector for all, and one for each asset with enough rows where the plant asks for that."""
 
     def make() -> Detector:
         return detectors.build(
-            wanted.name, wanted.options, seed=plant.seed, plug_ins=plant.plug_ins, features=ready.plan.features
+            detector.name, detector.options, seed=plant.seed, plug_ins=plant.plug_ins, features=ready.plan.features
         )
 
     train = ready.train
     z = inputs(make(), ready.normaliser, train)
-    # In the order of time over all assets: what a detector holds back at the end is then the latest of each.
+    # In the order of time over all assets: the rows that a detector holds back at the end are then the latest.
     in_time = train["window_end"].sort_values(kind="stable").index
     fitted = {POOLED: make().fit(z.loc[in_time])}
     if plant.models == "per_asset":
-        for asset, own in train.groupby("asset_id").groups.items():
-            if len(own) >= MIN_TRAIN_ROWS:
-                fitted[str(asset)] = make().fit(z.loc[own])
+        for asset, rows_of_asset in train.groupby("asset_id").groups.items():
+            if len(rows_of_asset) >= MIN_TRAIN_ROWS:
+                fitted[str(asset)] = make().fit(z.loc[rows_of_asset])
     return fitted

@@ -1,4 +1,4 @@
-"""Train one candidate as one run in MLflow: it is done once, and written down before the run counts as finished."""
+"""Train one candidate as one run in MLflow, once; its results are stored before the run counts as finished."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from wheeltapper.training.table import TrainingTable
 from wheeltapper.workspace import Workspace
 
 Draw = Callable[[CandidateResult, Trained, TrainingTable], Mapping[str, Any]]
-"""Draws what MLflow shows of a candidate: name of the picture → figure."""
+"""Draws the figures of a candidate for MLflow: name → figure."""
 
 _log = logging.getLogger("wheeltapper.train")
 
@@ -30,12 +30,12 @@ _log = logging.getLogger("wheeltapper.train")
 def train_candidate(
     space: Workspace, objective: Objective, training: Training, label: str, shared: Shared, draw: Draw
 ) -> CandidateResult:
-    """Fit and judge one candidate; one whose run is finished already is only looked up.
+    """Fit and judge one candidate; if its run is already finished, its result is read.
 
     Raises
     ------
     WheeltapperError
-        If it cannot be trained. Its run and the training's are marked as failed; the next training takes both up again.
+        If it cannot be trained. Its run and the training's run are marked as failed; the next training continues both.
     """
     run_id = space.registry.candidate_run(training.run_id, f"{training.key}:{label}", label)
     if space.registry.finished(run_id):
@@ -44,7 +44,7 @@ def train_candidate(
     try:
         return _train(space, objective, training, label, run_id, shared, draw)
     except Exception:
-        # Nobody is to find a run that seems to go on for ever.
+        # Otherwise the runs would look as if they were still going on.
         for failed in (run_id, training.run_id):
             space.registry.finish(failed, "FAILED")
         raise
@@ -99,7 +99,7 @@ def _keep_model(
 ) -> tuple[str, str]:
     """Write the model's bundle and log it with the run; return its hash and MLflow's address of it."""
     folder = space.bundles / training.key / label.replace(" ", "_").replace("/", "_")
-    shutil.rmtree(folder, ignore_errors=True)  # what a killed run left of an earlier attempt
+    shutil.rmtree(folder, ignore_errors=True)  # left by an earlier attempt that was killed
     model = trained.model
     bundle = model.write(folder)
     packages = [f"{name}=={version(name)}" for name in model.packages]
@@ -109,7 +109,7 @@ def _keep_model(
 
 
 def _provenance(space: Workspace, objective: Objective, training: Training, table: TrainingTable) -> dict[str, Any]:
-    """Write down what the bundle is made from. No clock, no path: the same inputs give the same bytes."""
+    """Return the origin of the bundle, without clock or paths: the same inputs give the same bytes."""
     packages = ("wheeltapper", *requirements(FeaturePlan.of(space.plant)))
     return {
         "plant": space.plant.name,

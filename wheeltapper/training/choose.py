@@ -1,4 +1,4 @@
-"""Choose among the candidates of a training, and carry the verdict out: once, and on record."""
+"""Choose among the candidates of a training, record the verdict once, and carry it out."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _log = logging.getLogger("wheeltapper.judge")
 
 
 class Judged(BaseModel):
-    """How a training ended, as it is stored with its run in MLflow.
+    """Result of a training, as stored with its run in MLflow.
 
-    Documents of earlier versions lack some fields; these have defaults.
+    Documents of earlier versions lack some fields; those fields have defaults.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,13 +41,13 @@ class Judged(BaseModel):
     objective: str = "detect"
     verdict: str
     reasons: list[str]
-    candidate: str | None = Field(description="the one that the verdict is about; None if there was none")
+    candidate: str | None = Field(description="candidate that the verdict is about; None if there was none")
     bundle: str
     model_uri: str
     candidate_run: str
     gates: list[Gate]
     passed_over: dict[str, list[str]] = Field(
-        default_factory=dict, description="other candidates → the gates that kept them from being chosen"
+        default_factory=dict, description="other candidates → the gates that stopped them"
     )
     champion_before: dict[str, Any] | None = None
     ranked_by: str = ""
@@ -63,7 +63,7 @@ class Judged(BaseModel):
     test: list[dict[str, Any]] = Field(default_factory=list)
 
     def in_short(self) -> str:
-        """Say the verdict with what decided it: the first gate that failed, else the comparison with the baselines."""
+        """Return verdict and main reason: the first failed gate, else the comparison with the baselines."""
         failed = [gate.reason for gate in self.gates if gate.passed is False and gate.blocks]
         compared = [gate.reason for gate in self.gates if gate.name == "beats_baselines"]
         why = [*failed, *compared, *self.reasons][0]
@@ -72,21 +72,21 @@ class Judged(BaseModel):
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict of one training with where everything about it is found."""
+    """The verdict of one training, with the places of everything about it."""
 
     judged: Judged
     run: str
     """The training's key."""
     run_id: str
     ledger: int
-    """Number of its ledger entry."""
+    """Sequence number of its ledger entry."""
     tables: dict[str, int]
-    """Table → version that was learnt from."""
+    """Table → version that was trained on."""
     has_champion: bool
-    """Whether a model is live now, this one or an earlier one."""
+    """True if a model is live now, this one or an earlier one."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON: the fields of `Judged`, and where everything is found."""
+        """Return the verdict as JSON values: the fields of `Judged`, and the places of everything."""
         return self.judged.model_dump(mode="json") | {
             "run": self.run,
             "run_id": self.run_id,
@@ -104,7 +104,7 @@ def choose(
     shared: Shared,
     now: datetime,
 ) -> Verdict:
-    """Return the verdict of a training. One that has its verdict on record keeps it, whatever happened since."""
+    """Return the verdict of a training; a recorded verdict is never changed."""
     entry = ledger.of_run(space.store, objective.name, training.key)
     if entry is None:
         judged = _decide(space, objective, training, results, shared)
@@ -117,7 +117,7 @@ def choose(
         faultpoints.hit("judge.after_ledger")
     space.registry.finish(training.run_id)
     judged = Judged.model_validate(space.registry.document(training.run_id, JUDGED))
-    _read_live(space, objective)  # one that was changed on the disk is refused before it becomes or stays champion
+    _read_live(space, objective)  # a model that was changed on disk is refused before it becomes or stays champion
     follow_ledger(space, objective.name)
     space.clear_bundles()
     _log.info("%s %s", judged.verdict, judged.candidate or "")
@@ -176,25 +176,25 @@ def _notes(space: Workspace, objective: Objective, ranking: Ranking, chosen: Can
 
 
 def _rival(objective: Objective, decision: Decision) -> tuple[Any, list[str]]:
-    """Return the champion as the candidates were judged, or None; and why it is left out, where it is."""
+    """Return the champion, judged like the candidates, or None, with the reasons where it is left out."""
     live = live_version(decision.space, objective.name)
     if live is None:
         return None, []
     outdated = objective.champion_is_outdated(decision.space, live.bundle)
     if outdated:
-        return None, outdated  # it judges by a normal that a person has replaced: being cheaper by it means nothing
+        return None, outdated  # its normal was replaced by a person, so its cost cannot be compared
     return objective.judge_champion(decision, decision.space.registry.download(live), live.bundle), []
 
 
 def _read_live(space: Workspace, objective: Objective) -> None:
-    """Read the live model once, verified."""
+    """Read and verify the live model."""
     live: Version | None = live_version(space, objective.name)
     if live is not None:
         objective.read(space.plant, space.registry.download(live), live.bundle)
 
 
 def _put_on_record(space: Workspace, training: Training, judged: Judged, now: datetime) -> dict[str, Any]:
-    """Register the bundle if it will be used, and write the verdict into the ledger: from here on it is decided."""
+    """Register the bundle if it will be used, and write the verdict into the ledger, which makes it final."""
     version = ""
     if judged.verdict in ("promote", "challenge"):
         version = str(

@@ -1,4 +1,4 @@
-"""Evaluate the live model: whether it keeps its promises, and whether settings and data are still the same."""
+"""Evaluate the live model: check its alarm budget, the plant's settings, and the share of new data."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from wheeltapper.training.judging import judge_scores, summary
 from wheeltapper.workspace import Workspace
 
 NEW_SHARE = 0.5
-"""New readings, as a share of those that the champion was made from, that make training again worth while."""
+"""Share of new readings, relative to those at training, from which retraining is worthwhile."""
 
 _log = logging.getLogger("wheeltapper.evaluate")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Whether the champion should be trained again, and why."""
+    """The decision to keep or retrain the champion, with reasons."""
 
     verdict: Literal["keep", "retrain"]
     reasons: tuple[str, ...]
     judgement: Judgement | None = None
-    """The champion on what it scored since it was trained; None where it has scored nothing."""
+    """The champion on the windows scored since training; None where there are none."""
 
 
 def evaluate_champion(space: Workspace, settings: str, now: datetime) -> Evaluation:
-    """Look at the champion's promises: the alarm budget, the settings, and how much is new.
+    """Check the champion's alarm budget, the settings, and the share of new data.
 
     Parameters
     ----------
@@ -59,10 +59,10 @@ def evaluate_champion(space: Workspace, settings: str, now: datetime) -> Evaluat
     share = _share_of_new(space, champion.provenance["known_until"], now)
     if share >= NEW_SHARE:
         reasons.append(f"readings have grown by {share:.0%} since it was trained")
-    kept = "the champion keeps its promises"
+    all_kept = "the champion keeps its promises"
     verdict: Literal["keep", "retrain"] = "retrain" if reasons else "keep"
-    _log.info("%s: %s", verdict, reasons[0] if reasons else kept)
-    return Evaluation(verdict, tuple(reasons or [kept]), judgement)
+    _log.info("%s: %s", verdict, reasons[0] if reasons else all_kept)
+    return Evaluation(verdict, tuple(reasons or [all_kept]), judgement)
 
 
 def _judge_since_training(space: Workspace, bundle: str) -> Judgement | None:
@@ -75,14 +75,14 @@ def _judge_since_training(space: Workspace, bundle: str) -> Judgement | None:
 
 def _promised(champion: Bundle) -> tuple[float, float, float] | None:
     promise = champion.calibration.promise
-    return promise.stated() if promise else None
+    return promise.rate_with_interval() if promise else None
 
 
 def _share_of_new(space: Workspace, known_until: dict[str, str], now: datetime) -> float:
-    """Return for how long readings have gone on since training, as a share of the time known then."""
+    """Return the time of readings since training, as a share of the time before it."""
     readings = space.store.read(tables.READINGS, columns=["asset_id", "timestamp"])
     times: Any = readings.groupby("asset_id")["timestamp"]
     first, last = times.min(), times.max().clip(upper=pd.Timestamp(now))
     until = pd.to_datetime(pd.Series(known_until), utc=True).reindex(first.index).fillna(first)
-    known, since = (until - first).sum(), (last - until).clip(lower=pd.Timedelta(0)).sum()
-    return float(since / known) if known > timedelta(0) else 1.0
+    known_time, new_time = (until - first).sum(), (last - until).clip(lower=pd.Timedelta(0)).sum()
+    return float(new_time / known_time) if known_time > timedelta(0) else 1.0

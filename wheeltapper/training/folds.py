@@ -1,8 +1,8 @@
-"""Folds: the train part cut by time into blocks, so that options can be judged on what came after they were fitted.
+"""Folds: the train part cut by time into blocks, so that options are judged on later rows than they were fitted on.
 
 Fold 1 is fitted on the first block, calibrated on the second and judged on the third; fold 2 is fitted on the first
-two, calibrated on the third and judged on the fourth, and so on: forward only, as candidates are treated on the parts.
-Nothing is shuffled, and no part but train is looked at.
+two, calibrated on the third and judged on the fourth, and so on: forward in time only, like the parts.
+Nothing is shuffled, and only the train part is used.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from wheeltapper.training.parts import PURGED
 from wheeltapper.training.preparation import MIN_TRAIN_ROWS, Preparation, prepare
 
 NO_BLOCK = -1
-"""Stands for a window that reaches from one block into the next."""
+"""Block of a window that reaches from one block into the next."""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One look ahead: what is fitted and calibrated on, and the block after that."""
+    """One split of the train part: rows to fit and calibrate on, and the block after them."""
 
     number: int
-    """From 1 on: as many blocks are fitted on."""
+    """Number of blocks that are fitted on, from 1."""
     ready: Preparation
     """Imputer, normaliser, rows to fit on; in ``calibrate`` the normal rows of the block before the judged one."""
     block: pd.DataFrame
-    """Rows of the features table that are judged on, those inside faults among them."""
+    """Rows of the features table to judge on, including rows inside faults."""
     normal: pd.DataFrame
-    """Those of them that show normal running."""
+    """Rows of the block that show normal running."""
 
     def span(self) -> tuple[str, str]:
         """Return when the block's first window begins and its last one ends, UTC."""
@@ -53,20 +53,20 @@ def cut_folds(
     flags: pd.DataFrame,
     count: int,
 ) -> tuple[Fold, ...]:
-    """Cut the train part into folds, and settle for each what candidates are fitted on.
+    """Cut the train part into folds, and prepare for each the rows that candidates are fitted on.
 
     Parameters
     ----------
     features : DataFrame
         Rows of the features table, sorted by asset and time.
     part : Series of str, aligned with ``features``
-        Only ``train`` is looked at.
+        Only ``train`` is used.
     cuts : DataFrame indexed by asset_id
         From `wheeltapper.training.parts.cuts`: assets whose train part ends at the same instant share their blocks.
     faults, flags : DataFrame
         As for `wheeltapper.training.preparation.prepare`.
     count : int
-        Number of folds; there are two blocks more.
+        Number of folds; the number of blocks is larger by two.
 
     Raises
     ------
@@ -82,10 +82,10 @@ def cut_folds(
 
 
 def block_of(rows: pd.DataFrame, is_normal: pd.Series, ends: pd.Series, cuts: int) -> pd.Series:
-    """Return in which block each window lies: 0 is the earliest, `NO_BLOCK` reaches across a cut.
+    """Return the block of each window: 0 is the earliest, `NO_BLOCK` reaches across a cut.
 
-    Cuts are instants, so that of two windows of one asset the later is never in an earlier block, however the rows are
-    ordered; they lie where each block has as many normal windows as the next.
+    Cuts are instants: the later of two windows of an asset is never in an earlier block, in any order of the rows. They
+    are placed so that all blocks have the same number of normal windows.
 
     Parameters
     ----------
@@ -93,10 +93,10 @@ def block_of(rows: pd.DataFrame, is_normal: pd.Series, ends: pd.Series, cuts: in
         Windows of the train part, in any order.
     is_normal : Series of bool, aligned with ``rows``
     ends : Series
-        Asset → the end of its train part: those with the same end are cut at the same instants, so that the future of
-        one never teaches about another's past.
+        Asset → end of its train part. Assets with the same end are cut at the same instants, so that no asset's future
+        is used for another's past.
     cuts : int
-        There is one block more.
+        Number of cuts; there is one more block.
 
     Returns
     -------
@@ -104,14 +104,14 @@ def block_of(rows: pd.DataFrame, is_normal: pd.Series, ends: pd.Series, cuts: in
     """
     block = np.full(len(rows), NO_BLOCK, dtype=np.int64)
     starts, stops = microseconds(rows["window_start"]), microseconds(rows["window_end"])
-    normal, together = is_normal.to_numpy(bool), microseconds(rows["asset_id"].map(ends))
-    for end in np.unique(together):
-        own = together == end
-        # Where nothing is normal nothing is learnt; what is faulty there is judged all the same.
-        counted = stops[own & normal] if (own & normal).any() else stops[own]
+    normal, train_ends = is_normal.to_numpy(bool), microseconds(rows["asset_id"].map(ends))
+    for end in np.unique(train_ends):
+        of_group = train_ends == end
+        # Without normal windows nothing is trained on; faulty windows are still judged.
+        counted = stops[of_group & normal] if (of_group & normal).any() else stops[of_group]
         instants = _instants(counted, cuts)
-        begun, ended = (np.searchsorted(instants, times[own], "right") for times in (starts, stops))
-        block[own] = np.where(begun == ended, ended, NO_BLOCK)
+        first_block, last_block = (np.searchsorted(instants, times[of_group], "right") for times in (starts, stops))
+        block[of_group] = np.where(first_block == last_block, last_block, NO_BLOCK)
     return pd.Series(block, index=rows.index, name="block")
 
 
@@ -122,10 +122,10 @@ def _instants(times: NDArray[np.int64], cuts: int) -> NDArray[np.int64]:
 
 
 def _require_normal_rows(plant: Plant, block: pd.Series, folds: int) -> None:
-    """Refuse blocks that are too short to learn from, or to be judged on."""
+    """Refuse blocks that are too short to fit or to judge on."""
     counts = [int((block == number).sum()) for number in range(folds + 2)]
-    least = min(counts)
-    if least < MIN_TRAIN_ROWS:
+    fewest = min(counts)
+    if fewest < MIN_TRAIN_ROWS:
         raise DataError(
             f"{plant.name}: the train part is too short for {folds} folds: its {folds + 2} blocks have {counts} "
             "windows of normal running (without those that reach across a cut); each needs at least "
@@ -143,7 +143,11 @@ def _fold(
     flags: pd.DataFrame,
     number: int,
 ) -> Fold:
-    known, judged = rows[block <= number], block == number + 1
-    own = block.loc[known.index]
-    part = pd.Series("train", index=known.index).mask(own == number, "calibrate").mask(own == NO_BLOCK, PURGED)
-    return Fold(number, prepare(plant, known, part, faults, flags), rows[judged], rows[judged & is_normal])
+    past_rows, is_judged = rows[block <= number], block == number + 1
+    block_of_row = block.loc[past_rows.index]
+    part = (
+        pd.Series("train", index=past_rows.index)
+        .mask(block_of_row == number, "calibrate")
+        .mask(block_of_row == NO_BLOCK, PURGED)
+    )
+    return Fold(number, prepare(plant, past_rows, part, faults, flags), rows[is_judged], rows[is_judged & is_normal])

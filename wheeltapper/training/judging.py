@@ -1,4 +1,4 @@
-"""Judge what a detector scored: its alarms, what they look like, and what they are worth."""
+"""Judge scores: fold them into alarms, name these, and compute all figures."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def judge_scores(
     features: pd.DataFrame | None = None,
     flags: pd.DataFrame | None = None,
 ) -> Judgement:
-    """Fold scores into alarms, and judge both; with a bundle and its feature rows, what alarms look like as well.
+    """Fold scores into alarms, and judge both; with a bundle and its feature rows, alarms are named as well.
 
     Parameters
     ----------
     label : str
-        Names what is judged, in the judgement and in front of the bundle's own notes.
+        Name of the candidate, in the judgement and before each of the bundle's notes.
     scores : DataFrame
-        What `Bundle.score` returned.
+        Result of `Bundle.score`.
     faults : DataFrame
         Known faults.
     bundle, features : optional
-        What the scores come from: alarms are named by the kind of fault that they look like.
+        Source of the scores; with them, each alarm is named by the kind of fault that it looks like.
     flags : DataFrame, optional
-        Spans in which a sensor repeats itself: an alarm on one is named so.
+        Spans in which a sensor is stuck; an alarm on one is named so.
     """
     folded, kinds = alarms.fold(scores, plant.alarms, plant.max_gap), None
     if bundle is not None and features is not None:
@@ -64,7 +64,7 @@ def judge_scores(
 
 
 def summary(judgement: Judgement) -> str:
-    """Say a judgement in one line."""
+    """Return a judgement in one line."""
     if not judgement.faults:
         return (
             f"{judgement.false_alarms} alarms on {judgement.asset_weeks:.1f} asset-weeks; no faults known to judge by"
@@ -78,7 +78,7 @@ def summary(judgement: Judgement) -> str:
 
 
 def metrics(judgement: Judgement) -> dict[str, float]:
-    """Return every single figure; those about names have ``naming_`` before them, those about costs ``cost_``."""
+    """Return every single figure; figures of naming have the prefix ``naming_``, those of costs ``cost_``."""
     content = judgement.model_dump(mode="json")
     inner = {f"{group}_{name}": value for group in ("naming", "cost") for name, value in (content[group] or {}).items()}
     return {name: float(value) for name, value in (content | inner).items() if isinstance(value, int | float)}

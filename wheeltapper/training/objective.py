@@ -1,8 +1,8 @@
-"""Objective: one question that a plant asks of its machines, and everything that differs from question to question.
+"""Objective: one question that a plant asks about its machines, and everything that depends on the question.
 
-A training is the same for all of them: open the run, train every candidate as a run of its own, rank them under their
-baselines, ask the gates, put the verdict on record. What an objective decides is which rows are learnt from, what a
-model is, how it is judged and ranked, and which gates it has to pass. One objective is one file in ``objectives/``.
+A training has the same steps for all objectives: open the run, train every candidate as a run of its own, rank them
+under their baselines, check the gates, record the verdict. An objective decides the rows to train on, the model, how it
+is judged and ranked, and the gates that it has to pass. One objective is one file in ``objectives/``.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ from wheeltapper.workspace import Workspace
 
 
 class Model(Protocol):
-    """A fitted candidate that can be written down and read back."""
+    """A fitted candidate that can be stored and read back."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Features that it needs."""
+        """Features that the model needs."""
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """Packages that it answers with."""
+        """Packages that the model needs to answer."""
 
     def write(self, folder: Path) -> str:
-        """Write it as a bundle (see `wheeltapper.manifest`) and return the bundle's hash."""
+        """Write the model as a bundle (see `wheeltapper.manifest`) and return the bundle's hash."""
 
     def example(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return a few rows of what it is given, with exactly its columns."""
+        """Return a few example rows of its input, with exactly its columns."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One candidate that is to be trained, and what it is trained on."""
+    """One candidate to train, with its data."""
 
     space: Workspace
     training: Training
@@ -62,9 +62,9 @@ class Job:
     """Its run in MLflow."""
     table: TrainingTable
     provenance: Mapping[str, Any]
-    """What the model is made from: to be written into its bundle."""
+    """Origin of the model, to be written into its bundle."""
     shared: Shared
-    """Things that the candidates of this training make once."""
+    """Objects that the candidates of this training share."""
 
     @property
     def plant(self) -> Plant:
@@ -74,7 +74,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Trained:
-    """What became of one candidate."""
+    """Result of training one candidate."""
 
     options: PlugIn
     """The candidate with the options that it was fitted with."""
@@ -86,9 +86,9 @@ class Trained:
     summary: str
     """The judgement in one line."""
     scores: pd.DataFrame = field(default_factory=pd.DataFrame)
-    """Its answers on the validate part, where pictures are drawn of them."""
+    """Its answers on the validate part, where figures are drawn of them."""
     alarms: pd.DataFrame | None = None
-    """Alarms that follow from these answers; None where an objective raises none."""
+    """Alarms from these answers; None where the objective raises none."""
     self_test: SelfTest | None = None
     curves: Mapping[str, Any] = field(default_factory=dict)
     thresholds: Mapping[str, Any] = field(default_factory=dict)
@@ -103,16 +103,16 @@ class Ranking:
     order: tuple[str, ...]
     """Candidates without baselines, the best first."""
     ranked_by: str
-    """What put them in this order, in words."""
+    """The rule of this order, as a phrase."""
     rows: Sequence[Mapping[str, Any]]
-    """One line of the leaderboard each, baselines on top; with ``candidate`` and ``is_baseline``."""
+    """Lines of the leaderboard, baselines first; each with ``candidate`` and ``is_baseline``."""
     text: str
     """The leaderboard as plain text."""
     notes: tuple[str, ...] = ()
 
 
 class Objective(ABC):
-    """One question that a plant asks; ``options`` are what its YAML says under the objective's name."""
+    """One question that a plant asks; ``options`` are the settings under the objective's name in its YAML."""
 
     answer: ClassVar[tuple[str, ...]]
     """Columns of an answer, beside the asset and the window that it is about."""
@@ -123,28 +123,28 @@ class Objective(ABC):
     example_options: ClassVar[Mapping[str, Any]] = {}
     """Options that a contract test may ask with."""
     name: str
-    """As the plant's YAML calls it: the name of its file."""
+    """Name in the plant's YAML, which is the name of its file."""
     code: str = ""
-    """Hash of its file where that is not the package's own; see `PlugIns.digest`."""
+    """Hash of its file where it is not part of the package; see `PlugIns.digest`."""
 
     @property
     def options(self) -> dict[str, Any]:
-        """What the YAML says under the objective's name, as JSON."""
+        """Settings under the objective's name in the YAML, as JSON."""
         return {}
 
     @property
     def embargo(self) -> timedelta:
-        """How far beyond a window's end its label looks; rows this close before a cut belong to no part."""
+        """Time beyond a window's end that its label depends on; rows this close before a cut belong to no part."""
         return timedelta(0)
 
     def settings(self, plant: Plant) -> str:
-        """Return the hash of all settings that its training and verdict depend on; the data is not among them."""
+        """Return the hash of all settings that its training and verdict depend on, without the data."""
         content = plant.model_dump(mode="json", include=set(self.settings_used))
         code = [self.code, plant.plug_ins.digests(FEATURE_SETS)]
         return _hash([self.name, self.options, code, content, __version__])
 
     def training_key(self, plant: Plant, digests: Sequence[str]) -> str:
-        """Return what names a training: the same for the same plant, objective, settings and data."""
+        """Return the key of a training: the same for the same plant, objective, settings and data."""
         return _hash([plant.name, self.name, self.settings(plant), *digests])
 
     @abstractmethod
@@ -162,7 +162,7 @@ class Objective(ABC):
         Raises
         ------
         DataError
-            If there is too little to learn from.
+            If there is too little training data.
         """
 
     @abstractmethod
@@ -175,17 +175,17 @@ class Objective(ABC):
 
     @abstractmethod
     def gates(self, decision: Decision, result: CandidateResult) -> list[Gate]:
-        """Ask one candidate every question that decides whether it may go live.
+        """Check every gate that decides whether one candidate may go live.
 
-        Where there is a champion, the gate ``beats_champion`` must be among them.
+        Where there is a champion, the gate ``beats_champion`` must be included.
         """
 
     def judge_champion(self, decision: Decision, folder: Path, expected: str) -> Any:
-        """Judge the live model on the rows that the candidates were judged on; what comes back is the rival."""
+        """Judge the live model on the same rows as the candidates, and return it as the rival."""
         return self.read(decision.space.plant, folder, expected)
 
     def champion_is_outdated(self, space: Workspace, bundle: str) -> list[str]:  # noqa: ARG002
-        """Say why the live model must not be compared with; nothing where it may."""
+        """Return why the live model must not be compared with; empty where it may."""
         return []
 
     def rival_judgement(self, rival: Any) -> dict[str, Any] | None:  # noqa: ARG002
@@ -193,17 +193,17 @@ class Objective(ABC):
         return None
 
     def test(self, decision: Decision, chosen: str) -> list[dict[str, Any]]:  # noqa: ARG002
-        """Judge the chosen candidate and the baselines on the test part; it is looked at once, and decides nothing."""
+        """Judge the chosen candidate and the baselines on the test part, once; the result decides nothing."""
         return []
 
     def caveats(self, plant: Plant, chosen: CandidateResult | None) -> list[str]:  # noqa: ARG002
-        """Say what a reader of the leaderboard should know beside its figures."""
+        """Return notes for readers of the leaderboard, beside its figures."""
         return []
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a verdict is decided on."""
+    """Everything that a verdict is based on."""
 
     space: Workspace
     training: Training
@@ -213,7 +213,7 @@ class Decision:
     shared: Shared
     ranking: Ranking
     rival: Any = None
-    """What the objective made of the champion; None without one."""
+    """The champion as the objective judged it; None without one."""
 
 
 def _hash(content: Any) -> str:

@@ -1,4 +1,4 @@
-"""Open trainings: check the tables, name each by everything that it depends on, and find or create it in MLflow."""
+"""Open trainings: check the tables, compute the key of each training, and find or create it in MLflow."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _SHOWN = {"normalise", "parts", "models", "alarm_budget", "seed"}
 
 
 def open_trainings(space: Workspace, objectives: Sequence[Objective]) -> tuple[Training, ...]:
-    """Open one training for each objective, on the tables as they are now.
+    """Open one training for each objective, on the present versions of the tables.
 
-    A training that was interrupted is taken up again: it has the same key. Other trainings that were killed are marked
-    so in MLflow.
+    An interrupted training is continued, because it has the same key. Other trainings that were killed are marked as
+    such in MLflow.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Parts: which feature rows are learnt from, which set the threshold, which choose the champion, which test it.
+"""Parts: feature rows for training, for the threshold, for choosing the champion, and for the final test.
 
-Every rule comes down to three instants for each asset. A row whose window reaches across one of them belongs to
-no part at all (``purged``), so that no reading is ever on both sides of a boundary.
+Every rule gives three instants for each asset. A row whose window reaches across one of them belongs to no part
+(``purged``), so that no reading is on both sides of a boundary.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from wheeltapper.tables import microseconds
 PARTS = ("train", "calibrate", "validate", "test")
 PURGED = "purged"
 TIMES = ["asset_id", "timestamp", "origin"]
-"""Columns of the readings that the parts are cut by."""
+"""Columns of the readings that are needed to cut the parts."""
 _CUTS = ["calibrate_from", "validate_from", "test_from"]
 _EVER, _NEVER = pd.Timestamp("1700-01-01", tz="UTC"), pd.Timestamp("2262-01-01", tz="UTC")
 
 
 def cuts(readings: pd.DataFrame, plant: Plant, normal_from: Mapping[str, pd.Timestamp] | None = None) -> pd.DataFrame:
-    """Return the three instants that part each asset's readings.
+    """Return the three instants that divide each asset's readings into parts.
 
-    An asset whose new normal was accepted is cut by itself, from that instant on: by the plant's fractions, or by the
-    usual ones where the plant cuts in another way. It then teaches of a time in which others are judged already;
-    there is no earlier time that it could teach of.
+    An asset with an accepted new normal is cut separately, from that instant on: by the plant's fractions, or by the
+    default ones where the plant cuts in another way. Its training time then overlaps the validate time of other assets,
+    because it has no earlier time to train on.
 
     Parameters
     ----------
     readings : DataFrame with columns asset_id, timestamp, origin
         In any order.
     normal_from : mapping of asset to instant, optional
-        From when on an asset's new normal counts.
+        Instant from which on an asset's new normal counts.
 
     Returns
     -------
@@ -53,43 +53,48 @@ def cuts(readings: pd.DataFrame, plant: Plant, normal_from: Mapping[str, pd.Time
         raise DataError(f"{plant.name} has no readings yet. Run: wheeltapper ingest {plant.name}")
     rule = plant.parts
     if isinstance(rule, PartsByFraction):
-        found = _by_fraction(readings, rule)
+        cut = _by_fraction(readings, rule)
     elif isinstance(rule, PartsByDate):
-        found = _for_all(readings, [rule.calibrate_from, rule.validate_from, rule.test_from])
+        cut = _for_all(readings, [rule.calibrate_from, rule.validate_from, rule.test_from])
     elif isinstance(rule, PartsByFirstRows):
-        found = _by_first_rows(readings, rule)
+        cut = _by_first_rows(readings, rule)
     elif isinstance(rule, PartsByAssets):
-        found = _by_assets(readings, rule, plant.seed)
+        cut = _by_assets(readings, rule, plant.seed)
     else:
-        found = _by_files(readings, rule)
+        cut = _by_files(readings, rule)
     for asset, since in (normal_from or {}).items():
-        if asset in found.index:
-            found.loc[asset] = cuts_since(readings[readings["asset_id"] == asset], since, plant)
-    _require_readings(readings, found, plant)
-    return found
+        if asset in cut.index:
+            cut.loc[asset] = cuts_since(readings[readings["asset_id"] == asset], since, plant)
+    _require_readings(readings, cut, plant)
+    return cut
 
 
-def cuts_since(own: pd.DataFrame, since: pd.Timestamp, plant: Plant) -> pd.Series:
-    """Return the three instants that part one asset's readings from its new normal on.
+def cuts_since(readings: pd.DataFrame, since: pd.Timestamp, plant: Plant) -> pd.Series:
+    """Return the three instants that divide one asset's readings from its new normal on.
+
+    Parameters
+    ----------
+    readings : DataFrame with columns asset_id, timestamp
+        Readings of one asset.
 
     Raises
     ------
     DataError
         If there is no reading since then.
     """
-    times = own.loc[own["timestamp"] >= since, "timestamp"]
+    times = readings.loc[readings["timestamp"] >= since, "timestamp"]
     if times.empty:
         raise DataError(
-            f"{own['asset_id'].iloc[0]} has no reading since its new normal began at {since}; its readings end at "
-            f"{own['timestamp'].max()}. Bring more readings, or take the decision back: wheeltapper rebaseline "
-            f"{plant.name} {own['asset_id'].iloc[0]} --undo"
+            f"{readings['asset_id'].iloc[0]} has no reading since its new normal began at {since}; its readings end at "
+            f"{readings['timestamp'].max()}. Bring more readings, or take the decision back: wheeltapper rebaseline "
+            f"{plant.name} {readings['asset_id'].iloc[0]} --undo"
         )
     rule = plant.parts if isinstance(plant.parts, PartsByFraction) else PartsByFraction()
-    return _by_fraction(own[own["timestamp"] >= since], rule).iloc[0]
+    return _by_fraction(readings[readings["timestamp"] >= since], rule).iloc[0]
 
 
 def _require_readings(readings: pd.DataFrame, cut: pd.DataFrame, plant: Plant) -> None:
-    """Refuse parts without a single reading; the test part may be empty, nothing depends on it."""
+    """Refuse parts without readings; the test part may be empty, because no decision depends on it."""
     moments = readings[["asset_id"]].assign(window_start=readings["timestamp"], window_end=readings["timestamp"])
     counts = assign(moments, cut).value_counts()
     for part in PARTS[:3]:
@@ -108,35 +113,35 @@ def assign(features: pd.DataFrame, cut: pd.DataFrame, embargo: timedelta = timed
     ----------
     features : DataFrame with columns asset_id, window_start, window_end
     cut : DataFrame
-        What `cuts` returned.
+        Result of `cuts`.
     embargo : timedelta
-        How far beyond a window's end its label looks. A window whose label looks across a cut is purged, like one that
-        lies across it.
+        Time beyond a window's end that its label depends on. A window whose label reaches across a cut is purged, like
+        a window that reaches across it.
 
     Returns
     -------
     Series of str, aligned with ``features``
     """
-    own = cut.reindex(features["asset_id"])
+    row_cuts = cut.reindex(features["asset_id"])
     start, end = microseconds(features["window_start"]), microseconds(features["window_end"])
     label_end = end + embargo // timedelta(microseconds=1)
     part = np.full(len(features), "train", dtype=object)
     crosses = np.zeros(len(features), dtype=bool)
     for name, column in zip(PARTS[1:], _CUTS, strict=True):
-        instant = microseconds(own[column])
+        instant = microseconds(row_cuts[column])
         part[end >= instant] = name
         crosses |= (start < instant) & (label_end >= instant)
-    part[crosses | own[_CUTS[0]].isna().to_numpy()] = PURGED
+    part[crosses | row_cuts[_CUTS[0]].isna().to_numpy()] = PURGED
     return pd.Series(part, index=features.index, name="part", dtype="str")
 
 
 def whole(cut: pd.Series) -> str:
-    """Return the part that an asset belongs to as a whole, where the plant leaves assets out.
+    """Return the part that a whole asset belongs to, where the plant leaves assets out.
 
     Parameters
     ----------
     cut : Series with calibrate_from, validate_from, test_from
-        One row of what `cuts` returned.
+        One row of the result of `cuts`.
     """
     return PARTS[sum(bool(cut[name] == _EVER) for name in _CUTS)]
 
@@ -155,45 +160,51 @@ def _frame(columns: dict[str, pd.DatetimeIndex], assets: list[str]) -> pd.DataFr
 
 
 def _by_fraction(readings: pd.DataFrame, rule: PartsByFraction) -> pd.DataFrame:
-    """Cut the whole plant at the same instants: the future of one asset never teaches about another's past."""
+    """Cut the whole plant at the same instants, so that no asset's future is used for another's past."""
     first, last = readings["timestamp"].min(), readings["timestamp"].max()
     shares = np.cumsum([rule.train, rule.calibrate, rule.validate_])
     return _for_all(readings, [_between(first, last, float(share)) for share in shares])
 
 
 def _between(first: pd.Timestamp, last: pd.Timestamp, share: float) -> pd.Timestamp:
-    """Return the instant after a share of the way, to the microsecond: 0.7 of 100 minutes is not 69.99999998."""
+    """Return the instant after a share of the time, rounded to the microsecond.
+
+    Examples
+    --------
+    >>> str(_between(pd.Timestamp("2026-01-01"), pd.Timestamp("2026-01-02"), 0.25))
+    '2026-01-01 06:00:00'
+    """
     return first + pd.Timedelta(round((last - first) / pd.Timedelta("1us") * share), unit="us")
 
 
 def _by_first_rows(readings: pd.DataFrame, rule: PartsByFirstRows) -> pd.DataFrame:
-    """Cut by counting each asset's readings; every other asset judges candidates, the rest are the test part."""
+    """Cut by counting each asset's readings; every other asset is for validation, the rest are the test part."""
     columns: dict[str, list[pd.Timestamp]] = {name: [] for name in _CUTS}
     assets = sorted(readings["asset_id"].unique())
     times = {asset: group.sort_values() for asset, group in readings.groupby("asset_id")["timestamp"]}
     for place, asset in enumerate(assets):
-        own, wanted = times[asset], rule.train + rule.calibrate
-        if len(own) <= wanted:
+        asset_times, needed = times[asset], rule.train + rule.calibrate
+        if len(asset_times) <= needed:
             raise DataError(
-                f"{asset} has {len(own)} readings, but its first {wanted} are for training and calibration. "
+                f"{asset} has {len(asset_times)} readings, but its first {needed} are for training and calibration. "
                 "Lower parts.train or parts.calibrate, or leave this asset out of the source."
             )
-        judged = own.iloc[wanted]
-        columns["calibrate_from"].append(own.iloc[rule.train])
-        columns["validate_from"].append(judged)
-        columns["test_from"].append(_NEVER if place % 2 == 0 else judged)
+        judged_from = asset_times.iloc[needed]
+        columns["calibrate_from"].append(asset_times.iloc[rule.train])
+        columns["validate_from"].append(judged_from)
+        columns["test_from"].append(_NEVER if place % 2 == 0 else judged_from)
     return _frame({name: pd.DatetimeIndex(column) for name, column in columns.items()}, assets)
 
 
 def _by_assets(readings: pd.DataFrame, rule: PartsByAssets, seed: int) -> pd.DataFrame:
-    """Give each asset to one part, whole; what it does after its last reading belongs to the next one.
+    """Assign each whole asset to one part; readings after its present last one will belong to the next part.
 
-    The order is drawn by hashing seed and name, so an asset that joins moves others only where shares are rounded.
+    The order is drawn by hashing seed and name, so a new asset moves others only where shares are rounded.
     """
     ends = readings.groupby("asset_id")["timestamp"].max() + pd.Timedelta("1us")
     if len(ends) < len(PARTS):
         raise DataError(
-            f"parts by assets need at least {len(PARTS)} assets, one for each part; here are {len(ends)}: "
+            f"parts by assets need at least {len(PARTS)} assets, one for each part; there are {len(ends)}: "
             f"{sorted(ends.index)}. Cut by time (parts: {{by: fraction}})."
         )
     drawn = sorted(ends.index, key=lambda asset: hashlib.sha256(f"{seed}|{asset}".encode()).hexdigest())
@@ -209,26 +220,28 @@ def _by_assets(readings: pd.DataFrame, rule: PartsByAssets, seed: int) -> pd.Dat
 
 
 def _by_files(readings: pd.DataFrame, rule: PartsByFiles) -> pd.DataFrame:
-    """Cut where the training files end; an asset without one of the two kinds is an error."""
+    """Cut where the training files end; an asset without both kinds of files is an error."""
     columns: dict[str, list[pd.Timestamp]] = {name: [] for name in _CUTS}
     origins = readings["origin"].unique()
-    for one in origins:
-        fits = [name for name in ("train", "test") if fnmatchcase(one, getattr(rule, name))]
-        if len(fits) != 1:
+    for origin in origins:
+        matches = [name for name in ("train", "test") if fnmatchcase(origin, getattr(rule, name))]
+        if len(matches) != 1:
             raise DataError(
-                f"file {one} is like {'both' if fits else 'neither'} of parts.train '{rule.train}' and parts.test "
+                f"file {origin} matches {'both' if matches else 'neither'} of parts.train '{rule.train}' and "
+                f"parts.test "
                 f"'{rule.test}'. Change these patterns, or leave the file out in the source's files."
             )
-    in_test = readings["origin"].isin([one for one in origins if fnmatchcase(one, rule.test)])
+    in_test = readings["origin"].isin([origin for origin in origins if fnmatchcase(origin, rule.test)])
     in_train = ~in_test
     assets = sorted(readings["asset_id"].unique())
     for asset in assets:
-        own = readings["asset_id"] == asset
-        train, test = readings.loc[own & in_train, "timestamp"], readings.loc[own & in_test, "timestamp"]
+        of_asset = readings["asset_id"] == asset
+        train, test = readings.loc[of_asset & in_train, "timestamp"], readings.loc[of_asset & in_test, "timestamp"]
         if train.empty or test.empty:
             which = rule.train if train.empty else rule.test
             raise DataError(
-                f"{asset} has no file like {which} (its files: {sorted(readings.loc[own, 'origin'].unique())})."
+                f"{asset} has no file that matches {which} (its files: "
+                f"{sorted(readings.loc[of_asset, 'origin'].unique())})."
             )
         if train.max() >= test.min():
             raise DataError(

@@ -1,7 +1,7 @@
-"""Preparation: what is settled on training rows before any detector is fitted, the same for all candidates.
+"""Preparation: everything that is fitted on training rows before any detector, the same for all candidates.
 
-Which rows show normal running, which features have values to learn from and are asked for, what stands in where one has
-no value, and what is usual. All of it is learnt from the train part alone.
+It selects the rows of normal running and the features with enough values, and fits the imputer and the normaliser. All
+of it uses the train part alone.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.exclude import NOT_JUDGED, WAYS_OUT, leads, overlaps, why_masked
 
 MIN_TRAIN_ROWS = 50
-"""Fewer normal windows than this teach nothing about normal running."""
+"""Fewest normal windows for learning normal running."""
 
 WIDE = 100
-"""Features from which training rows are thinned; narrower tables are small, or worth their memory."""
+"""Number of features from which on training rows are thinned; narrower tables fit into memory."""
 MOST_CELLS = 40_000_000
-"""Values of a wide table that are learnt from, 320 MB: detectors make a few copies of them."""
+"""Most training values of a wide table, 320 MB; detectors make a few copies of them."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """Everything that candidates of one training run have in common."""
+    """Everything that the candidates of one training share."""
 
     plan: FeaturePlan
-    """The plant's feature plan, shrunk to what is learnt from."""
+    """The plant's feature plan, shrunk to the features that are trained on."""
     whole: str
     """Hash of the plant's plan, which the rows of the features table follow."""
     imputer: Imputer | None
@@ -45,13 +45,13 @@ class Preparation:
     calibrate: pd.DataFrame
     """Normal rows of the calibrate part, with the features of the whole plan."""
     selection: str
-    """What became of the wish to keep only relevant features, in words; empty where nobody asked."""
+    """Result of selecting relevant features, as a sentence; empty where the plant selects none."""
 
 
 def prepare(
     plant: Plant, features: pd.DataFrame, part: pd.Series, faults: pd.DataFrame, flags: pd.DataFrame | None = None
 ) -> Preparation:
-    """Settle what all candidates are fitted on.
+    """Prepare the rows, features and scales that all candidates are fitted with.
 
     Parameters
     ----------
@@ -60,9 +60,10 @@ def prepare(
     part : Series of str, aligned with ``features``
         The part of each row, from `wheeltapper.training.parts.assign`.
     faults : DataFrame
-        Known faults: they are never learnt as normal.
+        Known faults; they are never used as normal running.
     flags : DataFrame, optional
-        Spans in which a sensor does not measure, from `wheeltapper.readings.exclude.informative_flags`: nor are they.
+        Spans in which a sensor does not measure, from `wheeltapper.readings.exclude.informative_flags`;
+        they are not used as normal running either.
 
     Raises
     ------
@@ -75,23 +76,23 @@ def prepare(
     _require_normal_rows(plant, part, reason)
     normal = reason == ""
     train, calibrate = features[_thinned(normal & (part == "train"), plan)], features[normal & (part == "calibrate")]
-    relevant, said = _relevant(plant, features, part, faults)
-    own = plan.shrink(_worth_learning(plan, train, relevant))
-    train = train[[*tables.FEATURES.names(), *own.columns]]
-    imputer = _imputer(own, train)
-    train = filled(imputer, train, own.columns)
-    normaliser = RegimeNormaliser(method=plant.normalise).fit(train, own.features)
-    return Preparation(own, plan.hash, imputer, normaliser, train, calibrate, said)
+    relevant, selection = _relevant(plant, features, part, faults)
+    used_plan = plan.shrink(_worth_learning(plan, train, relevant))
+    train = train[[*tables.FEATURES.names(), *used_plan.columns]]
+    imputer = _imputer(used_plan, train)
+    train = filled(imputer, train, used_plan.columns)
+    normaliser = RegimeNormaliser(method=plant.normalise).fit(train, used_plan.features)
+    return Preparation(used_plan, plan.hash, imputer, normaliser, train, calibrate, selection)
 
 
 def _require_normal_rows(plant: Plant, part: pd.Series, reason: pd.Series) -> None:
     for name in ("train", "calibrate"):
-        own = reason[part == name]
-        count = int((own == "").sum())
+        reasons = reason[part == name]
+        count = int((reasons == "").sum())
         if count < MIN_TRAIN_ROWS:
-            counts = own[own != ""].value_counts().to_dict()
+            counts = reasons[reasons != ""].value_counts().to_dict()
             raise DataError(
-                f"{plant.name}: only {count} of {len(own)} windows of the {name} part show normal "
+                f"{plant.name}: only {count} of {len(reasons)} windows of the {name} part show normal "
                 f"running; at least {MIN_TRAIN_ROWS} are needed. Left out: {counts or 'none'}. "
                 "Bring more readings, or change parts in the plant's YAML."
                 + (f" {WAYS_OUT}" if NOT_JUDGED in counts else "")
@@ -99,31 +100,31 @@ def _require_normal_rows(plant: Plant, part: pd.Series, reason: pd.Series) -> No
 
 
 def _thinned(chosen: pd.Series, plan: FeaturePlan) -> pd.Series:
-    """Keep every so-manieth chosen row where a wide table would not fit; evenly, so all assets and times stay in."""
-    most = max(MIN_TRAIN_ROWS, MOST_CELLS // len(plan.columns))
+    """Keep an even sample of the chosen rows where a wide table would not fit, so that all assets and times remain."""
+    limit = max(MIN_TRAIN_ROWS, MOST_CELLS // len(plan.columns))
     places = np.flatnonzero(chosen.to_numpy())
-    if len(plan.columns) < WIDE or len(places) <= most:
+    if len(plan.columns) < WIDE or len(places) <= limit:
         return chosen
-    kept = places[np.linspace(0, len(places) - 1, most).astype(np.int64)]
-    return pd.Series(np.isin(np.arange(len(chosen)), kept), index=chosen.index)
+    kept_places = places[np.linspace(0, len(places) - 1, limit).astype(np.int64)]
+    return pd.Series(np.isin(np.arange(len(chosen)), kept_places), index=chosen.index)
 
 
 def _worth_learning(plan: FeaturePlan, train: pd.DataFrame, relevant: frozenset[str] | None) -> list[str]:
-    """List the features that have values enough, and are relevant where that was asked."""
+    """List the features that have enough values and, where the plant selects, are relevant."""
     promised = set(plan.promised)
     unsure = [column for column in plan.columns if column not in promised]
-    enough = promised | set(with_values(train[unsure]))
-    kept = [name for name in plan.columns if name in enough and (relevant is None or name in relevant)]
-    if not kept:
+    with_enough_values = promised | set(with_values(train[unsure]))
+    usable = [name for name in plan.columns if name in with_enough_values and (relevant is None or name in relevant)]
+    if not usable:
         raise DataError(
             f"none of the {len(plan.columns)} features of {plan.asset_type.name} has a value in {MIN_SHARE:.0%} of "
             f"{len(train)} normal training windows. Make windows longer, or choose other features in the plant's YAML."
         )
-    return kept
+    return usable
 
 
 def _imputer(plan: FeaturePlan, train: pd.DataFrame) -> Imputer | None:
-    """Fit on the features that may lack a value; one that promises a value and has none is a mistake, not a hole."""
+    """Fit on the features that may lack a value; a missing value of any other feature is an error and is not filled."""
     promised = set(plan.promised)
     unsure = [column for column in plan.columns if column not in promised]
     return Imputer.fit(train[unsure]) if unsure else None
@@ -132,25 +133,27 @@ def _imputer(plan: FeaturePlan, train: pd.DataFrame) -> Imputer | None:
 def _relevant(
     plant: Plant, features: pd.DataFrame, part: pd.Series, faults: pd.DataFrame
 ) -> tuple[frozenset[str] | None, str]:
-    """Return the features that tell windows inside faults from others, and say so; None where all are to stay.
+    """Return the features that separate windows inside faults from others, and a sentence about it; None to keep all.
 
-    A sensor's latest value always stays: limits and baselines look at it, and explanations name it.
+    A sensor's latest value is always kept: limits and baselines use it, and explanations name it.
     """
     if plant.select is None:
         return None, ""
-    from wheeltapper.features.relevance import relevant  # only here, as tsfresh opens slowly
+    from wheeltapper.features.relevance import relevant  # imported here because tsfresh imports slowly
 
-    known = features[(part == "train") & features["usable"]]
-    in_fault = overlaps(known, faults)
-    clear = in_fault | ~overlaps(known, leads(faults, plant.lead))
-    known, in_fault = known[clear], in_fault[clear]
+    train_rows = features[(part == "train") & features["usable"]]
+    in_fault = overlaps(train_rows, faults)
+    clear = in_fault | ~overlaps(train_rows, leads(faults, plant.lead))
+    train_rows, in_fault = train_rows[clear], in_fault[clear]
     if in_fault.nunique() < 2:
         return None, "no known fault in the train part to choose features by; all are kept"
     try:
-        chosen = relevant(known, in_fault, plant.select.fdr, part=part.loc[known.index])
+        chosen = relevant(train_rows, in_fault, plant.select.fdr, part=part.loc[train_rows.index])
     except DataError as error:
         return None, f"all features are kept: {error}"
     if not chosen:
         return None, f"no feature is relevant at a false discovery rate of {plant.select.fdr:g}; all are kept"
-    kept = frozenset(chosen) | {feature.name for feature in that_show(FeaturePlan.of(plant).features, "latest")}
-    return kept, f"{len(chosen)} features are relevant at a false discovery rate of {plant.select.fdr:g}"
+    kept_features = frozenset(chosen) | {
+        feature.name for feature in that_show(FeaturePlan.of(plant).features, "latest")
+    }
+    return kept_features, f"{len(chosen)} features are relevant at a false discovery rate of {plant.select.fdr:g}"

@@ -1,4 +1,4 @@
-"""What is stored of one candidate with its run in MLflow, and read back whenever the run is looked up."""
+"""The stored result of one candidate, a document of its run in MLflow."""
 
 from __future__ import annotations
 
@@ -26,11 +26,13 @@ class CandidateResult(BaseModel):
     self_test: SelfTest | None = None
     curves: dict[str, Any] = Field(default_factory=dict, description="ROC and precision-recall curves")
     thresholds: dict[str, Any] = Field(default_factory=dict)
-    calibration: dict[str, Any] | None = Field(None, description="what its threshold stands for")
-    search: dict[str, Any] | None = Field(None, description="what a search for its options tried, and what it chose")
+    calibration: dict[str, Any] | None = Field(
+        None, description="promise behind its threshold, and its maturity; see `Calibration.summary`"
+    )
+    search: dict[str, Any] | None = Field(None, description="record of the search for its options")
 
     def document(self) -> dict[str, Any]:
-        """Return it as JSON; a search that did not happen is left out."""
+        """Return the result as JSON values, without ``search`` where there was none."""
         content = self.model_dump(mode="json")
         if self.search is None:
             del content["search"]

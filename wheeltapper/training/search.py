@@ -30,32 +30,32 @@ SEARCH, TRIAL = "search.json", "trial.json"
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What all trials of a training are judged on: the folds, and by what figure."""
+    """Held-out data of a search: the folds, and the figure that trials are judged by."""
 
     folds: tuple[Fold, ...]
     blocks: tuple[Block, ...]
     judged_by: JudgedBy
     twins: tuple[Twins, ...]
-    """Of each fold, where its trials are judged by the self-test; else none."""
+    """Twins of each fold, where trials are judged by the self-test; else empty."""
 
 
 @dataclass(frozen=True)
 class Clock:
-    """What a trial has to keep to, in seconds."""
+    """Time limits of a trial, in seconds."""
 
     left: float
-    """For the trial; endless for one that must come to its end."""
+    """Time left for the trial; infinite for a trial that must be completed."""
     prepared: float
-    """What came before it and counts with it."""
+    """Time of the preparation before it, which counts with it."""
 
 
 def search(job: Job) -> dict[str, Any] | None:
-    """Return what the search of one candidate tried and chose, and write it down; None where nothing is searched.
+    """Search the options of one candidate, and store the record; None where the plant does not search over it.
 
     Returns
     -------
     dict or None
-        See `wheeltapper.training.trials.told`; ``chosen`` are the options to train with.
+        See `wheeltapper.training.trials.record`; ``chosen`` are the options to train with.
     """
     settings = job.plant.search
     if settings is None or job.candidate.name not in settings.over:
@@ -77,17 +77,17 @@ def search(job: Job) -> dict[str, Any] | None:
             _log.info("%s: %s %.3f", place, NAMES[held_out.judged_by], trial.mean)
         return trial
 
-    done = trials.attempt_in_time(combinations, attempt, timedelta(minutes=settings.minutes))
-    untried = [options.options for options in combinations[len(done) :]]
-    how = settings.model_dump(mode="json", include={"how", "minutes", "folds"})
-    record = trials.told(done, untried, held_out.blocks, held_out.judged_by, how)
+    tried = trials.attempt_in_time(combinations, attempt, timedelta(minutes=settings.minutes))
+    untried = [options.options for options in combinations[len(tried) :]]
+    search_settings = settings.model_dump(mode="json", include={"how", "minutes", "folds"})
+    record = trials.record(tried, untried, held_out.blocks, held_out.judged_by, search_settings)
     job.space.registry.log(job.run_id, documents={SEARCH: record}, tags={"search.judged_by": held_out.judged_by})
     _log_choice(job.label, record, settings)
     return record
 
 
 def in_short(record: dict[str, Any] | None) -> dict[str, Any]:
-    """Return what a bundle says of the search that its options come from; nothing where there was none."""
+    """Return the summary of a search for the bundle's provenance; empty where there was none."""
     if record is None:
         return {}
     untried = len(record["left"]) + len(record["stopped"])
@@ -108,7 +108,7 @@ def _log_choice(label: str, record: dict[str, Any], settings: Search) -> None:
     )
     if record["left"] or record["stopped"]:
         _log.info(
-            "%s: the search's %g minutes are used up, %d trials were not begun%s",
+            "%s: the search's %g minutes are used up, %d trials were not started%s",
             label,
             settings.minutes,
             len(record["left"]),
@@ -117,7 +117,7 @@ def _log_choice(label: str, record: dict[str, Any], settings: Search) -> None:
 
 
 def _attempt(job: Job, held_out: HeldOut, options: PlugIn, clock: Clock) -> Trial:
-    """Fit and judge one set of options on every fold, as a run of its own; a finished one is only looked up."""
+    """Fit and judge one set of options on every fold, as a run of its own; the result of a finished run is read."""
     registry = job.space.registry
     key = f"{job.training.key}:{job.label}:{search_options.key(options, job.plant.plug_ins)}"
     run_id = registry.trial_run(job.run_id, key, brief(options.options) or "defaults")
@@ -165,7 +165,7 @@ def _write_down(job: Job, run_id: str, options: PlugIn, trial: Trial, judged_by:
 
 
 def _figure(plant: Plant, held_out: HeldOut, table: TrainingTable, options: PlugIn, place: int) -> float | None:
-    """Fit and calibrate before one block; return how well the block is ranked, or what share of faults is found."""
+    """Fit and calibrate before one block; return its VUS-PR, or the share of injected faults found."""
     fold = held_out.folds[place]
     if held_out.judged_by == "vus_pr" and held_out.blocks[place].guessing is None:
         return None
@@ -177,7 +177,7 @@ def _figure(plant: Plant, held_out: HeldOut, table: TrainingTable, options: Plug
 
 
 def _cut(job: Job, settings: Search) -> HeldOut:
-    """Cut the folds, and settle by what their trials are judged."""
+    """Cut the folds, and choose the figure that trials are judged by."""
     plant, table = job.plant, job.table
     folds = cut_folds(plant, table.features, table.part, table.cuts, table.faults, table.flags, settings.folds)
     blocks = tuple(_block(plant, fold, table) for fold in folds)
@@ -202,7 +202,7 @@ def _block(plant: Plant, fold: Fold, table: TrainingTable) -> Block:
 
 
 def _twins(space: Workspace, fold: Fold, version: int) -> Twins:
-    """Put known faults into the normal running of one block."""
+    """Inject faults into the normal running of one block."""
     try:
         return recent_twins(space, FeaturePlan.of(space.plant), fold.normal, version)
     except DataError as error:

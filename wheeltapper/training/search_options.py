@@ -1,4 +1,4 @@
-"""Trials: the options that a search tries of one candidate, drawn before anything is fitted."""
+"""Search options: the combinations that a search tries for one candidate, drawn before any fit."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ from wheeltapper.errors import ConfigError
 from wheeltapper.plugins import INSTALLED, PlugIns
 
 MOST = 1000
-"""Combinations of a grid: one that is larger is a mistake, or a case for a random search."""
+"""Most combinations of a grid; a larger one is a mistake, or needs a random search."""
 
 
-def of(plant: Plant, wanted: PlugIn) -> tuple[PlugIn, ...]:
-    """Return what a plant's search tries of one of its candidates; the options as written come first.
+def of(plant: Plant, candidate: PlugIn) -> tuple[PlugIn, ...]:
+    """Return the trials of a plant's search for one candidate; the options as written come first.
 
-    Where the plant searches nothing, or not over this detector, they are the only ones. Two combinations that make the
-    same detector are one trial: an option may be written out that is the default anyway.
+    Where the plant does not search over this detector, they are the only trial. Two combinations that build the same
+    detector are one trial: an option may be given explicitly with its default value.
 
     Raises
     ------
     ConfigError
         If the detector has no such option, refuses a value, or the grid has more than `MOST` combinations.
     """
-    if plant.search is None or wanted.name not in plant.search.over:
-        return (wanted,)
-    over, most = plant.search.over[wanted.name], plant.search.most_drawn
-    found = {key(wanted, plant.plug_ins): wanted}
-    for combination in _combinations(wanted.name, plant.search, plant.seed):
-        one = PlugIn(name=wanted.name, options=wanted.options | dict(zip(over, combination, strict=True)))
-        found.setdefault(key(one, plant.plug_ins), one)
-    trials = tuple(found.values())
-    return trials[:most] if plant.search.how == "random" else trials
+    if plant.search is None or candidate.name not in plant.search.over:
+        return (candidate,)
+    over, limit = plant.search.over[candidate.name], plant.search.most_drawn
+    by_key = {key(candidate, plant.plug_ins): candidate}
+    for combination in _combinations(candidate.name, plant.search, plant.seed):
+        plug_in = PlugIn(name=candidate.name, options=candidate.options | dict(zip(over, combination, strict=True)))
+        by_key.setdefault(key(plug_in, plant.plug_ins), plug_in)
+    trials = tuple(by_key.values())
+    return trials[:limit] if plant.search.how == "random" else trials
 
 
-def key(wanted: PlugIn, plug_ins: PlugIns = INSTALLED) -> str:
-    """Return what names a detector with all its options, defaults and presets resolved: the same for the same one.
+def key(detector: PlugIn, plug_ins: PlugIns = INSTALLED) -> str:
+    """Return the key of a detector with all its options, defaults and presets resolved.
 
     Raises
     ------
     ConfigError
         If there is no such detector, or it refuses an option.
     """
-    options = detectors.build(wanted.name, wanted.options, plug_ins=plug_ins).options
-    text = json.dumps([wanted.name, options], sort_keys=True, ensure_ascii=False, default=str)
+    options = detectors.build(detector.name, detector.options, plug_ins=plug_ins).options
+    text = json.dumps([detector.name, options], sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _combinations(name: str, search: Search, seed: int) -> Iterator[tuple[Any, ...]]:
-    """Yield one value for each option, over and over: all in the order written, or some, each once, by the seed."""
+    """Yield combinations of one value for each option: all in the order written, or some, drawn by the seed."""
     values = list(search.over[name].values())
-    count = math.prod(len(own) for own in values)
+    count = math.prod(len(choices) for choices in values)
     if search.how == "random":
         for place in Random(seed).sample(range(count), min(count, search.most_drawn)):
             yield _at(values, place)
@@ -72,8 +72,8 @@ def _combinations(name: str, search: Search, seed: int) -> Iterator[tuple[Any, .
 
 def _at(values: Sequence[tuple[Any, ...]], place: int) -> tuple[Any, ...]:
     """Return the combination at one place of the grid, in which the last option changes fastest."""
-    chosen = []
-    for own in reversed(values):
-        place, at = divmod(place, len(own))
-        chosen.append(own[at])
-    return tuple(reversed(chosen))
+    combination = []
+    for choices in reversed(values):
+        place, at = divmod(place, len(choices))
+        combination.append(choices[at])
+    return tuple(reversed(combination))

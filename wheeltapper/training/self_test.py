@@ -18,10 +18,10 @@ from wheeltapper.workspace import Workspace
 def run_self_test(
     space: Workspace, bundle: Bundle, training: Training, table: TrainingTable, shared: Shared
 ) -> SelfTest:
-    """Return what the self-test says about a bundle on the readings that a training was opened with.
+    """Return the self-test of a bundle on the readings that a training was opened with.
 
-    The bundle may be an older one, with another plan than the plant has now: it is asked about the same faults in the
-    same readings, by the features of its own.
+    The bundle may be an older one with another plan than the plant's present one: it is tested on the same faults in
+    the same readings, with its own features.
     """
     plan = FeaturePlan.of(space.plant)
     if plan.hash in (bundle.plan.hash, bundle.whole):
@@ -36,7 +36,7 @@ def run_self_test(
 def twins_of_training(space: Workspace, training: Training, table: TrainingTable, shared: Shared) -> Twins:
     """Return the rows that all candidates of a training are tested on; they are computed once.
 
-    Candidates share the plant's feature plan; one that uses fewer features takes its columns from it.
+    Candidates share the plant's feature plan; a candidate with fewer features uses its columns of it.
     """
     plan = FeaturePlan.of(space.plant)
     version = training.readings.version
@@ -52,10 +52,10 @@ def _normal(space: Workspace, plan: FeaturePlan, table: TrainingTable) -> pd.Dat
 
 
 def _without_doubt(normal: pd.DataFrame, table: TrainingTable) -> pd.DataFrame:
-    """Leave out what a machine did while an alarm went on that nobody has judged.
+    """Leave out windows inside a lasting alarm that is not judged.
 
-    A candidate that raises an alarm there is right: taken for clean running, a fault that lasts would have every
-    candidate refused. Where nothing else is left, these windows are used all the same.
+    They may be faulty, and a candidate that raises an alarm there may be right: used as clean running, a lasting fault
+    would refuse every candidate. Where no other windows are left, they are used.
     """
     is_doubtful = normal["asset_id"].isin(table.in_doubt) & (table.part.loc[normal.index] == "validate")
     return normal if is_doubtful.all() else normal[~is_doubtful]

@@ -1,4 +1,4 @@
-"""A training that was opened: what it is named by, and which versions of the tables it learns from."""
+"""An open training: its key, and the versions of the tables that it uses."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from wheeltapper.store import Ref
 
 @dataclass(frozen=True)
 class Training:
-    """One training of one objective; it travels between tasks in place of the tables."""
+    """One training of one objective; it is passed between tasks instead of the tables."""
 
     objective: str
     key: str
-    """Hash of everything that it depends on: the same training has the same key."""
+    """Hash of everything that the training depends on; the same training has the same key."""
     run_id: str
     """Its run in MLflow, above those of its candidates."""
     refs: dict[str, Ref]

@@ -1,7 +1,7 @@
-"""What the candidates of one training share: tables that are read once, and what is prepared from them once.
+"""Shared objects of one training: tables that are read once, and preparations that are made once.
 
-Candidates train in threads of one process. The first one that asks for a thing makes it; the others are given the
-same one. The object is passed to each of them. On a cluster it arrives empty, and each worker makes its own.
+Candidates train in threads of one process. The first one that needs an object makes it; the others get the same one.
+The cache is passed to each of them. On a cluster it arrives empty, and each worker fills its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Thing = TypeVar("Thing")
 
 
 class Shared:
-    """Things of one training, each made once."""
+    """Cache of one training's shared objects, each made once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -22,14 +22,14 @@ class Shared:
         self._things: dict[str, Any] = {}
 
     def get(self, name: str, make: Callable[[], Thing]) -> Thing:
-        """Return the thing of this name; the first call makes it, and all others wait for it.
+        """Return the object of this name; the first call makes it, and all others wait for it.
 
         Parameters
         ----------
         name : str
-            Names the thing and everything that it depends on within one training.
+            Name of the object; includes everything that it depends on within one training.
         make : callable
-            Makes it; may ask for other things. An error is raised to the caller, and the next call tries again.
+            Makes the object; may get other objects. An error is raised to the caller, and the next call tries again.
         """
         with self._lock:
             making = self._locks.setdefault(name, threading.Lock())

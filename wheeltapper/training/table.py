@@ -1,7 +1,7 @@
-"""The training table: feature rows with the part of each, known faults, and what nothing may be learnt from.
+"""The training table: feature rows with the part of each, known faults, and withheld time.
 
-It is read at exactly the table versions that the training was opened with, so that the same training always learns
-from the same rows.
+It is read at exactly the table versions that the training was opened with, so that the same training always uses the
+same rows.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LEARNT_FROM = {
     "flags": tables.FLAGS,
     "withheld": tables.WITHHELD,
 }
-"""Every table that can change what is learnt."""
+"""Every table that the training data depends on."""
 
 MOST_REMARKS = 3
 """Remarks of one kind that are logged; more of them say the same of further assets."""
@@ -38,21 +38,21 @@ _log = logging.getLogger("wheeltapper.train")
 
 @dataclass(frozen=True)
 class TrainingTable:
-    """The feature rows of a training with the part of each, and the truth about faults."""
+    """The feature rows of a training with the part of each, and the known faults."""
 
     features: pd.DataFrame
-    """Rows that are withheld from learning are not usable here; ``why_not`` says why."""
+    """Rows that are withheld from training are not usable here; ``why_not`` has the reason."""
     part: pd.Series
     """train, calibrate, validate, test or purged; one for each row of ``features``."""
     faults: pd.DataFrame
     cuts: pd.DataFrame
-    """Where each asset's parts begin, see `parts.cuts`."""
+    """Beginning of each asset's parts, see `parts.cuts`."""
     flags: pd.DataFrame = field(default_factory=tables.FLAGS.empty)
     """Spans in which a sensor does not measure, without sensors that always do so."""
     learnt: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Part → reason → windows: how many are learnt from, and why the others are not."""
+    """Part → reason → windows: the number trained on, and the numbers left out by reason."""
     in_doubt: frozenset[str] = frozenset()
-    """Assets whose validate part begins inside an alarm that nobody has judged."""
+    """Assets whose validate part begins inside an alarm that is not judged."""
 
     def rows(self, part: str) -> pd.DataFrame:
         """Return the feature rows of one part."""
@@ -71,12 +71,12 @@ def read(space: Workspace, refs: Mapping[str, Ref], embargo: timedelta) -> Train
     refs : mapping
         Name in `LEARNT_FROM` → the table and its version.
     embargo : timedelta
-        Windows that end less than this before a cut belong to no part: the labels of these windows look beyond it.
+        Windows that end less than this before a cut belong to no part: their labels depend on readings beyond it.
 
     Raises
     ------
     DataError
-        If too few windows of an asset are left to learn from.
+        If too few windows of an asset are left to train on.
     """
     stored = {name: space.store.read(LEARNT_FROM[name], version=refs[name].version) for name in _WHOLE}
     times = space.store.read(tables.READINGS, version=refs["readings"].version, columns=parts.TIMES)

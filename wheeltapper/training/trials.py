@@ -1,4 +1,4 @@
-"""Search: which of several options does best on readings that nothing was fitted on, within a budget of time."""
+"""Trials of a search: judge several options on held-out readings within a time budget, and choose the best."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from wheeltapper.evaluation.ranking import mean_vus_pr, rank_windows
 
 Options = TypeVar("Options")
 JudgedBy = Literal["vus_pr", "hearing"]
-NAMES: dict[JudgedBy, str] = {"vus_pr": "VUS-PR", "hearing": "faults heard"}
-"""What the figure is called where people read it."""
+NAMES: dict[JudgedBy, str] = {"vus_pr": "VUS-PR", "hearing": "faults found"}
+"""Name of the figure in texts; ``hearing`` in stored documents is the share of injected faults found."""
 STOPPED = "stopped, time used up"
-"""What is said of a trial that was not judged on all folds."""
+"""Text for a trial that was not judged on all folds."""
 
 
 class _Record(BaseModel):
@@ -30,7 +30,7 @@ class _Record(BaseModel):
 
 
 class Block(_Record):
-    """A held-out block of the train part, and how much was fitted on before it."""
+    """A held-out block of the train part, and the number of windows fitted on before it."""
 
     start: str = Field(description="beginning of its first window, UTC, ISO 8601")
     end: str = Field(description="end of its last window")
@@ -40,90 +40,92 @@ class Block(_Record):
 
 
 class Trial(_Record):
-    """One set of options, and how it did on each block."""
+    """One set of options, and its figure on each block."""
 
     options: dict[str, Any]
     figures: tuple[float | None, ...] = Field(
         description="0 to 1, higher is better; None: nothing to rank in the block; none at all if it was refused, "
         "those of the first blocks if it was stopped"
     )
-    seconds: float = Field(ge=0, description="what it took to fit and judge it on all blocks, or until it was stopped")
+    seconds: float = Field(ge=0, description="time to fit and judge it on all blocks, or until it was stopped")
     prepared: float = Field(
-        default=0, ge=0, description="seconds that it took to prepare the search; the first trial has them with it"
+        default=0, ge=0, description="seconds for preparing the search; counted with the first trial"
     )
-    refused: str = Field(default="", description="why it cannot be fitted on this data; empty if it can")
+    refused: str = Field(default="", description="reason why it cannot be fitted on this data; empty if it can")
     stopped: bool = Field(default=False, description="the time was used up before all blocks were judged")
 
     @property
     def is_whole(self) -> bool:
-        """Whether it was judged on all blocks; no other can be chosen."""
+        """True if it was judged on all blocks; only such a trial can be chosen."""
         return not (self.refused or self.stopped)
 
     @property
     def mean(self) -> float:
-        """The figure that decides."""
-        return fmean(self._known)
+        """Mean of the figure over the blocks; it decides."""
+        return fmean(self._defined)
 
     @property
     def spread(self) -> float | None:
-        """Standard deviation of the figure over the blocks; None of a single one."""
-        return stdev(self._known) if len(self._known) > 1 else None
+        """Standard deviation of the figure over the blocks; None for a single block."""
+        return stdev(self._defined) if len(self._defined) > 1 else None
 
     @property
-    def _known(self) -> list[float]:
-        return [one for one in self.figures if one is not None]
+    def _defined(self) -> list[float]:
+        return [figure for figure in self.figures if figure is not None]
 
 
 def attempt_in_time(
     trials: Sequence[Options], attempt: Callable[[int, Options, float], Trial], budget: timedelta
 ) -> list[Trial]:
-    """Attempt trials one after the other; none is begun once preparation and those before it have used up the budget.
+    """Attempt trials one after the other; none is started once the budget is used up.
 
-    The first is always attempted: it is what would be fitted without a search. Until one has come to its end none is
-    stopped, so that there is something to choose.
+    The first is always attempted: its options would be fitted without a search. No trial is stopped before one is
+    complete, so that there is one to choose.
 
     Parameters
     ----------
     trials : sequence
         In the order in which they are attempted.
     attempt : callable
-        Takes a number from 1 on, what is to be tried, and the seconds that are left for it (endless for the first).
+        Takes a number from 1 on, the options, and the seconds that are left (infinite for the first).
     budget : timedelta
-        Longer than nothing; by the trials' own seconds, so that one who looks a trial up instead of repeating it stops
-        at the same place.
+        More than 0. It is compared with the trials' recorded seconds, so that a continued search, which reads finished
+        trials, stops at the same place.
     """
-    done: list[Trial] = []
+    finished: list[Trial] = []
     for number, options in enumerate(trials, start=1):
-        left = budget.total_seconds() - sum(one.prepared + one.seconds for one in done)
-        if done and (left <= 0 or done[-1].stopped):
+        seconds_left = budget.total_seconds() - sum(trial.prepared + trial.seconds for trial in finished)
+        if finished and (seconds_left <= 0 or finished[-1].stopped):
             break
-        done.append(attempt(number, options, left if any(one.is_whole for one in done) else math.inf))
-    return done
+        finished.append(
+            attempt(number, options, seconds_left if any(trial.is_whole for trial in finished) else math.inf)
+        )
+    return finished
 
 
 def judge_in_time(
     folds: int, judge: Callable[[int], float | None], left: float, clock: Callable[[], float]
 ) -> tuple[float | None, ...]:
-    """Judge one trial on fold after fold; no further one is begun once the time is used up.
+    """Judge one trial on fold after fold; no further fold is started once the time is used up.
 
     Parameters
     ----------
     judge : callable
-        Takes the place of a fold, from 0 on, and returns the figure.
+        Takes the index of a fold, from 0 on, and returns the figure.
     left : float
         Seconds; the first fold is always judged.
     clock : callable
-        Returns seconds since whenever, such as `time.monotonic`.
+        Returns seconds since any fixed instant, such as `time.monotonic`.
 
     Returns
     -------
     tuple
         The figures; fewer than folds if the trial was stopped.
     """
-    begun = clock()
+    started = clock()
     figures: list[float | None] = []
     for place in range(folds):
-        if figures and clock() - begun >= left:
+        if figures and clock() - started >= left:
             break
         figures.append(judge(place))
     return tuple(figures)
@@ -132,14 +134,14 @@ def judge_in_time(
 def best(trials: Sequence[Trial]) -> int:
     """Return the place of the trial with the highest mean; of equal ones the first: no change without a gain.
 
-    One that was stopped is none of them: the folds that it was not judged on may be the harder ones.
+    A stopped trial is not considered: the folds that it was not judged on may be the harder ones.
 
     Raises
     ------
     DataError
         If every trial was refused.
     """
-    whole = [place for place, one in enumerate(trials) if one.is_whole]
+    whole = [place for place, trial in enumerate(trials) if trial.is_whole]
     if not whole:
         raise DataError(f"none of {len(trials)} trials of the search could be fitted: {trials[0].refused}")
     return max(whole, key=lambda place: trials[place].mean)
@@ -169,7 +171,7 @@ def guessing(
 
 
 def ranks(scores: pd.DataFrame, faults: pd.DataFrame, *, vus_window: int, **watch: timedelta) -> float | None:
-    """Return the VUS-PR of the scores of a block, taken exactly as candidates are judged by it later."""
+    """Return the VUS-PR of the scores of a block, computed exactly as for candidates later."""
     rows = watched_rows(scores, **watch)
     return mean_vus_pr(rows, _truth(rows, faults), vus_window=vus_window)
 
@@ -179,58 +181,61 @@ def _truth(rows: pd.DataFrame, faults: pd.DataFrame) -> Any:
     return is_in_fault(rows, spans[["asset_id", "start", "end"]])
 
 
-def told(
+def record(
     trials: Sequence[Trial],
-    left: Sequence[dict[str, Any]],
+    untried: Sequence[dict[str, Any]],
     blocks: Sequence[Block],
     judged_by: JudgedBy,
     settings: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return a search as JSON: asked for, tried with how it did, refused, stopped, not begun, and chosen.
+    """Return the record of a search as JSON values: settings, trials with their figures, and the choice.
 
-    How long each trial took is not among it: that is another on every machine, and stands with the trial.
+    Trials that were refused, stopped or not started are included. The seconds of each trial are left out, because they
+    differ between machines; they are stored with the trial.
 
     Parameters
     ----------
-    left : sequence of dict
-        Options that there was no time for.
+    untried : sequence of dict
+        Options that were not started for lack of time.
     settings : dict
-        How it was searched: ``how``, ``minutes``, ``folds``.
+        Settings of the search: ``how``, ``minutes``, ``folds``.
     """
     chosen = best(trials)
     rows = [
         {
-            "options": one.options,
-            "figures": list(one.figures),
-            "mean": one.mean,
-            "spread": one.spread,
+            "options": trial.options,
+            "figures": list(trial.figures),
+            "mean": trial.mean,
+            "spread": trial.spread,
             "as_written": place == 0,
             "chosen": place == chosen,
         }
-        for place, one in enumerate(trials)
-        if one.is_whole
+        for place, trial in enumerate(trials)
+        if trial.is_whole
     ]
     return settings | {
         "judged_by": judged_by,
-        "said": _said(blocks, judged_by),
-        "blocks": [one.model_dump(mode="json") for one in blocks],
+        "said": _basis(blocks, judged_by),
+        "blocks": [block.model_dump(mode="json") for block in blocks],
         "trials": rows,
-        "refused": [{"options": one.options, "reason": one.refused} for one in trials if one.refused],
+        "refused": [{"options": trial.options, "reason": trial.refused} for trial in trials if trial.refused],
         "stopped": [
-            {"options": one.options, "reason": STOPPED, "figures": list(one.figures)} for one in trials if one.stopped
+            {"options": trial.options, "reason": STOPPED, "figures": list(trial.figures)}
+            for trial in trials
+            if trial.stopped
         ],
-        "left": list(left),
+        "left": list(untried),
         "chosen": trials[chosen].options,
     }
 
 
-def _said(blocks: Sequence[Block], judged_by: JudgedBy) -> str:
-    """Say what the trials were judged by."""
+def _basis(blocks: Sequence[Block], judged_by: JudgedBy) -> str:
+    """Return the basis of the figure, as a phrase for the stored record."""
     folds = len(blocks)
     if judged_by == "hearing":
         return (
-            f"mean over {folds} folds of the share of moderate faults that are heard when they are put into normal "
+            f"mean over {folds} folds of the share of moderate injected faults that are found in normal "
             "running (no known fault can be ranked in the held-out blocks)"
         )
-    faulty = sum(one.guessing is not None for one in blocks)
-    return f"mean VUS-PR over the {faulty} of {folds} folds that hold known faults"
+    faulty = sum(block.guessing is not None for block in blocks)
+    return f"mean VUS-PR over the {faulty} of {folds} folds with known faults"

@@ -53,7 +53,7 @@ def test_wrong_tables_are_refused(draw):
         watch(scores.assign(score=[1.0, np.nan]))
     with pytest.raises(DataError, match="pump has several scores for one window"):
         watch(pd.concat([scores, scores.assign(bundle="c")]))
-    with pytest.raises(DataError, match="longer than nothing"):
+    with pytest.raises(DataError, match="longer than 0"):
         watch(scores, spacing=timedelta(0))
 
 

@@ -39,7 +39,7 @@ def test_a_threshold_is_a_rule() -> None:
     heat = np.where(np.arange(1000) % 100 >= 50, 95.0, 60.0)
     gate = label_rule(readings(heat), ["heat", "load"], faults(*SPANS))
     assert (gate.name, gate.passed, gate.blocks, gate.figure) == ("label_rule", False, False, 1.0)
-    assert "a threshold would do" in gate.reason
+    assert "a threshold would be enough" in gate.reason
 
 
 def test_what_overlaps_is_no_rule() -> None:

@@ -84,7 +84,7 @@ def test_boards_that_make_no_sense_are_refused(draw):
     one = draw("0000900000", FAULT).judge("sharp")
     with pytest.raises(DataError, match="0 judgements"):
         rank([], baselines=[])
-    with pytest.raises(DataError, match=r"\['sharp'\] came several times"):
+    with pytest.raises(DataError, match=r"\['sharp'\] occur several times"):
         rank([one, one], baselines=[])
     with pytest.raises(DataError, match="about one part"):
         rank([one, one.model_copy(update={"part": "test"})], baselines=[])

@@ -17,7 +17,7 @@ def line(sensor: str, kind: str, smallest: str | None) -> dict[str, Any]:
 
 TESTED = {
     "table": [line("pressure", "drift", "2 bar"), line("pressure", "unit_swap", None), line("flow", "drift", "1 bar")],
-    "skipped": [{"sensor": "flow", "kind": "unit_swap", "reason": "its unit A is taken for no other"}],
+    "skipped": [{"sensor": "flow", "kind": "unit_swap", "reason": "its unit A is not confused with another"}],
 }
 
 
@@ -27,7 +27,7 @@ def test_a_cell_has_the_smallest_size_a_dash_or_nothing() -> None:
     assert shown["kinds"] == ["drift", "unit swap"]
     cells = {row["sensor"]: [(cell["text"], cell["level"]) for cell in row["cells"]] for row in shown["rows"]}
     assert cells == {"pressure": [("2 bar", 2), ("–", 0)], "flow": [("1 bar", 3), ("", None)]}
-    assert shown["notes"][1] == "Not tested: unit swap of flow: its unit A is taken for no other."
+    assert shown["notes"][1] == "Not tested: unit swap of flow: its unit A is not confused with another."
 
 
 def test_the_report_shows_the_table_and_does_without_one(undrawn: ReportData) -> None:
@@ -39,7 +39,7 @@ def test_the_report_shows_the_table_and_does_without_one(undrawn: ReportData) ->
 
 def test_one_reason_is_one_sentence_for_all_its_sensors() -> None:
     """Three sensors that cannot be mistaken for another unit are one sentence; one that never moved is another."""
-    why = "its unit 1 is taken for no other"
+    why = "its unit 1 is not confused with another"
     skipped = [{"sensor": name, "kind": "unit_swap", "reason": why} for name in ("a", "b", "c")]
     still = {"sensor": "d", "kind": "", "reason": "it never moved in recent normal running"}
     assert grid({"table": TESTED["table"], "skipped": [*skipped, still]})["notes"][1:] == [

@@ -105,7 +105,7 @@ def test_rows_of_a_stranger_are_refused(blank_mill: Mill, blank: Bundle) -> None
 def test_an_alarm_with_holes_is_explained(blank_mill: Mill, detector: str) -> None:
     """Shares add up to 1 and every figure is finite, with contributions and by occlusion."""
     bundle = blank_mill.fit(detector)
-    rows = bundle.own_rows(unfilled(blank_mill))
+    rows = bundle.rows_of_plan(unfilled(blank_mill))
     findings = explanation.explain(bundle, rows)
     assert sum(one.share for one in findings) == pytest.approx(1)
     assert all(np.isfinite([one.share, one.deviations]).all() for one in findings)

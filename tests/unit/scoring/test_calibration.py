@@ -13,7 +13,7 @@ from scipy.signal import lfilter
 
 from wheeltapper.config import Alarms
 from wheeltapper.errors import DataError
-from wheeltapper.scoring import alarms, calibration, tail
+from wheeltapper.scoring import alarms, calibrate, calibration, scales, tail
 from wheeltapper.scoring.calibration import ANY, Calibration, Floats
 from wheeltapper.scoring.promise import Promise
 
@@ -62,7 +62,7 @@ class Fleet:
 
 
 def fit(rows: pd.DataFrame, raw: Floats, budget: float = 1.0, *, open_after: int = RULE.open_after) -> Calibration:
-    return calibration.fit(
+    return calibrate.fit(
         rows, raw, budget=budget, spacing=MINUTE, max_gap=GAP, rule=RULE.model_copy(update={"open_after": open_after})
     )
 
@@ -157,7 +157,7 @@ def test_a_louder_machine_gets_a_higher_threshold_of_its_own() -> None:
     rows["regime"] = "normal"
     raw = raw.reshape(6, -1)
     raw[3] = 10 + np.where(np.abs(raw[3] - 10) > 3.6, 2, 1) * (raw[3] - 10)
-    fitted = calibration.fit(
+    fitted = calibrate.fit(
         rows, raw.ravel(), budget=5, spacing=MINUTE, max_gap=GAP, rule=RULE.model_copy(update={"open_after": 1})
     )
     limits = [fitted.limit(f"pump-{number:02}", "normal") for number in range(6)]
@@ -174,7 +174,7 @@ def test_windows_that_are_not_far_enough_do_not_count() -> None:
     is_far = np.ones(len(raw), dtype=bool)
     is_far.reshape(-1, 200)[:, 50:55] = False
     given = {"budget": 5.0, "spacing": MINUTE, "max_gap": GAP, "rule": RULE}
-    every, some = (calibration.fit(rows, raw, **given, is_far=one) for one in (None, is_far))
+    every, some = (calibrate.fit(rows, raw, **given, is_far=one) for one in (None, is_far))
     assert every.threshold[ANY] > 10
     assert some.threshold[ANY] < 5
 
@@ -265,13 +265,13 @@ def test_unseen_assets_and_regimes_fall_back() -> None:
 
 def test_a_small_group_gets_no_scale_of_its_own() -> None:
     """59 windows of one regime do not say what is typical, 60 do; 40 blocks are needed for a threshold."""
-    for count, known in ((calibration.MIN_ROWS - 1, False), (calibration.MIN_ROWS, True)):
+    for count, known in ((scales.MIN_ROWS - 1, False), (scales.MIN_ROWS, True)):
         rows, raw = ramp(assets=1)
         rows["regime"] = np.where(np.arange(len(rows)) < count, "startup", "normal")
         fitted = fit(rows, raw)
         assert (("pump-00", "startup") in fitted.typical) == known
         assert "startup" not in fitted.threshold
-    rows, raw = ramp(assets=1, windows=60 * (calibration.MIN_BLOCKS + 1))
+    rows, raw = ramp(assets=1, windows=60 * (calibrate.MIN_BLOCKS + 1))
     assert set(fit(rows.assign(regime="normal"), raw).threshold) == {ANY, "normal"}
 
 
@@ -309,13 +309,13 @@ def test_block_maxima_by_hand() -> None:
     """Blocks of five minutes, three windows in a row: the lowest of the three, the highest of those in each block."""
     rows = frame_of(1, 10, regimes=False).copy()
     score = np.array([0.0, 5, 4, 6, 1, 9, 9, 2, 3, 3])
-    found = calibration.block_maxima(rows, score, block=300.0, max_gap=GAP, hold=3)
+    found = calibrate.block_maxima(rows, score, block=300.0, max_gap=GAP, hold=3)
     assert found["peak"].tolist() == [4.0, 2.0]
     score[4] = 9.0
-    assert calibration.block_maxima(rows, score, block=300.0, max_gap=GAP, hold=3)["peak"].tolist() == [4.0, 9.0]
+    assert calibrate.block_maxima(rows, score, block=300.0, max_gap=GAP, hold=3)["peak"].tolist() == [4.0, 9.0]
     # A pause of ten minutes between the fifth and sixth window: nothing lasts across it.
     rows.loc[5:, "window_end"] += timedelta(minutes=10)
-    assert calibration.block_maxima(rows, score, block=300.0, max_gap=GAP, hold=3)["peak"].tolist() == [4.0, 2.0]
+    assert calibrate.block_maxima(rows, score, block=300.0, max_gap=GAP, hold=3)["peak"].tolist() == [4.0, 2.0]
 
 
 def test_few_rows_give_a_careful_threshold() -> None:

@@ -263,7 +263,7 @@ def test_each_alarm_is_diagnosed_by_its_own_windows(normaliser: RegimeNormaliser
         plan=SimpleNamespace(features=FEATURES),
         normaliser=normaliser,
         complete=lambda one: one,
-        own_rows=lambda one: one,
+        rows_of_plan=lambda one: one,
     )
     spans = pd.DataFrame(
         {

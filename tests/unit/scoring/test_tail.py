@@ -53,7 +53,7 @@ def test_the_tail_goes_on_beyond_the_data() -> None:
 def test_what_is_extrapolated_is_doubted_more() -> None:
     """A rate that was counted on 100 alarms, on 20, and one that lies ten and a hundred times beyond."""
     tail = Tail((1.0, 2.0, 3.0), (400.0, 100.0, 20.0), 0.0, 1.0, 60)
-    doubts = [tail.doubt(count) for count in (100, 20, 2, 0.2)]
+    doubts = [tail.log_error(count) for count in (100, 20, 2, 0.2)]
     assert doubts[:2] == pytest.approx([0.1, 1 / np.sqrt(20)])
     assert doubts == sorted(doubts)
     assert doubts[3] > 3 * doubts[1]

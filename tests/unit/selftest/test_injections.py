@@ -98,7 +98,7 @@ def test_what_cannot_be_tested_says_why() -> None:
     assert said["idle", ""] == "it never moved in recent normal running"
     assert said["meter", "spike"] == "it only counts up"
     assert "quarantine" in said["heat", "unit_swap"]
-    assert "taken for no other" in said["shake", "unit_swap"]
+    assert "not confused with another" in said["shake", "unit_swap"]
     assert {one.sensor for one in wanted} == {"meter", "heat", "shake"}
     assert [one.size for one in wanted if (one.sensor, one.kind) == ("heat", "drift")] == list(SIZES)
     assert {one.kind for one in wanted if one.sensor == "meter"} == {"stuck", "drift", STEP}

@@ -57,9 +57,9 @@ def test_sensor_that_never_moved_is_left_out():
 
 def test_wrong_input_is_refused():
     """A sensor that is not there, no readings, and a step of nothing."""
-    with pytest.raises(DataError, match=r"1 rows came without \['c'\]"):
+    with pytest.raises(DataError, match=r"1 rows have no \['c'\]"):
         inject_obvious(readings(a=[1.0]), {"c": 1.0})
     with pytest.raises(DataError, match="0 rows"):
         inject_obvious(readings(a=[1.0]).iloc[:0], {"a": 1.0})
-    with pytest.raises(DataError, match="larger than nothing"):
+    with pytest.raises(DataError, match="larger than 0"):
         inject_obvious(readings(a=[1.0]), {"a": 1.0}, size=0)

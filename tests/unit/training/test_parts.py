@@ -205,12 +205,12 @@ REFUSED: dict[str, tuple[str, Any, str]] = {
     "no training file": (
         "{by: files, train: '*_train.csv', test: '*_test.csv'}",
         readings(origin="a_test.csv"),
-        r"a has no file like \*_train.csv \(its files: \['a_test.csv'\]\)",
+        r"a has no file that matches \*_train.csv \(its files: \['a_test.csv'\]\)",
     ),
     "no test file": (
         "{by: files, train: '*_train.csv', test: '*_test.csv'}",
         readings(origin="a_train.csv"),
-        r"a has no file like \*_test.csv",
+        r"a has no file that matches \*_test.csv",
     ),
     "tests before training ends": (
         "{by: files, train: '*_train.csv', test: '*_test.csv'}",
@@ -220,12 +220,12 @@ REFUSED: dict[str, tuple[str, Any, str]] = {
     "a file of neither kind": (
         "{by: files, train: '*_train.csv', test: '*_test.csv'}",
         pd.concat([readings(origin="a_train.csv"), readings(origin="notes.csv", first=200)]),
-        "file notes.csv is like neither of parts.train",
+        "file notes.csv matches neither of parts.train",
     ),
     "a file of both kinds": (
         "{by: files, train: '*.csv', test: '*_test.csv'}",
         pd.concat([readings(origin="a.csv"), readings(origin="a_test.csv", first=200)]),
-        "file a_test.csv is like both of parts.train",
+        "file a_test.csv matches both of parts.train",
     ),
 }
 

@@ -13,7 +13,7 @@ from wheeltapper import tables
 from wheeltapper.errors import DataError
 from wheeltapper.evaluation.exposure import watched_rows
 from wheeltapper.evaluation.ranking import mean_vus_pr, rank_windows
-from wheeltapper.training.trials import Block, Trial, attempt_in_time, best, guessing, judge_in_time, ranks, told
+from wheeltapper.training.trials import Block, Trial, attempt_in_time, best, guessing, judge_in_time, ranks, record
 
 MINUTE = timedelta(minutes=1)
 WATCH = {"spacing": MINUTE, "max_gap": 3 * MINUTE}
@@ -87,7 +87,7 @@ def test_a_trial_stops_between_two_folds(left: float, judged: int) -> None:
 def test_a_trial_that_was_stopped_never_wins_and_is_told() -> None:
     """Its only fold is the best of all, and may be the easiest; or has no figure at all."""
     stopped = trial(0.9, trees=20).model_copy(update={"stopped": True})
-    found = told([trial(0.5, 0.4, trees=10), stopped], [], [block(0.1), block(0.2)], "vus_pr", {})
+    found = record([trial(0.5, 0.4, trees=10), stopped], [], [block(0.1), block(0.2)], "vus_pr", {})
     assert found["chosen"] == {"trees": 10}
     assert [one["options"] for one in found["trials"]] == [{"trees": 10}]
     assert found["stopped"] == [{"options": {"trees": 20}, "reason": "stopped, time used up", "figures": [0.9]}]
@@ -144,7 +144,7 @@ def block(guess: float | None) -> Block:
 
 def test_a_search_is_told_as_json() -> None:
     """Every trial with its figures, the chosen one marked, what was left, and by what it was judged; no clock in it."""
-    found = told(
+    found = record(
         [trial(0.5, None, trees=10), trial(0.7, None, trees=20)],
         [{"trees": 30}],
         [block(0.1), block(None)],
@@ -158,14 +158,14 @@ def test_a_search_is_told_as_json() -> None:
         ({"trees": 20}, 0.7, True),
     ]
     assert found["left"] == [{"trees": 30}]
-    assert found["said"] == "mean VUS-PR over the 1 of 2 folds that hold known faults"
+    assert found["said"] == "mean VUS-PR over the 1 of 2 folds with known faults"
     assert "seconds" not in json.dumps(found)
 
 
 def test_a_trial_that_cannot_be_fitted_is_told_and_never_chosen() -> None:
     """Also where it is the one as written; where none can be fitted there is nothing to choose."""
     bad = Trial(options={"trees": 0}, figures=(), seconds=1, refused="too few rows")
-    found = told([bad, trial(0.5, trees=10)], [], [block(0.1)], "vus_pr", {})
+    found = record([bad, trial(0.5, trees=10)], [], [block(0.1)], "vus_pr", {})
     assert found["refused"] == [{"options": {"trees": 0}, "reason": "too few rows"}]
     assert [(one["options"], one["as_written"], one["chosen"]) for one in found["trials"]] == [
         ({"trees": 10}, False, True)
@@ -177,6 +177,6 @@ def test_a_trial_that_cannot_be_fitted_is_told_and_never_chosen() -> None:
 
 def test_hearing_says_that_it_is_hearing() -> None:
     """Where no fault can be ranked, the result says what was asked instead."""
-    found = told([trial(0.5, 0.5)], [], [block(None), block(None)], "hearing", {"minutes": 1.0})
+    found = record([trial(0.5, 0.5)], [], [block(None), block(None)], "hearing", {"minutes": 1.0})
     assert found["judged_by"] == "hearing"
-    assert "moderate faults that are heard" in found["said"] and "no known fault" in found["said"]
+    assert "moderate injected faults that are found" in found["said"] and "no known fault" in found["said"]
