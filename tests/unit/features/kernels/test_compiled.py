@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from wheeltapper import compiled
 from wheeltapper.features.kernels import minimal
 
