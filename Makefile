@@ -31,19 +31,20 @@ $(READY_DEV): pyproject.toml constraints.txt
 run: $(READY) ## the main job on the built-in pump station
 	@$(BIN)/wheeltapper run pump_station
 
-# One file's tests stay in one process, for they share what they start; the longest folders come first. There is one
-# process more than the machine has cores, since tests of flows wait for servers half of the time.
+# One file's tests stay in one process, for they share what they start; the longest folders come first. Compiled modules
+# are kept even where the environment says otherwise, as hundreds of processes import them.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
+# One process more than the machine has cores: tests of flows wait for servers.
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
-PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 FOLDERS := tests/flows tests/contracts tests/unit tests/reference_systems tests/docs
 test: $(READY_DEV) ## the tests, without those that take half a minute or more each
-	@$(PYTEST) -m 'not long' $(FOLDERS)
+	@$(PYTEST) -n $(JOBS) -m 'not long' $(FOLDERS)
 
 long: $(READY_DEV) ## the tests that take longer: kills by the dozen, a month of retrains, large tables, the README's run
-	@$(PYTEST) -m long $(FOLDERS)
+	@$(PYTEST) -n $(JOBS) -m long $(FOLDERS)
 
-quick: $(READY_DEV) ## the tests that need no server, no network to train and less than two seconds each
-	@$(PYTEST) -m 'not slow and not long' $(FOLDERS)
+quick: $(READY_DEV) ## the tests that start no server, train no network and take less than two seconds each
+	@$(PYTEST) -n auto --maxprocesses 4 -m 'not slow and not long' $(FOLDERS)
 
 check: $(READY_DEV) ## style, types, direction of imports, generated documents
 	@$(BIN)/ruff check .

@@ -79,6 +79,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> tuple[config.Plant, Deliv
     return plant, read(plant)
 
 
+@pytest.mark.slow
 def test_the_published_table_comes_in_typed_and_whole(fleet: tuple[config.Plant, Delivered]) -> None:
     """100 000 rows of 13 columns are as many readings of 50 machines: times in UTC, sensors float64, none put aside.
 
@@ -101,6 +102,7 @@ def test_the_published_table_comes_in_typed_and_whole(fleet: tuple[config.Plant,
     )
 
 
+@pytest.mark.slow
 def test_the_suite_lists_the_five_sensors_with_units_and_ranges(fleet: tuple[config.Plant, Delivered]) -> None:
     """The promises name exactly these five with these words; a value just outside its range is put aside.
 
@@ -125,6 +127,7 @@ def test_the_suite_lists_the_five_sensors_with_units_and_ranges(fleet: tuple[con
     assert "29.9 % is outside 30 to 80 %" in rejected["reason"].iloc[0]
 
 
+@pytest.mark.slow
 def test_the_flag_becomes_faults_and_two_limits_find_every_one(fleet: tuple[config.Plant, Delivered]) -> None:
     """8.9 % of readings are flagged; the baseline of the two alarm limits flags the same readings and no other.
 
@@ -145,6 +148,7 @@ def test_the_flag_becomes_faults_and_two_limits_find_every_one(fleet: tuple[conf
     assert len(delivered.faults) == int((pd.Series(truth) & ~runs.shift(fill_value=False)).sum())
 
 
+@pytest.mark.slow
 def test_every_reading_of_the_set_lies_on_the_two_circles(fleet: tuple[config.Plant, Delivered]) -> None:
     """sin² + cos² is 1 for the hour and for the day of the week, and 23 h is as near to 0 h as 0 h to 1 h.
 
@@ -163,6 +167,7 @@ def test_every_reading_of_the_set_lies_on_the_two_circles(fleet: tuple[config.Pl
     assert steps[0] == pytest.approx(steps[1:].mean(), rel=0.2), "midnight is a step like every other"
 
 
+@pytest.mark.slow
 def test_other_machines_rows_change_nothing_in_a_machines_features(fleet: tuple[config.Plant, Delivered]) -> None:
     """Other machines are shuffled, altered or left out: machine 7 has the same features to the last bit.
 

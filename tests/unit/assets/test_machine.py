@@ -44,6 +44,7 @@ def _labels() -> pd.DataFrame:
     return pd.DataFrame(published.draw_labels(np.random.default_rng(1), flagged))
 
 
+@pytest.mark.slow
 def test_one_reading_a_minute_over_the_whole_fleet() -> None:
     """100 000 readings of 50 machines in strict order, one machine at a time, about 2000 of each.
 
@@ -72,6 +73,7 @@ def test_sensors_have_the_published_distributions() -> None:
         assert rows[sensor].std() == pytest.approx((high - low) / np.sqrt(12), rel=0.01)
 
 
+@pytest.mark.slow
 def test_the_flag_is_a_rule_of_two_limits() -> None:
     """Every reading inside a fault is above 90 °C or 80 Hz, none outside is, and they are 8.8 % of all.
 

@@ -159,6 +159,7 @@ for number in range(5):
 """
 
 
+@pytest.mark.slow
 def test_two_deciders_at_once(plant: Store, tmp_path: Path) -> None:
     """Two processes that decide at the same time make one chain; what both decide is in it once."""
     deciders = [

@@ -321,6 +321,7 @@ def test_pages_say_the_promises_with_units_and_load_nothing_from_elsewhere(tmp_p
         assert ("pressure lies within 0 to 12 bar." in page) == ("sensors" not in link)
 
 
+@pytest.mark.slow
 def test_runs_in_parallel_do_not_mix():
     """Four tasks at once get their own findings."""
     frames = [frame(pressure=[1.0, 2.0, 3.0, 100.0 + number]) for number in range(4)]

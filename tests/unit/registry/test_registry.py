@@ -533,6 +533,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "files", PLANT).prepare()
 
 
+@pytest.mark.slow
 def test_an_older_database_is_migrated_after_a_copy(tmp_path: Path) -> None:
     """A database that an older MLflow made works after prepare, and a copy of the old one lies beside it."""
     from alembic import command

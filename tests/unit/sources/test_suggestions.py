@@ -186,6 +186,7 @@ def test_a_wrong_decimal_mark_is_noticed_though_the_file_can_be_read(tmp_path: P
     assert "40 of the first 40 readings can be kept" in found["suggestion"]["trial"]
 
 
+@pytest.mark.slow
 def test_an_umlaut_far_below_still_tells_the_encoding(tmp_path: Path) -> None:
     """The first megabyte is plain; the last line is not."""
     body = "2026-01-05 00:00,1,2,ok\n" * 50_000 + "2026-01-05 00:01,1,2,Störung\n"

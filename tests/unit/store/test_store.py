@@ -389,6 +389,7 @@ def undisturbed(root: Path, *assets: str) -> str:
     return plant.digest(LEVELS)
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     """Six kills at random moments, then one run to the end: each batch is there once, as if nothing had happened."""
     chance = random.Random(7)
@@ -423,6 +424,7 @@ def test_killed_at_every_step(tmp_path: Path, point: str) -> None:
     assert plant.strays() == [], "a writer that comes again writes over its own stray files"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["lock", "no-lock"])
 def test_two_racing_processes(tmp_path: Path, mode: str) -> None:
     """Two writers in the same periods at once lose nothing, with the lock and by Delta's own commit alone."""

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from wheeltapper import compiled
 from wheeltapper.features.kernels import minimal
 
@@ -23,6 +25,7 @@ def run(folder: Path) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_a_change_in_a_shared_file_is_seen(tmp_path: Path) -> None:
     """A function that calls one of a shared file gives the new value once that file says something else."""
     (tmp_path / "_shared.py").write_text(TWICE.format("2 * x"))

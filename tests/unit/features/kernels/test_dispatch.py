@@ -78,6 +78,7 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
         kernels.parse(name)
 
 
+@pytest.mark.slow
 def test_values_are_those_of_extract_features() -> None:
     """Kernels and tsfresh's own functions together give tsfresh's table."""
     expected = extracted(MIXED)
@@ -216,6 +217,7 @@ def test_importing_the_page_is_light() -> None:
     assert json.loads(done.stdout) == []
 
 
+@pytest.mark.slow
 def test_minimal_features_need_no_tsfresh() -> None:
     """What has a kernel is computed without importing tsfresh, whose import alone takes seconds."""
     code = (

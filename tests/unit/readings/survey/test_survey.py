@@ -90,6 +90,7 @@ def test_a_step_back_is_counted_also_where_what_follows_is_only_repeated(tmp_pat
     assert (surveyed["rows"], surveyed["rejected"], surveyed["steps_back"]) == (4, {"key_unique": 2}, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk_rows", [2, 50, 1000])
 def test_the_whole_survey_is_the_same_however_it_is_cut(tmp_path: Path, chunk_rows: int) -> None:
     """A file's order is followed through its chunks: a row that comes late is late in each of them."""
