@@ -182,7 +182,7 @@ def test_a_lost_file_is_a_failure_that_says_what_to_do(publisher: Publisher, tmp
     """Files that came before it stay."""
     publisher.files["/1.csv"] = PUMP
     one = dataset(base=publisher.address, files={"1.csv": "", "2.csv": ""})
-    with pytest.raises(WheeltapperError, match=r"404.*What came whole is kept.*https://x.test") as caught:
+    with pytest.raises(WheeltapperError, match=r"404.*Files that arrived whole are kept.*https://x.test") as caught:
         fetch(one, tmp_path)
     assert caught.value.exit_code == 3
     assert (tmp_path / "Pumps" / "1.csv").read_bytes() == PUMP

@@ -189,12 +189,12 @@ def test_what_cannot_be_decided_is_refused_and_not_recorded(desk: Desk) -> None:
     assert desk.aliases() == (1, None)
 
 
-def test_a_changed_bundle_does_not_go_live(desk: Desk) -> None:
+def test_a_changed_bundle_does_not_go_live(desk: Desk, tmp_path: Path) -> None:
     """One byte of the model's files on disk: the file is named, nothing is recorded, nothing moves."""
     desk.promote(1)
-    files = list((desk.space.settings.home / "mlartifacts").rglob("arrays.npz"))
-    assert len(files) >= 3
-    for file in files:
+    bundles = list((tmp_path / "home" / "mlartifacts").rglob("arrays.npz"))
+    assert len(bundles) >= 3
+    for file in bundles:
         content = file.read_bytes()
         file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(BundleError, match=r"arrays\.npz was changed"):
