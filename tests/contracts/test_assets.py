@@ -49,7 +49,9 @@ def _weeks(asset_type: AssetType) -> Span:
 def _level_free(readings: pd.DataFrame, asset_type: AssetType) -> pd.DataFrame:
     """Put what counters count in an hour in the place of their level."""
     hours = readings["timestamp"].diff() / timedelta(hours=1)
-    rates = {name: (readings[name].diff() / hours).fillna(0) for name, one in asset_type.sensors.items() if one.counter}
+    rates = {
+        name: (readings[name].diff() / hours).fillna(0) for name, sensor in asset_type.sensors.items() if sensor.counter
+    }
     return readings.assign(**rates)
 
 
@@ -125,7 +127,7 @@ def test_what_needs_a_repair_has_failed(name: str) -> None:
 
 @pytest.mark.parametrize("name", LABELLED)
 def test_labels_are_a_rule_about_the_values(name: str) -> None:
-    """Where faults are read off the values, each kind shows its effect and nobody can order more of it."""
+    """If faults are read off the values, each kind shows its effect, and no more of it can be ordered."""
     asset_type = MODULES[name].ASSET_TYPE
     readings, faults = simulate(asset_type, Span(MONDAY, timedelta(days=200), asset_type.step), seed=1, number=1)
     normal = ~_inside(readings, faults)
@@ -189,13 +191,14 @@ def test_a_broken_sensor_shows_in_itself_alone(name: str, kind: str) -> None:
     faulty, twin, faults = _with_twin(asset_type, kind, rates=False)
     assert len(faults) > 3
     assert set(faults["kind"]) == {kind}
-    own = kind.partition(":")[2]
+    sensor = kind.partition(":")[2]
     seen = []
     for fault in faults.itertuples():
         whole = faulty["timestamp"].between(fault.start, fault.end)
-        alike = (faulty.loc[whole, own] == twin.loc[whole, own]) | (faulty[own].isna() & twin[own].isna())[whole]
+        is_missing = (faulty[sensor].isna() & twin[sensor].isna())[whole]
+        alike = (faulty.loc[whole, sensor] == twin.loc[whole, sensor]) | is_missing
         seen.append(not alike.all())
-        others = [sensor for sensor in asset_type.sensors if sensor != own]
+        others = [other for other in asset_type.sensors if other != sensor]
         pd.testing.assert_frame_equal(faulty.loc[whole, others], twin.loc[whole, others])
     assert all(seen)
 
@@ -206,32 +209,35 @@ def test_a_late_clock_shows_in_every_sensor(name: str, sensor: str) -> None:
     asset_type = MODULES[name].ASSET_TYPE
     faulty, twin, faults = _with_twin(asset_type, f"clock_skew:{sensor}", rates=False)
     off = (faulty[sensor] - twin[sensor]) ** 2
-    late = [faulty["timestamp"].between(one.start + (one.end - one.start) / 2, one.end) for one in faults.itertuples()]
+    late = [
+        faulty["timestamp"].between(fault.start + (fault.end - fault.start) / 2, fault.end)
+        for fault in faults.itertuples()
+    ]
     runs = ~twin["regime"].isin(IDLE_REGIMES)
-    # Of a normal step the median square is 0.455 of the mean; starts and stops are no normal steps.
+    # The median square of a normal step is 0.455 of its mean; starts and stops are no normal steps.
     step = float(np.sqrt(np.median(np.diff(twin.loc[runs, sensor]) ** 2) / 0.455))
     assert np.median([np.sqrt(off[rows].mean()) for rows in late]) > 1.25 * step
 
 
 @of_the_package
 def test_all_faults_of_sensors_are_there() -> None:
-    """What goes wrong with sensors in plants; each has a sentence and a first check, and some sensor can suffer it."""
-    known = {"stuck", "drift", "dropout", "spike", "noise", "clipped", "unit_change", "clock_skew", "reset"}
-    assert known <= set(sensor_faults.KINDS)
-    sensors = [one for name in PLANNED for one in MODULES[name].ASSET_TYPE.sensors.values()]
+    """The faults of sensors in plants; each has a sentence and a first check, and some sensor can suffer it."""
+    kinds = {"stuck", "drift", "dropout", "spike", "noise", "clipped", "unit_change", "clock_skew", "reset"}
+    assert kinds <= set(sensor_faults.KINDS)
+    sensors = [sensor for name in PLANNED for sensor in MODULES[name].ASSET_TYPE.sensors.values()]
     for kind, about in sensor_faults.KINDS.items():
         assert about.part == "sensor"
         assert about.description.endswith(".")
         assert about.first_check.endswith(".")
-        assert any(kind in sensor_faults.kinds_for(one) for one in sensors), kind
+        assert any(kind in sensor_faults.kinds_for(sensor) for sensor in sensors), kind
 
 
 @pytest.mark.parametrize("name", PLANNED)
 def test_lookalikes_of_every_kind(name: str) -> None:
     """A type has load changes, restarts and maintenance; hot days where it says what its surroundings are."""
     physics = MODULES[name].PHYSICS
-    wanted = {"load_change", "restart", "maintenance"} | ({"hot_day"} if physics.ambient else set())
-    assert set(lookalikes.kinds(physics)) == wanted
+    disturbances = {"load_change", "restart", "maintenance"} | ({"hot_day"} if physics.ambient else set())
+    assert set(lookalikes.kinds(physics)) == disturbances
     assert physics.ambient is None or physics.ambient in physics.signals
 
 
@@ -261,7 +267,7 @@ def _with_twin(asset_type: AssetType, kind: str, rates: bool = True) -> tuple[pd
 
 def _inside(readings: pd.DataFrame, faults: pd.DataFrame) -> np.ndarray:
     time = readings["timestamp"]
-    return np.logical_or.reduce([time.between(one.start, one.end) for one in faults.itertuples()])
+    return np.logical_or.reduce([time.between(fault.start, fault.end) for fault in faults.itertuples()])
 
 
 def _full(kind: FaultKind, sensor: str, usual: float) -> float:

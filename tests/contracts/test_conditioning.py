@@ -1,4 +1,4 @@
-"""Whatever is done to readings before windows are cut keeps the promises of windows: causal, bounded, one machine."""
+"""All conditioning of readings before windows are cut keeps the promises of windows: causal, bounded, one machine."""
 
 from __future__ import annotations
 
@@ -94,9 +94,9 @@ def between(rows: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> pd.Da
 def test_the_readings_below_make_windows() -> None:
     """Each option leaves usable windows, and each changes something: otherwise the tests below would test nothing."""
     rows = {option: compute(plan_of(option, WINDOWS[0]), readings(1)) for option in OPTIONS}
-    for option, found in rows.items():
-        assert found["usable"].sum() >= 3, option
-        assert option == "nothing" or not found.drop(columns="plan").equals(rows["nothing"].drop(columns="plan"))
+    for option, option_rows in rows.items():
+        assert option_rows["usable"].sum() >= 3, option
+        assert option == "nothing" or not option_rows.drop(columns="plan").equals(rows["nothing"].drop(columns="plan"))
 
 
 @every_option
@@ -111,36 +111,36 @@ def test_a_span_alone_gives_the_rows_of_the_whole(
     start = times[begin] + pd.Timedelta(seconds=seed % 90)
     end = times[min(begin + length, N - 1)] - pd.Timedelta(seconds=seed % 70)
     needed = (times >= start - plan.needed_before) & (times < end + plan.needed_after)
-    found = between(compute(plan, frame[needed]), start, end)
-    pd.testing.assert_frame_equal(found, between(compute(plan, frame), start, end), check_exact=True)
+    computed = between(compute(plan, frame[needed]), start, end)
+    pd.testing.assert_frame_equal(computed, between(compute(plan, frame), start, end), check_exact=True)
 
 
 @every_option
 @few
-@given(seed=seeds, how=windows, known=st.integers(1, N - 1))
-def test_reading_on_changes_nothing_that_was_said(option: str, how: dict[str, Any], seed: int, known: int) -> None:
+@given(seed=seeds, how=windows, count=st.integers(1, N - 1))
+def test_reading_on_changes_no_earlier_row(option: str, how: dict[str, Any], seed: int, count: int) -> None:
     """All rows of the first readings are among the rows of all; none is taken back and none changes."""
     plan, frame = plan_of(option, how), readings(seed)
-    before, after = compute(plan, frame.head(known)), compute(plan, frame)
+    before, after = compute(plan, frame.head(count)), compute(plan, frame)
     kept = after[after["window_end"].isin(before["window_end"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(before, kept, check_exact=True)
-    assert (before["window_end"] <= frame["timestamp"][known - 1]).all()
+    assert (before["window_end"] <= frame["timestamp"][count - 1]).all()
 
 
 @every_option
 @few
-@given(seed=seeds, how=windows, known=st.integers(1, N - 1), value=st.floats(-1e12, 1e12, allow_subnormal=False))
+@given(seed=seeds, how=windows, count=st.integers(1, N - 1), value=st.floats(-1e12, 1e12, allow_subnormal=False))
 def test_a_value_changes_nothing_before_it(
-    option: str, how: dict[str, Any], seed: int, known: int, value: float
+    option: str, how: dict[str, Any], seed: int, count: int, value: float
 ) -> None:
     """Other values and regimes from an instant on leave every window that ends before it as it was."""
     plan, frame = plan_of(option, how), readings(seed)
     changed = frame.copy()
-    changed.loc[known:, ["flow", "heat", "energy"]] = value
-    changed.loc[known:, "regime"] = "startup"
-    instant = frame["timestamp"][known]
-    found, expected = (between(compute(plan, one), EPOCH, instant) for one in (changed, frame))
-    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+    changed.loc[count:, ["flow", "heat", "energy"]] = value
+    changed.loc[count:, "regime"] = "startup"
+    instant = frame["timestamp"][count]
+    computed, expected = (between(compute(plan, rows), EPOCH, instant) for rows in (changed, frame))
+    pd.testing.assert_frame_equal(computed, expected, check_exact=True)
 
 
 @every_option
@@ -156,10 +156,10 @@ def test_a_gap_forgets(option: str, how: dict[str, Any], seed: int) -> None:
         changed.loc[: gap - 1, ["flow", "heat", "energy"]] = 7.0
         changed.loc[: gap - 1, "regime"] = "off"
         since = frame["timestamp"][gap]
-        found, expected = (
-            between(compute(plan, one), since, pd.Timestamp.max.tz_localize("UTC")) for one in (changed, frame)
+        computed, expected = (
+            between(compute(plan, rows), since, pd.Timestamp.max.tz_localize("UTC")) for rows in (changed, frame)
         )
-        pd.testing.assert_frame_equal(found, expected, check_exact=True)
+        pd.testing.assert_frame_equal(computed, expected, check_exact=True)
         assert (expected["window_start"] >= since).all()
 
 
@@ -171,34 +171,38 @@ def test_smoothing_is_causal_and_mixes_no_machines(option: str, how: dict[str, A
 
     Reference row 003-02.
     """
-    plan, own = plan_of(option, how), readings(seed)
+    plan, pump_rows = plan_of(option, how), readings(seed)
     other = readings(seed + 1, "pump-02").assign(flow=lambda frame: frame["flow"] * 1e6)
-    mixed = pd.concat([own, other]).sample(frac=1, random_state=seed % 1000)
-    found = compute(plan, mixed)
-    pd.testing.assert_frame_equal(found[found["asset_id"] == "pump-01"], compute(plan, own), check_exact=True)
+    mixed = pd.concat([pump_rows, other]).sample(frac=1, random_state=seed % 1000)
+    computed = compute(plan, mixed)
+    pd.testing.assert_frame_equal(
+        computed[computed["asset_id"] == "pump-01"], compute(plan, pump_rows), check_exact=True
+    )
 
 
 @every_option
 @settings(few, max_examples=4)
 @given(seed=seeds, how=windows)
 def test_one_reading_at_a_time_gives_the_rows_of_the_table(option: str, how: dict[str, Any], seed: int) -> None:
-    """Who keeps the last readings and asks after each new one for what is new gets every row once, to the last bit."""
+    """The last readings and each new one are enough to compute every row once, equal to the last bit."""
     plan, frame = plan_of(option, how), readings(seed)
     whole = compute(plan, frame)
     micros = microseconds(frame["timestamp"])
     sensors = {name: frame[name].to_numpy() for name in plan.sensors}
     regimes = frame["regime"].to_numpy(dtype=object)
     back = (plan.needed_before + plan.needed_after) // pd.Timedelta("1us")
-    ends, values, reasons, said = [], [], [], int(micros[0])
+    ends, values, reasons, next_end = [], [], [], int(micros[0])
     for place in range(N):
         kept = slice(int(np.searchsorted(micros, micros[place] - back)), place + 1)
         track = Track(micros[kept], {name: all_of[kept] for name, all_of in sensors.items()}, regimes[kept])
-        found = rows_of(plan, track, since=max(said, int(micros[place] - plan.needed_after // pd.Timedelta("1us"))))
-        if len(found.ends):
-            ends.append(found.ends)
-            values.append(found.values)
-            reasons.extend(found.why_not.tolist())
-            said = int(found.ends[-1]) + 1
+        new_rows = rows_of(
+            plan, track, since=max(next_end, int(micros[place] - plan.needed_after // pd.Timedelta("1us")))
+        )
+        if len(new_rows.ends):
+            ends.append(new_rows.ends)
+            values.append(new_rows.values)
+            reasons.extend(new_rows.why_not.tolist())
+            next_end = int(new_rows.ends[-1]) + 1
     assert np.concatenate(ends).tolist() == microseconds(whole["window_end"]).tolist()
     np.testing.assert_array_equal(np.concatenate(values), whole[list(plan.columns)].to_numpy())
     assert reasons == whole["why_not"].tolist()

@@ -28,9 +28,14 @@ def test_the_plant_loads_with_all_its_plug_ins(path: Path) -> None:
     assert plant.description
     sources.build(plant.source).check(plant)
     assert FeaturePlan.of(plant).columns
-    assert not {one.name for one in plant.candidates} & set(detectors.baselines()), "baselines join in by themselves"
-    for wanted in plant.candidates:
-        assert detectors.build(wanted.name, wanted.options, seed=plant.seed).options.items() >= wanted.options.items()
+    assert not {candidate.name for candidate in plant.candidates} & set(detectors.baselines()), (
+        "baselines join in by themselves"
+    )
+    for candidate in plant.candidates:
+        assert (
+            detectors.build(candidate.name, candidate.options, seed=plant.seed).options.items()
+            >= candidate.options.items()
+        )
 
 
 @pytest.mark.parametrize("path", PLANTS, ids=lambda path: path.stem)

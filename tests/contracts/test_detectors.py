@@ -1,4 +1,4 @@
-"""What every detector promises; a new file in wheeltapper/detectors is tested here the day it appears.
+"""The promises of every detector; a new file in wheeltapper/detectors is tested here the day it appears.
 
 What a test needs to know of a detector stands on its class: options for examples, which sensors it notices, whether it
 is slow to fit.
@@ -55,7 +55,7 @@ def normal_rows(n_rows: int = 200, seed: int = 0) -> pd.DataFrame:
 
 
 def rows_for(name: str, n_rows: int = 200, seed: int = 0) -> pd.DataFrame:
-    """The rows that a detector listens to: those above, or waves of eight readings with the latest ones beside them."""
+    """The rows that a detector reads: those above, or waves of eight readings with the latest ones beside them."""
     if not KINDS[name].reads_sequences:
         return normal_rows(n_rows, seed)
     random = np.random.default_rng(seed)
@@ -167,7 +167,7 @@ def test_presets_are_options_that_the_detector_takes(name):
 
 @pytest.mark.parametrize("name", EVERY)
 def test_options_are_stored_as_given_and_all_have_defaults(name):
-    """What the constructor was told is what it says, and building anew with it gives the same options."""
+    """`options` returns the constructor's options, and a detector built from them has the same ones."""
     options = build(name).options
     assert build(name, options).options == options
     for option, value in options.items():
@@ -178,12 +178,12 @@ def test_options_are_stored_as_given_and_all_have_defaults(name):
 @pytest.mark.parametrize("name", EVERY)
 def test_an_unknown_option_is_refused_with_the_near_miss(name):
     """A typo must not be ignored."""
-    known = list(build(name).options)
-    wrong = known[0] + "s" if known else "colour"
+    option_names = list(build(name).options)
+    wrong = option_names[0] + "s" if option_names else "colour"
     with pytest.raises(ConfigError, match=f"{name} has no option '{wrong}'") as refusal:
         build(name, {wrong: 1})
-    if known:
-        assert f"Did you mean '{known[0]}'?" in str(refusal.value)
+    if option_names:
+        assert f"Did you mean '{option_names[0]}'?" in str(refusal.value)
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -267,7 +267,7 @@ def _marks(extreme: str) -> list:
 
 @pytest.mark.parametrize(("name", "extreme"), every_extreme())
 def test_scores_stay_finite_on_extreme_rows(name, extreme):
-    """Whatever it was trained on, a detector answers with a number, also about a value of 1e300."""
+    """Trained on extreme rows, a detector still returns a number, also for a value of 1e300."""
     rows = EXTREMES[extreme](rows_for(name, 60))
     detector = fresh(name, **KINDS[name].hasty_options).fit(rows)
     wild = pd.concat([rows, rows * 1e6, rows * 0 + 1e300, rows * 0 - 1e300])
@@ -381,7 +381,7 @@ print("same")
 
 @pytest.mark.parametrize("name", each(EVERY))
 def test_contributions_look_like_the_rows_and_add_up_to_the_score(name, once):
-    """What is said about the features is about this score, in the caller's own columns and index."""
+    """Contributions are parts of this score, in the caller's own columns and index."""
     rows = rows_for(name, 25, seed=5).iloc[:, ::-1] * 2
     rows.index = pd.RangeIndex(100, 125)
     contributions = once[name].contributions(rows)

@@ -98,7 +98,7 @@ def owners(name: str) -> list[set[str]]:
 
 
 def readings(asset: str, values: np.ndarray, hours: np.ndarray | None = None) -> pd.DataFrame:
-    """Return readings of one asset, an hour apart if nothing else is said."""
+    """Return readings of one asset, an hour apart by default."""
     hours = np.arange(len(values)) if hours is None else hours
     return pd.DataFrame(
         {
@@ -132,9 +132,9 @@ def test_there_are_feature_sets() -> None:
 @every_set
 def test_columns_are_what_compute_returns(name: str) -> None:
     """The announced columns come, in order, one float64 for every window, each named after a sensor or its set."""
-    one = build_set(name)
-    features = one.compute(stretch_of(usual(9)), PUMP)
-    assert tuple(features) == one.names(PUMP)
+    feature_set = build_set(name)
+    features = feature_set.compute(stretch_of(usual(9)), PUMP)
+    assert tuple(features) == feature_set.names(PUMP)
     for column, values in features.items():
         assert column in PUMP.sensors or column.startswith(tuple(f"{owner}__" for owner in (*PUMP.sensors, name)))
         assert values.shape == (9 - ROWS + 1,)
@@ -219,10 +219,10 @@ def test_no_infinity_on_extreme_input(name: str, seed: int, size: float, place: 
     """Readings up to ±1e12 give no infinite feature, and no missing one where the set promises a value."""
     values = usual(back(name) + 6, seed)
     values[place % len(values)] = size
-    found = window_values(name, values)[back(name) - ROWS :]
-    assert not np.isinf(found).any()
+    computed = window_values(name, values)[back(name) - ROWS :]
+    assert not np.isinf(computed).any()
     if build_set(name).always_has_value:
-        assert not np.isnan(found).any()
+        assert not np.isnan(computed).any()
 
 
 @every_set
@@ -234,15 +234,15 @@ def test_nan_in_a_window_gives_nan(name: str, sensor: int) -> None:
     holed = values.copy()
     hole = reach + ROWS
     holed[hole, sensor] = np.nan
-    touched = [place for place, own in enumerate(owners(name)) if list(PUMP.sensors)[sensor] in own]
-    others = [place for place, own in enumerate(owners(name)) if list(PUMP.sensors)[sensor] not in own]
-    whole, found = window_values(name, values), window_values(name, holed)
+    touched = [place for place, sensors in enumerate(owners(name)) if list(PUMP.sensors)[sensor] in sensors]
+    others = [place for place, sensors in enumerate(owners(name)) if list(PUMP.sensors)[sensor] not in sensors]
+    whole, computed = window_values(name, values), window_values(name, holed)
     ends = np.arange(ROWS - 1, len(values))
     with_hole = (ends >= hole) & (ends < hole + ROWS)
     beyond = (ends < hole) | (ends >= hole + reach)
-    assert np.isnan(found[with_hole][:, touched]).all()
-    np.testing.assert_array_equal(found[beyond], whole[beyond])
-    np.testing.assert_array_equal(found[:, others], whole[:, others])
+    assert np.isnan(computed[with_hole][:, touched]).all()
+    np.testing.assert_array_equal(computed[beyond], whole[beyond])
+    np.testing.assert_array_equal(computed[:, others], whole[:, others])
 
 
 @every_set
@@ -257,12 +257,12 @@ def test_a_short_stretch_is_no_accident(name: str) -> None:
 def test_assets_do_not_touch(name: str) -> None:
     """Altering and shuffling another asset's readings leaves an asset's rows unchanged."""
     n = back(name) + 8
-    own, other = readings("pump-01", usual(n)), readings("pump-02", usual(n, seed=1))
-    alone = compute(plan_of(name), own)
+    pump_rows, other = readings("pump-01", usual(n)), readings("pump-02", usual(n, seed=1))
+    alone = compute(plan_of(name), pump_rows)
     other["flow"] *= 1e6
-    mixed = pd.concat([own, other]).sample(frac=1, random_state=3)
-    found = compute(plan_of(name), mixed)
-    pd.testing.assert_frame_equal(found[found["asset_id"] == "pump-01"], alone)
+    mixed = pd.concat([pump_rows, other]).sample(frac=1, random_state=3)
+    computed = compute(plan_of(name), mixed)
+    pd.testing.assert_frame_equal(computed[computed["asset_id"] == "pump-01"], alone)
 
 
 @every_set
@@ -292,6 +292,6 @@ def test_reading_from_later_on_gives_the_same_rows(name: str) -> None:
     begin = frame["timestamp"].iloc[2 * back(name) + 2]
     part = compute(plan, frame[frame["timestamp"] >= begin - plan.needed_before])
     late = whole[whole["window_end"] >= begin].reset_index(drop=True)
-    found = part[part["window_end"] >= begin].reset_index(drop=True)
+    computed = part[part["window_end"] >= begin].reset_index(drop=True)
     assert len(late)
-    pd.testing.assert_frame_equal(found, late)
+    pd.testing.assert_frame_equal(computed, late)

@@ -1,4 +1,4 @@
-"""What every objective promises; a new file in wheeltapper/objectives, or in a plant's folder, is tested here, too."""
+"""The promises of every objective, of a new file in wheeltapper/objectives or in a plant's folder, too."""
 
 from __future__ import annotations
 

@@ -99,10 +99,10 @@ def test_faults_are_rows_of_their_table(plant: Plant) -> None:
 def test_first_and_last_reading_of_a_fault_are_readings(plant: Plant) -> None:
     """A fault's start and end are the times of readings of its asset: both lie inside the fault."""
     batches = _read(plant)
-    known = set(_rows(batches)[["asset_id", "timestamp"]].itertuples(index=False, name=None))
+    keys = set(_rows(batches)[["asset_id", "timestamp"]].itertuples(index=False, name=None))
     for fault in pd.concat([batch.faults for batch in batches]).itertuples():
-        assert (fault.asset_id, fault.start) in known
-        assert (fault.asset_id, fault.end) in known
+        assert (fault.asset_id, fault.start) in keys
+        assert (fault.asset_id, fault.end) in keys
 
 
 def test_reading_twice_gives_the_same(plant: Plant) -> None:
@@ -147,7 +147,7 @@ def test_a_span_without_readings_gives_none(plant: Plant) -> None:
 
 @pytest.mark.parametrize(("name", "what"), BROKEN)
 def test_what_cannot_be_read_is_a_source_error(name: str, what: str, tmp_path: Path) -> None:
-    """What is wrong with the data or the options ends in a SourceError with a message, never in silence."""
+    """A mistake in the data or the options ends in a SourceError with a message, never in silence."""
     plant = _plant(_example(name).broken[what], tmp_path)
     with pytest.raises(SourceError) as refused:
         _read(plant)
