@@ -15,7 +15,7 @@ from flows.train import train
 from tasks.report import write_report
 from wheeltapper.readings.delivery.deliver import Ingested
 from wheeltapper.scoring.batch import Scored
-from wheeltapper.training.choose import Verdict
+from wheeltapper.training.choose import TrainingVerdict
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class PipelineRun:
     """Results of a run of the main job."""
 
     ingest: Ingested
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[TrainingVerdict, ...]
     """One for each objective, in the order of the plant's YAML."""
     score: Scored | None
     """None where no model is live."""

@@ -10,7 +10,7 @@ from flows._alone import alone
 from flows._input import PlantName, run_name
 from flows.evaluate import evaluate
 from flows.train import train
-from wheeltapper.training.choose import Verdict
+from wheeltapper.training.choose import TrainingVerdict
 from wheeltapper.training.evaluate import Evaluation
 
 
@@ -19,7 +19,7 @@ class Retrained:
     """Result of the evaluation, and of the training if there was one."""
 
     evaluation: Evaluation
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[TrainingVerdict, ...] = ()
 
 
 @flow(name="retrain", flow_run_name=run_name)

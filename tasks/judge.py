@@ -13,7 +13,7 @@ from prefect.artifacts import create_table_artifact
 from tasks import DEFAULTS
 from wheeltapper import objectives
 from wheeltapper.training import choose
-from wheeltapper.training.choose import Verdict
+from wheeltapper.training.choose import TrainingVerdict
 from wheeltapper.training.result import CandidateResult
 from wheeltapper.training.session import Training
 from wheeltapper.training.shared import Shared
@@ -34,7 +34,7 @@ SHOWN = (
 @task(name="judge candidates", **DEFAULTS)
 def judge_candidates(
     plant: str, training: Training, results: Sequence[CandidateResult], shared: Shared, now: datetime
-) -> Verdict:
+) -> TrainingVerdict:
     """Return the verdict of a training, and show its leaderboard in Prefect's UI."""
     space = Workspace.open(plant)
     objective = objectives.named(space.plant, training.objective)

@@ -128,9 +128,9 @@ class Workspace:
         finally:
             lock.release()
 
-    def clear_bundles(self) -> None:
-        """Delete bundles that are in the registry, and leftovers of killed runs."""
-        shutil.rmtree(self.bundles, ignore_errors=True)
+    def clear_bundles(self, training: str) -> None:
+        """Delete the bundles of one training: they are in the registry. Another training may still write its own."""
+        shutil.rmtree(self.bundles / training, ignore_errors=True)
 
     @property
     def accepts_by(self) -> str:

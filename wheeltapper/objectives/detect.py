@@ -45,7 +45,7 @@ from wheeltapper.training.preparation import Preparation, prepare
 from wheeltapper.training.result import CandidateResult
 from wheeltapper.training.self_test import run_self_test
 from wheeltapper.training.table import TrainingTable
-from wheeltapper.workspace import Workspace, labels
+from wheeltapper.workspace import OBJECTIVE, Workspace, labels
 
 _log = logging.getLogger("wheeltapper.train")
 
@@ -68,6 +68,8 @@ class Detect(Objective):
 
     def training_key(self, plant: Plant, digests: Sequence[str]) -> str:
         """Return the key of a training, without the objective's name, as in versions with one objective."""
+        if self.name != OBJECTIVE:  # one that is made from this one, under its own name
+            return super().training_key(plant, digests)
         text = json.dumps([plant.name, self.settings(plant), *digests])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -71,11 +71,11 @@ class Judged(BaseModel):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class TrainingVerdict:
     """The verdict of one training, with the places of everything about it."""
 
     judged: Judged
-    run: str
+    key: str
     """The training's key."""
     run_id: str
     ledger: int
@@ -88,7 +88,7 @@ class Verdict:
     def as_dict(self) -> dict[str, Any]:
         """Return the verdict as JSON values: the fields of `Judged`, and the places of everything."""
         return self.judged.model_dump(mode="json") | {
-            "run": self.run,
+            "run": self.key,
             "run_id": self.run_id,
             "ledger": self.ledger,
             "tables": self.tables,
@@ -103,7 +103,7 @@ def choose(
     results: Sequence[CandidateResult],
     shared: Shared,
     now: datetime,
-) -> Verdict:
+) -> TrainingVerdict:
     """Return the verdict of a training; a recorded verdict is never changed."""
     entry = ledger.of_run(space.store, objective.name, training.key)
     if entry is None:
@@ -117,13 +117,13 @@ def choose(
         faultpoints.hit("judge.after_ledger")
     space.registry.finish(training.run_id)
     judged = Judged.model_validate(space.registry.document(training.run_id, JUDGED))
-    _read_live(space, objective)  # a model that was changed on disk is refused before it becomes or stays champion
+    _read_live(space, objective)  # refused if it was changed on disk, before the registry's alias is moved to it
     follow_ledger(space, objective.name)
-    space.clear_bundles()
+    space.clear_bundles(training.key)
     _log.info("%s %s", judged.verdict, judged.candidate or "")
-    return Verdict(
+    return TrainingVerdict(
         judged,
-        run=training.key,
+        key=training.key,
         run_id=training.run_id,
         ledger=int(entry["sequence"]),
         tables=training.versions,
