@@ -18,10 +18,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks import ingest
+from tasks.ingest import ingest_readings
 from wheeltapper import config, plants, tables
 from wheeltapper.errors import DataError, SourceError, WheeltapperError
 from wheeltapper.readings import clean
+from wheeltapper.readings.delivery import batches
 from wheeltapper.readings.plain_values import settle
 from wheeltapper.sources import Batch
 from wheeltapper.store import Store
@@ -78,7 +79,7 @@ class Door:
         """Ingest; return how many rows came, were kept and were put aside."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("WHEELTAPPER_HOME", str(self.folder / "home"))
-            ingested = ingest.ingest_readings.fn(str(self.plant), start, end, NOW)
+            ingested = ingest_readings.fn(str(self.plant), start, end, NOW)
         return {name: getattr(ingested, name) for name in ("rows", "kept", "quarantined")}
 
     @property
@@ -547,7 +548,7 @@ def test_quarantine_keeps_every_digit(door: Door) -> None:
 @pytest.fixture
 def small_deliveries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Store after every few rows, as happens with millions of them."""
-    monkeypatch.setattr(ingest, "DELIVERY_ROWS", 4)
+    monkeypatch.setattr(batches, "DELIVERY_ROWS", 4)
     return None
 
 
@@ -578,7 +579,7 @@ def test_of_two_files_that_disagree_the_first_stays(
     door: Door, deliveries: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """File 2 says 30 °C where file 1 said 20: however they are cut into deliveries, 20 stays and 30 is put aside."""
-    monkeypatch.setattr(ingest, "DELIVERY_ROWS", 4 if deliveries == "several" else 100)
+    monkeypatch.setattr(batches, "DELIVERY_ROWS", 4 if deliveries == "several" else 100)
     door.bring("\n".join([HEADER, *(row(minute) for minute in range(6))]), "1")
     door.bring("\n".join([HEADER, *(row(minute, temperature=30) for minute in (4, 5, 6))]), "2")
     assert door.take_in() == {"rows": 9, "kept": 7, "quarantined": 2}

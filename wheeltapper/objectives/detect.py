@@ -54,10 +54,16 @@ class Detect(Objective):
     """Detect anomalous windows within the alarm budget."""
 
     answer: ClassVar[tuple[str, ...]] = ("score", "threshold", "severity", "regime")
+    settings_used: ClassVar[frozenset[str]] = frozenset(Plant.model_fields) - {
+        "name",
+        "description",
+        "source",
+        "objectives",
+    }
 
     def settings(self, plant: Plant) -> str:
         """Return the hash of all settings that its training and verdict depend on: nearly all of the plant's."""
-        content = plant.model_dump(mode="json", exclude={"description", "source", "name", "objectives"})
+        content = plant.model_dump(mode="json", include=set(self.settings_used))
         if plant.search is None:
             del content["search"]  # without a search the hash stays as in versions before searches
         code = plant.plug_ins.digests(DETECTORS, FEATURE_SETS)

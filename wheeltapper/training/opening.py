@@ -49,15 +49,16 @@ def _opened(space: Workspace, objective: Objective, key: str, refs: dict[str, Re
             "objective": objective.name,
             "wheeltapper.features": FeaturePlan.of(plant).hash,
         },
-        params=_parameters(space) | {f"{name}_version": ref.version for name, ref in refs.items()},
+        params=_parameters(space, objective) | {f"{name}_version": ref.version for name, ref in refs.items()},
     )
     labels = (*objective.baselines(plant), *objective.candidates(plant))
     return Training(objective.name, key, run_id, refs, labels)
 
 
-def _parameters(space: Workspace) -> dict[str, Any]:
-    settings = space.plant.model_dump(mode="json", include=_SHOWN)
-    if space.plant.search is not None:
+def _parameters(space: Workspace, objective: Objective) -> dict[str, Any]:
+    """Return settings that the training depends on: MLflow refuses another value when a training is opened again."""
+    settings = space.plant.model_dump(mode="json", include=_SHOWN & objective.settings_used)
+    if space.plant.search is not None and "search" in objective.settings_used:
         settings["search"] = space.plant.search.model_dump(mode="json", exclude={"over"})
     return settings
 
