@@ -39,7 +39,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> tuple[H
     write_plug_ins(folder / "my_plugins")
     plant = folder / "pumps.yaml"
     plant.write_text(PLANT)
-    home = Home(folder / "home", plant, nursery)
+    home = Home.furnished(folder / "home", plant, nursery)
     ended = home.run("run")
     assert (ended.code, ended.err) == (0, "")
     return home, ended
