@@ -67,7 +67,8 @@ constraints: ## resolve every version again (names and versions only)
 	@: > constraints.new
 	@set -e; for resolve in '$(OLDEST) dev,benchmarks' '$(NEWEST) dev'; do \
 		rm -rf .venv-resolve; $${resolve% *} -m venv .venv-resolve; \
-		.venv-resolve/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.new ".[$${resolve#* }]"; \
+		.venv-resolve/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.new \
+			--upgrade setuptools wheel ".[$${resolve#* }]"; \
 		.venv-resolve/bin/python -m pip freeze --all --exclude pip --exclude wheeltapper | grep -E '^[A-Za-z0-9_.-]+==' >> constraints.new; \
 	done
 	@LC_ALL=C sort -f -u constraints.new > constraints.txt
