@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -69,3 +70,18 @@ def test_a_corrected_fault_replaces_the_one_it_corrects(line: Any) -> None:
     line.correct("b", {150: "0"}, column="fault")
     assert line.run("ingest").code == 0
     assert list(line.store.read(tables.FAULTS)["start"]) == [pd.Timestamp("2026-01-05 02:31", tz="UTC")]
+
+
+def test_a_confirmed_fault_can_be_taken_back_and_trained_without(undisturbed: Any, tmp_path: Path) -> None:
+    """The faults return to their first content in a later version: the first training is opened again."""
+    home = undisturbed.copy(tmp_path / "home")
+    (alarm, *_) = home.store.read(tables.ALARMS)["alarm_id"]
+    faults = home.store.ref(tables.FAULTS)
+    assert home.run("confirm", alarm).code == 0
+    assert "trained before" not in home.run("train").out
+    assert home.run("confirm", alarm, "--undo").code == 0
+    undone = home.store.ref(tables.FAULTS)
+    assert (undone.version > faults.version, undone.digest) == (True, faults.digest)
+    ended = home.run("train")
+    assert (ended.code, ended.err) == (0, "")
+    assert "trained before on the same data" in ended.out

@@ -48,8 +48,10 @@ def _opened(space: Workspace, objective: Objective, key: str, refs: dict[str, Re
             "plant": plant.name,
             "objective": objective.name,
             "wheeltapper.features": FeaturePlan.of(plant).hash,
+            # Tags may change: rows that were changed and changed back are the same training, in a later version.
+            **{f"wheeltapper.{name}_version": str(ref.version) for name, ref in refs.items()},
         },
-        params=_parameters(space, objective) | {f"{name}_version": ref.version for name, ref in refs.items()},
+        params=_parameters(space, objective),
     )
     labels = (*objective.baselines(plant), *objective.candidates(plant))
     return Training(objective.name, key, run_id, refs, labels)
