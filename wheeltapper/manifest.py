@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wheeltapper.errors import BundleError
+from wheeltapper.syncing import sync_folder
 
 MANIFEST = "manifest.json"
 """The file that lists all others."""
@@ -70,11 +71,11 @@ def write(folder: Path, files: Mapping[str, bytes]) -> str:
         for name, content in {**files, MANIFEST: manifest}.items():
             _write_durably(unfinished / name, content)
         for inner in [unfinished, *(path for path in unfinished.rglob("*") if path.is_dir())]:
-            _sync_folder(inner)
+            sync_folder(inner)
         _move(unfinished, folder, bundle)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)
     return bundle
 
 
@@ -176,17 +177,6 @@ def _write_durably(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names inside a folder survive a power loss (Windows has no such call)."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _move(unfinished: Path, folder: Path, bundle: str) -> None:

@@ -14,9 +14,10 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 from wheeltapper import faultpoints
 from wheeltapper.errors import StoreError
 from wheeltapper.store.entries import CHECK, RECORD, State
-from wheeltapper.store.files import File, make_folder, sync_file, sync_folder
+from wheeltapper.store.files import File, make_folder
 from wheeltapper.store.layout import PERIOD, Columns, PeriodKind, arrow_schema
 from wheeltapper.store.log import LOG_FOLDER, Log
+from wheeltapper.syncing import sync_file, sync_folder
 
 CHECKPOINT_EVERY = 100
 """Commits between two checkpoints: summaries for other readers of Delta; we never read them."""
