@@ -157,8 +157,8 @@ class PlugIns:
 
     def digests(self, *kinds: Kind) -> dict[str, str]:
         """Return ``detectors/name`` → `digest` for all plug-ins of these kinds that are not the package's own."""
-        found = {f"{kind.folder}/{name}": self.digest(kind, name) for kind in kinds for name in self.names(kind)}
-        return {name: digest for name, digest in found.items() if digest}
+        digests = {f"{kind.folder}/{name}": self.digest(kind, name) for kind in kinds for name in self.names(kind)}
+        return {name: digest for name, digest in digests.items() if digest}
 
     def require(self, kind: Kind, name: str, digest: str) -> None:
         """Refuse to go on without the very plug-in that a model was trained with.

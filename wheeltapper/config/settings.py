@@ -26,9 +26,9 @@ class Settings(BaseSettings):
     mlflow_port: int = Field(5000, ge=1, le=65535, description="port of MLflow's UI")
     reports_port: int = Field(4280, ge=1, le=65535, description="port of the reports and Data Docs")
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, **fields: Any) -> None:
         try:
-            super().__init__(**given)
+            super().__init__(**fields)
         except ValidationError as error:
             lines = describe(error, "", type(self)).splitlines()
             names = [(line.partition(":")[0], line) for line in lines]

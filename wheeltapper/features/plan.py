@@ -105,12 +105,13 @@ class FeaturePlan(Model):
         """Write the defaults out: a later version with other defaults must still compute this plan as it was."""
         plug_ins = info.data["plug_ins"]
         return tuple(
-            PlugIn(name=one.name, options=build_set(one.name, one.options, plug_ins).model_dump()) for one in sets
+            PlugIn(name=chosen.name, options=build_set(chosen.name, chosen.options, plug_ins).model_dump())
+            for chosen in sets
         )
 
     @model_validator(mode="after")
     def _is_computed_by_its_code(self) -> Self:
-        digests = {one.name: self.plug_ins.digest(FEATURE_SETS, one.name) for one in self.sets}
+        digests = {chosen.name: self.plug_ins.digest(FEATURE_SETS, chosen.name) for chosen in self.sets}
         for name, digest in self.code.items():
             if name in digests:
                 self.plug_ins.require(FEATURE_SETS, name, digest)
@@ -167,7 +168,7 @@ class FeaturePlan(Model):
 
     @cached_property
     def _built(self) -> tuple[FeatureSet, ...]:
-        return tuple(build_set(one.name, one.options, self.plug_ins) for one in self.sets)
+        return tuple(build_set(chosen.name, chosen.options, self.plug_ins) for chosen in self.sets)
 
     @cached_property
     def narrowed_sets(self) -> tuple[FeatureSet, ...]:

@@ -63,24 +63,24 @@ def timestamps(values: pd.Series[Any], problems: RowProblems) -> pd.Series[Any]:
         )
         return times
     texts = text(values)
-    given = ~texts.str.lower().isin([*MISSING_WORDS, "nat"]) & texts.notna()
-    has_zone = given & texts.str.contains(_HAS_ZONE, regex=True, na=False)
+    is_filled = ~texts.str.lower().isin([*MISSING_WORDS, "nat"]) & texts.notna()
+    has_zone = is_filled & texts.str.contains(_HAS_ZONE, regex=True, na=False)
     times = pd.to_datetime(texts.where(has_zone), format="ISO8601", errors="coerce", utc=True)
-    naive = (given & ~has_zone).to_numpy(dtype=bool)
+    naive = (is_filled & ~has_zone).to_numpy(dtype=bool)
     is_time = np.zeros(len(texts), dtype=bool)
     if naive.any():
         read = pd.to_datetime(texts[naive], format="ISO8601", errors="coerce", utc=True)
         is_time[np.flatnonzero(naive)] = read.notna().to_numpy()
     is_fine = ~problems.bad  # the source has already given a reason for the others
     problems.add(
-        ~given.to_numpy(dtype=bool) & is_fine, "timestamp_readable", lambda at: ["timestamp is missing"] * len(at)
+        ~is_filled.to_numpy(dtype=bool) & is_fine, "timestamp_readable", lambda at: ["timestamp is missing"] * len(at)
     )
     problems.add(
         naive & is_time & is_fine,
         "timestamp_readable",
         lambda at: [f"timestamp {short(value)} names no time zone" for value in texts.iloc[at]],
     )
-    is_unreadable = given.to_numpy(dtype=bool) & times.isna().to_numpy() & ~is_time & is_fine
+    is_unreadable = is_filled.to_numpy(dtype=bool) & times.isna().to_numpy() & ~is_time & is_fine
     problems.add(
         is_unreadable,
         "timestamp_readable",

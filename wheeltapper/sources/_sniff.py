@@ -180,11 +180,11 @@ def _table(table: list[list[str]], encoding: str, separator: str) -> Sniffed | N
 
 def _kind(fields: list[str]) -> str:
     """Return what most fields of a column are: time, number, text or nothing."""
-    given = [field for field in fields if not is_missing(field)]
-    if not given:
+    filled = [field for field in fields if not is_missing(field)]
+    if not filled:
         return "nothing"
     for kind, fits in (("time", is_time), ("number", is_number)):
-        if sum(map(fits, given)) > 0.5 * len(given):
+        if sum(map(fits, filled)) > 0.5 * len(filled):
             return kind
     return "text"
 
@@ -193,8 +193,8 @@ def _is_row(fields: list[str], kinds: list[str]) -> bool:
     """Tell whether a line is a row of the table: every field is of its column's kind, and not all are words."""
     fits = {"time": is_time, "number": is_number}
     typed = [(field, fits[kind]) for field, kind in zip(fields, kinds, strict=True) if kind in fits]
-    given = [(field, fit) for field, fit in typed if not is_missing(field)]
-    return bool(given) and all(fit(field) for field, fit in given)
+    filled = [(field, fit) for field, fit in typed if not is_missing(field)]
+    return bool(filled) and all(fit(field) for field, fit in filled)
 
 
 def _is_header(fields: list[str]) -> bool:

@@ -30,13 +30,13 @@ _LABEL = re.compile(r"anomal|fault|failure|label|st[öo]rung|defect", re.IGNOREC
 _PATTERN_OF_ALL = "**/*"
 
 
-def suggest_csv(plant: Plant, given: dict[str, Any]) -> Suggestion | None:
+def suggest_csv(plant: Plant, options: dict[str, Any]) -> Suggestion | None:
     """Look at the first file that the options name, and suggest options that read it; None if there is none."""
-    first_file = _first_file(plant, given)
+    first_file = _first_file(plant, options)
     if first_file is None:
         return None
     path, files = first_file
-    plan = _Plan(dict(given))
+    plan = _Plan(dict(options))
     if files is not None:
         plan.put("files", files, because="that is how the files end")
     description = no_table(path)
@@ -45,11 +45,11 @@ def suggest_csv(plant: Plant, given: dict[str, Any]) -> Suggestion | None:
         return Suggestion(
             path.name, plan.options, plan.because, (f"{path.name} is {description or 'no table of numbers'}",)
         )
-    table = _named(table, given)
+    table = _named(table, options)
     _write_format(plan, table)
-    times = _write_times(plan, table, given)
+    times = _write_times(plan, table, options)
     sensors = {name: plant.asset_type.sensors[name] for name in plant.asset_type.measured}
-    _write_columns(plan, table, sensors, times, given)
+    _write_columns(plan, table, sensors, times, options)
     return Suggestion(path.name, plan.options, plan.because, tuple(plan.notes))
 
 
@@ -75,15 +75,15 @@ class _Plan:
             self.options.pop(option, None)
 
 
-def _first_file(plant: Plant, given: dict[str, Any]) -> tuple[Path, str | None] | None:
+def _first_file(plant: Plant, options: dict[str, Any]) -> tuple[Path, str | None] | None:
     """Return the first file with something in it, and the pattern that finds it if the given one finds none."""
     try:
-        place = locate(Path(str(given["path"])), plant)
+        place = locate(Path(str(options["path"])), plant)
     except (KeyError, SourceError):
         return None
     if place.is_file():
         return place, None
-    patterns = given.get("files", "**/*.csv")
+    patterns = options.get("files", "**/*.csv")
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         matching = _with_content(place.glob(str(pattern)), place)
         if matching:
@@ -100,9 +100,9 @@ def _with_content(files: Iterable[Path], place: Path) -> list[Path]:
     return sorted(full, key=lambda file: natural(file.relative_to(place).as_posix()))
 
 
-def _named(table: Sniffed, given: dict[str, Any]) -> Sniffed:
+def _named(table: Sniffed, options: dict[str, Any]) -> Sniffed:
     """Use the names that the plant gives to a file without header."""
-    names = given.get("names")
+    names = options.get("names")
     if table.has_header or not isinstance(names, list | tuple) or len(names) != len(table.names):
         return table
     return replace(table, names=tuple(map(str, names)))
@@ -130,36 +130,36 @@ def _example(table: Sniffed, mark: str) -> str:
     return "such as " + next((number for number in fields if mark and mark in number and is_number(number)), "")
 
 
-def _write_times(plan: _Plan, table: Sniffed, given: dict[str, Any]) -> TimeColumns | None:
+def _write_times(plan: _Plan, table: Sniffed, options: dict[str, Any]) -> TimeColumns | None:
     """Write the options of the time column and its format."""
-    named = given.get("time_column")
+    named = options.get("time_column")
     by_plant = as_time(table, named) if isinstance(named, str) and named in table.names else None
     times = by_plant or find_times(table)
     if times is None:
         plan.drop("time_column", "time_format", "time_zone")
-        if "first" not in given and "first_in_name" not in given:
+        if "first" not in options and "first_in_name" not in options:
             plan.put("first", "2000-01-01", because="no column holds times: they are made up, at the type's step")
         return None
     plan.drop("first", "first_in_name")
     columns = times.columns[0] if len(times.columns) == 1 else list(times.columns)
     plan.put("time_column", columns, because=f"such as {times.example}")
-    if given.get("time_format") not in times.formats:
+    if options.get("time_format") not in times.formats:
         others = [form for form in times.formats[1:] if len(form) == len(times.formats[0])]
         reads = "reads all of the first times" + (f"; so does {others[0]}: which is meant?" if others else "")
         plan.put("time_format", times.formats[0] if times.formats else None, because=reads)
-    if not times.is_aware and not given.get("time_zone"):
+    if not times.is_aware and not options.get("time_zone"):
         plan.put("time_zone", "UTC", because="the file does not say: UTC, or the clock's, such as Europe/Berlin")
     return times
 
 
 def _write_columns(
-    plan: _Plan, table: Sniffed, sensors: dict[str, Sensor], times: TimeColumns | None, given: dict[str, Any]
+    plan: _Plan, table: Sniffed, sensors: dict[str, Sensor], times: TimeColumns | None, options: dict[str, Any]
 ) -> None:
     """Write the options of the layout and of the sensors' columns."""
     free = [name for name in table.names if times is None or name not in times.columns]
     numbers = [name for name in free if _holds_numbers(table, name)]
     words = [name for name in free if name not in numbers and table.column(name)]
-    given_columns = {sensor: name for name, sensor in (given.get("columns") or {}).items()}
+    given_columns = {sensor: name for name, sensor in (options.get("columns") or {}).items()}
     by_plant = {sensor: name for sensor, name in given_columns.items() if sensor in sensors and name in free}
     left = [name for name in numbers if name not in by_plant.values()]
     units = [table.units[table.names.index(name)] if table.units else "" for name in left]
@@ -173,19 +173,19 @@ def _write_columns(
     if len(unmatched) == 1 and len(left) == 1:
         matches[next(iter(unmatched))] = left.pop()
         unmatched = {}
-    if not table.has_header and "names" not in given and len(numbers) == len(sensors):
+    if not table.has_header and "names" not in options and len(numbers) == len(sensors):
         _name_in_order(plan, table, sensors, times, numbers)
     else:
         _write_sensors(plan, matches)
         for sensor in unmatched:
             plan.notes.append(f"which column is sensor {sensor}? Left are: {', '.join(left[:20]) or 'none'}")
-    _write_machines(plan, table, times, [*matches.values(), *numbers], given)
-    _note_labels(plan, table, left, given)
+    _write_machines(plan, table, times, [*matches.values(), *numbers], options)
+    _note_labels(plan, table, left, options)
 
 
 def _holds_numbers(table: Sniffed, name: str) -> bool:
-    given = table.column(name)
-    return bool(given) and sum(map(is_number, given)) > 0.5 * len(given)
+    fields = table.column(name)
+    return bool(fields) and sum(map(is_number, fields)) > 0.5 * len(fields)
 
 
 def _write_sensors(plan: _Plan, matches: dict[str, str]) -> None:
@@ -282,18 +282,18 @@ def _any_of(names: list[str]) -> str:
 
 
 def _write_machines(
-    plan: _Plan, table: Sniffed, times: TimeColumns | None, taken: list[str], given: dict[str, Any]
+    plan: _Plan, table: Sniffed, times: TimeColumns | None, taken: list[str], options: dict[str, Any]
 ) -> None:
     """Write the option of the column that names the machine."""
-    named = given.get("asset_column")
+    named = options.get("asset_column")
     if named is None or named not in table.names:
         column = find_machines(table, times, [name for name in taken if name != named])
         kinds = len(set(table.column(column))) if column else 0
         plan.put("asset_column", column, because=f"it names {kinds} machines")
 
 
-def _note_labels(plan: _Plan, table: Sniffed, left: list[str], given: dict[str, Any]) -> None:
-    if any(option.startswith("fault_") for option in given):
+def _note_labels(plan: _Plan, table: Sniffed, left: list[str], options: dict[str, Any]) -> None:
+    if any(option.startswith("fault_") for option in options):
         return
     for name in left:
         values = {row[table.names.index(name)].strip() for row in table.rows}

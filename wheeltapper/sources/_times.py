@@ -69,24 +69,24 @@ def require_readable(
     SourceError
         Naming the file, an example, and the option that would read it.
     """
-    given = text[text.notna() & (text.str.strip() != "")]
-    if len(given) == 0 or is_fine.any():
+    texts = text[text.notna() & (text.str.strip() != "")]
+    if len(texts) == 0 or is_fine.any():
         return
-    example = str(given.iloc[0])
+    example = str(texts.iloc[0])
     if zone is None and form not in EPOCHS:
-        read = pd.to_datetime(given, format=form or "ISO8601", errors="coerce")
+        read = pd.to_datetime(texts, format=form or "ISO8601", errors="coerce")
         if read.notna().any():
             raise SourceError(
                 f"{file}: times such as '{example}' name no time zone. Set time_zone in the source, "
                 "for example time_zone: UTC or time_zone: Europe/Berlin."
             )
     expected = f"time_format '{form}'" if form else "ISO 8601 (2026-01-31 13:45:00)"
-    raise SourceError(f"{file}: no time could be read as {expected}; the first is '{example}'. {_advice(given)}")
+    raise SourceError(f"{file}: no time could be read as {expected}; the first is '{example}'. {_advice(texts)}")
 
 
-def _advice(given: pd.Series[str]) -> str:
+def _advice(texts: pd.Series[str]) -> str:
     """Name the formats that read every one of the first times."""
-    sample = given.head(2000)
+    sample = texts.head(2000)
     fits = likely_formats(sample)
     if fits and fits[0] in EPOCHS:
         return f"It looks like a count since 1970: set time_format: {fits[0]}."

@@ -27,11 +27,11 @@ class Lags(FeatureSet):
 
     @field_validator("rows", "times")
     @classmethod
-    def _looks_back(cls, given: tuple[int, ...] | tuple[timedelta, ...]) -> tuple[int, ...] | tuple[timedelta, ...]:
-        for lag in given:
+    def _looks_back(cls, lags: tuple[int, ...] | tuple[timedelta, ...]) -> tuple[int, ...] | tuple[timedelta, ...]:
+        for lag in lags:
             if (lag <= timedelta(0)) if isinstance(lag, timedelta) else (lag < 1):
                 raise ValueError(f"a lag must be at least one reading, or longer than nothing; got {lag}")
-        return given
+        return lags
 
     def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List value and change, lag by lag, of each sensor."""

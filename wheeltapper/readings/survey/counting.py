@@ -125,13 +125,13 @@ class SensorValues:
 
     def add(self, values: pd.Series[float], low: float | None, high: float | None) -> None:
         """Add the sensor's next values, in its unit."""
-        given = values.dropna()
-        self.count += len(given)
-        self.missing += len(values) - len(given)
-        if len(given):
-            self.low, self.high = min(self.low, float(given.min())), max(self.high, float(given.max()))
-        too_low = 0 if low is None else int((given < low).sum())
-        self.outside += too_low + (0 if high is None else int((given > high).sum()))
+        present = values.dropna()
+        self.count += len(present)
+        self.missing += len(values) - len(present)
+        if len(present):
+            self.low, self.high = min(self.low, float(present.min())), max(self.high, float(present.max()))
+        too_low = 0 if low is None else int((present < low).sum())
+        self.outside += too_low + (0 if high is None else int((present > high).sum()))
 
     def as_dict(self, sample: pd.Series[float] | None) -> dict[str, Any]:
         """Return the figures as plain JSON values; mean, deviation and outliers are those of a sample of the values.
@@ -140,11 +140,11 @@ class SensorValues:
         """
         about: dict[str, Any] = {"missing": self.missing, "outside": self.outside}
         about |= {"min": _number(self.low), "max": _number(self.high)}
-        given = pd.Series(dtype="float64") if sample is None else sample.dropna()
-        low, high = given.quantile([0.25, 0.75]) if len(given) else (np.nan, np.nan)
+        present = pd.Series(dtype="float64") if sample is None else sample.dropna()
+        low, high = present.quantile([0.25, 0.75]) if len(present) else (np.nan, np.nan)
         reach = 1.5 * (high - low)
-        outliers = int(((given < low - reach) | (given > high + reach)).sum())
-        return {**about, "mean": _number(given.mean()), "std": _number(given.std()), "outliers": outliers}
+        outliers = int(((present < low - reach) | (present > high + reach)).sum())
+        return {**about, "mean": _number(present.mean()), "std": _number(present.std()), "outliers": outliers}
 
 
 def _number(value: Any) -> float | None:
