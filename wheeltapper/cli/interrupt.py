@@ -15,10 +15,11 @@ SECONDS = 5.0
 
 @contextlib.contextmanager
 def until_it_arrives(seconds: float = SECONDS) -> Iterator[None]:
-    """Raise KeyboardInterrupt at Ctrl-C, and again every few seconds until it has left the block.
+    """Raise KeyboardInterrupt at Ctrl-C, again every few seconds, and at the end of the block if none has left it.
 
     Prefect 3.8 drops a KeyboardInterrupt that comes between the last state of a flow run and the end of its engine
-    (``FlowRunEngine.initialize_run``), up to a second for each flow. The run would go on as if nothing had happened.
+    (``FlowRunEngine.initialize_run``), up to a second for each flow. The run would go on as if nothing had happened,
+    and a short one would end before the next attempt.
 
     Where Ctrl-C is ignored already, it stays ignored: a script that starts a run in its background asks for that.
 
@@ -43,6 +44,8 @@ def until_it_arrives(seconds: float = SECONDS) -> Iterator[None]:
     signal.signal(signal.SIGINT, interrupt)
     try:
         yield
+        if attempts:
+            raise KeyboardInterrupt
     finally:
         for attempt in attempts:
             attempt.cancel()
