@@ -34,9 +34,8 @@ def test_a_control_c_that_a_library_drops_comes_again() -> None:
 
 def test_a_control_c_that_a_library_drops_just_before_the_end_still_ends_the_command() -> None:
     """A short run may be over before the next attempt: it must not look as if it had ended by itself."""
-    with pytest.raises(KeyboardInterrupt), until_it_arrives(seconds=60):
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), until_it_arrives(seconds=60), contextlib.suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_a_control_c_that_has_arrived_is_not_raised_again() -> None:
