@@ -7,7 +7,7 @@ Opening reads the newest sound snapshot and replays the entries after it; they a
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,6 @@ from wheeltapper.store.archive import Archive, SegmentError
 from wheeltapper.store.entries import Entry, State, parse, replay
 from wheeltapper.store.snapshots import Snapshot
 
-_ENTRY = re.compile(r"^(\d{20})\.json$")
 LOG_FOLDER = "_delta_log"
 
 MOST_ACCEPTED = 5_000
@@ -72,10 +71,11 @@ class Log:
 
     def loose(self) -> list[int]:
         """List the versions whose entries have a file of their own, in order."""
-        folder = self.folder / LOG_FOLDER
-        if not folder.is_dir():
+        try:
+            names = [item.name for item in os.scandir(self.folder / LOG_FOLDER)]
+        except FileNotFoundError:
             return []
-        return sorted(int(match[1]) for match in (_ENTRY.match(path.name) for path in folder.iterdir()) if match)
+        return sorted(int(name[:20]) for name in names if name[20:] == ".json" and name[:20].isdigit())
 
     def entries(self, first: int, last: int, after: str | None = None) -> Iterator[Entry]:
         """Return the entries from a version to another; see `walk`.

@@ -21,7 +21,7 @@ SNAPSHOT_EVERY = 200
 CHECKPOINT_EVERY = 20
 """Commits between two checkpoints: Delta replays the entries after the newest at each commit, 0.5 ms an entry."""
 
-SEGMENT = 1_000
+SEGMENT = 500
 """Entries of one segment of the archive."""
 
 
