@@ -288,11 +288,31 @@ def test_a_value_that_is_no_number_is_refused_by_the_name_of_its_feature(name, b
 
 
 @pytest.mark.parametrize("name", each(EVERY))
-def test_a_row_scores_the_same_alone_and_in_a_batch(name, once):
-    """Each row is scored on its own."""
-    rows = rows_for(name, 40, seed=2) * 2
-    alone = np.concatenate([once[name].score(rows.iloc[[i]]) for i in range(len(rows))])
-    np.testing.assert_allclose(alone, once[name].score(rows), rtol=1e-12, atol=1e-12)
+def test_a_row_scores_the_same_alone_and_in_any_batch(name, once):
+    """Tables and plain numbers, all rows at once, one by one, shuffled and in pieces: the same to the last bit."""
+    detector, rows = once[name], rows_for(name, 150, seed=2) * np.linspace(0.5, 4, 150)[:, None]
+    scores, values = detector.score(rows), rows.to_numpy()
+    np.testing.assert_array_equal(detector.score_array(values), scores)
+    alone = [(detector.score(rows.iloc[[i]])[0], detector.score_array(values[[i]])[0]) for i in range(len(rows))]
+    np.testing.assert_array_equal(np.transpose(alone), [scores, scores])
+    random = np.random.default_rng(5)
+    for cuts in (random.choice(150, 4, replace=False), random.choice(150, 30, replace=False)):
+        order = random.permutation(150)
+        pieces = [detector.score_array(values[some]) for some in np.split(order, np.sort(cuts))]
+        np.testing.assert_array_equal(np.concatenate(pieces), scores[order])
+
+
+@pytest.mark.parametrize("name", each(EVERY))
+def test_plain_numbers_are_checked_like_a_table(name, once):
+    """No rows get no scores; too few columns and values that are no numbers are refused; huge ones are cut."""
+    detector, values = once[name], rows_for(name, 20).to_numpy(copy=True)
+    assert detector.score_array(values[:0]).shape == (0,)
+    with pytest.raises((DataError, ValueError), match=str(values.shape[1])):
+        detector.score_array(values[:, 1:])
+    np.testing.assert_array_equal(detector.score_array(values * 1e12), detector.score(rows_for(name, 20) * 1e12))
+    values[4, 2] = np.nan
+    with pytest.raises(DataError, match=r"feature '.*' holds nan in row 4"):
+        detector.score_array(values)
 
 
 @pytest.mark.parametrize("name", each(EVERY))

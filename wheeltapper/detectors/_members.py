@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from wheeltapper.detectors import Detector, Floats, build
 from wheeltapper.detectors._tails import mean_excess, rarity, spread_out
+from wheeltapper.detectors.rows import ArrayDetector, Names
 from wheeltapper.errors import DataError, NotFittedError
 from wheeltapper.features.columns import Feature
 from wheeltapper.plugins import PlugIns
@@ -75,6 +76,14 @@ class Member:
     def rarity(self, rows: pd.DataFrame) -> Floats:
         """Return −ln of the chance of a score at least as high on usual rows, shape (n_rows,)."""
         return rarity(self.detector.score(rows)[:, None], self.ordered, self.scale)[:, 0]
+
+    def rarity_of_values(self, values: Floats, columns: Names) -> Floats:
+        """Return the same of rows that come as plain numbers, with the features in this order."""
+        if isinstance(self.detector, ArrayDetector):
+            scores = self.detector.score_array(values)
+        else:
+            scores = self.detector.score(pd.DataFrame(values, columns=columns))
+        return rarity(scores[:, None], self.ordered, self.scale)[:, 0]
 
     def shares(self, rows: pd.DataFrame) -> pd.DataFrame | None:
         """Return each feature's share in each row's score, not negative, adding up to 1; None if it cannot say."""
