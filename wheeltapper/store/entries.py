@@ -110,7 +110,7 @@ def parse(path: Path, version: int, data: bytes) -> Entry:
         txn=record["txn"],
         period=record["period"],
         columns=tuple((name, kind) for name, kind in record["columns"]),
-        add=tuple(File(**file) for file in record["add"]),
+        add=tuple(File.from_dict(file) for file in record["add"]),
         remove=tuple(record["remove"]),
         made_from=record.get("made_from", {}),
         previous=record["previous"],

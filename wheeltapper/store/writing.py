@@ -9,7 +9,7 @@ import pandas as pd
 
 from wheeltapper import faultpoints
 from wheeltapper.errors import StoreError
-from wheeltapper.store import digests, files, layout, merging, planning
+from wheeltapper.store import digests, files, layout, merging, planning, statistics
 from wheeltapper.store.commit import Commit, ConflictError, commit, sync
 from wheeltapper.store.entries import State
 from wheeltapper.store.files import File
@@ -140,8 +140,8 @@ class TableWriter:
         faultpoints.hit("store.before_data")
         files.write(self._folder / path, data)
         faultpoints.hit("store.after_data")
-        total, first, last = digests.summarise(self._table, rows, columns)
-        return File(path, len(data), digest, len(rows), total, period, first, last)
+        total = digests.row_sum(self._table, rows, columns)
+        return File(path, len(data), digest, len(rows), total, period, *statistics.of_rows(self._table, rows))
 
     def _checked(self, frame: pd.DataFrame, drop: pd.DataFrame | None = None) -> Batch:
         if layout.PERIOD in frame:
