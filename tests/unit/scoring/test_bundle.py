@@ -169,7 +169,7 @@ def test_own_models_score_their_own_assets(the_mill: Any, bundle: Any, own_model
 def test_assets_named_like_folders_keep_apart(own_models: Any, tmp_path: Path) -> None:
     """What ``line/2`` learnt is not mixed into what an asset ``line`` learnt."""
     fitted = own_models.detectors
-    both = bundles.Bundle(**{**vars(own_models), "detectors": fitted | {"line": fitted["mill-1"]}})
+    both = replace(own_models, detectors=fitted | {"line": fitted["mill-1"]})
     again = bundles.read(tmp_path / "b", both.write(tmp_path / "b"))
     assert set(again.detectors) == {POOLED, "mill-1", "line/2", "line"}
     assert set(again.detectors["line"].state) == set(fitted["mill-1"].state)
