@@ -222,7 +222,7 @@ ALARMS = Table(
     name="alarms",
     key=("alarm_id",),
     columns=(
-        Column("alarm_id", "text", "hash of asset, opening time and bundle"),
+        Column("alarm_id", "text", "hash of asset, opening time and bundle when it was first raised; it never changes"),
         Column("asset_id", "text", "the machine"),
         Column("opened_at", "time", "end of the window that opened it"),
         Column("closed_at", "time", "end of the last anomalous window; empty while open", optional=True),
@@ -230,10 +230,21 @@ ALARMS = Table(
         Column("peak_severity", "number", "highest severity inside"),
         Column("regime", "text", "operating state at the peak"),
         Column("tier", "text", "critical, high or medium"),
-        Column("state", "text", "open or closed"),
+        Column("state", "text", "open, closed, or withdrawn: readings that came late no longer show it"),
         Column("explanation", "text", "one sentence for people"),
         Column("sensors", "text", "ranked sensors with what changed, as JSON"),
         Column("bundle", "text", "hash of the bundle that raised it"),
+    ),
+)
+
+FOLLOWED = Table(
+    name="followed",
+    key=("step", "table"),
+    columns=(
+        Column("step", "text", "what follows the table, such as the scores of one bundle"),
+        Column("table", "text", "the table that is followed"),
+        Column("version", "count", "version of it that was taken in last"),
+        Column("settings", "text", "hash of the settings that it was taken in with"),
     ),
 )
 
@@ -274,7 +285,9 @@ LEDGER = Table(
     ),
 )
 
-TABLES = {t.name: t for t in (READINGS, QUARANTINE, FEATURES, FAULTS, FLAGS, SCORES, ALARMS, WITHHELD, LEDGER)}
+TABLES = {
+    t.name: t for t in (READINGS, QUARANTINE, FEATURES, FAULTS, FLAGS, SCORES, ALARMS, FOLLOWED, WITHHELD, LEDGER)
+}
 
 
 def microseconds(times: pd.Series | pd.DatetimeIndex) -> np.ndarray[Any, np.dtype[np.int64]]:

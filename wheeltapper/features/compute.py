@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,12 +152,7 @@ def rows_of(plan: FeaturePlan, track: Track, since: int | None = None) -> Window
     DataError
         If the readings are out of order, or a sensor of the plan is not among them.
     """
-    missing = [name for name in plan.sensors if name not in track.sensors]
-    if missing:
-        raise DataError(
-            f"the feature plan of {plan.asset_type.name} needs sensor '{missing[0]}'; the readings have "
-            f"{list(track.sensors)}."
-        )
+    require_sensors(plan, track.sensors)
     sensors = {name: np.asarray(track.sensors[name], dtype=np.float64) for name in plan.sensors}
     conditioned = condition(Track(track.micros, sensors, track.regimes), plan.conditioning, plan.counters, plan.max_gap)
     stretches = [(part, *_windows_in(plan, conditioned, part, since)) for part in conditioned.parts]
@@ -172,6 +168,15 @@ def rows_of(plan: FeaturePlan, track: Track, since: int | None = None) -> Window
         why_not=why_not,
         values=values,
     )
+
+
+def require_sensors(plan: FeaturePlan, sensors: Collection[str]) -> None:
+    """Refuse readings that lack a sensor of the plan."""
+    for name in plan.sensors:
+        if name not in sensors:
+            raise DataError(
+                f"the feature plan of {plan.asset_type.name} needs sensor '{name}'; the readings have {list(sensors)}."
+            )
 
 
 def _windows_in(plan: FeaturePlan, conditioned: Conditioned, part: slice, since: int | None) -> tuple[Places, Places]:

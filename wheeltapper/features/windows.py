@@ -100,6 +100,12 @@ def cut_windows(micros: Micros, part: slice, windows: Windows, step: timedelta) 
     return first[is_full], last[is_full]
 
 
+def number_states(regimes: Texts) -> tuple[Places, Texts]:
+    """Return the number of each reading's operating state, from 0 on and −1 where it is empty; and their names."""
+    codes, names = pd.factorize(regimes)
+    return np.ascontiguousarray(codes, dtype=np.int64), np.asarray(names, dtype=object)
+
+
 def any_in_window(flags: Flags, first: Places, last: Places) -> Flags:
     """Return for each window whether any of its readings is flagged; one that begins before the first one is cut."""
     so_far = np.concatenate([[0], np.cumsum(flags)])
