@@ -155,4 +155,6 @@ def _is_later(table: Table, new: pd.DataFrame, live: list[File]) -> bool:
         return True
     if not layout.is_cut(table):
         return False
+    if any(file.last is None for file in live):  # an earlier release kept this table in one piece, without times
+        return False
     return int(microseconds(new[str(table.time)]).min()) > max(int(file.last or 0) for file in live)
