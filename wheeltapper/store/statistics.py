@@ -52,6 +52,21 @@ def _spans(table: Table, rows: pd.DataFrame) -> dict[str, Span]:
     return {str(name): Span(count, first, last) for name, count, first, last in figures}
 
 
+def may_share_a_key(table: Table, file: File, keys: pd.DataFrame) -> bool:
+    """Say from the log alone whether a file can hold one of these keys."""
+    if file.first is None or file.last is None or keys.empty:
+        return not keys.empty
+    times = microseconds(keys[str(table.time)])
+    is_inside = (times >= file.first) & (times <= file.last)
+    if not is_inside.any() or file.assets is None:
+        return bool(is_inside.any())
+    for name, span in _spans(table, keys[is_inside]).items():
+        held = file.assets.get(name)
+        if held and span.first <= held.last and held.first <= span.last:
+            return True
+    return False
+
+
 def require_statistics(table: Table) -> None:
     """Require that a table has assets and a time.
 
