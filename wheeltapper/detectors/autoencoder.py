@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper.detectors import Detector, Floats
+from wheeltapper.detectors import Floats
 from wheeltapper.detectors._options import check_whole
 from wheeltapper.detectors._tensorflow import ONE_AT_A_TIME, open_tensorflow
-from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows, thinned
+from wheeltapper.detectors.rows import ArrayDetector, Names, as_frame, learn_rows, read_rows, thinned
 
 _WIDTHS = (16, 12, 8)  # of the encoder; the decoder mirrors it
 _DROPOUT = 0.2
@@ -21,7 +21,7 @@ _WILD = 50.0  # usual deviations; beyond, a row is as wrong as it gets
 _SEEN = 0.001  # share of training values on either side that the network is not asked about
 
 
-class Autoencoder(Detector):
+class Autoencoder(ArrayDetector):
     """Press each row through a narrow middle and redraw it; what cannot be redrawn is unusual.
 
     The network is ``n → 16 → 12 → 8 → 12 → 16 → n`` (narrower for few features, never wider): ReLU, batch
@@ -99,22 +99,9 @@ class Autoencoder(Detector):
         self.weights_ = np.concatenate([part.ravel() for layer in layers for part in layer])
         return self
 
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return the mean squared difference between each row and its redrawing.
-
-        Parameters
-        ----------
-        rows : DataFrame of shape (n_windows, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_windows,), in squared usual deviations
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        squares = self._squares(rows)
+    def _scores(self, values: Floats) -> Floats:
+        """Return the mean squared difference between each row and its redrawing."""
+        squares = self._squares(values)
         error: Floats = squares.sum(axis=1) / squares.shape[1]
         return error
 
@@ -125,13 +112,12 @@ class Autoencoder(Detector):
         ------
         NotFittedError, DataError
         """
-        squares = self._squares(rows)
+        squares = self._squares(read_rows(self, rows))
         return as_frame(squares / squares.shape[1], self, rows)
 
-    def _squares(self, rows: pd.DataFrame) -> Floats:
+    def _squares(self, values: Floats) -> Floats:
         from wheeltapper.detectors._network import squared_errors  # numba opens slowly
 
-        values = read_rows(self, rows)
         squares: Floats = squared_errors(values, self.low_, self.high_, _WILD, self.sizes_, self.weights_)
         return squares
 

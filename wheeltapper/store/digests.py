@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.store.files import File
-from wheeltapper.store.layout import Columns, is_cut
+from wheeltapper.store.layout import Columns
 from wheeltapper.tables import Kind, Table, microseconds
 
 Hashes = NDArray[np.uint64]
@@ -30,7 +30,7 @@ _MISSING_TEXT = b"\xff"  # never a byte of UTF-8, so no text hashes to it
 
 def row_sum(table: Table, frame: pd.DataFrame, columns: Columns) -> str:
     """Return the sum of the rows' hashes over the columns that are not volatile: 32 hexadecimal digits."""
-    lanes = [int(lane.sum(dtype=np.uint64)) if len(lane) else 0 for lane in _row_hashes(table, frame, columns)]
+    lanes = [int(lane.sum(dtype=np.uint64)) if len(lane) else 0 for lane in row_hashes(table, frame, columns)]
     return "".join(f"{lane:016x}" for lane in lanes)
 
 
@@ -45,20 +45,13 @@ def digest(table: Table, columns: Columns, parts: Iterable[tuple[int, str]]) -> 
     return hashlib.sha256("\n".join([table.name, *names, str(rows), *map(str, lanes)]).encode()).hexdigest()
 
 
-def summarise(table: Table, frame: pd.DataFrame, columns: Columns) -> tuple[str, int | None, int | None]:
-    """Return what the log records of a file's rows: sum, first and last time (microseconds)."""
-    if not is_cut(table):
-        return row_sum(table, frame, columns), None, None
-    times = microseconds(frame[str(table.time)])
-    return row_sum(table, frame, columns), int(times.min()), int(times.max())
-
-
 def digest_of_files(table: Table, columns: Columns, files: Iterable[File]) -> str:
     """Return the digest of a table that lies in these files."""
     return digest(table, columns, ((file.rows, file.content) for file in files))
 
 
-def _row_hashes(table: Table, frame: pd.DataFrame, columns: Columns) -> list[Hashes]:
+def row_hashes(table: Table, frame: pd.DataFrame, columns: Columns) -> list[Hashes]:
+    """Return two lanes of 64 bits for each row, over the columns that are not volatile."""
     lanes = [np.full(len(frame), seed, dtype=np.uint64) for seed in (0x243F6A8885A308D3, 0x13198A2E03707344)]
     for name, kind in sorted(columns):  # by name: the order of columns does not matter either
         if name in table.volatile:

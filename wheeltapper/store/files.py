@@ -5,16 +5,43 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
+import time
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from wheeltapper.errors import StoreError
 from wheeltapper.syncing import sync_folder
+
+ROWS_PER_GROUP = 65_536
+"""Rows of one row group: a reader of one asset or one day skips the groups that hold none of its rows."""
+
+SETTLED_NS = 1_000_000_000
+"""A file that changed less than a second ago is hashed at every read: its time may not show a second change."""
+
+_NAME = re.compile(r"^part-(\d+)-[0-9a-f]{16}\.parquet$")
+
+Stamp = tuple[int, int, int, int]
+"""Size, time of modification, time of change and inode: what shows that a file is the one that was hashed."""
+
+_hashed: dict[tuple[str, str], Stamp] = {}
+"""Path and SHA-256 → stamp of each file that this process has hashed and found as it was written."""
+
+
+class Span(NamedTuple):
+    """What a file holds of one asset."""
+
+    rows: int
+    first: int
+    """Earliest time, microseconds since the epoch (UTC)."""
+    last: int
+    """Latest time."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +62,48 @@ class File:
     """Earliest time in it, microseconds since the epoch (UTC)."""
     last: int | None
     """Latest time in it."""
+    assets: dict[str, Span] | None = field(default=None, hash=False)
+    """Rows and times of each asset; None where the table has no assets or no time, where they are very many, and in
+    files of earlier releases."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields, ready for JSON."""
-        return asdict(self)
+        fields = asdict(self)
+        if self.assets is None:
+            del fields["assets"]
+        return fields
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Self:
+        """Return the file that `as_dict` described."""
+        assets = fields.get("assets")
+        spans = None if assets is None else {name: Span(*span) for name, span in assets.items()}
+        return cls(**{**fields, "assets": spans})
+
+
+def name_of(version: int, sha256: str) -> str:
+    """Return the name of a data file that is written for a version, by which a killed writer's file is known."""
+    return f"part-{version:05d}-{sha256[:16]}.parquet"
+
+
+def version_in(path: str | Path) -> int | None:
+    """Return the version for which a data file was written; None if it is no data file of ours."""
+    match = _NAME.match(Path(path).name)
+    return int(match[1]) if match else None
 
 
 def encode(rows: pa.Table) -> bytes:
     """Turn rows into the bytes of a parquet file with a checksum on every page."""
     text = [field.name for field in rows.schema if pa.types.is_string(field.type)]
     buffer = io.BytesIO()
-    pq.write_table(rows, buffer, compression="zstd", use_dictionary=text, write_page_checksum=True)
+    pq.write_table(
+        rows,
+        buffer,
+        compression="zstd",
+        use_dictionary=text,
+        write_page_checksum=True,
+        row_group_size=ROWS_PER_GROUP,
+    )
     return buffer.getvalue()
 
 
@@ -87,15 +145,48 @@ def make_folder(folder: Path) -> None:
     sync_folder(folder.parent)
 
 
-def load(folder: Path, file: File, columns: list[str] | None = None) -> pa.Table:
+def load(
+    folder: Path,
+    file: File,
+    columns: list[str] | None = None,
+    may_hold: Callable[[pq.RowGroupMetaData], bool] | None = None,
+) -> pa.Table:
     """Read a data file whose every byte is what was written.
+
+    The bytes are hashed once a process, and again as soon as the file's size, times or inode are others.
+
+    Parameters
+    ----------
+    columns : names, all by default
+    may_hold : says of a row group whether it can hold rows that are wanted; all groups are read by default
 
     Raises
     ------
     StoreError
         If the file is gone, has another size or another SHA-256; the message names it.
     """
-    return pq.read_table(pa.BufferReader(_trusted_bytes(folder, file)), columns=columns)
+    path = folder / file.path
+    stamp = _stamp(path)
+    is_hashed = stamp is not None and _hashed.get((str(path), file.sha256)) == stamp
+    parquet = pq.ParquetFile(path if is_hashed else pa.BufferReader(trusted_bytes(folder, file)))
+    with parquet:
+        groups = range(parquet.metadata.num_row_groups)
+        wanted = [n for n in groups if may_hold is None or may_hold(parquet.metadata.row_group(n))]
+        return parquet.read_row_groups(wanted, columns=columns)
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+
+
+def _remember(path: Path, sha256: str, stamp: Stamp | None) -> None:
+    """Remember that a file was hashed, unless it changed so lately that its times cannot show another change."""
+    if stamp is not None and time.time_ns() - max(stamp[1], stamp[2]) > SETTLED_NS:
+        _hashed[str(path), sha256] = stamp
 
 
 def require(folder: Path, file: File) -> None:
@@ -115,7 +206,7 @@ def require(folder: Path, file: File) -> None:
 def damage(folder: Path, file: File) -> str | None:
     """Return what is wrong with a data file (size, SHA-256, page checksums, number of rows); None if it is sound."""
     try:
-        data = _trusted_bytes(folder, file)
+        data = trusted_bytes(folder, file)
     except StoreError as error:
         return str(error)
     try:
@@ -127,8 +218,16 @@ def damage(folder: Path, file: File) -> str | None:
     return None
 
 
-def _trusted_bytes(folder: Path, file: File) -> bytes:
+def trusted_bytes(folder: Path, file: File) -> bytes:
+    """Return the bytes of a data file, hashed and found as they were written.
+
+    Raises
+    ------
+    StoreError
+        See `load`.
+    """
     path = folder / file.path
+    stamp = _stamp(path)
     advice = f"Restore it from a copy, or delete the folder {folder} and run the flow that fills it again."
     try:
         data = path.read_bytes()
@@ -141,4 +240,5 @@ def _trusted_bytes(folder: Path, file: File) -> bytes:
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 != file.sha256:
         raise StoreError(f"{path} is damaged: expected SHA-256 {file.sha256}, found {sha256}. {advice}")
+    _remember(path, sha256, stamp)
     return data

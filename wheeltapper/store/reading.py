@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pyarrow as pa
 
-from wheeltapper.store import digests, files, layout
+from wheeltapper.store import digests, files, layout, statistics
 from wheeltapper.store.entries import State
-from wheeltapper.store.files import File
+from wheeltapper.store.files import File, Span
 from wheeltapper.store.log import Log
 from wheeltapper.store.selection import Selection, select
 from wheeltapper.tables import Table
@@ -51,7 +51,7 @@ class TableReader:
 
     def _load(self, live: Sequence[File], selection: Selection) -> pd.DataFrame:
         names = [name for name, _ in selection.needed]
-        parts = [selection.cut(files.load(self.log.folder, file, names)) for file in live]
+        parts = [selection.cut(files.load(self.log.folder, file, names, selection.may_be_in_group)) for file in live]
         return layout.to_frame(pa.concat_tables(parts) if parts else selection.empty(), selection.needed)
 
     def digest(self, state: State) -> str:
@@ -65,7 +65,12 @@ class TableReader:
         times = [time for file in touched for time in (file.first, file.last) if time is not None]
         if not times:
             return None
-        return _instant(min(times)), _instant(max(times))
+        return instant(min(times)), instant(max(times))
+
+    def per_asset(self) -> dict[str, Span]:
+        """Return rows, first and last time of each asset, see `Store.newest` and `Store.rows_per_asset`."""
+        statistics.require_statistics(self.table)
+        return statistics.per_asset(self.table, self.log.folder, self.log.state().files.values())
 
     def sizes(self, version: int | None) -> list[tuple[datetime, datetime, int]]:
         """List first time, last time and rows of each period, see `Store.sizes`."""
@@ -74,8 +79,9 @@ class TableReader:
             if file.first is not None and file.last is not None:
                 first, last, rows = periods.get(str(file.period), (file.first, file.last, 0))
                 periods[str(file.period)] = (min(first, file.first), max(last, file.last), rows + file.rows)
-        return [(_instant(first), _instant(last), rows) for first, last, rows in sorted(periods.values())]
+        return [(instant(first), instant(last), rows) for first, last, rows in sorted(periods.values())]
 
 
-def _instant(micros: int) -> datetime:
+def instant(micros: int) -> datetime:
+    """Return microseconds since the epoch as a time in UTC."""
     return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros)

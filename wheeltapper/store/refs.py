@@ -54,5 +54,6 @@ class Staged:
     def from_dict(cls, fields: dict[str, Any]) -> Self:
         """Return the staged rows that `as_dict` wrote."""
         return cls(
-            tuple((name, kind) for name, kind in fields["columns"]), tuple(File(**file) for file in fields["files"])
+            tuple((name, kind) for name, kind in fields["columns"]),
+            tuple(File.from_dict(file) for file in fields["files"]),
         )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from wheeltapper.errors import StoreError
 from wheeltapper.spelling import near_miss
@@ -39,11 +42,30 @@ class Selection:
         return tuple(column for column in self.available if column[0] in names)
 
     def may_be_in(self, file: File) -> bool:
-        """Say whether a file can hold rows of the requested span."""
+        """Say whether a file can hold rows of the requested span and assets."""
         if file.first is None or file.last is None:
             return True
-        begins = self.start is None or file.last >= _microseconds(self.start)
-        return begins and (self.end is None or file.first < _microseconds(self.end))
+        if self.assets is None or file.assets is None:
+            return self._overlaps(file.first, file.last)
+        spans = (file.assets[name] for name in self.assets if name in file.assets)
+        return any(self._overlaps(span.first, span.last) for span in spans)
+
+    def may_be_in_group(self, group: pq.RowGroupMetaData) -> bool:
+        """Say whether a row group can hold rows of the requested span and assets."""
+        return all(self._may_be_between(*extremes) for extremes in _extremes(group))
+
+    def _may_be_between(self, column: str, least: Any, most: Any) -> bool:
+        """Say whether a column whose values lie between two can hold what is requested."""
+        if column == "asset_id" and self.assets is not None:
+            return any(least <= name <= most for name in self.assets)
+        if column == self.table.time and is_cut(self.table):
+            return self._overlaps(_microseconds(pd.Timestamp(least)), _microseconds(pd.Timestamp(most)))
+        return True
+
+    def _overlaps(self, first: int, last: int) -> bool:
+        """Say whether some instant from first to last (microseconds) is in the requested span."""
+        begins = self.start is None or last >= _microseconds(self.start)
+        return begins and (self.end is None or first < _microseconds(self.end))
 
     def cut(self, rows: pa.Table) -> pa.Table:
         """Keep the requested span and assets."""
@@ -91,6 +113,14 @@ def select(
     return Selection(
         table, available, names if columns is None else columns, _aware(start, "start"), _aware(end, "end"), assets
     )
+
+
+def _extremes(group: pq.RowGroupMetaData) -> Iterator[tuple[str, Any, Any]]:
+    """Name each column of a row group with its least and greatest value, where parquet recorded them."""
+    for place in range(group.num_columns):
+        column = group.column(place)
+        if column.statistics is not None and column.statistics.has_min_max:
+            yield column.path_in_schema, column.statistics.min, column.statistics.max
 
 
 def _aware(time: datetime | None, name: str) -> pd.Timestamp | None:

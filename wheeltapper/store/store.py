@@ -16,10 +16,11 @@ import pandas as pd
 
 from wheeltapper.errors import StoreError
 from wheeltapper.store import verification
+from wheeltapper.store.changes import changes
 from wheeltapper.store.entries import State
 from wheeltapper.store.layout import PeriodKind
 from wheeltapper.store.log import Damage, Log
-from wheeltapper.store.reading import TableReader
+from wheeltapper.store.reading import TableReader, instant
 from wheeltapper.store.refs import Ref, Staged
 from wheeltapper.store.writing import TableWriter
 from wheeltapper.tables import Table
@@ -168,6 +169,39 @@ class Store:
     def sizes(self, table: Table, version: int | None = None) -> list[tuple[datetime, datetime, int]]:
         """List first time, last time and rows of each period of a table, in order of time. Reads the log only."""
         return self._reader(table).sizes(version)
+
+    def newest(self, table: Table) -> dict[str, datetime]:
+        """Return asset → its newest time (UTC). Reads the log, and key columns only of files that it says nothing of.
+
+        Raises
+        ------
+        StoreError
+            If the table has no assets or no time.
+        """
+        return {name: instant(span.last) for name, span in self._reader(table).per_asset().items()}
+
+    def rows_per_asset(self, table: Table) -> dict[str, int]:
+        """Return asset → its rows; reads what `newest` reads, and raises as it does."""
+        return {name: span.rows for name, span in self._reader(table).per_asset().items()}
+
+    def changes(self, table: Table, since: int) -> pd.DataFrame:
+        """Return the keys of rows that were added, removed or changed between a version and the newest.
+
+        Reads the files that are in one of the two versions and not in the other, nothing else. Rows that differ in
+        volatile columns only are the same, and so are rows that moved to another file: a compaction changes nothing.
+
+        Returns
+        -------
+        DataFrame
+            The columns of the table's key, each key once, sorted.
+
+        Raises
+        ------
+        StoreError
+            If there is no such version, or one of the files is damaged or gone.
+        """
+        log = self._log(table)
+        return changes(self._reader(table), log.state(since), log.state())
 
     # -- checking --------------------------------------------------------------------------------------------------
 

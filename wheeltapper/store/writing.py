@@ -9,7 +9,7 @@ import pandas as pd
 
 from wheeltapper import faultpoints
 from wheeltapper.errors import StoreError
-from wheeltapper.store import digests, files, layout, merging, planning
+from wheeltapper.store import digests, files, layout, merging, planning, statistics
 from wheeltapper.store.commit import Commit, ConflictError, commit, sync
 from wheeltapper.store.entries import State
 from wheeltapper.store.files import File
@@ -85,7 +85,11 @@ class TableWriter:
 
     def _delete_unneeded(self, staged: tuple[File, ...]) -> None:
         """Delete staged files that no version needs, because the table held the same rows already."""
-        needed = {file.path for entry in self._log.scan()[0] for file in entry.add}
+        if not staged:
+            return
+        newest = self._log.newest()
+        first = min(files.version_in(file.path) or 0 for file in staged)
+        needed = {file.path for entry in self._log.entries(first, newest) for file in entry.add}
         for file in staged:
             if file.path not in needed:
                 (self._folder / file.path).unlink(missing_ok=True)
@@ -135,13 +139,13 @@ class TableWriter:
         data = files.encode(layout.to_arrow(rows, columns))
         digest = sha256(data).hexdigest()
         # Named by version and content: when a killed writer runs again, it writes over its own stray file.
-        name = f"part-{state.version + 1:05d}-{digest[:16]}.parquet"
+        name = files.name_of(state.version + 1, digest)
         path = f"{layout.PERIOD}={period}/{name}" if period else name
         faultpoints.hit("store.before_data")
         files.write(self._folder / path, data)
         faultpoints.hit("store.after_data")
-        total, first, last = digests.summarise(self._table, rows, columns)
-        return File(path, len(data), digest, len(rows), total, period, first, last)
+        total = digests.row_sum(self._table, rows, columns)
+        return File(path, len(data), digest, len(rows), total, period, *statistics.of_rows(self._table, rows))
 
     def _checked(self, frame: pd.DataFrame, drop: pd.DataFrame | None = None) -> Batch:
         if layout.PERIOD in frame:

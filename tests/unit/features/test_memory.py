@@ -1,0 +1,160 @@
+"""The memory of one asset: what it returns for new, late and repeated readings, and what it holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from wheeltapper.errors import DataError
+from wheeltapper.features.compute import rows_of
+from wheeltapper.features.conditioning import Track
+from wheeltapper.features.memory import Arrivals, AssetMemory, Changed, needed_since
+from wheeltapper.features.plan import FeaturePlan
+
+MINUTE = 60_000_000
+PUMP = {"name": "pump", "step": "1min", "sensors": {"flow": {"unit": "m³/h", "low": 0, "high": 250}}}
+
+
+def plan_of(**more: Any) -> FeaturePlan:
+    """Return a plan whose windows have three readings, unless something else is said."""
+    described = {"asset_type": PUMP, "sets": ["latest", "rolling"], "windows": {"rows": 3, "max_gap": "3min"}}
+    return FeaturePlan.model_validate(described | more)
+
+
+def track(*minutes: float, flow: float | None = None) -> Track:
+    """Return readings at these minutes; by default the flow is the minute."""
+    values = np.array(minutes, dtype=np.float64) if flow is None else np.full(len(minutes), flow)
+    micros = np.rint(np.array(minutes) * MINUTE).astype(np.int64)
+    return Track(micros, {"flow": values}, np.full(len(minutes), "normal", dtype=object))
+
+
+def ends(changed: Changed) -> list[float]:
+    """Return when the windows end, in minutes."""
+    return (changed.rows.ends / MINUTE).tolist()
+
+
+def test_a_new_reading_completes_one_window() -> None:
+    """The third reading makes the first window, and each one after it one more; earlier ones are not returned again."""
+    memory = AssetMemory(plan_of())
+    assert memory.newest is None
+    assert memory.needed_since is None
+    found = [memory.add(track(minute)) for minute in range(5)]
+    assert [ends(changed) for changed in found] == [[], [], [2], [3], [4]]
+    assert found[-1].rows.values[0].tolist() == [4, 3, pytest.approx((2 / 3) ** 0.5)]
+    assert all(changed.is_in_order and not len(changed.gone) for changed in found)
+    assert memory.newest == 4 * MINUTE
+
+
+def test_a_late_reading_changes_the_windows_that_hold_it() -> None:
+    """Windows before and after those that hold it are not returned; two that could not end before, do now."""
+    memory = AssetMemory(plan_of(), track(0, 1, 2, 4, 5, 6, 7))
+    changed = memory.add(track(3), lambda start, end: track())
+    assert ends(changed) == [3, 4, 5]
+    assert not changed.is_in_order
+    assert memory.newest == 7 * MINUTE
+    assert ends(memory.add(track(8))) == [8]
+
+
+def test_a_repeated_reading_changes_nothing() -> None:
+    """Delivered again as they were, readings change no window, and are still in order."""
+    memory = AssetMemory(plan_of())
+    memory.add(track(*range(8)))
+    changed = memory.add(track(4, 5))
+    assert ends(changed) == []
+    assert changed.is_in_order
+
+
+def test_of_several_readings_of_an_instant_the_last_counts() -> None:
+    """Within a delivery, and across deliveries."""
+    memory = AssetMemory(plan_of())
+    two = Arrivals(
+        np.array([2, 1, 2, 0]) * MINUTE, {"flow": np.array([7.0, 1, 8, 0])}, np.array(["normal"] * 4, object)
+    )
+    assert memory.add(two).rows.values[0, 0] == 8
+    corrected = memory.add(track(2, flow=9))
+    assert corrected.rows.values[0, 0] == 9
+    assert not corrected.is_in_order
+
+
+def test_a_window_whose_end_moves_is_gone() -> None:
+    """With a window every four minutes, the first reading of a cell ends it; an earlier one takes its place."""
+    plan = plan_of(windows={"rows": 3, "every": 4, "max_gap": "3min"})
+    memory = AssetMemory(plan)
+    assert ends(memory.add(track(1, 2, 3, 5, 6, 7))) == [5]
+    changed = memory.add(track(4))
+    assert ends(changed) == [4]
+    assert (changed.gone / MINUTE).tolist() == [5]
+
+
+def test_on_a_grid_a_window_waits_for_its_cell_to_be_over() -> None:
+    """The cell up to minute 4 is over with the reading at minute 5; a late one changes it."""
+    plan = plan_of(conditioning={"resample": "2min"}, windows={"rows": 2, "max_gap": "6min"})
+    memory = AssetMemory(plan)
+    assert ends(memory.add(track(0.5, 1.5, 2.5, 3.5))) == []
+    assert ends(memory.add(track(5))) == [4]
+    changed = memory.add(track(3, flow=9))
+    assert ends(changed) == [4]
+    assert changed.rows.values[0, 0] == 5  # (2.5 + 9 + 3.5) / 3
+
+
+def test_readings_before_those_held_are_asked_for() -> None:
+    """A week later, the stored readings about a late one are asked for, and no others."""
+    plan, stored = plan_of(), track(*range(0, 10), *range(10_000, 10_010))
+    memory = AssetMemory(plan, track(*range(10_000, 10_010)))
+    asked: list[tuple[int, int]] = []
+
+    def earlier(start: int, end: int) -> Track:
+        asked.append((start, end))
+        places = (stored.micros >= start) & (stored.micros < end)
+        return Track(stored.micros[places], {"flow": stored.sensors["flow"][places]}, stored.regimes[places])
+
+    changed = memory.add(track(4, flow=40), earlier)
+    assert ends(changed) == [4, 5, 6]
+    assert changed.rows.values[0].tolist() == [40, pytest.approx(15), pytest.approx(np.std([2, 3, 40]))]
+    reach = 6 * MINUTE  # two pauses of the longest gap
+    assert asked == [(4 * MINUTE - reach, 4 * MINUTE + reach + 1)]
+    assert ends(memory.add(track(10_010))) == [10_010]
+
+
+def test_without_stored_readings_a_late_one_is_refused_and_named() -> None:
+    """The message says which reading is late and what to give; nothing is taken in."""
+    memory = AssetMemory(plan_of(), track(*range(10_000, 10_010)))
+    expected = (
+        r"1970-01-01T00:04:00\+00:00 is late, .* need the readings from 1969-12-31T23:58:00\+00:00 on; .*`earlier`"
+    )
+    with pytest.raises(DataError, match=expected):
+        memory.add(track(4, 10_010))
+    assert ends(memory.add(track(10_010))) == [10_010]
+
+
+def test_a_missing_sensor_is_named() -> None:
+    """The first reading says that a sensor of the plan is not there."""
+    memory = AssetMemory(plan_of())
+    with pytest.raises(DataError, match="needs sensor 'flow'; the readings have \\['heat'\\]"):
+        memory.add(Track(np.array([0]), {"heat": np.zeros(1)}, np.array(["normal"], object)))
+
+
+def test_what_it_needs_at_the_start_is_enough() -> None:
+    """Begun with the stored readings from `needed_since` the newest on, it goes on as if it had seen all."""
+    plan = plan_of(sets=["latest", {"long_rolling": {"over": [], "rows": [30]}}])
+    whole = rows_of(plan, track(*range(200)))
+    begin = needed_since(plan, 150 * MINUTE) // MINUTE
+    assert begin > 0
+    memory = AssetMemory(plan, track(*range(begin, 151)))
+    assert memory.needed_since == begin * MINUTE
+    for minute in range(151, 200):
+        np.testing.assert_array_equal(
+            memory.add(track(minute)).rows.values, whole.values[whole.ends == minute * MINUTE]
+        )
+
+
+def test_it_forgets_what_no_reading_can_need() -> None:
+    """However many readings come, a late one within the reach of windows is answered, and one far before is refused."""
+    memory = AssetMemory(plan_of())
+    for minute in range(500):
+        memory.add(track(minute))
+    assert ends(memory.add(track(495, flow=7))) == [495, 496, 497]
+    with pytest.raises(DataError, match="is late"):
+        memory.add(track(100, flow=7))
