@@ -63,7 +63,8 @@ class LiveModel:
     def learned_until(self) -> dict[str, int]:
         """Asset → until when its readings were learnt from, in microseconds: earlier windows are not scored."""
         return {
-            asset: pd.Timestamp(time).as_unit("us").value for asset, time in self.bundle.provenance["learned_until"].items()
+            asset: pd.Timestamp(time).as_unit("us").value
+            for asset, time in self.bundle.provenance["learned_until"].items()
         }
 
 
