@@ -155,6 +155,42 @@ QUARANTINE = Table(
     ),
 )
 
+CORRECTIONS = Table(
+    name="corrections",
+    # A reading that was replaced, once for each time that it arrived, whatever interrupts and repeats the delivery.
+    key=("asset_id", "timestamp", "arrived_at", "arrival"),
+    time="timestamp",
+    volatile=("arrived_at", "batch_id", "replaced_at", "by_batch"),
+    columns=(
+        Column("asset_id", "text", "the machine"),
+        Column("timestamp", "time", "when it was measured"),
+        Column("arrived_at", "time", "when the replaced reading was stored, or came in the same delivery"),
+        Column("arrival", "text", "hash of its origin, operating state and values"),
+        Column("replaced_at", "time", "when a later arrival replaced it"),
+        Column("regime", "text", "the replaced operating state"),
+        Column("content", "text", "the replaced values of the sensors, as JSON"),
+        Column("origin", "text", "file or query of the replaced reading"),
+        Column("batch_id", "text", "delivery of the replaced reading"),
+        Column("by_origin", "text", "file or query of the reading that replaced it"),
+        Column("by_batch", "text", "delivery of the reading that replaced it"),
+    ),
+)
+"""Readings that a later arrival replaced. No retention touches this table."""
+
+MISSING = Table(
+    name="missing",
+    key=("asset_id", "sensor", "timestamp"),
+    time="timestamp",
+    columns=(
+        Column("asset_id", "text", "the machine"),
+        Column("sensor", "text", "the sensor or category without a value"),
+        Column("timestamp", "time", "when it should have been measured"),
+        Column("why", "text", "not_measured, unreadable, status or agreed_code"),
+        Column("detail", "text", "what was delivered in place of a value, as a sentence"),
+    ),
+)
+"""Why cells of readings have no value. An empty cell was not measured, which is not stored: it is the usual reason."""
+
 FEATURES = Table(
     name="features",
     key=("asset_id", "window_end"),
@@ -286,7 +322,11 @@ LEDGER = Table(
 )
 
 TABLES = {
-    t.name: t for t in (READINGS, QUARANTINE, FEATURES, FAULTS, FLAGS, SCORES, ALARMS, FOLLOWED, WITHHELD, LEDGER)
+    t.name: t
+    for t in (
+        *(READINGS, CORRECTIONS, MISSING, QUARANTINE),
+        *(FEATURES, FAULTS, FLAGS, SCORES, ALARMS, FOLLOWED, WITHHELD, LEDGER),
+    )
 }
 
 

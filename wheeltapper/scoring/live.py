@@ -1,4 +1,4 @@
-"""The live core: these readings are new; what do they mean?
+"""The live core: what new readings mean.
 
 A schedule, an HTTP request, a broker's message, a replay and an edge box ask the same question, and `advance` answers
 it: features of the newest windows, scores of champion and challenger, and what changes about the champion's alarms. It
@@ -28,6 +28,7 @@ from wheeltapper.scoring.alarm_state import Alarm, AlarmState
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.scoring.refold import quiet_before
 from wheeltapper.scoring.scorer import Scorer
+from wheeltapper.tables import microseconds
 
 Micros = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -62,10 +63,9 @@ class LiveModel:
     @cached_property
     def learned_until(self) -> dict[str, int]:
         """Asset → until when its readings were learnt from, in microseconds: earlier windows are not scored."""
-        return {
-            asset: pd.Timestamp(time).as_unit("us").value
-            for asset, time in self.bundle.provenance["learned_until"].items()
-        }
+        until = self.bundle.provenance["learned_until"]
+        times = microseconds(pd.to_datetime(list(until.values()), utc=True, format="ISO8601"))
+        return dict(zip(until, times.tolist(), strict=True))
 
 
 @dataclass(frozen=True)

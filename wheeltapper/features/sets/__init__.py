@@ -151,8 +151,8 @@ class CompiledSet(FeatureSet):
         names, block = self.names(asset_type), Block.of(stretch, asset_type.sensors)
         table = np.empty((len(names), len(stretch.last)))
         # Always contiguous and writable: numba compiles afresh for every other kind of array.
-        windows = (np.require(places, np.int64, ["C", "W"]) for places in (stretch.first, stretch.last))
-        self.compiled(asset_type)(block, *windows, table, 0)
+        first, last = (np.require(places, np.int64, ["C", "W"]) for places in (stretch.first, stretch.last))
+        self.compiled(asset_type)(block, first, last, table, 0)
         return dict(zip(names, table, strict=True))
 
 
