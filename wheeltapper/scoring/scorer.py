@@ -125,6 +125,18 @@ class Scorer:
         parts = [self._of_unit(unit, values[part], pair[part]) for part in self._parts(len(values))]
         return parts[0] if len(parts) == 1 else _joined(parts)
 
+    def inputs(self, asset_id: str, regimes: Texts, values: Floats) -> Floats:
+        """Return what the detector of an asset looks at, in the order that it learnt; see `score` for the parameters.
+
+        Returns
+        -------
+        ndarray of shape (n_windows, n_features)
+            Filled and in usual deviations, or in the features' own units for a detector that takes them so.
+        """
+        values = self._checked(values, len(regimes))
+        unit = self._units.get(asset_id) or self._units[POOLED]
+        return unit.inputs(values, self._pairs.group[self._pairs.of_one(asset_id, regimes.tolist())])
+
     def score_rows(self, rows: pd.DataFrame) -> Scores:
         """Score usable rows of the features table, of any assets and in any order.
 
@@ -242,11 +254,18 @@ class _Unit:
         fills = {} if imputer is None else imputer.instead
         self._instead = np.array([fills.get(name, (np.nan,) * 3) for name in self._names]).T.copy()
 
-    def raw_scores(self, values: Floats, group: Places) -> Floats:
-        """Return the detector's scores of windows, each scaled by its group."""
+    def inputs(self, values: Floats, group: Places) -> Floats:
+        """Return the detector's input: windows filled, and scaled by their groups."""
         from wheeltapper.features._scaling import in_deviations  # numba opens slowly
 
-        inputs = in_deviations(values, self._column, self._instead, group, self._centre, self._scale, self._most)
+        scaled: Floats = in_deviations(
+            values, self._column, self._instead, group, self._centre, self._scale, self._most
+        )
+        return scaled
+
+    def raw_scores(self, values: Floats, group: Places) -> Floats:
+        """Return the detector's scores of windows."""
+        inputs = self.inputs(values, group)
         if self._takes_arrays:
             return self._detector.score_array(inputs)
         return np.asarray(self._detector.score(pd.DataFrame(inputs, columns=self._names)), dtype=np.float64)
