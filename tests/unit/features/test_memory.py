@@ -7,11 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from wheeltapper.config import AssetType
 from wheeltapper.errors import DataError
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.compute import rows_of
 from wheeltapper.features.conditioning import Track
 from wheeltapper.features.memory import Arrivals, AssetMemory, Changed, needed_since
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.features.recipe import Recipe
+from wheeltapper.features.sets import Stretch
+from wheeltapper.features.sets.rolling import Rolling
 
 MINUTE = 60_000_000
 PUMP = {"name": "pump", "step": "1min", "sensors": {"flow": {"unit": "m³/h", "low": 0, "high": 250}}}
@@ -158,3 +163,44 @@ def test_it_forgets_what_no_reading_can_need() -> None:
     assert ends(memory.add(track(495, flow=7))) == [495, 496, 497]
     with pytest.raises(DataError, match="is late"):
         memory.add(track(100, flow=7))
+
+
+class RollingAndRange(Rolling):
+    """A set as a user may write it: on top of a compiled one, with a column more."""
+
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
+        """List the range of each sensor, and what rolling has."""
+        ranges = tuple(Feature(f"{sensor}__range", (sensor,), "statistic") for sensor in asset_type.sensors)
+        return (*ranges, *super().columns(asset_type))
+
+    def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, np.ndarray]:
+        """Return both."""
+        values = stretch.sensors["flow"]
+        windows = [values[first : last + 1] for first, last in zip(stretch.first, stretch.last, strict=True)]
+        return super().compute(stretch, asset_type) | {"flow__range": np.array([np.ptp(each) for each in windows])}
+
+
+def test_a_set_that_adds_to_a_compiled_one_is_asked() -> None:
+    """What it computes itself counts, and what it inherits stays in its columns."""
+    machine = plan_of().asset_type
+    recipe = Recipe.of([RollingAndRange()], machine, ["flow__rolling_mean", "flow__range"])
+    stretch = Stretch(np.arange(3.0), {"flow": np.array([1.0, 2, 6])}, np.array([0]), np.array([2]))
+    assert not recipe.compiled
+    ((_, columns),) = recipe.others
+    computed = RollingAndRange().compute(stretch, machine)
+    assert [computed[name].tolist() for name in columns] == [[5], [3]]
+
+
+def test_readings_that_are_forgotten_are_not_missed() -> None:
+    """Over many more readings than are held, every window is the one of the whole history."""
+    plan = plan_of(sets=["latest", "rolling", "rates", "restlessness", {"long_rolling": {"rows": [9], "whole": False}}])
+    memory, rows = AssetMemory(plan), []
+    for minute in range(0, 400):
+        rows.append(memory.add(track(minute, flow=(minute * 37) % 11)).rows)
+    minutes = range(0, 400)
+    whole = Track(
+        np.array(minutes) * MINUTE,
+        {"flow": np.array([(minute * 37) % 11 for minute in minutes], dtype=np.float64)},
+        np.full(400, "normal", dtype=object),
+    )
+    np.testing.assert_array_equal(np.concatenate([row.values for row in rows]), rows_of(plan, whole).values)
