@@ -194,13 +194,43 @@ def test_a_set_that_adds_to_a_compiled_one_is_asked() -> None:
 def test_readings_that_are_forgotten_are_not_missed() -> None:
     """Over many more readings than are held, every window is the one of the whole history."""
     plan = plan_of(sets=["latest", "rolling", "rates", "restlessness", {"long_rolling": {"rows": [9], "whole": False}}])
-    memory, rows = AssetMemory(plan), []
-    for minute in range(0, 400):
-        rows.append(memory.add(track(minute, flow=(minute * 37) % 11)).rows)
-    minutes = range(0, 400)
-    whole = Track(
-        np.array(minutes) * MINUTE,
-        {"flow": np.array([(minute * 37) % 11 for minute in minutes], dtype=np.float64)},
-        np.full(400, "normal", dtype=object),
-    )
-    np.testing.assert_array_equal(np.concatenate([row.values for row in rows]), rows_of(plan, whole).values)
+    whole = eventful(400)
+    memory = AssetMemory(plan)
+    rows = [memory.add(at(whole, place)).rows.values for place in range(400)]
+    np.testing.assert_array_equal(np.concatenate(rows), rows_of(plan, whole).values)
+
+
+@pytest.mark.parametrize(
+    "windows",
+    [
+        {"rows": 4},
+        {"rows": 2, "every": 3},
+        {"length": "5min"},
+        {"length": "90s", "every": 2},
+        {"length": "4min", "max_gap": "1min"},
+    ],
+)
+def test_windows_are_cut_as_for_the_whole_history(windows: dict[str, Any]) -> None:
+    """Readings on full minutes with pauses, holes and changes of state, one by one: all that belongs to a window."""
+    plan, whole = plan_of(windows={"max_gap": "3min"} | windows), eventful(120)
+    memory, expected = AssetMemory(plan), rows_of(plan, whole)
+    found = [memory.add(at(whole, place)).rows for place in range(120)]
+    for name in ("ends", "starts", "regimes", "why_not", "values"):
+        rows = np.concatenate([getattr(part, name) for part in found])
+        np.testing.assert_array_equal(rows, getattr(expected, name), err_msg=name)
+    assert len(set(expected.why_not)) > 3
+
+
+def eventful(n: int) -> Track:
+    """Return readings on full minutes with pauses, holes, and normal, idle and other states."""
+    number = np.arange(n)
+    minutes = number + 2 * (number // 17) + 9 * (number // 41)
+    flow = np.where(number % 23 == 5, np.nan, (number * 37) % 11)
+    states = np.array(["normal", "off", "high_load", "normal", "maintenance"], dtype=object)
+    return Track(minutes * MINUTE, {"flow": flow}, states[number // 7 % 5])
+
+
+def at(readings: Track, place: int) -> Track:
+    """Return one of the readings."""
+    part = slice(place, place + 1)
+    return Track(readings.micros[part], {"flow": readings.sensors["flow"][part]}, readings.regimes[part])
