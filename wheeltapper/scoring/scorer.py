@@ -84,12 +84,6 @@ class Scorer:
     Parameters
     ----------
     bundle : Bundle
-
-    Examples
-    --------
-    >>> scorer = Scorer(bundle)  # doctest: +SKIP
-    >>> scorer.score("pump-07", np.array(["normal"]), values).severity  # doctest: +SKIP
-    array([0.31])
     """
 
     def __init__(self, bundle: Model) -> None:
