@@ -11,7 +11,6 @@ from flows._input import PlantName, run_name
 from flows.featurize import featurize
 from flows.ingest import ingest
 from flows.score import score
-from tasks.watch import find_start
 from wheeltapper.readings.delivery.deliver import Ingested
 from wheeltapper.scoring.batch import Scored
 
@@ -28,6 +27,6 @@ class Watched:
 @alone
 def watch(plant: PlantName) -> Watched:
     """Store the readings that are new, score them with the champion and raise alarms."""
-    ingested = ingest(plant, find_start(plant))
+    ingested = ingest(plant, new=True)
     featurize(plant)
     return Watched(ingested, score(plant))
