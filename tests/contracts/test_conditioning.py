@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 
+from tests.contracts.arriving import Following, by_end, in_disorder, in_order
 from wheeltapper.features.compute import compute, rows_of
 from wheeltapper.features.conditioning import Track
 from wheeltapper.features.plan import FeaturePlan
@@ -206,3 +207,25 @@ def test_one_reading_at_a_time_gives_the_rows_of_the_table(option: str, how: dic
     assert np.concatenate(ends).tolist() == microseconds(whole["window_end"]).tolist()
     np.testing.assert_array_equal(np.concatenate(values), whole[list(plan.columns)].to_numpy())
     assert reasons == whole["why_not"].tolist()
+
+
+@every_option
+@settings(few, max_examples=8)
+@given(
+    seed=seeds, how=windows, is_ordered=st.booleans(), longest=st.sampled_from([1, 6, 30]), stores_first=st.booleans()
+)
+def test_live_rows_are_those_of_the_whole_history(
+    option: str, how: dict[str, Any], seed: int, is_ordered: bool, longest: int, stores_first: bool
+) -> None:
+    """After each delivery, late or repeated or corrected, windows are those of all readings so far, to the last bit."""
+    plan, frame = plan_of(option, how), readings(seed)
+    sensors = {name: frame[name].to_numpy(copy=True) for name in plan.sensors}
+    track = Track(microseconds(frame["timestamp"]), sensors, frame["regime"].to_numpy(dtype=object))
+    rng = np.random.default_rng(seed)
+    following = Following(plan, stores_first)
+    for number, arrived in enumerate((in_order if is_ordered else in_disorder)(track, rng, longest)):
+        following.deliver(arrived)
+        if number % 5 == 4:
+            following.restart()
+        assert following.windows == following.batch()
+    assert following.windows == by_end(rows_of(plan, track))

@@ -11,11 +11,13 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 
+from tests.contracts.arriving import Following, by_end, in_disorder, in_order
 from tests.contracts.plug_ins import PLUG_INS, names, of_the_package
 from wheeltapper.config import AssetType
 from wheeltapper.features import plan as plans
 from wheeltapper.features.columns import Feature, Shows, that_show
-from wheeltapper.features.compute import compute
+from wheeltapper.features.compute import compute, rows_of
+from wheeltapper.features.conditioning import Track
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.features.restless import from_mean_square
 from wheeltapper.features.sets import FeatureSet, Stretch
@@ -295,3 +297,43 @@ def test_reading_from_later_on_gives_the_same_rows(name: str) -> None:
     computed = part[part["window_end"] >= begin].reset_index(drop=True)
     assert len(late)
     pd.testing.assert_frame_equal(computed, late)
+
+
+def eventful(seed: int, n: int) -> Track:
+    """Return readings of a pump with pauses, holes, spikes, repeated values and changes of its operating state."""
+    rng = np.random.default_rng(seed)
+    hours = np.cumsum(rng.choice([0.5, 1, 1.1, 2, 3, 9], n, p=[0.05, 0.75, 0.1, 0.05, 0.03, 0.02]))
+    values = usual(n, seed)
+    values[rng.random(values.shape) < 0.02] = np.nan
+    values[rng.random(values.shape) < 0.01] = 1e12
+    values[rng.random(values.shape) < 0.01] = np.inf
+    values[n // 2 : n // 2 + 8] = values[n // 2]
+    states = np.array(["normal", "high_load", "startup", "off"], dtype=object)
+    micros = 1_767_225_600_000_000 + np.rint(hours * HOUR * 1e6).astype(np.int64)
+    sensors = {name: values[:, place].copy() for place, name in enumerate(PUMP.sensors)}
+    return Track(micros, sensors, states[np.cumsum(rng.random(n) < 0.04) % 4])
+
+
+PIECES = {"one by one": (in_order, 1), "in pieces": (in_order, 9), "in disorder": (in_disorder, 9)}
+
+
+@every_set
+@pytest.mark.parametrize("pieces", PIECES)
+@settings(few, max_examples=3)
+@given(seed=seeds, restarts=st.booleans(), stores_first=st.booleans())
+def test_live_rows_are_those_of_the_whole_history(
+    name: str, pieces: str, seed: int, restarts: bool, stores_first: bool
+) -> None:
+    """In pieces of any size and order, corrected and repeated, windows end up as those of all readings at once."""
+    track = eventful(seed, min(2 * back(name), 60) + 40)
+    plan = plan_of(name)
+    rng = np.random.default_rng(seed)
+    cut, longest = PIECES[pieces]
+    following = Following(plan, stores_first)
+    for number, arrived in enumerate(cut(track, rng, longest)):
+        following.deliver(arrived)
+        if restarts and number % 7 == 3:
+            following.restart()
+        if pieces == "in disorder":
+            assert following.windows == following.batch()
+    assert following.windows == by_end(rows_of(plan, track))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +18,12 @@ from wheeltapper.errors import DataError
 from wheeltapper.features import windows as cutting
 from wheeltapper.features.conditioning import Conditioned, Track, condition
 from wheeltapper.features.plan import FeaturePlan
-from wheeltapper.features.sets import Floats, Places, Stretch
+from wheeltapper.features.sets import Block, Floats, Places, Stretch
 
 Micros = NDArray[np.int64]
 Texts = NDArray[Any]
 
-_NO_VALUE = "no value for "
+NO_VALUE = "no value for "
 """How the reason begins of a window in which a promised feature has no value."""
 
 
@@ -121,7 +122,7 @@ def select(plan: FeaturePlan, rows: pd.DataFrame) -> pd.DataFrame:
             f"{plan.hash}, first {missing[0]}. Compute them from the readings."
         )
     why_not = rows["why_not"].to_numpy(dtype=object, copy=True)
-    blank = np.flatnonzero(rows["why_not"].str.startswith(_NO_VALUE).to_numpy(dtype=bool))
+    blank = np.flatnonzero(rows["why_not"].str.startswith(NO_VALUE).to_numpy(dtype=bool))
     reasons = np.full(len(blank), "", dtype=object)
     _mark_no_value(plan, rows[list(plan.columns)].iloc[blank].to_numpy(dtype=np.float64), reasons)
     why_not[blank] = reasons
@@ -151,12 +152,7 @@ def rows_of(plan: FeaturePlan, track: Track, since: int | None = None) -> Window
     DataError
         If the readings are out of order, or a sensor of the plan is not among them.
     """
-    missing = [name for name in plan.sensors if name not in track.sensors]
-    if missing:
-        raise DataError(
-            f"the feature plan of {plan.asset_type.name} needs sensor '{missing[0]}'; the readings have "
-            f"{list(track.sensors)}."
-        )
+    require_sensors(plan, track.sensors)
     sensors = {name: np.asarray(track.sensors[name], dtype=np.float64) for name in plan.sensors}
     conditioned = condition(Track(track.micros, sensors, track.regimes), plan.conditioning, plan.counters, plan.max_gap)
     stretches = [(part, *_windows_in(plan, conditioned, part, since)) for part in conditioned.parts]
@@ -172,6 +168,15 @@ def rows_of(plan: FeaturePlan, track: Track, since: int | None = None) -> Window
         why_not=why_not,
         values=values,
     )
+
+
+def require_sensors(plan: FeaturePlan, sensors: Collection[str]) -> None:
+    """Refuse readings that lack a sensor of the plan."""
+    for name in plan.sensors:
+        if name not in sensors:
+            raise DataError(
+                f"the feature plan of {plan.asset_type.name} needs sensor '{name}'; the readings have {list(sensors)}."
+            )
 
 
 def _windows_in(plan: FeaturePlan, conditioned: Conditioned, part: slice, since: int | None) -> tuple[Places, Places]:
@@ -206,16 +211,8 @@ def _values_at(
 
 def _values(plan: FeaturePlan, stretch: Stretch) -> Floats:
     """Return the features of each window of a stretch, in the order of the columns; NaN where not finite."""
-    by_column: dict[str, Floats] = {}
-    # Sensors near the largest float overflow; the window is then marked, not warned about.
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for feature_set in plan.narrowed_sets:
-            by_column.update(feature_set.compute(stretch, plan.conditioned_asset_type))
-    values = np.empty((len(stretch.last), len(plan.columns)))
-    for place, column in enumerate(plan.columns):
-        values[:, place] = by_column[column]
-    values[~np.isfinite(values)] = np.nan
-    return values
+    block = Block.of(stretch, plan.sensors)
+    return plan.recipe.compute(block, stretch.first, stretch.last, lambda: stretch)
 
 
 def _compute_asset(plan: FeaturePlan, asset: str, readings: pd.DataFrame) -> pd.DataFrame:
@@ -244,7 +241,7 @@ def _mark_no_value(plan: FeaturePlan, values: Floats, why_not: Texts) -> None:
     places = plan.promised_places
     blank = np.isnan(values if len(places) == len(plan.columns) else values[:, places])
     for row in np.flatnonzero(blank.any(axis=1) & (why_not == "")):
-        why_not[row] = f"{_NO_VALUE}{plan.columns[places[int(np.argmax(blank[row]))]]}"
+        why_not[row] = f"{NO_VALUE}{plan.columns[places[int(np.argmax(blank[row]))]]}"
 
 
 def _require_columns(plan: FeaturePlan, readings: pd.DataFrame) -> None:

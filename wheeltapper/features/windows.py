@@ -6,6 +6,7 @@ So reading a day again, or continuing from yesterday, gives the same windows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -100,6 +101,12 @@ def cut_windows(micros: Micros, part: slice, windows: Windows, step: timedelta) 
     return first[is_full], last[is_full]
 
 
+def number_states(regimes: Texts) -> tuple[Places, Texts]:
+    """Return the number of each reading's operating state, from 0 on and −1 where it is empty; and their names."""
+    codes, names = pd.factorize(regimes)
+    return np.ascontiguousarray(codes, dtype=np.int64), np.asarray(names, dtype=object)
+
+
 def any_in_window(flags: Flags, first: Places, last: Places) -> Flags:
     """Return for each window whether any of its readings is flagged; one that begins before the first one is cut."""
     so_far = np.concatenate([[0], np.cumsum(flags)])
@@ -150,8 +157,20 @@ def why_not(
     text = _name_missing(lacks, list(sensors))
     for regime in IDLE_REGIMES:
         is_idle = any_in_window(regimes == regime, *(looked_at or (first, last)))
-        text[is_idle] = [f"{reason}; regime {regime}".removeprefix("; ") for reason in text[is_idle]]
+        text[is_idle] = [_with_idle(reason, regime) for reason in text[is_idle]]
     return text
+
+
+def why_not_one(lacks: Flags, names: list[str], idle: Sequence[str]) -> str:
+    """Return what `why_not` says of one window, from which sensors it lacks and which idle regimes it has seen."""
+    text = _missing(lacks, names) if lacks.any() else ""
+    for regime in idle:
+        text = _with_idle(text, regime)
+    return text
+
+
+def _with_idle(reason: str, regime: str) -> str:
+    return f"{reason}; regime {regime}".removeprefix("; ")
 
 
 def _name_missing(lacks: Flags, names: list[str]) -> Texts:

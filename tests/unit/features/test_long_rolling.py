@@ -13,7 +13,7 @@ from wheeltapper.errors import ConfigError
 from wheeltapper.features import compute as computing
 from wheeltapper.features.plan import FeaturePlan, build_set
 from wheeltapper.features.sets import Stretch
-from wheeltapper.features.sets.rolling import window_extremes, window_moments
+from wheeltapper.features.sets.rolling import window_moments
 
 TANK = AssetType.model_validate({"name": "tank", "step": "1h", "sensors": {"level": {"unit": "m"}}})
 
@@ -81,17 +81,24 @@ def test_a_spike_is_forgotten() -> None:
 
 @pytest.mark.parametrize("mixed", [True, False])
 def test_agrees_with_numpy(mixed: bool) -> None:
-    """Windows of any lengths give what NumPy says of each by itself; extremes to the last bit."""
+    """Windows of any lengths give what NumPy says of each by itself."""
     rng = np.random.default_rng(3)
     values, last = rng.normal(5, 2, size=200), np.arange(70, 200)
     first = last - (rng.integers(0, 70, size=130) if mixed else 37)
     each = [values[begin : end + 1] for begin, end in zip(first, last, strict=True)]
     mean, std = window_moments(values, first, last)
-    lowest, highest = window_extremes(values, first, last)
     np.testing.assert_allclose(mean, [one.mean() for one in each], rtol=1e-13)
     np.testing.assert_allclose(std, [one.std() for one in each], rtol=1e-11, atol=1e-15)
-    assert lowest.tolist() == [one.min() for one in each]
-    assert highest.tolist() == [one.max() for one in each]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 64, 93])
+def test_extremes_are_those_of_numpy(rows: int) -> None:
+    """The lowest and the highest of any number of readings, to the last bit."""
+    level = np.random.default_rng(3).normal(5, 2, size=200)
+    found = compute({"over": [], "rows": [rows], "what": ["min", "max"]}, level)
+    each = [level[end + 1 - rows : end + 1] for end in range(max(rows - 1, 1), 200)]
+    assert found[f"level__min_{rows}_rows"][-len(each) :].tolist() == [one.min() for one in each]
+    assert found[f"level__max_{rows}_rows"][-len(each) :].tolist() == [one.max() for one in each]
 
 
 def test_a_value_does_not_depend_on_company() -> None:

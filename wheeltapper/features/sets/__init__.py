@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ClassVar, Self
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wheeltapper.config import AssetType, Model
 from wheeltapper.features.columns import Feature
+from wheeltapper.features.windows import number_states
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -32,6 +34,40 @@ class Stretch:
     """Position of each window's last reading, shape (n_windows,), rising."""
     regimes: NDArray[Any] | None = None
     """Operating state of each reading, shape (n_readings,); None where the source has none."""
+
+    @cached_property
+    def states(self) -> Places | None:
+        """The number of each reading's operating state, from 0 on; −1 where it is empty."""
+        return None if self.regimes is None else number_states(self.regimes)[0]
+
+
+class Block(NamedTuple):
+    """The readings of a stretch as compiled code takes them: every array is contiguous, and has room for more.
+
+    A stretch may be a part of longer arrays, as in a memory that new readings are written to. It begins at the place
+    ``opens``; places of windows count from the beginning of the arrays.
+    """
+
+    seconds: Floats
+    """Time of each reading in seconds since the epoch, shape (n,)."""
+    values: Floats
+    """Value of each sensor, in the order of the asset type's sensors, shape (n_sensors, n); NaN where missing."""
+    states: Places
+    """Number of each reading's operating state, shape (n,); −1 where it has none, all 0 where the source has none."""
+    opens: int
+    """Place of the stretch's first reading."""
+
+    @classmethod
+    def of(cls, stretch: Stretch, sensors: Iterable[str]) -> Self:
+        """Return a stretch as a block, with these sensors."""
+        values = np.array([stretch.sensors[name] for name in sensors], dtype=np.float64)
+        states = np.zeros(len(stretch.seconds), dtype=np.int64) if stretch.states is None else stretch.states
+        return cls(np.require(stretch.seconds, np.float64, ["C", "W"]), values, states, 0)
+
+
+Fill = Callable[[Block, Places, Places, Floats, int], None]
+"""``fill(block, first, last, table, at)`` writes the features of a block's windows into a table of shape (more columns,
+n_windows): the first one into row ``at``, the second one below it. It writes no other row."""
 
 
 @dataclass(frozen=True)
@@ -91,3 +127,43 @@ class FeatureSet(Model, ABC):
     def only(self, columns: Iterable[str]) -> Self:  # noqa: ARG002 - sets that can leave something out need it
         """Return a set that computes no more than it must for these of its columns; by default it computes all."""
         return self
+
+
+class CompiledSet(FeatureSet):
+    """A feature set with a faster door: compiled code, for one new reading as for a million.
+
+    `compute` comes from `compiled`, so both give the same values. A class that writes a `compute` of its own is asked
+    through that one.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("numba",)
+
+    @abstractmethod
+    def compiled(self, asset_type: AssetType) -> Fill:
+        """Return the function that fills the columns, in the order in which the same class describes them.
+
+        It is asked for once and called for every new reading. So it should be a compiled function (see
+        `wheeltapper.compiled`), with everything that does not depend on readings prepared: numbers and arrays only.
+        It must not look at a place after a window's last one: there is no reading yet.
+        """
+
+    def filled(self, asset_type: AssetType) -> tuple[str, ...]:
+        """List the names of the columns that `compiled` fills, which are fewer than those of a class that adds some."""
+        kinds = (kind for kind in type(self).__mro__ if issubclass(kind, CompiledSet))
+        owner = next(kind for kind in kinds if "compiled" in vars(kind))
+        return tuple(feature.name for feature in owner.columns(self, asset_type))
+
+    def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
+        """Return each feature's value of every window."""
+        names, block = self.filled(asset_type), Block.of(stretch, asset_type.sensors)
+        table = np.empty((len(names), len(stretch.last)))
+        # Always contiguous and writable: numba compiles afresh for every other kind of array.
+        first, last = (np.require(places, np.int64, ["C", "W"]) for places in (stretch.first, stretch.last))
+        self.compiled(asset_type)(block, first, last, table, 0)
+        return dict(zip(names, table, strict=True))
+
+
+def places_of(names: Iterable[str], asset_type: AssetType) -> Places:
+    """Return the rows of sensors in `Block.values`."""
+    order = list(asset_type.sensors)
+    return np.array([order.index(name) for name in names], dtype=np.int64)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from wheeltapper.config import AssetType
 from wheeltapper.features.columns import Feature
-from wheeltapper.features.sets import FeatureSet, Floats, Stretch
-from wheeltapper.features.windows import only_complete
+from wheeltapper.features.sets import CompiledSet, Fill, places_of
 
 
-class Latest(FeatureSet):
+class Latest(CompiledSet):
     """Each sensor's value at the window's last reading, in the sensor's unit: column ``<sensor>``.
 
     It does not show a sensor that is stuck at a usual value; `rolling` does.
@@ -18,10 +19,8 @@ class Latest(FeatureSet):
         """List the sensors."""
         return tuple(Feature(sensor, (sensor,), "latest") for sensor in asset_type.sensors)
 
-    def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
+    def compiled(self, asset_type: AssetType) -> Fill:
         """Return the readings themselves; NaN where the window lacks one."""
-        return {
-            sensor: only_complete(values[stretch.last], values, stretch.first, stretch.last)
-            for sensor in asset_type.sensors
-            for values in [stretch.sensors[sensor]]
-        }
+        from wheeltapper.features.sets import _fills  # numba opens slowly
+
+        return partial(_fills.latest, places_of(asset_type.sensors, asset_type))

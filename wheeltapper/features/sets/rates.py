@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
-import numpy as np
 from pydantic import Field
 
 from wheeltapper.config import AssetType
 from wheeltapper.features.columns import Feature
-from wheeltapper.features.sets import FeatureSet, Floats, Stretch
-from wheeltapper.features.windows import only_complete
+from wheeltapper.features.sets import CompiledSet, Fill, places_of
 
 _SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 
 
-class Rates(FeatureSet):
+class Rates(CompiledSet):
     """Change since the previous reading: column ``<sensor>__rate``, in the sensor's unit per minute.
 
     It is divided by the time that really lies between the two readings: after a pause a slow drift must not look like a
@@ -28,12 +27,8 @@ class Rates(FeatureSet):
         """List the rate of each sensor."""
         return tuple(Feature(f"{sensor}__rate", (sensor,), "rate") for sensor in asset_type.sensors)
 
-    def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
+    def compiled(self, asset_type: AssetType) -> Fill:
         """Return the change between the window's last two readings."""
-        passed = np.diff(stretch.seconds) / _SECONDS[self.per]
-        features = {}
-        for sensor in asset_type.sensors:
-            values = stretch.sensors[sensor]
-            rate = np.concatenate([[np.nan], np.diff(values) / passed])
-            features[f"{sensor}__rate"] = only_complete(rate[stretch.last], values, stretch.first, stretch.last)
-        return features
+        from wheeltapper.features.sets import _fills  # numba opens slowly
+
+        return partial(_fills.rates, places_of(asset_type.sensors, asset_type), _SECONDS[self.per])

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from pydantic import Field
 
 from wheeltapper.config import AssetType, Sensor
 from wheeltapper.errors import ConfigError
 from wheeltapper.features.columns import Feature
-from wheeltapper.features.sets import FeatureSet, Floats, Stretch
-from wheeltapper.features.sets.rolling import window_moments
+from wheeltapper.features.sets import CompiledSet, Fill, Places, places_of
 
 
-class Ratios(FeatureSet):
+class Ratios(CompiledSet):
     """Columns ``<a>__per__<b>`` and ``<a>__times__<b>`` for the pairs that the asset type names; none without pairs.
 
     A quotient is that of the two window means, so that one noisy reading does not decide. A divisor that is closer to
@@ -42,19 +43,22 @@ class Ratios(FeatureSet):
             [_pair(a, "per", b) for a, b in asset_type.ratios] + [_pair(a, "times", b) for a, b in asset_type.products]
         )
 
-    def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
-        """Return quotients and products over each window."""
-        features = {}
-        for a, b in asset_type.ratios:
-            smallest = self.floor * _span(b, asset_type.sensors[b])
-            divided = window_moments(stretch.sensors[a], stretch.first, stretch.last)[0]
-            divisor = window_moments(stretch.sensors[b], stretch.first, stretch.last)[0]
-            # Slightly negative counts as close to zero too: a flow meter that trembles around 0 must not flip the sign.
-            features[f"{a}__per__{b}"] = divided / np.where(np.abs(divisor) < smallest, smallest, divisor)
-        for a, b in asset_type.products:
-            product = stretch.sensors[a] * stretch.sensors[b]
-            features[f"{a}__times__{b}"] = window_moments(product, stretch.first, stretch.last)[0]
-        return features
+    def compiled(self, asset_type: AssetType) -> Fill:
+        """Return quotients and products over each window.
+
+        A slightly negative divisor counts as close to zero, too: a flow meter that trembles around 0 must not flip the
+        sign.
+        """
+        from wheeltapper.features.sets import _fills  # numba opens slowly
+
+        smallest = [self.floor * _span(divisor, asset_type.sensors[divisor]) for _, divisor in asset_type.ratios]
+        pairs = (_places(asset_type.ratios, asset_type), np.array(smallest), _places(asset_type.products, asset_type))
+        return partial(_fills.pairs, *pairs)
+
+
+def _places(pairs: tuple[tuple[str, str], ...], asset_type: AssetType) -> Places:
+    """Return the rows of both sensors of each pair, shape (n_pairs, 2)."""
+    return np.array([places_of(pair, asset_type) for pair in pairs], dtype=np.int64).reshape(-1, 2)
 
 
 def _pair(a: str, how: str, b: str) -> Feature:

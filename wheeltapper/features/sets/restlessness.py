@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from wheeltapper.config import AssetType
-from wheeltapper.features import restless
 from wheeltapper.features.columns import Feature
-from wheeltapper.features.sets import FeatureSet, Floats, Places, Reach, Stretch
-from wheeltapper.features.sets.rolling import window_moments
-from wheeltapper.features.windows import only_complete
-
-Flags = NDArray[np.bool_]
-
-_FAR = 1e70
-"""Changes beyond this count as this: their fourth powers are still numbers."""
+from wheeltapper.features.sets import CompiledSet, Fill, Reach, places_of
 
 
-class Restlessness(FeatureSet):
+class Restlessness(CompiledSet):
     """Columns ``<sensor>__restless_10_rows``: the fourth root of the root mean square change between two readings.
 
     Changes are those within the last ten readings, in the operating state that the window ends in; at first, after a
@@ -59,52 +49,15 @@ class Restlessness(FeatureSet):
         """Return how far back the longest looks."""
         return Reach(readings=max(self.rows))
 
-    def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
+    def compiled(self, asset_type: AssetType) -> Fill:
         """Return the restlessness over each look back; after a beginning or a gap, over as many readings as there are.
 
         A window lacks a value where its sensor does.
         """
-        preferred = list(_preferred(stretch))
-        features = {}
-        for sensor in asset_type.measured:
-            values = stretch.sensors[sensor]
-            squares = np.clip(np.diff(values, prepend=np.nan), -_FAR, _FAR) ** 2
-            for rows in self.rows:
-                # The change into the first reading of the look back happened before it.
-                first = np.maximum(stretch.last - rows + 2, 1)
-                mean_square = _mean_square(squares, first, stretch.last, preferred)
-                restlessness = restless.from_mean_square(mean_square)
-                features[_name(sensor, rows)] = only_complete(restlessness, values, stretch.first, stretch.last)
-        return features
+        from wheeltapper.features.sets import _fills  # numba opens slowly
+
+        return partial(_fills.restless, places_of(asset_type.measured, asset_type), np.array(self.rows, dtype=np.int64))
 
 
 def _name(sensor: str, rows: int) -> str:
     return f"{sensor}__restless_{rows}_rows"
-
-
-def _preferred(stretch: Stretch) -> Iterator[tuple[Flags, Flags]]:
-    """Yield which changes count for which windows, best first: those of its state, of any one state, all."""
-    every, all_windows = np.ones(len(stretch.seconds), dtype=bool), np.ones(len(stretch.last), dtype=bool)
-    if stretch.regimes is not None:
-        codes = pd.factorize(stretch.regimes)[0]
-        within = np.concatenate([[False], codes[1:] == codes[:-1]])[: len(codes)]
-        for code in range(codes.max(initial=-1) + 1):
-            yield within & (codes == code), codes[stretch.last] == code
-        yield within, all_windows
-    yield every, all_windows
-
-
-def _mean_square(squares: Floats, first: Places, last: Places, preferred: list[tuple[Flags, Flags]]) -> Floats:
-    """Return each window's mean square of the changes that count, by the first preference that it has some of."""
-    mean_square = np.full(len(last), np.nan)
-    has_value = ~np.isnan(squares)
-    for counts, windows in preferred:
-        open_ = np.flatnonzero(windows & np.isnan(mean_square))
-        if not len(open_):
-            continue
-        counted = has_value & counts
-        so_far = np.concatenate([[0], np.cumsum(counted)])
-        begin, end = so_far[first[open_]], so_far[last[open_] + 1]
-        has = end > begin
-        mean_square[open_[has]] = window_moments(squares[counted], begin[has], end[has] - 1)[0]
-    return mean_square

@@ -1,0 +1,363 @@
+"""The loops of feature sets, compiled; imported only where features are computed, as numba opens slowly.
+
+Each fills the rows of a table from ``at`` on: a column of the plan is a row of the table, a window is a column. They
+take `Block`'s arrays and the windows' places; ``chosen`` are the rows of ``values`` that have features.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wheeltapper.compiled import compiled
+from wheeltapper.features.sets._moments import BLOCK, all_means, all_moments, bounds, extremes, means, moments
+
+MEAN, STD, MIN, MAX = 0, 1, 2, 3
+"""The statistics of `over_spans`."""
+
+NONE, ANY, ALL = -1, -2, -3
+"""In place of an operating state's number: none; any, the same for all that count; all, whatever they are."""
+
+FAR = 1e70
+"""Changes beyond this count as this: their fourth powers are still numbers."""
+
+
+@compiled
+def latest(chosen: Any, block: Any, first: Any, last: Any, table: Any, at: Any) -> None:
+    """Fill each sensor's value at the window's end."""
+    for row in range(len(chosen)):
+        series, out = block.values[chosen[row]], table[at + row]
+        for window in range(len(last)):
+            out[window] = series[last[window]]
+        blank_incomplete(series, first, last, out)
+
+
+@compiled
+def rates(
+    chosen: Any,
+    unit: Any,
+    block: Any,
+    first: Any,
+    last: Any,
+    table: Any,
+    at: Any,
+) -> None:
+    """Fill each sensor's change since the reading before the last, per unit of time."""
+    for row in range(len(chosen)):
+        series, out = block.values[chosen[row]], table[at + row]
+        for window in range(len(last)):
+            end = last[window]
+            out[window] = np.nan
+            if end > block.opens:
+                passed = (block.seconds[end] - block.seconds[end - 1]) / unit
+                out[window] = (series[end] - series[end - 1]) / passed
+        blank_incomplete(series, first, last, out)
+
+
+@compiled
+def rolling(chosen: Any, block: Any, first: Any, last: Any, table: Any, at: Any) -> None:
+    """Fill mean and standard deviation of each sensor."""
+    for row in range(len(chosen)):
+        all_moments(block.values[chosen[row]], first, last, table[at + 2 * row], table[at + 2 * row + 1])
+
+
+@compiled
+def pairs(
+    ratios: Any,
+    smallest: Any,
+    products: Any,
+    block: Any,
+    first: Any,
+    last: Any,
+    table: Any,
+    at: Any,
+) -> None:
+    """Fill quotients of window means, then window means of products; a divisor is never closer to zero than allowed."""
+    divisor = np.empty(len(last))
+    for row in range(len(ratios)):
+        out = table[at + row]
+        all_means(block.values[ratios[row, 0]], first, last, out)
+        all_means(block.values[ratios[row, 1]], first, last, divisor)
+        for window in range(len(last)):
+            divides = smallest[row] if abs(divisor[window]) < smallest[row] else divisor[window]
+            out[window] = out[window] / divides
+    if not len(last):
+        return
+    low, high, _ = bounds(first, last, 0, len(last))
+    product = np.empty(high - low + 1)
+    for row in range(len(products)):
+        for place in range(len(product)):
+            product[place] = block.values[products[row, 0], low + place] * block.values[products[row, 1], low + place]
+        all_means(product, first - low, last - low, table[at + len(ratios) + row])
+
+
+@compiled
+def over_spans(
+    chosen: Any,
+    rows: Any,
+    spans: Any,
+    grace: Any,
+    whole: Any,
+    by_state: Any,
+    present: Any,
+    what: Any,
+    block: Any,
+    first: Any,
+    last: Any,
+    table: Any,
+    at: Any,
+) -> None:
+    """Fill statistics over look backs in time (``spans``, microseconds), then in readings (``rows``).
+
+    ``begins`` holds the first place that a look back sees; −1 where the stretch does not go back so far and must.
+    """
+    looks, windows = len(spans) + len(rows), len(last)
+    begins = np.empty((looks, windows), dtype=np.int64)
+    for window in range(windows):
+        fill_begins(rows, spans, grace, whole, block, last[window], begins[:, window])
+    start = 0
+    while start < windows:
+        end = min(windows, start + max(BLOCK, 2 * (last[start] - begins[:, start].min() + 1)))
+        part = slice(start, end)
+        for row in range(len(chosen)):
+            series, rows_from = block.values[chosen[row]], at + row * looks * len(what)
+            out = table[rows_from : rows_from + looks * len(what), part]
+            of_block(series, block.states, begins[:, part], last[part], by_state, present, what, out)
+        start = end
+    for row in range(len(chosen)):
+        for column in range(looks * len(what)):
+            blank_incomplete(block.values[chosen[row]], first, last, table[at + row * looks * len(what) + column])
+
+
+@compiled
+def fill_begins(rows: Any, spans: Any, grace: Any, whole: Any, block: Any, last: Any, begins: Any) -> None:
+    """Fill the first place that each look back of one window sees."""
+    opened, ended = in_micros(block.seconds[block.opens]), in_micros(block.seconds[last])
+    for look in range(len(spans)):
+        begin = ended - spans[look]
+        # One step of grace: with readings at 1:00, 2:00, … the six hours up to 6:00 begin with the one at 1:00.
+        is_enough = opened <= begin + grace or not whole
+        begins[look] = place_after(block.seconds, block.opens, last, begin) if is_enough else -1
+    for look in range(len(rows)):
+        begin = last - rows[look] + 1
+        begins[len(spans) + look] = begin if begin >= block.opens else (-1 if whole else block.opens)
+
+
+@compiled
+def in_micros(seconds: Any) -> Any:
+    """Return an instant as whole microseconds, as in the tables."""
+    return np.int64(np.rint(seconds * 1e6))
+
+
+@compiled
+def of_block(
+    series: Any, states: Any, begins: Any, last: Any, by_state: Any, present: Any, what: Any, out: Any
+) -> None:
+    """Fill the statistics of one sensor for a block of windows, state by state."""
+    out[:] = np.nan
+    looks, windows = begins.shape
+    low, high = last[0], last[-1]
+    for look in range(looks):
+        for window in range(windows):
+            if begins[look, window] >= 0:
+                low = min(low, begins[look, window])
+    n = high - low + 1
+    runs, squares = np.empty((2, n)), np.zeros((2, n))
+    # How many readings count before each place, and how many of them have a value.
+    expected, so_far = np.zeros(n + 1, dtype=np.int64), np.zeros(n + 1, dtype=np.int64)
+    begin, end, asks = np.empty((3, looks * windows), dtype=np.int64)
+    mean, std = np.empty(looks * windows), np.empty(looks * windows)
+    is_done = np.zeros(windows, dtype=np.bool_)
+    for window in range(windows):
+        state = states[last[window]] if by_state else ANY
+        if is_done[window] or state == NONE:
+            continue
+        for other in range(window, windows):
+            is_done[other] |= state == ANY or states[last[other]] == state
+        for place in range(n):
+            counts = state == ANY or states[low + place] == state
+            has_value = counts and not np.isnan(series[low + place])
+            expected[place + 1] = expected[place] + counts
+            so_far[place + 1] = so_far[place] + has_value
+            if has_value:
+                runs[0, so_far[place]] = series[low + place]
+        asked, longest = 0, 0
+        for ask in range(window, looks * windows):
+            begun, ended = begins[ask // windows, ask % windows], last[ask % windows]
+            if begun < 0 or (state != ANY and states[ended] != state):
+                continue
+            counted = so_far[ended - low + 1] - so_far[begun - low]
+            if counted > 0 and counted >= present * (expected[ended - low + 1] - expected[begun - low]):
+                begin[asked], end[asked], asks[asked] = so_far[begun - low], so_far[ended - low + 1] - 1, ask
+                asked, longest = asked + 1, max(longest, counted)
+        fill_statistics(runs, squares, so_far[n], begin[:asked], end[:asked], asks, longest, what, mean, std, out)
+
+
+@compiled
+def fill_statistics(
+    runs: Any,
+    squares: Any,
+    n: Any,
+    begin: Any,
+    end: Any,
+    asks: Any,
+    longest: Any,
+    what: Any,
+    mean: Any,
+    std: Any,
+    out: Any,
+) -> None:
+    """Fill the asked statistics of windows of the first n values of ``runs[0]``."""
+    windows, asked = out.shape[1], len(begin)
+    has_std = False
+    for statistic in what:
+        has_std |= statistic == STD
+    kept = runs[0, :n].copy()
+    if has_std:
+        squares[0, :n] = 0.0
+        moments(runs, squares, n, begin, end, longest, mean[:asked], std[:asked])
+    else:
+        means(runs, n, begin, end, longest, mean[:asked])
+    for place in range(len(what)):
+        column = mean
+        if what[place] == STD:
+            column = std
+        elif what[place] != MEAN:
+            runs[0, :n] = kept
+            column = np.empty(asked)
+            extremes(runs, n, begin, end, longest, what[place] == MAX, column)
+        for which in range(asked):
+            out[asks[which] // windows * len(what) + place, asks[which] % windows] = column[which]
+
+
+@compiled
+def place_after(seconds: Any, opens: Any, last: Any, micros: Any) -> Any:
+    """Return the place of the first reading after an instant, at most the one after ``last``."""
+    low, high = opens, last + 1
+    while low < high:
+        middle = (low + high) // 2
+        if in_micros(seconds[middle]) <= micros:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@compiled
+def restless(
+    chosen: Any,
+    rows: Any,
+    block: Any,
+    first: Any,
+    last: Any,
+    table: Any,
+    at: Any,
+) -> None:
+    """Fill the eighth root of the mean square change over each look back of each sensor."""
+    start, most = 0, rows.max()
+    while start < len(last):
+        end = min(len(last), start + max(BLOCK, 2 * most))
+        part = slice(start, end)
+        for row in range(len(chosen)):
+            out = table[at + row * len(rows) : at + (row + 1) * len(rows), part]
+            restless_block(block.values[chosen[row]], block.states, block.opens, rows, last[part], out)
+        start = end
+    for row in range(len(chosen)):
+        for look in range(len(rows)):
+            blank_incomplete(block.values[chosen[row]], first, last, table[at + row * len(rows) + look])
+
+
+@compiled
+def restless_block(series: Any, states: Any, opens: Any, rows: Any, last: Any, out: Any) -> None:
+    """Fill the restlessness of one sensor for a block of windows.
+
+    Changes of the state that a window ends in count; where it has none, those within any one state; else all.
+    """
+    out[:] = np.nan
+    looks, windows = out.shape
+    low = max(last[0] - rows.max() + 2, opens + 1)
+    n = last[-1] - low + 1
+    if n < 1:
+        return
+    square, runs = np.empty(n), np.empty((2, n))
+    for place in range(n):
+        change = series[low + place] - series[low + place - 1]
+        change = min(max(change, -FAR), FAR) if not np.isnan(change) else change
+        square[place] = change * change
+    so_far = np.zeros(n + 1, dtype=np.int64)
+    begin, end, asks = np.empty((3, looks * windows), dtype=np.int64)
+    mean = np.empty(looks * windows)
+    is_done = np.zeros(windows, dtype=np.bool_)
+    for window in range(windows):
+        state = states[last[window]]
+        if is_done[window] or state == NONE:
+            continue
+        for other in range(window, windows):
+            is_done[other] |= states[last[other]] == state
+        fill_restless(square, states, low, opens, rows, last, state, runs, so_far, begin, end, asks, mean, out)
+    for any_state in (ANY, ALL):
+        is_open = False
+        for look in range(looks):
+            for window in range(windows):
+                is_open |= np.isnan(out[look, window])
+        if is_open:
+            fill_restless(square, states, low, opens, rows, last, any_state, runs, so_far, begin, end, asks, mean, out)
+
+
+@compiled
+def fill_restless(
+    square: Any,
+    states: Any,
+    low: Any,
+    opens: Any,
+    rows: Any,
+    last: Any,
+    state: Any,
+    runs: Any,
+    so_far: Any,
+    begin: Any,
+    end: Any,
+    asks: Any,
+    mean: Any,
+    out: Any,
+) -> None:
+    """Fill the windows that have no value yet from the changes within a state, any one or all readings."""
+    looks, windows = out.shape
+    for place in range(len(square)):
+        at = low + place
+        is_within = states[at] == states[at - 1] and (state < 0 or states[at] == state)
+        counts = (state == ALL or is_within) and not np.isnan(square[place])
+        so_far[place + 1] = so_far[place] + counts
+        if counts:
+            runs[0, so_far[place]] = square[place]
+    asked, longest = 0, 0
+    for look in range(looks):
+        for window in range(windows):
+            if not np.isnan(out[look, window]) or (state >= 0 and states[last[window]] != state):
+                continue
+            begun = max(last[window] - rows[look] + 2, opens + 1)
+            counted = so_far[last[window] - low + 1] - so_far[begun - low] if begun <= last[window] else 0
+            if counted > 0:
+                begin[asked], end[asked] = so_far[begun - low], so_far[last[window] - low + 1] - 1
+                asks[asked] = look * windows + window
+                asked, longest = asked + 1, max(longest, counted)
+    means(runs, so_far[len(square)], begin[:asked], end[:asked], longest, mean[:asked])
+    for which in range(asked):
+        out[asks[which] // windows, asks[which] % windows] = np.sqrt(np.sqrt(np.sqrt(mean[which])))
+
+
+@compiled
+def blank_incomplete(series: Any, first: Any, last: Any, out: Any) -> None:
+    """Take the value of each window that lacks one of its readings."""
+    if not len(last):
+        return
+    low, _, _ = bounds(first, last, 0, len(last))
+    place, missing = low, low - 1
+    for window in range(len(last)):
+        while place <= last[window]:
+            if np.isnan(series[place]):
+                missing = place
+            place += 1
+        if missing >= first[window]:
+            out[window] = np.nan
