@@ -233,7 +233,7 @@ class _Numbers(dict[str, int]):
     """Texts and their numbers; all texts that are not in it have the next number."""
 
     def __missing__(self, text: object) -> int:
-        if not isinstance(text, str) or not text:
+        if not isinstance(text, str):
             raise DataError(f"every window needs the name of its regime, got {text!r}")
         return len(self)
 
