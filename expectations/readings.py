@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +12,7 @@ from expectations import _sensor_figures as figures
 from expectations._run import Promise, exists, has_rows, is_float, is_given, is_time, run, some
 from wheeltapper.checks import Findings
 from wheeltapper.config import AssetType, Plant, Sensor, format_duration
+from wheeltapper.readings.order import KEY, seconds_behind
 
 FEW_VALUES = 0.95
 """Share of an asset's readings that should have a value; below it the sensor is noted as often silent."""
@@ -27,6 +27,7 @@ or more, and a machine's work may change by less. (°C shown as °F is a factor 
 _SENSORS = "sensors"
 """The table of `_sensor_figures`: one row for each sensor of each asset."""
 _PAUSE = "seconds_since_previous"
+_BEHIND = "seconds_behind_newest"
 _LARGEST = sys.float_info.max
 
 
@@ -36,7 +37,8 @@ def check(rows: pd.DataFrame, plant: Plant, docs: Path | None) -> Findings:
     Parameters
     ----------
     rows : DataFrame
-        ``Parsed.rows`` of `wheeltapper.readings.clean`: row, asset_id, timestamp, regime and the sensors.
+        ``Parsed.rows`` of `wheeltapper.readings.clean`: row, asset_id, timestamp, regime and the sensors, in the order
+        of their arrival.
     plant : Plant
         Its asset type names sensors, units and limits.
     docs : Path or None
@@ -46,17 +48,31 @@ def check(rows: pd.DataFrame, plant: Plant, docs: Path | None) -> Findings:
     -------
     Findings
         Not ``ok`` if there are no rows or a column is missing or of the wrong type; ``rejected`` has the rows outside
-        their limits, of an unknown regime, repeated or out of order; ``notes`` has a line for each kind of observation
-        (another unit, a counter that was set back, a stuck, silent or clipped sensor, pauses), naming the worst assets.
+        their limits or of an unknown regime; ``notes`` has a line for each kind of observation (repeated readings,
+        readings out of order, another unit, a counter that was set back, a stuck, silent or clipped sensor, pauses),
+        naming the worst assets.
     """
     frame = rows.reset_index(drop=True)
     beside = {}
     if "asset_id" in frame and isinstance(frame.dtypes.get("timestamp"), pd.DatetimeTZDtype):
-        pause = frame["timestamp"].groupby(frame["asset_id"].fillna(""), sort=False).diff().dt.total_seconds()
-        frame = frame.assign(**{_PAUSE: pause})
+        frame = _in_time(frame)
         beside = {_SENSORS: figures.of_sensors(frame, plant.asset_type)}
-    findings = run(frame, promises(plant), suite="readings", title=plant.name, docs=docs, beside=beside)
-    return _keep_the_first(findings, frame)
+    return run(frame, promises(plant), suite="readings", title=plant.name, docs=docs, beside=beside)
+
+
+def _in_time(frame: pd.DataFrame) -> pd.DataFrame:
+    """Sort rows by asset and time, with how far behind they arrived and how long after the one before they lie."""
+    assets = frame["asset_id"].fillna("")
+    given = frame[frame["timestamp"].notna()]
+    behind = seconds_behind(given.assign(asset_id=assets)).reindex(frame.index)
+    frame = frame.assign(**{"row": frame.get("row", frame.index.to_series()), _BEHIND: behind})
+    if not frame["timestamp"].is_monotonic_increasing or assets.nunique() > 1:
+        order = pd.DataFrame({"asset": assets, "time": frame["timestamp"]}).sort_values(
+            ["asset", "time"], kind="stable"
+        )
+        frame = frame.loc[order.index].reset_index(drop=True)
+    pause = frame["timestamp"].groupby(frame["asset_id"].fillna(""), sort=False).diff().dt.total_seconds()
+    return frame.assign(**{_PAUSE: pause})
 
 
 def promises(plant: Plant) -> tuple[Promise, ...]:
@@ -72,10 +88,10 @@ def promises(plant: Plant) -> tuple[Promise, ...]:
         is_given("asset_id", "an asset", "warning"),
         is_given("timestamp", "a timestamp", "warning"),
         _has_known_regime(asset_type),
-        _is_unique(),
-        _moves_forward(),
         *(_within_limits(name, sensor) for name, sensor in asset_type.sensors.items()),
         # Notes have this order: the most harmful first.
+        _is_unique(),
+        _arrives_in_order(),
         _keeps_its_scale(),
         _counts_up(),
         _is_alive(),
@@ -83,19 +99,6 @@ def promises(plant: Plant) -> tuple[Promise, ...]:
         _has_room(),
         _goes_on(plant),
     )
-
-
-def _keep_the_first(findings: Findings, frame: pd.DataFrame) -> Findings:
-    """Remove the first of repeated readings from the rejected rows: GX names all of them, and one is kept."""
-    rejected = findings.rejected
-    if not (rejected["expectation"] == "key_unique").any():
-        return findings
-    names = frame["row"] if "row" in frame else frame.index.to_series()
-    first = set(names[~frame.duplicated(["asset_id", "timestamp"])])
-    is_repeated = rejected["expectation"] == "key_unique"
-    has_other_reasons = rejected["reason"].str.contains("; ")
-    rejected = rejected[~(is_repeated & rejected["row"].isin(first) & ~has_other_reasons)]
-    return replace(findings, rejected=rejected.reset_index(drop=True))
 
 
 def _has_numbers(name: str, sensor: Sensor) -> tuple[Promise, Promise]:
@@ -121,29 +124,52 @@ def _has_known_regime(asset_type: AssetType) -> Promise:
 
 
 def _is_unique() -> Promise:
+    def summarise(rows: pd.DataFrame) -> str:
+        repeated = rows[rows.duplicated(KEY, keep="last")]
+        return (
+            f"{len(repeated):,} readings are of an instant for which another one arrived later: "
+            f"{_most_often(repeated)}. The last one stays; a value that it replaces is kept as a correction."
+        )
+
     return Promise(
         "key_unique",
         "An asset has one reading at an instant.",
-        "warning",
+        "info",
         "ExpectCompoundColumnsToBeUnique",
-        {"column_list": ["asset_id", "timestamp"]},
+        {"column_list": KEY},
         explain=lambda rows: [
             f"{asset} has several readings at {time.isoformat()}"
             for asset, time in zip(rows["asset_id"], rows["timestamp"], strict=True)
         ],
+        summarise=summarise,
+        hint="Files overlap, a value was corrected, or a clock was set back.",
     )
 
 
-def _moves_forward() -> Promise:
+def _arrives_in_order() -> Promise:
+    def summarise(rows: pd.DataFrame) -> str:
+        furthest = _format_pause(rows[_BEHIND].max())
+        return (
+            f"{len(rows):,} readings arrived after a later one of their asset, up to {furthest} behind: "
+            f"{_most_often(rows)}. They are sorted in."
+        )
+
     return Promise(
         "in_order",
-        "Each asset's readings follow each other in time (pause in s above 0).",
-        "warning",
+        "Each asset's readings arrive in the order of their time.",
+        "info",
         "ExpectColumnValuesToBeBetween",
-        {"column": _PAUSE, "min_value": 0, "strict_min": True},
-        explain=lambda rows: [f"lies {-pause:g} s behind the asset's previous reading" for pause in rows[_PAUSE]],
-        hint="A clock was set back, or files overlap.",
+        {"column": _BEHIND, "max_value": 0},
+        explain=lambda rows: [f"arrived {_format_pause(behind)} behind" for behind in rows[_BEHIND]],
+        summarise=summarise,
+        hint="Late data, files that overlap, or a clock that was set back.",
     )
+
+
+def _most_often(rows: pd.DataFrame) -> str:
+    """Name the assets with the most rows: ``pump-1 (40), pump-2 (3)``."""
+    counts = rows["asset_id"].fillna("").value_counts()
+    return some([*(f"{asset} ({count:,})" for asset, count in counts.head(3).items()), *counts.index[3:]])
 
 
 def _within_limits(name: str, sensor: Sensor) -> Promise:

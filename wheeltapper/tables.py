@@ -155,6 +155,42 @@ QUARANTINE = Table(
     ),
 )
 
+CORRECTIONS = Table(
+    name="corrections",
+    # A reading that was replaced, once for each time that it arrived, whatever interrupts and repeats the delivery.
+    key=("asset_id", "timestamp", "arrived_at", "arrival"),
+    time="timestamp",
+    volatile=("arrived_at", "batch_id", "replaced_at", "by_batch"),
+    columns=(
+        Column("asset_id", "text", "the machine"),
+        Column("timestamp", "time", "when it was measured"),
+        Column("arrived_at", "time", "when the replaced reading was stored, or came in the same delivery"),
+        Column("arrival", "text", "hash of its origin, operating state and values"),
+        Column("replaced_at", "time", "when a later arrival replaced it"),
+        Column("regime", "text", "the replaced operating state"),
+        Column("content", "text", "the replaced values of the sensors, as JSON"),
+        Column("origin", "text", "file or query of the replaced reading"),
+        Column("batch_id", "text", "delivery of the replaced reading"),
+        Column("by_origin", "text", "file or query of the reading that replaced it"),
+        Column("by_batch", "text", "delivery of the reading that replaced it"),
+    ),
+)
+"""Readings that a later arrival replaced. No retention touches this table."""
+
+MISSING = Table(
+    name="missing",
+    key=("asset_id", "sensor", "timestamp"),
+    time="timestamp",
+    columns=(
+        Column("asset_id", "text", "the machine"),
+        Column("sensor", "text", "the sensor or category without a value"),
+        Column("timestamp", "time", "when it should have been measured"),
+        Column("why", "text", "not_measured, unreadable, status or agreed_code"),
+        Column("detail", "text", "what was delivered in place of a value, as a sentence"),
+    ),
+)
+"""Why cells of readings have no value. An empty cell was not measured, which is not stored: it is the usual reason."""
+
 FEATURES = Table(
     name="features",
     key=("asset_id", "window_end"),
@@ -187,6 +223,7 @@ FAULTS = Table(
 FLAGS = Table(
     name="flags",
     key=("asset_id", "sensor", "kind", "start"),
+    time="start",
     columns=(
         Column("asset_id", "text", "the machine"),
         Column("sensor", "text", "the sensor"),
@@ -221,7 +258,7 @@ ALARMS = Table(
     name="alarms",
     key=("alarm_id",),
     columns=(
-        Column("alarm_id", "text", "hash of asset, opening time and bundle"),
+        Column("alarm_id", "text", "hash of asset, opening time and bundle when it was first raised; it never changes"),
         Column("asset_id", "text", "the machine"),
         Column("opened_at", "time", "end of the window that opened it"),
         Column("closed_at", "time", "end of the last anomalous window; empty while open", optional=True),
@@ -229,10 +266,21 @@ ALARMS = Table(
         Column("peak_severity", "number", "highest severity inside"),
         Column("regime", "text", "operating state at the peak"),
         Column("tier", "text", "critical, high or medium"),
-        Column("state", "text", "open or closed"),
+        Column("state", "text", "open, closed, or withdrawn: readings that came late no longer show it"),
         Column("explanation", "text", "one sentence for people"),
         Column("sensors", "text", "ranked sensors with what changed, as JSON"),
         Column("bundle", "text", "hash of the bundle that raised it"),
+    ),
+)
+
+FOLLOWED = Table(
+    name="followed",
+    key=("step", "table"),
+    columns=(
+        Column("step", "text", "what follows the table, such as the scores of one bundle"),
+        Column("table", "text", "the table that is followed"),
+        Column("version", "count", "version of it that was taken in last"),
+        Column("settings", "text", "hash of the settings that it was taken in with"),
     ),
 )
 
@@ -273,7 +321,13 @@ LEDGER = Table(
     ),
 )
 
-TABLES = {t.name: t for t in (READINGS, QUARANTINE, FEATURES, FAULTS, FLAGS, SCORES, ALARMS, WITHHELD, LEDGER)}
+TABLES = {
+    t.name: t
+    for t in (
+        *(READINGS, CORRECTIONS, MISSING, QUARANTINE),
+        *(FEATURES, FAULTS, FLAGS, SCORES, ALARMS, FOLLOWED, WITHHELD, LEDGER),
+    )
+}
 
 
 def microseconds(times: pd.Series | pd.DatetimeIndex) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -8,6 +8,8 @@ import io
 import subprocess
 import sys
 import threading
+from datetime import timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,10 +17,17 @@ import pytest
 
 from tests.contracts.plug_ins import FOLDER, PLUG_INS, names, of_the_package
 from wheeltapper import detectors
+from wheeltapper.config import AssetType, Sensor
 from wheeltapper.detectors import Detector, baselines
 from wheeltapper.errors import ConfigError, DataError, NotFittedError
 from wheeltapper.features.columns import Feature, describe
+from wheeltapper.features.impute import Imputer, filled
+from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.plugins import DETECTORS
+from wheeltapper.scoring.bundle import inputs
+from wheeltapper.scoring.calibration import Calibration
+from wheeltapper.scoring.effect import is_far
+from wheeltapper.scoring.scorer import Scorer
 
 KINDS = {name: detectors.load(name, PLUG_INS) for name in names(DETECTORS)}
 NEEDY = [name for name, kind in KINDS.items() if kind.needs]  # the rows below do not have what they need
@@ -288,11 +297,96 @@ def test_a_value_that_is_no_number_is_refused_by_the_name_of_its_feature(name, b
 
 
 @pytest.mark.parametrize("name", each(EVERY))
-def test_a_row_scores_the_same_alone_and_in_a_batch(name, once):
-    """Each row is scored on its own."""
-    rows = rows_for(name, 40, seed=2) * 2
-    alone = np.concatenate([once[name].score(rows.iloc[[i]]) for i in range(len(rows))])
-    np.testing.assert_allclose(alone, once[name].score(rows), rtol=1e-12, atol=1e-12)
+def test_a_row_scores_the_same_alone_and_in_any_batch(name, once):
+    """Tables and plain numbers, all rows at once, one by one, shuffled and in pieces: the same to the last bit."""
+    detector, rows = once[name], rows_for(name, 150, seed=2) * np.linspace(0.5, 4, 150)[:, None]
+    scores, values = detector.score(rows), rows.to_numpy()
+    np.testing.assert_array_equal(detector.score_array(values), scores)
+    alone = [(detector.score(rows.iloc[[i]])[0], detector.score_array(values[[i]])[0]) for i in range(len(rows))]
+    np.testing.assert_array_equal(np.transpose(alone), [scores, scores])
+    random = np.random.default_rng(5)
+    for cuts in (random.choice(150, 4, replace=False), random.choice(150, 30, replace=False)):
+        order = random.permutation(150)
+        pieces = [detector.score_array(values[some]) for some in np.split(order, np.sort(cuts))]
+        np.testing.assert_array_equal(np.concatenate(pieces), scores[order])
+
+
+@pytest.mark.parametrize("name", each(EVERY))
+def test_plain_numbers_are_checked_like_a_table(name, once):
+    """No rows get no scores; too few columns and values that are no numbers are refused; huge ones are cut."""
+    detector, values = once[name], rows_for(name, 20).to_numpy(copy=True)
+    assert detector.score_array(values[:0]).shape == (0,)
+    with pytest.raises((DataError, ValueError), match=str(values.shape[1])):
+        detector.score_array(values[:, 1:])
+    np.testing.assert_array_equal(detector.score_array(values * 1e12), detector.score(rows_for(name, 20) * 1e12))
+    values[4, 2] = np.nan
+    with pytest.raises(DataError, match=r"feature '.*' holds nan in row 4"):
+        detector.score_array(values)
+
+
+def windows_for(name: str, n_rows: int, seed: int = 0) -> pd.DataFrame:
+    """Rows in the features' own units: of two machines in two regimes, of a third one, and of a regime never seen."""
+    rows = rows_for(name, n_rows, seed) * 3 + 20
+    asset, regime = np.arange(n_rows) % 2, np.arange(n_rows) // 2 % 2
+    return rows.add(5 * asset + 10 * regime, axis=0).assign(
+        asset_id=np.array(["pump-1", "pump-2"])[asset], regime=np.array(["normal", "high_load"])[regime]
+    )
+
+
+def model_of(name: str, detector: Detector) -> SimpleNamespace:
+    """What the scorer needs of a bundle: every part of it has something to do."""
+    rows = windows_for(name, 400)
+    columns = [column for column in rows if column not in ("asset_id", "regime")]
+    features = tuple(describe(columns, FEATURES))
+    sensors = {
+        "flow": Sensor(unit="l/s", alarm_effect=6.0),
+        "pressure": Sensor(unit="bar"),
+        "current": Sensor(unit="A"),
+    }
+    usual = {("*", "*"): 0.2, ("*", "normal"): 0.1, ("pump-1", "normal"): 0.3}
+    return SimpleNamespace(
+        asset_type=AssetType(name="pump", step=timedelta(minutes=1), sensors=sensors),
+        plan=SimpleNamespace(columns=tuple(columns), features=features),
+        imputer=Imputer.fit(rows[["current", "flow"]]),
+        normaliser=RegimeNormaliser().fit(rows, features),
+        detectors={"*": detector},
+        calibration=Calibration(
+            usual, {key: 1.7 * value for key, value in usual.items()}, {"*": 2.0, "normal": 1.5}, {"pump-2": 1.3}
+        ),
+    )
+
+
+def by_tables(model: SimpleNamespace, rows: pd.DataFrame) -> np.ndarray:
+    """Score, threshold and severity the long way round, table by table."""
+    detector = model.detectors["*"]
+    complete = filled(model.imputer, rows, model.plan.columns)
+    z = inputs(detector, model.normaliser, complete)
+    found = model.calibration.apply(rows, detector.score(z))
+    far = is_far(model.asset_type, model.plan.features, model.normaliser, rows)
+    if not detector.always_alarms:
+        found["threshold"] = found["threshold"].where(far, np.maximum(found["threshold"], found["score"]))
+    return np.array([found["score"], found["threshold"], np.maximum(found["score"], 0) / found["threshold"]])
+
+
+@pytest.mark.parametrize("name", each(EVERY))
+def test_the_scorer_gives_what_tables_give_in_any_batch(name, once):
+    """Holes, unseen regimes and machines, smallest effects: whole, one by one and in pieces, the same last bit."""
+    model = model_of(name, once[name])
+    rows = windows_for(name, 120, seed=8)
+    rows.loc[::7, "regime"] = "never_seen"
+    rows.loc[60:, "asset_id"] = np.where(rows.index[60:] % 3, rows["asset_id"][60:], "pump-99")
+    rows.loc[rows.index % 5 == 0, "current"], rows.loc[[3, 77], "flow"] = np.nan, [np.inf, -np.inf]
+    rows.loc[::11, list(model.plan.columns[1:3])] += 40.0
+    expected, scorer = by_tables(model, rows), Scorer(model)
+    whole = scorer.score_rows(rows)
+    np.testing.assert_array_equal([whole.score, whole.threshold, whole.severity], expected)
+    random, values = np.random.default_rng(3), rows[list(scorer.columns)].to_numpy()
+    for asset in rows["asset_id"].unique():
+        of_asset = random.permutation(np.flatnonzero(rows["asset_id"] == asset))
+        for pieces in (len(of_asset), 7, 1):
+            for some in np.array_split(of_asset, pieces):
+                part = scorer.score(asset, rows["regime"].to_numpy(dtype=object)[some], values[some])
+                np.testing.assert_array_equal([part.score, part.threshold, part.severity], expected[:, some])
 
 
 @pytest.mark.parametrize("name", each(EVERY))

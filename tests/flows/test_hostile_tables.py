@@ -23,6 +23,7 @@ from wheeltapper import config, plants, tables
 from wheeltapper.errors import DataError, SourceError, WheeltapperError
 from wheeltapper.readings import clean
 from wheeltapper.readings.delivery import batches
+from wheeltapper.readings.order import in_time
 from wheeltapper.readings.plain_values import settle
 from wheeltapper.sources import Batch
 from wheeltapper.store import Store
@@ -95,12 +96,16 @@ class Door:
         """Return the quarantine."""
         return self.store.read(tables.QUARANTINE)
 
+    def corrections(self) -> pd.DataFrame:
+        """Return the readings that were replaced."""
+        return self.store.read(tables.CORRECTIONS)
+
     def state(self) -> dict[str, Any]:
         """Return version and content of each table that ingest writes."""
         store = self.store
         return {
             table.name: (store.version(table), store.digest(table))
-            for table in (tables.READINGS, tables.QUARANTINE, tables.FAULTS)
+            for table in (tables.READINGS, tables.CORRECTIONS, tables.QUARANTINE, tables.FAULTS)
         }
 
 
@@ -309,9 +314,10 @@ def check_parsed(frame: pd.DataFrame, plant: config.Plant) -> clean.Parsed:
     """Clean a table and check what must hold always."""
     parsed = clean.parse(Batch("source", frame), plant)
     assert sorted([*parsed.rows["row"], *parsed.rejected["row"]]) == list(range(len(frame)))
-    check_readings(parsed.rows)
+    ordered = in_time(parsed.rows)
+    check_readings(ordered)
     check_aside(parsed.rejected)
-    assert all(times.is_monotonic_increasing for _, times in parsed.rows.groupby("asset_id")["timestamp"])
+    assert all(times.is_monotonic_increasing for _, times in ordered.groupby("asset_id")["timestamp"])
     return parsed
 
 
@@ -453,7 +459,7 @@ def hostile_files(draw: st.DrawFn) -> bytes:
 def test_every_row_of_any_file_is_stored_once(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, chunk_rows: int
 ) -> None:
-    """A file is refused in words, or each of its rows is in exactly one table; the same again changes nothing."""
+    """A file is refused in words, or each of its rows is a reading, put aside or superseded; again changes nothing."""
     door = Door(tmp_path_factory.mktemp("any"), f"time_zone: Europe/Berlin, chunk_rows: {chunk_rows}")
     door.bring(content)
     try:
@@ -462,8 +468,9 @@ def test_every_row_of_any_file_is_stored_once(
         check_message(error)
         return
     kept, aside = door.kept(), door.aside()
-    assert len(kept) + len(aside) == counts["rows"]
-    assert len(kept) == counts["kept"]
+    assert len(kept) + len(aside) <= counts["rows"]
+    assert (len(kept), len(aside)) == (counts["kept"], counts["quarantined"])
+    assert not kept.duplicated(["asset_id", "timestamp"]).any()
     check_readings(kept)
     check_aside(aside)
     for sensor, (low, high) in LIMITS.items():
@@ -552,12 +559,12 @@ def small_deliveries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     return None
 
 
-def test_two_pieces_of_a_file_that_are_equal_are_both_put_aside(tmp_path: Path) -> None:
-    """Nine rows of one timestamp, read three at a time: two pieces are equal, and all but the first row go aside."""
+def test_two_pieces_of_a_file_that_are_equal_are_one_reading(tmp_path: Path) -> None:
+    """Nine rows of one timestamp, read three at a time: two pieces are equal, and nothing was replaced."""
     door = Door(tmp_path, "chunk_rows: 3")
     door.bring("\n".join([HEADER, *[row(0)] * 9]))
-    assert door.take_in() == {"rows": 9, "kept": 1, "quarantined": 8}
-    assert (len(door.kept()), len(door.aside())) == (1, 8)
+    assert door.take_in() == {"rows": 9, "kept": 1, "quarantined": 0}
+    assert (len(door.kept()), len(door.corrections())) == (1, 0)
 
 
 @pytest.mark.slow
@@ -566,8 +573,8 @@ def test_a_duplicate_in_a_later_delivery_does_not_delete_the_first(tmp_path: Pat
     """The same nine rows in three deliveries: the row that the first one kept is still there."""
     door = Door(tmp_path, "chunk_rows: 3")
     door.bring("\n".join([HEADER, *[row(0)] * 9]))
-    door.take_in()
-    assert (len(door.kept()), len(door.aside())) == (1, 8)
+    assert door.take_in() == {"rows": 9, "kept": 1, "quarantined": 0}
+    assert (len(door.kept()), len(door.corrections())) == (1, 0)
     before = door.state()
     door.take_in()
     assert door.state() == before
@@ -575,16 +582,18 @@ def test_a_duplicate_in_a_later_delivery_does_not_delete_the_first(tmp_path: Pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("deliveries", ["one", "several"])
-def test_of_two_files_that_disagree_the_first_stays(
+def test_of_two_files_that_disagree_the_later_one_wins(
     door: Door, deliveries: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """File 2 says 30 °C where file 1 said 20: however they are cut into deliveries, 20 stays and 30 is put aside."""
+    """File 2 says 30 °C where file 1 said 20: however they are cut into deliveries, 30 stays and 20 was replaced."""
     monkeypatch.setattr(batches, "DELIVERY_ROWS", 4 if deliveries == "several" else 100)
     door.bring("\n".join([HEADER, *(row(minute) for minute in range(6))]), "1")
     door.bring("\n".join([HEADER, *(row(minute, temperature=30) for minute in (4, 5, 6))]), "2")
-    assert door.take_in() == {"rows": 9, "kept": 7, "quarantined": 2}
-    assert list(door.kept()["temperature"]) == [20] * 6 + [30]
-    assert list(door.aside()["expectation"]) == ["key_unique"] * 2
+    assert door.take_in() == {"rows": 9, "kept": 7, "quarantined": 0}
+    assert list(door.kept()["temperature"]) == [20] * 4 + [30] * 3
+    replaced = door.corrections()
+    assert [json.loads(content)["temperature"] for content in replaced["content"]] == [20, 20]
+    assert (set(replaced["origin"]), set(replaced["by_origin"])) == ({"1.csv"}, {"2.csv"})
     before = door.state()
     door.take_in()
     assert door.state() == before
@@ -635,19 +644,21 @@ def test_days_in_any_order_give_the_same_tables(tmp_path: Path) -> None:
 
 
 def test_rows_in_any_order_are_all_accounted_for(door: Door) -> None:
-    """Shuffled rows: those that step back are put aside as out of order; nothing is lost, the rest is in order."""
+    """Shuffled rows: all are readings, the same as of a sorted file."""
     lines = [row(minute) for minute in range(40)]
     random.Random(7).shuffle(lines)
     door.bring("\n".join([HEADER, *lines]))
-    counts = door.take_in()
-    assert counts["kept"] + counts["quarantined"] == 40 == len(door.kept()) + len(door.aside())
-    assert set(door.aside()["expectation"]) == {"in_order"}
+    assert door.take_in() == {"rows": 40, "kept": 40, "quarantined": 0}
+    shuffled = door.state()["readings"]
+    door.bring("\n".join([HEADER, *sorted(lines)]))
+    door.take_in()
+    assert door.state()["readings"] == shuffled
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [50_000, pytest.param(1_000_000, marks=pytest.mark.long)])
 def test_many_rows_of_one_timestamp(door: Door, count: int) -> None:
-    """A logger whose clock stands still: one reading is kept, all others are put aside."""
+    """A logger whose clock stands still: all rows are one reading."""
     door.bring(f"{HEADER}\n" + f"{row(0)}\n" * count)
-    assert door.take_in() == {"rows": count, "kept": 1, "quarantined": count - 1}
-    assert (len(door.kept()), len(door.aside())) == (1, count - 1)
+    assert door.take_in() == {"rows": count, "kept": 1, "quarantined": 0}
+    assert (len(door.kept()), len(door.aside()), len(door.corrections())) == (1, 0, 0)

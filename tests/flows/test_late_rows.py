@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ import pytest
 
 from wheeltapper import plants, sources, tables
 from wheeltapper.scoring.batch import rescored
-from wheeltapper.store import Store
 
 STEP = pd.Timedelta("2min")
 KEY = ["asset_id", "window_end"]
@@ -100,16 +98,14 @@ def test_late_readings_change_the_windows_that_they_touch(late: Late) -> None:
     assert late.home.versions() == versions
 
 
-def test_a_score_that_is_only_rounded_otherwise_has_not_changed(tmp_path: Path) -> None:
+def test_a_score_that_is_only_rounded_otherwise_has_not_changed() -> None:
     """Five windows were scored before: the score of one has changed, and one between them is new."""
     ends = pd.date_range("2026-01-05", periods=6, freq="1min", tz="UTC").as_unit("us")
     score = np.array([1.0, 1e-7, 0.0, 5.0, 2.0, 3.0])
     now = pd.DataFrame({"asset_id": "a", "window_end": ends, "score": score, "threshold": 1.0, "severity": 1.0})
     now = now.assign(bundle="b", regime="normal", top_sensors="", role="champion")
     before = now.assign(score=score * [1 + 1e-15, 1 + 1e-8, 1, 1, 1 + 1e-6, 1]).drop(index=3)
-    store = Store(tmp_path, "mill")
-    store.upsert(tables.SCORES, before, txn="before")
-    (sentence,) = rescored(SimpleNamespace(store=store), now, "b")  # type: ignore[arg-type]
+    (sentence,) = rescored(before, now)
     assert sentence.startswith("2 windows of a time that was scored before are new or have changed: 2 of a between ")
     assert ends[3].isoformat() in sentence and ends[4].isoformat() in sentence
-    assert rescored(SimpleNamespace(store=store), before, "b") == []  # type: ignore[arg-type]
+    assert rescored(before, before) == []

@@ -16,6 +16,7 @@ import pytest
 from wheeltapper import datasets, plants, sources
 from wheeltapper.config import Plant
 from wheeltapper.readings import clean
+from wheeltapper.readings.order import in_time, seconds_behind
 from wheeltapper.sources import Batch
 from wheeltapper.training import parts
 
@@ -44,14 +45,17 @@ def faults_of(batches: list[Batch]) -> pd.DataFrame:
     return pd.concat([batch.faults for batch in batches], ignore_index=True)
 
 
-def test_repeated_timestamps_go_to_quarantine_and_listed_windows_become_faults() -> None:
-    """One fault for every window that the list has for a file that is there."""
+def test_repeated_timestamps_are_readings_and_listed_windows_become_faults() -> None:
+    """Of each repeated timestamp the last row stays.
+
+    One fault for every window that the list has for a file that is there.
+    """
     plant = plant_of("nab")
     batches = batches_of(plant)
     rows, rejected = readings_of(batches, plant)
     twice = sum(int(batch.rows["timestamp"].duplicated().sum()) for batch in batches)
     assert twice > 0
-    assert rejected["expectation"].tolist() == ["key_unique"] * twice
+    assert (len(rejected), len(rows) - len(in_time(rows))) == (0, twice)
     folder = datasets.where(datasets.registry()["nab"])
     assert folder is not None
     listed = json.loads((folder / plant.source.options["fault_file"]).read_text())
@@ -118,16 +122,17 @@ def test_data_without_a_clock_says_that_its_times_are_made_up() -> None:
     assert any("name no times" in caveat for caveat in sources.build(plant.source).caveats(plant))
 
 
-def test_midnights_stamped_a_day_early_go_to_quarantine() -> None:
-    """One a day, each with its reason; nothing else is lost, and nothing is labelled."""
+def test_midnights_stamped_a_day_early_are_sorted_in() -> None:
+    """One a day steps back by all but a step of a day; nothing is lost, nothing repeated, and nothing labelled."""
     plant = plant_of("steel_energy")
     batches = batches_of(plant)
     rows, rejected = readings_of(batches, plant)
     days = rows["timestamp"].dt.tz_convert("Asia/Seoul").dt.normalize().nunique()
-    assert rejected["expectation"].tolist() == ["in_order"] * days
-    assert rejected["reason"].str.contains("steps back by 23 h 45 min").all()
+    assert (len(rejected), len(in_time(rows))) == (0, len(rows))
+    behind = seconds_behind(rows)
+    assert behind[behind > 0].tolist() == [23.75 * 3600] * days
     assert faults_of(batches).empty
-    pauses = rows["timestamp"].diff().dropna()
+    pauses = in_time(rows)["timestamp"].diff().dropna()
     assert pauses.max() <= plant.max_gap, "windows go on across midnight"
 
 

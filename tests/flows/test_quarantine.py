@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from wheeltapper import tables
@@ -17,13 +18,15 @@ DIRTY = {
     23: ("no value at all", {"temperature": "", "pressure": "NaN"}, "some_value"),
     24: ("no time", {"time": ""}, "timestamp_readable"),
     25: ("no real time", {"time": "2026-13-05T00:25:00Z"}, "timestamp_readable"),
-    27: ("a time before that", {"time": "2026-01-05T00:05:30Z"}, "in_order"),
-    26: ("the time of the row before", {"time": "2026-01-05T00:19:00Z"}, "key_unique"),
 }
 
 
 def test_every_bad_row_is_put_aside_with_its_reason(line_plant: Any) -> None:
-    """Eight rows are spoilt, each in its own way: these eight are in quarantine, all others are readings."""
+    """Six rows are spoilt, each in its own way: these six are in quarantine, all others are readings.
+
+    A seventh comes late, and an eighth has the time of row 19, which it replaces: both are readings.
+    """
+    line_plant.correct("a", {27: "2026-01-05T00:05:30Z", 26: "2026-01-05T00:19:00Z"}, column="time")
     for row, (_, cells, _) in DIRTY.items():
         for column, value in cells.items():
             line_plant.correct("a", {row: value}, column=column)
@@ -35,8 +38,10 @@ def test_every_bad_row_is_put_aside_with_its_reason(line_plant: Any) -> None:
         row: expectation for row, (_, _, expectation) in DIRTY.items()
     }
     assert (aside["reason"].str.len() > 10).all()
-    assert len(line_plant.store.read(tables.READINGS)) + len(aside) == rows
-    assert f"{rows} rows read: {rows - 8} kept, 8 in quarantine." in ended.out
+    (replaced,) = line_plant.store.read(tables.CORRECTIONS)["timestamp"]
+    assert replaced == pd.Timestamp("2026-01-05T00:19:00Z")
+    assert len(line_plant.store.read(tables.READINGS)) + len(aside) + 1 == rows
+    assert f"{rows} rows read: {rows - 7} kept, 6 in quarantine." in ended.out
 
 
 def test_a_tightened_limit_moves_rows_to_quarantine(line_plant: Any) -> None:

@@ -11,6 +11,7 @@ from expectations import readings as promises
 from wheeltapper import check_plant, plants, sources
 from wheeltapper.config import Plant
 from wheeltapper.readings import clean
+from wheeltapper.readings.order import in_time
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Delivered:
     """The rows of a source after cleaning and after the suite of readings."""
 
     rows: pd.DataFrame
-    """Readings that are kept, with the file or simulation that they came from as ``origin``."""
+    """Readings that stay, in time order, with the file or simulation that they came from as ``origin``."""
     rejected: pd.DataFrame
     """Rows that were put aside, each with the promise that it broke."""
     faults: pd.DataFrame
@@ -42,7 +43,7 @@ def read(plant: Plant, *, check: bool = True) -> Delivered:
         kept.append(clean.without_delivered(parsed.rows).assign(origin=batch.origin))
         rejected.append(parsed.rejected[["asset_id", "timestamp", "expectation", "reason"]])
         faults.append(batch.faults)
-    rows = pd.concat(kept).sort_values(["asset_id", "timestamp"], kind="stable", ignore_index=True)
+    rows = pd.concat(kept, ignore_index=True)
     rows = rows.assign(row=range(len(rows)))
     notes: tuple[str, ...] = ()
     if check:
@@ -52,7 +53,7 @@ def read(plant: Plant, *, check: bool = True) -> Delivered:
         names = rows.loc[broken.index, ["asset_id", "timestamp"]].astype("str")
         rejected.append(names.join(broken).reset_index(drop=True))
         rows, notes = rows.drop(index=broken.index).reset_index(drop=True), findings.notes
-    return Delivered(rows, pd.concat(rejected, ignore_index=True), pd.concat(faults, ignore_index=True), notes)
+    return Delivered(in_time(rows), pd.concat(rejected, ignore_index=True), pd.concat(faults, ignore_index=True), notes)
 
 
 def is_in_fault(rows: pd.DataFrame, faults: pd.DataFrame) -> pd.Series:

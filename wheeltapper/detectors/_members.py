@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from wheeltapper.detectors import Detector, Floats, build
 from wheeltapper.detectors._tails import mean_excess, rarity, spread_out
+from wheeltapper.detectors.rows import ArrayDetector, Names
 from wheeltapper.errors import DataError, NotFittedError
 from wheeltapper.features.columns import Feature
 from wheeltapper.plugins import PlugIns
 
+_ROUNDING = 1e-9
+"""A score this much above one that it was calibrated with is the same: another version may add up in another order."""
 _HELD_OUT = 0.25  # share of the rows, the latest, on which members are calibrated
 _LEAST_HELD_OUT = 40  # fewer say nothing about tails; then members are calibrated on the rows they were fitted on
 
@@ -74,7 +77,18 @@ class Member:
 
     def rarity(self, rows: pd.DataFrame) -> Floats:
         """Return −ln of the chance of a score at least as high on usual rows, shape (n_rows,)."""
-        return rarity(self.detector.score(rows)[:, None], self.ordered, self.scale)[:, 0]
+        return self._rarity(self.detector.score(rows))
+
+    def rarity_of_values(self, values: Floats, columns: Names) -> Floats:
+        """Return the same of rows that come as plain numbers, with the features in this order."""
+        if isinstance(self.detector, ArrayDetector):
+            scores = self.detector.score_array(values)
+        else:
+            scores = self.detector.score(pd.DataFrame(values, columns=columns))
+        return self._rarity(scores)
+
+    def _rarity(self, scores: Floats) -> Floats:
+        return rarity(scores[:, None], self.ordered, self.scale, _ROUNDING)[:, 0]
 
     def shares(self, rows: pd.DataFrame) -> pd.DataFrame | None:
         """Return each feature's share in each row's score, not negative, adding up to 1; None if it cannot say."""

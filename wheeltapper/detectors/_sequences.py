@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors import Floats
+from wheeltapper.detectors.rows import ArrayDetector, Names, as_frame, learn_rows, read_rows
 from wheeltapper.errors import DataError
 from wheeltapper.features.columns import Feature, describe
 
@@ -23,7 +23,7 @@ _CHUNK = 4096  # rows at a time: what lies between the layers of a network is ma
 Places = NDArray[np.int64]
 
 
-class SequenceDetector(Detector):
+class SequenceDetector(ArrayDetector):
     """Judges each row by the sequence in it, and by nothing else that may be in the row.
 
     The sequence is the columns that show one, those of feature set `sequence`; other columns count for nothing. A row
@@ -55,22 +55,8 @@ class SequenceDetector(Detector):
         self.columns_, self.places_ = columns, places
         return self
 
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return how unusual each row's sequence is.
-
-        Parameters
-        ----------
-        rows : DataFrame of shape (n_windows, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_windows,)
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        values = read_rows(self, rows)
+    def _scores(self, values: Floats) -> Floats:
+        """Return how unusual each row's sequence is."""
         scores = np.empty(len(values))
         for start in range(0, len(values), _CHUNK):
             some = slice(start, start + _CHUNK)
@@ -145,5 +131,5 @@ def sequence_places(features: Sequence[Feature], owner: str) -> Places:
 
 
 def _sequences(values: Floats, places: Places) -> Floats:
-    taken: Floats = values[:, places.ravel()].reshape(len(values), *places.shape)
+    taken: Floats = values.take(places.ravel(), axis=1).reshape(len(values), *places.shape)
     return taken

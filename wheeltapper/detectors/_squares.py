@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper.detectors import Detector, Floats
+from wheeltapper.detectors import Floats
 from wheeltapper.detectors._restless import is_restless
-from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors.rows import ArrayDetector, Names, as_frame, learn_rows, read_rows
 
 Flags = NDArray[np.bool_]
 Places = NDArray[np.int64]
@@ -23,29 +23,16 @@ _LIMIT_AT = 0.99  # share of the training rows by whose sums level and restlessn
 _LEAST_SPREAD = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about
 
 
-class SumOfSquares(Detector):
+class SumOfSquares(ArrayDetector):
     """Scores a row by the sum of its features' squares."""
 
     @abstractmethod
-    def _squares(self, rows: pd.DataFrame) -> Floats:
-        """Return each feature's part of the score, never negative, in the order that was learnt."""
+    def _squares(self, values: Floats) -> Floats:
+        """Return each feature's part of the score, never negative, in C order."""
 
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return the sum of each row's squares, in the measure that the class describes.
-
-        Parameters
-        ----------
-        rows : DataFrame of shape (n_windows, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_windows,), unitless
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        total: Floats = self._squares(rows).sum(axis=1)
+    def _scores(self, values: Floats) -> Floats:
+        """Return the sum of each row's squares, in the measure that the class describes."""
+        total: Floats = self._squares(values).sum(axis=1)
         return total
 
     def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -55,7 +42,7 @@ class SumOfSquares(Detector):
         ------
         NotFittedError, DataError
         """
-        return as_frame(self._squares(rows), self, rows)
+        return as_frame(self._squares(read_rows(self, rows)), self, rows)
 
 
 POWER = 1.5
@@ -151,18 +138,21 @@ class BoundedSquares(SumOfSquares):
         together = _together(_bounded(elements, far), power).sum(axis=1)
         return float((elements**2).mean()), float(np.quantile(together, _LIMIT_AT))
 
-    def _bounded_squares(self, rows: pd.DataFrame) -> Floats:
-        elements = (read_rows(self, rows) - self.centre_) @ self.root_
-        return _bounded(elements, getattr(self, "far_", np.inf))
+    def _squares(self, values: Floats) -> Floats:
+        from wheeltapper.detectors._elements import parts_of  # numba opens slowly
 
-    def _squares(self, rows: pd.DataFrame) -> Floats:
-        squares = self._bounded_squares(rows)
-        apart = getattr(self, "apart_", np.zeros(squares.shape[1], dtype=bool))
-        squares[:, ~apart] = _together(squares[:, ~apart], getattr(self, "power_", 2.0))
-        if apart.any():
-            is_louder = squares[:, apart].sum(axis=1) > squares[:, ~apart].sum(axis=1)
-            squares[is_louder[:, None] != apart] = 0.0
-        return squares
+        n_elements = len(self.centre_)
+        far = getattr(self, "far_", None)
+        apart = getattr(self, "apart_", None)
+        parts: Floats = parts_of(
+            values,
+            self.centre_,
+            np.ascontiguousarray(self.root_),
+            np.full(n_elements, np.inf) if far is None else far,
+            np.zeros(n_elements, dtype=bool) if apart is None else apart,
+            float(getattr(self, "power_", 2.0)),
+        )
+        return parts
 
 
 def _far(elements: Floats, least: float = 0.0) -> Floats:

@@ -40,7 +40,7 @@ def mean_excess(ordered: Floats, least: float) -> Floats:
     return np.maximum(excess, least)
 
 
-def rarity(values: Floats, ordered: Floats, scale: Floats) -> Floats:
+def rarity(values: Floats, ordered: Floats, scale: Floats, rounding: float = 0.0) -> Floats:
     """Return −ln of the chance of a value at least this high: 0 is usual, and it never stops rising.
 
     Parameters
@@ -50,6 +50,8 @@ def rarity(values: Floats, ordered: Floats, scale: Floats) -> Floats:
         From `spread_out`.
     scale : ndarray of shape (n_columns,)
         From `mean_excess`.
+    rounding : float
+        Share by which a value may lie above a level and still count as equal to it.
 
     Returns
     -------
@@ -58,6 +60,7 @@ def rarity(values: Floats, ordered: Floats, scale: Floats) -> Floats:
     from wheeltapper.detectors._counting import counts_below
 
     highest = ordered[-1]
-    at_least = len(ordered) - counts_below(np.minimum(values, highest), ordered)
+    lowered = values - rounding * np.abs(values) if rounding else values
+    at_least = len(ordered) - counts_below(np.minimum(lowered, highest), ordered)
     rare: Floats = np.log((len(ordered) + 1) / (at_least + 1)) + np.maximum(values - highest, 0.0) / scale
     return rare

@@ -7,11 +7,11 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 import pandas as pd
 
-from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors.rows import Names, learn_rows, read_rows
+from wheeltapper.detectors import Floats
+from wheeltapper.detectors.rows import ArrayDetector, Names, learn_rows
 
 
-class AlwaysAnomalous(Detector):
+class AlwaysAnomalous(ArrayDetector):
     """Call every window anomalous: severity 2, twice its own threshold.
 
     It finds every fault and is worthless. Where faults are long it gets a high F1 (0.70 on a public pump testbed),
@@ -29,11 +29,6 @@ class AlwaysAnomalous(Detector):
         self.columns_, _ = learn_rows(rows)
         return self
 
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return 2 for every row, shape (n_windows,), unitless.
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        return np.full(len(read_rows(self, rows)), 2.0)
+    def _scores(self, values: Floats) -> Floats:
+        """Return 2 for every row, shape (n_windows,), unitless."""
+        return np.full(len(values), 2.0)

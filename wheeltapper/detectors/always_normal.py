@@ -7,11 +7,11 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 import pandas as pd
 
-from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors.rows import Names, learn_rows, read_rows
+from wheeltapper.detectors import Floats
+from wheeltapper.detectors.rows import ArrayDetector, Names, learn_rows
 
 
-class AlwaysNormal(Detector):
+class AlwaysNormal(ArrayDetector):
     """Call every window normal: severity 0.
 
     It shows what silence costs. Where faults are rare it looks accurate, which is why accuracy is not reported.
@@ -27,11 +27,6 @@ class AlwaysNormal(Detector):
         self.columns_, _ = learn_rows(rows)
         return self
 
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return 0 for every row, shape (n_windows,), unitless.
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        return np.zeros(len(read_rows(self, rows)))
+    def _scores(self, values: Floats) -> Floats:
+        """Return 0 for every row, shape (n_windows,), unitless."""
+        return np.zeros(len(values))

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper.detectors import Detector, Floats
+from wheeltapper.detectors import Floats
 from wheeltapper.detectors._options import check_whole
 from wheeltapper.detectors._tensorflow import ONE_AT_A_TIME, open_tensorflow
-from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows, thinned
+from wheeltapper.detectors.rows import ArrayDetector, Names, as_frame, learn_rows, read_rows, thinned
 
 _WIDTHS = (16, 12, 8)  # of the encoder; the decoder mirrors it
 _DROPOUT = 0.2
@@ -21,7 +21,7 @@ _WILD = 50.0  # usual deviations; beyond, a row is as wrong as it gets
 _SEEN = 0.001  # share of training values on either side that the network is not asked about
 
 
-class Autoencoder(Detector):
+class Autoencoder(ArrayDetector):
     """Press each row through a narrow middle and redraw it; what cannot be redrawn is unusual.
 
     The network is ``n → 16 → 12 → 8 → 12 → 16 → n`` (narrower for few features, never wider): ReLU, batch
@@ -99,22 +99,9 @@ class Autoencoder(Detector):
         self.weights_ = np.concatenate([part.ravel() for layer in layers for part in layer])
         return self
 
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return the mean squared difference between each row and its redrawing.
-
-        Parameters
-        ----------
-        rows : DataFrame of shape (n_windows, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_windows,), in squared usual deviations
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        squares = self._squares(rows)
+    def _scores(self, values: Floats) -> Floats:
+        """Return the mean squared difference between each row and its redrawing."""
+        squares = self._squares(values)
         error: Floats = squares.sum(axis=1) / squares.shape[1]
         return error
 
@@ -125,13 +112,12 @@ class Autoencoder(Detector):
         ------
         NotFittedError, DataError
         """
-        squares = self._squares(rows)
+        squares = self._squares(read_rows(self, rows))
         return as_frame(squares / squares.shape[1], self, rows)
 
-    def _squares(self, rows: pd.DataFrame) -> Floats:
+    def _squares(self, values: Floats) -> Floats:
         from wheeltapper.detectors._network import squared_errors  # numba opens slowly
 
-        values = read_rows(self, rows)
         squares: Floats = squared_errors(values, self.low_, self.high_, _WILD, self.sizes_, self.weights_)
         return squares
 
@@ -141,7 +127,8 @@ class Autoencoder(Detector):
         with ONE_AT_A_TIME:
             tf, keras = open_tensorflow()
             with tf.device("/CPU:0"):  # a network this small is slower on a GPU, and differs from GPU to GPU
-                model = _build(keras, values.shape[1], self.seed)
+                n_batches = -(-(len(single) - n_validation) // self.batch_size)
+                model = _build(keras, values.shape[1], self.seed, n_batches)
                 batches = _batches(tf, single[:-n_validation], self.batch_size, self.seed)
                 held_out = _batches(tf, single[-n_validation:], len(single), None)
                 history = model.fit(
@@ -168,8 +155,11 @@ def _widths(n_features: int) -> tuple[int, int, int]:
     )
 
 
-def _build(keras: Any, n_features: int, seed: int) -> Any:
-    """Put the network together; every random number in it has a seed of its own."""
+def _build(keras: Any, n_features: int, seed: int, n_batches: int = 1) -> Any:
+    """Put the network together; every random number in it has a seed of its own.
+
+    The batches of an epoch are one call of TensorFlow: the same steps in the same order, with less between them.
+    """
     seeds = iter(np.random.SeedSequence(seed).generate_state(32).tolist())
     outer, between, middle = _widths(n_features)
     layers = keras.layers
@@ -184,7 +174,7 @@ def _build(keras: Any, n_features: int, seed: int) -> Any:
         model.add(layers.BatchNormalization())
         model.add(layers.Dropout(_DROPOUT, seed=next(seeds)))
     model.add(dense(n_features, None))
-    model.compile(keras.optimizers.Adam(_LEARNING_RATE), loss="mse", metrics=["mae"], jit_compile=False)
+    model.compile(keras.optimizers.Adam(_LEARNING_RATE), loss="mse", jit_compile=False, steps_per_execution=n_batches)
     return model
 
 

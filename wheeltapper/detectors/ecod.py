@@ -7,14 +7,14 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from wheeltapper.detectors import Detector, Floats
+from wheeltapper.detectors import Floats
 from wheeltapper.detectors._tails import mean_excess, rarity, spread_out
-from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors.rows import ArrayDetector, Names, as_frame, learn_rows, read_rows
 
 _LEAST_SCALE = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about
 
 
-class Ecod(Detector):
+class Ecod(ArrayDetector):
     """Add up over all features how rarely training rows were as high, ``−ln P(X ≥ x)``, or as low, ``−ln P(X ≤ x)``.
 
     As in the paper, three sums are made (all upper tails, all lower tails, and for each feature the tail that its skew
@@ -57,22 +57,9 @@ class Ecod(Detector):
         self.skewed_down_ = np.where((away**3).sum(axis=0) < 0, 1.0, 0.0)
         return self
 
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return the largest of the three sums of each row.
-
-        Parameters
-        ----------
-        rows : DataFrame of shape (n_windows, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_windows,), in nats, not negative
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        total: Floats = self._parts(read_rows(self, rows)).sum(axis=1)
+    def _scores(self, values: Floats) -> Floats:
+        """Return the largest of the three sums of each row."""
+        total: Floats = self._parts(values).sum(axis=1)
         return total
 
     def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper.detectors import Detector, Floats, require_fitted
+from wheeltapper.detectors import Floats, require_fitted
 from wheeltapper.detectors._members import Member, below, code_of, split, together
-from wheeltapper.detectors.rows import Names, learn_rows, read_rows
+from wheeltapper.detectors.rows import ArrayDetector, Names, learn_rows, read_rows
 from wheeltapper.features.columns import Feature, describe
 from wheeltapper.plugins import INSTALLED, PlugIns
 
@@ -22,7 +22,7 @@ _TRIED = 1000  # held-out rows that this is tried on
 _LEAST_WEIGHT = 0.01  # of a member that notices nothing: it stays in sight, and decides nothing
 
 
-class Ensemble(Detector):
+class Ensemble(ArrayDetector):
     """Add up, over several detectors, how rarely each gives a normal row so high a score: ``Σ w · (−ln P)``.
 
     Each member is fitted on the first three quarters of the training rows. How its scores are spread out is learnt
@@ -105,24 +105,10 @@ class Ensemble(Detector):
         self._parts, self.columns_, self.weights_ = parts, columns, weights / weights.sum()
         return self
 
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return the weighted mean of the members' −ln P.
-
-        Parameters
-        ----------
-        rows : DataFrame of shape (n_windows, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_windows,), in nats, not negative
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        read_rows(self, rows)  # refuses what no member could read, in the ensemble's own name
-        total = np.zeros(len(rows))
-        for votes in self._votes(rows).values():
+    def _scores(self, values: Floats) -> Floats:
+        """Return the weighted mean of the members' −ln P."""
+        total = np.zeros(len(values))
+        for votes in self._votes(values).values():
             total += votes
         return total
 
@@ -135,8 +121,7 @@ class Ensemble(Detector):
         ------
         NotFittedError, DataError
         """
-        read_rows(self, rows)
-        votes = self._votes(rows)
+        votes = self._votes(read_rows(self, rows))
         shares = {key: member.shares(rows) for key, member in self._parts.items()}
         explained = {key: share.to_numpy() * votes[key][:, None] for key, share in shares.items() if share is not None}
         if not explained:
@@ -162,10 +147,10 @@ class Ensemble(Detector):
             member.restore(below(state, f"{key}."), self.features)
         return self
 
-    def _votes(self, rows: pd.DataFrame) -> dict[str, Floats]:
+    def _votes(self, values: Floats) -> dict[str, Floats]:
         require_fitted(self, "weights_")
         return {
-            key: weight * member.rarity(rows)
+            key: weight * member.rarity_of_values(values, self.columns_)
             for (key, member), weight in zip(self._parts.items(), self.weights_.tolist(), strict=True)
         }
 

@@ -63,8 +63,10 @@ class ForecastResidual(SequenceDetector):
         self.spread_ = np.maximum(np.sqrt((residual**2).mean(axis=0)), _LEAST_SPREAD)
 
     def _parts(self, sequences: Floats) -> Floats:
+        from wheeltapper.detectors._products import rows_times  # numba opens slowly
+
         past, latest = _split(sequences)
-        residual = latest - (past @ self.weights_ + self.offset_)
+        residual = latest - (rows_times(past, np.ascontiguousarray(self.weights_)) + self.offset_)
         parts = np.zeros_like(sequences)
         parts[:, -1] = (residual / self.spread_) ** 2 / latest.shape[1]
         return parts

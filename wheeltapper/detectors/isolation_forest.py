@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper.detectors import Detector, Floats
+from wheeltapper.detectors import Floats
 from wheeltapper.detectors._options import check_whole
-from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors.rows import ArrayDetector, Names, as_frame, learn_rows, read_rows
 
 _WALKS = 32_768  # rows times trees walked at once: the working arrays stay in the processor's cache
 _EULER = float(np.euler_gamma)
 
 
-class IsolationForest(Detector):
+class IsolationForest(ArrayDetector):
     """Many trees of random splits; the sooner a row stands alone, the more unusual it is.
 
     scikit-learn grows the trees; they are then kept as flat arrays and walked by compiled code, which gives
@@ -84,22 +84,9 @@ class IsolationForest(Detector):
         self._flatten([tree.tree_ for tree in grower.estimators_])
         return self
 
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return ``2 ** (-mean path length / typical path length)``: 0.5 is usual, towards 1 is unusual.
-
-        Parameters
-        ----------
-        rows : DataFrame of shape (n_windows, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_windows,), unitless
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        values = read_rows(self, rows).astype(np.float32)  # scikit-learn's trees compare in single precision
+    def _scores(self, values: Floats) -> Floats:
+        """Return ``2 ** (-mean path length / typical path length)``: 0.5 is usual, towards 1 is unusual."""
+        values = values.astype(np.float32)  # scikit-learn's trees compare in single precision
         from wheeltapper.detectors._forest import path_lengths
 
         feature, children, roots = (array.view(np.uint32) for array in (self.feature_, self.children_, self.roots_))

@@ -8,13 +8,14 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from wheeltapper.detectors import Detector, Floats
+from wheeltapper.detectors import Floats
+from wheeltapper.detectors._derived import Derived, squared_lengths
 from wheeltapper.detectors._neighbours import CHUNK, nearest
 from wheeltapper.detectors._options import check_whole
-from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows, thinned
+from wheeltapper.detectors.rows import ArrayDetector, Names, as_frame, learn_rows, read_rows, thinned
 
 
-class KNearest(Detector):
+class KNearest(ArrayDetector):
     """Measure how far a row lies from the k-th nearest training row.
 
     The score is the squared Euclidean distance divided by the number of features. The k-th and not the nearest one,
@@ -50,6 +51,7 @@ class KNearest(Detector):
         check_whole("k_nearest", "max_rows", max_rows, low=10)
         self.k = k
         self.max_rows = max_rows
+        self._lengths = Derived(squared_lengths)
 
     def fit(self, rows: pd.DataFrame) -> Self:
         """Keep a sample of the rows.
@@ -66,22 +68,8 @@ class KNearest(Detector):
         self.kept_ = thinned(values, self.max_rows, self.seed)
         return self
 
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return the squared distance per feature to the k-th nearest training row.
-
-        Parameters
-        ----------
-        rows : DataFrame of shape (n_windows, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_windows,), in squared usual deviations
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        values = read_rows(self, rows)
+    def _scores(self, values: Floats) -> Floats:
+        """Return the squared distance per feature to the k-th nearest training row."""
         n_features = max(values.shape[1], 1)
         return np.concatenate([np.zeros(0), *(distance**2 / n_features for distance, _ in self._kth(values))])
 
@@ -101,5 +89,5 @@ class KNearest(Detector):
         """Yield distances to the k-th neighbours and these neighbours, for one part of the rows after the other."""
         k = min(self.k, len(self.kept_))
         for start in range(0, len(values), CHUNK):
-            distance, place = nearest(values[start : start + CHUNK], self.kept_, k)
+            distance, place = nearest(values[start : start + CHUNK], self.kept_, self._lengths.of(self.kept_), k)
             yield distance[:, -1], self.kept_[place[:, -1]]

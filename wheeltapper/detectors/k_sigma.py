@@ -7,12 +7,12 @@ from typing import ClassVar, Self
 import numpy as np
 import pandas as pd
 
-from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors import Floats
+from wheeltapper.detectors.rows import ArrayDetector, Names, as_frame, learn_rows, read_rows
 from wheeltapper.features.columns import describe
 
 
-class KSigma(Detector):
+class KSigma(ArrayDetector):
     """The control chart on every wall: the largest distance of one sensor from its mean, in standard deviations.
 
     The score is ``max_j |x_j - mean_j| / sigma_j`` over the sensors' latest values, or over all columns where there
@@ -51,14 +51,9 @@ class KSigma(Detector):
         self.sigma_ = _usable(values.std(axis=0))
         return self
 
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return the largest number of standard deviations in each row, shape (n_windows,).
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        worst: Floats = self._distances(read_rows(self, rows)).max(axis=1)
+    def _scores(self, values: Floats) -> Floats:
+        """Return the largest number of standard deviations in each row, shape (n_windows,)."""
+        worst: Floats = self._distances(values).max(axis=1)
         return worst
 
     def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors import Floats
+from wheeltapper.detectors.rows import ArrayDetector, Names, as_frame, learn_rows, read_rows
 from wheeltapper.features.columns import Feature, describe, readings_back, that_show
 
 
-class LastValue(Detector):
+class LastValue(ArrayDetector):
     """Forecast that every sensor stays as it was, and take the largest error in its usual size.
 
     The error of a sensor is the best that its features give, in this order: its rate of change; its latest value minus
@@ -57,14 +57,9 @@ class LastValue(Detector):
         self.sigma_ = np.where(spread > 1e-6, spread, 1.0)  # rows are normalised: 1 is one usual deviation
         return self
 
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return the largest error of each row in standard deviations, shape (n_windows,).
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        worst: Floats = self._errors(read_rows(self, rows)).max(axis=1)
+    def _scores(self, values: Floats) -> Floats:
+        """Return the largest error of each row in standard deviations, shape (n_windows,)."""
+        worst: Floats = self._errors(values).max(axis=1)
         return worst
 
     def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:

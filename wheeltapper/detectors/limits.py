@@ -8,13 +8,13 @@ from typing import ClassVar, Self
 import numpy as np
 import pandas as pd
 
-from wheeltapper.detectors import Detector, Floats
+from wheeltapper.detectors import Floats
 from wheeltapper.detectors._options import check_limits
-from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors.rows import ArrayDetector, Names, as_frame, learn_rows, read_rows
 from wheeltapper.features.columns import describe
 
 
-class Limits(Detector):
+class Limits(ArrayDetector):
     """The rule that every control room has: an alarm limit for each sensor, in its own unit.
 
     A sensor's distance is 0 at its usual (median) value and 1 at its limit; the score is the largest distance. Where
@@ -72,14 +72,9 @@ class Limits(Detector):
         self.above_ = np.maximum(high - usual, room)
         return self
 
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return the largest distance of each row, shape (n_windows,): 1 is at a limit.
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        worst: Floats = self._distances(read_rows(self, rows)).max(axis=1)
+    def _scores(self, values: Floats) -> Floats:
+        """Return the largest distance of each row, shape (n_windows,): 1 is at a limit."""
+        worst: Floats = self._distances(values).max(axis=1)
         return worst
 
     def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:

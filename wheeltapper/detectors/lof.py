@@ -6,18 +6,18 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors._neighbours import CHUNK, nearest
+from wheeltapper.detectors import Floats
+from wheeltapper.detectors._derived import Derived, squared_lengths
+from wheeltapper.detectors._neighbours import CHUNK, Places, nearest
 from wheeltapper.detectors._options import check_whole
-from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows, thinned
+from wheeltapper.detectors.rows import ArrayDetector, Names, as_frame, learn_rows, read_rows, thinned
 from wheeltapper.errors import DataError
 
 _NOT_ZERO = 1e-10  # added to a mean distance before dividing, as scikit-learn does
 
 
-class LocalOutlierFactor(Detector):
+class LocalOutlierFactor(ArrayDetector):
     """Compare how dense the training rows lie around a row with how dense they lie around its neighbours.
 
     Scores equal scikit-learn's ``-score_samples`` (``novelty=True``) for the rows that were kept.
@@ -56,6 +56,7 @@ class LocalOutlierFactor(Detector):
         check_whole("lof", "max_rows", max_rows, low=10)
         self.n_neighbors = n_neighbors
         self.max_rows = max_rows
+        self._lengths = Derived(squared_lengths)
 
     def fit(self, rows: pd.DataFrame) -> Self:
         """Keep a sample of the rows, and how dense it is around each of them.
@@ -85,22 +86,8 @@ class LocalOutlierFactor(Detector):
         self.density_ = _density(distance, self.reach_[neighbour])
         return self
 
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return the neighbours' density over the row's own: 1 is usual, 2 means half as much company.
-
-        Parameters
-        ----------
-        rows : DataFrame of shape (n_windows, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_windows,), unitless
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        values = read_rows(self, rows)
+    def _scores(self, values: Floats) -> Floats:
+        """Return the neighbours' density over the row's own: 1 is usual, 2 means half as much company."""
         scores = np.empty(len(values))
         for start in range(0, len(values), CHUNK):
             part = slice(start, start + CHUNK)
@@ -128,13 +115,14 @@ class LocalOutlierFactor(Detector):
             shared[part] = shares * self._factor(distance, neighbour)[:, None]
         return as_frame(shared, self, rows)
 
-    def _factor(self, distance: Floats, neighbour: NDArray[np.intp]) -> Floats:
+    def _factor(self, distance: Floats, neighbour: Places) -> Floats:
         row_density = _density(distance, self.reach_[neighbour])
         factor: Floats = self.density_[neighbour].mean(axis=1) / row_density
         return factor
 
-    def _nearest(self, values: Floats) -> tuple[Floats, NDArray[np.intp]]:
-        return nearest(values, self.kept_, min(self.n_neighbors, len(self.kept_) - 1))
+    def _nearest(self, values: Floats) -> tuple[Floats, Places]:
+        n_neighbors = min(self.n_neighbors, len(self.kept_) - 1)
+        return nearest(values, self.kept_, self._lengths.of(self.kept_), n_neighbors)
 
 
 def _density(distance: Floats, reach: Floats) -> Floats:

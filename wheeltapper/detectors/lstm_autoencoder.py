@@ -74,11 +74,13 @@ class LstmAutoencoder(RedrawingDetector):
         )
 
     def _redraw(self, sequences: Floats, weights: list[Floats]) -> Floats:
+        from wheeltapper.detectors._products import rows_times  # numba opens slowly
+
         *cells, kernel, bias = weights
         steps = sequences.shape[1]
         memory = _lstm((sequences[:, step] for step in range(steps)), *cells[:3])[-1]
         outputs = _lstm((memory for _ in range(steps)), *cells[3:])
-        return np.stack([output @ kernel + bias for output in reversed(outputs)], axis=1)
+        return np.stack([rows_times(output, kernel) + bias for output in reversed(outputs)], axis=1)
 
 
 def _backwards(sequence: Any) -> Any:
@@ -90,14 +92,18 @@ def _lstm(inputs: Iterator[Floats], kernel: Floats, recurrent: Floats, bias: Flo
 
     Keras keeps the four gates side by side in one matrix: input, forget, candidate, output.
     """
+    from wheeltapper.detectors._products import rows_times  # numba opens slowly
+
     units = len(recurrent)
     outputs: list[Floats] = []
     state: Floats | float = 0.0
     for step_input in inputs:
-        gates = step_input @ kernel + bias
+        gates = rows_times(np.ascontiguousarray(step_input), kernel) + bias
         if outputs:
-            gates += outputs[-1] @ recurrent
-        take, keep, candidate, tell = (gates[:, at : at + units] for at in range(0, 4 * units, units))
+            gates += rows_times(outputs[-1], recurrent)
+        # Arrays of their own: NumPy may compute functions of arrays with gaps in another way.
+        parts = (gates[:, at : at + units] for at in range(0, 4 * units, units))
+        take, keep, candidate, tell = map(np.ascontiguousarray, parts)
         state = _sigmoid(keep) * state + _sigmoid(take) * np.tanh(candidate)
         outputs.append(_sigmoid(tell) * np.tanh(state))
     return outputs

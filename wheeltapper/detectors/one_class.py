@@ -8,10 +8,11 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from wheeltapper.detectors import Detector, Floats
+from wheeltapper.detectors import Floats
+from wheeltapper.detectors._derived import Derived, turned
 from wheeltapper.detectors._options import check_between, check_whole
 from wheeltapper.detectors._restless import is_restless
-from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows, thinned
+from wheeltapper.detectors.rows import ArrayDetector, Names, as_frame, learn_rows, read_rows, thinned
 
 _RESTLESS = 0.2
 """Measure of restlessness in the distance beside that of the level. Chosen by benchmarks/quality.py: with a third, much
@@ -20,7 +21,7 @@ _LEAST_SPREAD = 0.1  # rows are normalised: below a tenth of a usual deviation a
 _CHUNK = 2048  # rows compared with the support vectors at a time
 
 
-class OneClass(Detector):
+class OneClass(ArrayDetector):
     """Compare each row with the training rows on the skin: ``−ln (Σ αᵢ K(xᵢ, x) / Σ αᵢ)``, K a Gaussian.
 
     scikit-learn's OneClassSVM finds the support vectors ``xᵢ`` and their weights; scoring needs neither it nor more
@@ -59,6 +60,7 @@ class OneClass(Detector):
         check_whole("one_class", "max_rows", max_rows, low=10)
         self.nu = nu
         self.max_rows = max_rows
+        self._vectors = Derived(turned)
 
     def fit(self, rows: pd.DataFrame) -> Self:
         """Find the support vectors.
@@ -83,22 +85,13 @@ class OneClass(Detector):
         self.weights_ = machine.dual_coef_[0] / machine.dual_coef_.sum()
         return self
 
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return how unlike the support vectors each row is: 0 is most alike.
+    def _scores(self, values: Floats) -> Floats:
+        """Return how unlike the support vectors each row is: 0 is most alike."""
+        from wheeltapper.detectors._alike import unlike  # numba opens slowly
 
-        Parameters
-        ----------
-        rows : DataFrame of shape (n_windows, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_windows,), in nats
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        return np.concatenate([np.zeros(0), *(unlike for _, unlike, _ in self._compared(self._weighed(rows)))])
+        weighed = values * getattr(self, "measure_", 1.0)
+        scores: Floats = unlike(weighed, self._vectors.of(self.vectors_), self.weights_, float(self.gamma_))
+        return scores
 
     def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Share out each row's score by each feature's part in the squared distances to the vectors it resembles most.

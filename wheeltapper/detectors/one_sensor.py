@@ -7,12 +7,12 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 import pandas as pd
 
-from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors import Floats
+from wheeltapper.detectors.rows import ArrayDetector, Names, as_frame, learn_rows, read_rows
 from wheeltapper.features.columns import describe
 
 
-class OneSensor(Detector):
+class OneSensor(ArrayDetector):
     """Watch a single sensor: ``|x − mean| / sigma`` of its latest value.
 
     It is the sensor that says most about the others: the one whose absolute correlations with them are highest on
@@ -49,14 +49,9 @@ class OneSensor(Detector):
         self.watched_ = np.where(np.arange(len(self.columns_)) == usable[agreement.argmax()], 1.0, 0.0)
         return self
 
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return how many standard deviations the sensor is away, shape (n_windows,).
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        away: Floats = self._away(rows).sum(axis=1)
+    def _scores(self, values: Floats) -> Floats:
+        """Return how many standard deviations the sensor is away, shape (n_windows,)."""
+        away: Floats = self._away(values).sum(axis=1)
         return away
 
     def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -66,10 +61,9 @@ class OneSensor(Detector):
         ------
         NotFittedError, DataError
         """
-        return as_frame(self._away(rows), self, rows)
+        return as_frame(self._away(read_rows(self, rows)), self, rows)
 
-    def _away(self, rows: pd.DataFrame) -> Floats:
-        values = read_rows(self, rows)
+    def _away(self, values: Floats) -> Floats:
         away: Floats = self.watched_ * np.abs(values - self.centre_) / self.sigma_
         return away
 

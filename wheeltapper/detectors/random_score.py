@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors.rows import Names, learn_rows, read_rows
+from wheeltapper.detectors import Floats
+from wheeltapper.detectors.rows import ArrayDetector, Names, learn_rows
 
 _GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio: what splitmix64 steps by
 _MIX = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 
 
-class RandomScore(Detector):
+class RandomScore(ArrayDetector):
     """Give each row a number between 0 and 1 that has nothing to do with what it says.
 
     The number is a hash of the row's values and the seed, and not drawn: the same row gets the same number, alone and
@@ -40,14 +40,9 @@ class RandomScore(Detector):
         self.seed_ = self.seed
         return self
 
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return a number from 0 to below 1 for every row, shape (n_windows,), unitless.
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        bits = (read_rows(self, rows) + 0.0).view(np.uint64)  # + 0.0: minus nought is nought, too
+    def _scores(self, values: Floats) -> Floats:
+        """Return a number from 0 to below 1 for every row, shape (n_windows,), unitless."""
+        bits = (values + 0.0).view(np.uint64)  # + 0.0: minus nought is nought, too
         mixed = _mix(np.full(len(bits), np.uint64(int(self.seed_) % 2**64), dtype=np.uint64))
         for column in bits.T:
             mixed = _mix(mixed ^ column)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from wheeltapper.detectors import Floats
 from wheeltapper.detectors._squares import SumOfSquares
-from wheeltapper.detectors.rows import Names, learn_rows, read_rows
+from wheeltapper.detectors.rows import Names, learn_rows
 from wheeltapper.errors import DataError
 from wheeltapper.features.columns import Feature, describe
 
@@ -80,7 +80,6 @@ class RateOfChange(SumOfSquares):
     def _is_rate(self, feature: Feature) -> bool:
         return feature.shows == "rate" if self.suffix is None else feature.name.endswith(self.suffix)
 
-    def _squares(self, rows: pd.DataFrame) -> Floats:
-        values = read_rows(self, rows)
+    def _squares(self, values: Floats) -> Floats:
         squares: Floats = self.weight_ * (values - self.centre_) ** 2
         return squares

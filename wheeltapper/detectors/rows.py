@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +26,47 @@ Names = NDArray[np.str_]
 
 class _Fitted(Protocol):
     columns_: Names
+
+
+class ArrayDetector(Detector):
+    """A detector that scores plain numbers; `score` reads them from a table, and gives the same to the last bit.
+
+    A row gets the same score alone, in any batch and at any place in it. So `_scores` may not use a matrix product
+    (``@``, ``dot``), whose last digits depend on the number of rows: the kernels of this folder's ``_*.py`` add up in a
+    fixed order, and so does NumPy over the last axis of arrays in C order.
+    """
+
+    def score(self, rows: pd.DataFrame) -> Floats:
+        """Return how unusual each row is, shape (n_windows,), finite; each row is scored on its own.
+
+        Parameters
+        ----------
+        rows : DataFrame of shape (n_windows, n_features)
+            The features that were learnt, in any order.
+
+        Raises
+        ------
+        NotFittedError, DataError
+        """
+        return self._scores(read_rows(self, rows))
+
+    def score_array(self, values: Floats) -> Floats:
+        """Return how unusual each row of plain numbers is, shape (n_windows,), finite.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_windows, n_features), float64
+            In the order of the columns that were learnt.
+
+        Raises
+        ------
+        NotFittedError, DataError
+        """
+        return self._scores(read_values(self, values))
+
+    @abstractmethod
+    def _scores(self, values: Floats) -> Floats:
+        """Return the scores of rows in the order of columns that was learnt; finite, in C order, within ± `LIMIT`."""
 
 
 def learn_rows(rows: pd.DataFrame) -> tuple[Names, Floats]:
@@ -80,15 +123,43 @@ def read_rows(detector: Detector, rows: pd.DataFrame) -> Floats:
     if columns != names:
         _refuse_other_columns(type(detector).__name__, names, columns)
         rows = rows[names]
-    return _numbers(rows, names)
+    return _read_only(_numbers(rows, names))
+
+
+def read_values(detector: Detector, values: Floats) -> Floats:
+    """Return rows that come as plain numbers, in C order and between -`LIMIT` and `LIMIT`.
+
+    Parameters
+    ----------
+    detector : Detector
+    values : ndarray of shape (n_windows, n_features)
+        In the order of the columns that the detector learnt.
+
+    Raises
+    ------
+    NotFittedError
+    DataError
+        If there are more or fewer features, or a value is no finite number.
+    """
+    learnt = _learnt(detector)
+    if values.ndim != 2 or values.shape[1] != len(learnt):
+        raise DataError(
+            f"{type(detector).__name__} was fitted on {len(learnt)} features and needs rows of as many numbers; "
+            f"an array of shape {values.shape} arrived. Give it the features in the order that it learnt."
+        )
+    return _read_only(_limited(np.ascontiguousarray(values, dtype=np.float64), learnt))
 
 
 def learnt_names(detector: Detector) -> list[str]:
     """Return the features that a detector was fitted on, in order."""
+    names: list[str] = _learnt(detector).tolist()
+    return names
+
+
+def _learnt(detector: Detector) -> Names:
     require_fitted(detector, "columns_")
     fitted: _Fitted = detector  # type: ignore[assignment]
-    names: list[str] = fitted.columns_.tolist()
-    return names
+    return fitted.columns_
 
 
 def as_frame(values: Floats, detector: Detector, rows: pd.DataFrame) -> pd.DataFrame:
@@ -121,17 +192,30 @@ def _numbers(rows: pd.DataFrame, names: list[str]) -> Floats:
     values: Floats = rows.to_numpy()
     if values.dtype != np.float64:
         values = _as_float64(rows)
-    values = np.ascontiguousarray(values)
-    largest = np.abs(values).max(initial=0.0)
-    if largest <= LIMIT:
+    return _limited(np.ascontiguousarray(values), names)
+
+
+def _limited(values: Floats, names: Sequence[str] | Names) -> Floats:
+    """Return finite numbers between -`LIMIT` and `LIMIT`; the array itself if it holds no others."""
+    from wheeltapper.detectors._bounds import are_within  # numba opens slowly
+
+    if are_within(_read_only(values), LIMIT):
         return values
-    if not np.isfinite(largest):
-        row, column = np.argwhere(~np.isfinite(values))[0]
+    is_finite = np.isfinite(values)
+    if not is_finite.all():
+        row, column = np.argwhere(~is_finite)[0]
         raise DataError(
             f"feature '{names[column]}' holds {values[row, column]} in row {row}; a detector takes finite numbers "
             "only. Mark such windows as not usable, or drop the feature."
         )
     return np.clip(values, -LIMIT, LIMIT)
+
+
+def _read_only(values: Floats) -> Floats:
+    """Return a view that cannot be written to, always: numba would compile each kernel once more for the other kind."""
+    values = values.view()
+    values.flags.writeable = False
+    return values
 
 
 def _as_float64(rows: pd.DataFrame) -> Floats:

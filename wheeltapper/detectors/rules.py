@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors.rows import Names, as_frame, learn_rows, read_rows
+from wheeltapper.detectors import Floats
+from wheeltapper.detectors.rows import ArrayDetector, Names, as_frame, learn_rows, read_rows
 from wheeltapper.errors import DataError
 from wheeltapper.features.columns import Feature, describe, that_show
 from wheeltapper.spelling import near_miss
@@ -19,7 +19,7 @@ from wheeltapper.spelling import near_miss
 _KEYS = ("sensor", "below", "above", "weight")
 
 
-class Rules(Detector):
+class Rules(ArrayDetector):
     """Add up the weights of the rules that a row breaks, each the more the further it is broken.
 
     A broken rule counts ``weight × (1 + distance)``, with the distance from its limit in shares of the way from the
@@ -92,14 +92,9 @@ class Rules(Detector):
         self.room_ = np.maximum(self.side_ * (self.limit_ - usual), np.maximum(0.01 * np.abs(usual), 1e-9))
         return self
 
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return the weight of all broken rules of each row, shape (n_windows,), unitless; 0 when all are kept.
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        total: Floats = self._broken(read_rows(self, rows)).sum(axis=1)
+    def _scores(self, values: Floats) -> Floats:
+        """Return the weight of all broken rules of each row, shape (n_windows,), unitless; 0 when all are kept."""
+        total: Floats = self._broken(values).sum(axis=1)
         return total
 
     def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -116,7 +111,7 @@ class Rules(Detector):
 
     def _broken(self, values: Floats) -> Floats:
         """Return what each rule's lower or upper limit adds, shape (n_rows, n_limits)."""
-        beyond = self.side_ * (values[:, self.place_] - self.limit_)
+        beyond = self.side_ * (values.take(self.place_, axis=1) - self.limit_)
         return np.where(beyond > 0, self.weight_ * (1.0 + beyond / self.room_), 0.0)
 
 

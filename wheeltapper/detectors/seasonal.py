@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper.detectors import Detector, Floats
-from wheeltapper.detectors.rows import Names, as_frame, learn_rows, learnt_names, read_rows
+from wheeltapper.detectors import Floats
+from wheeltapper.detectors.rows import ArrayDetector, Names, as_frame, learn_rows, learnt_names, read_rows
 from wheeltapper.errors import DataError
 from wheeltapper.features.columns import describe
 
@@ -18,7 +18,7 @@ _HOURS = 24
 _LEAST = 8  # rows of an hour; with fewer, its own mean says less than that of the whole day
 
 
-class Seasonal(Detector):
+class Seasonal(ArrayDetector):
     """Forecast each sensor by its mean at the same hour of the day: the largest error in standard deviations.
 
     The hour comes from the feature set `calendar`; a plant whose features do not have it goes without this baseline.
@@ -75,14 +75,9 @@ class Seasonal(Detector):
         self.sigma_ = np.where(sigma > 1e-6, sigma, 1.0)  # rows are normalised: 1 is one usual deviation
         return self
 
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return the largest error of each row in standard deviations, shape (n_windows,).
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        worst: Floats = self._errors(read_rows(self, rows)).max(axis=1)
+    def _scores(self, values: Floats) -> Floats:
+        """Return the largest error of each row in standard deviations, shape (n_windows,)."""
+        worst: Floats = self._errors(values).max(axis=1)
         return worst
 
     def contributions(self, rows: pd.DataFrame) -> pd.DataFrame:

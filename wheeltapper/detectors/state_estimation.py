@@ -9,9 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.detectors import Floats
+from wheeltapper.detectors._derived import Derived, turned
 from wheeltapper.detectors._options import check_between, check_whole
 from wheeltapper.detectors._squares import SumOfSquares
-from wheeltapper.detectors.rows import Names, learn_rows, read_rows, thinned
+from wheeltapper.detectors.rows import Names, learn_rows, thinned
 
 _LEAST_SPREAD = 0.1  # rows are normalised: below a tenth of a usual deviation a difference is not worth hearing about
 _SEEN = 0.001  # share of training values on either side that is cut before extremes are looked for
@@ -66,6 +67,7 @@ class StateEstimation(SumOfSquares):
         check_between("state_estimation", "ridge", ridge, low=0.0, high=10.0)
         self.states = states
         self.ridge = ridge
+        self._memory = Derived(turned)
 
     def fit(self, rows: pd.DataFrame) -> Self:
         """Choose the states of the memory, and learn how large residuals usually are.
@@ -93,20 +95,19 @@ class StateEstimation(SumOfSquares):
         self.scale_ = np.maximum((sample - self._estimates(sample)).std(axis=0), _LEAST_SPREAD)
         return self
 
-    def _squares(self, rows: pd.DataFrame) -> Floats:
-        values = read_rows(self, rows)
+    def _squares(self, values: Floats) -> Floats:
         values = values - self.centre_
         squares: Floats = ((values - self._estimates(values)) / self.scale_) ** 2 / values.shape[1]
         return squares
 
     def _estimates(self, values: Floats) -> Floats:
         """Return what each centred row should be, centred."""
-        estimates = np.empty_like(values)
-        for start in range(0, len(values), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            alike = np.exp(-_squared_distances(values[part], self.memory_) / (2 * self.width_**2))
-            estimates[part] = alike @ self.weights_
-        return estimates
+        from wheeltapper.detectors._alike import estimates  # numba opens slowly
+
+        made: Floats = estimates(
+            values, self._memory.of(self.memory_), np.ascontiguousarray(self.weights_), float(self.width_)
+        )
+        return made
 
 
 def _squared_distances(values: Floats, others: Floats) -> Floats:

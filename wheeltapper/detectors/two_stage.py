@@ -11,19 +11,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper.detectors import Detector, Floats
+from wheeltapper.detectors import Floats
 from wheeltapper.detectors._members import Member, below, code_of, named, split, together
 from wheeltapper.detectors._options import check_between
-from wheeltapper.detectors.rows import Names, learn_rows, read_rows
+from wheeltapper.detectors.rows import ArrayDetector, Names, learn_rows, read_rows
 from wheeltapper.errors import ConfigError
 from wheeltapper.plugins import INSTALLED, PlugIns
 
 _log = logging.getLogger("wheeltapper.detectors")
 
 Answer = TypeVar("Answer")
+Rows = TypeVar("Rows", pd.DataFrame, Floats)
 
 
-class TwoStage(Detector):
+class TwoStage(ArrayDetector):
     """Ask a second detector only about rows that the first finds rarer than one in ten (or as set).
 
     Both scores become ``−ln P`` on the latest quarter of the training rows, which neither is fitted on. A row that
@@ -131,22 +132,9 @@ class TwoStage(Detector):
             _log.warning("two_stage: %s", note)
         return self
 
-    def score(self, rows: pd.DataFrame) -> Floats:
-        """Return −ln P by the first detector, or above its bound by the second; all by the first if that one fails.
-
-        Parameters
-        ----------
-        rows : DataFrame of shape (n_windows, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_windows,), in nats, not negative
-
-        Raises
-        ------
-        NotFittedError, DataError
-        """
-        first, second, _ = self._stages(rows)
+    def _scores(self, values: Floats) -> Floats:
+        """Return −ln P by the first detector, or above its bound by the second; all by the first if that one fails."""
+        first, second, _ = self._stages(values)
         return first + second
 
     def contributions(self, rows: pd.DataFrame) -> pd.DataFrame | None:
@@ -158,7 +146,7 @@ class TwoStage(Detector):
         ------
         NotFittedError, DataError
         """
-        first, second, suspected = self._stages(rows)
+        first, second, suspected = self._stages(read_rows(self, rows))
         shares = self._parts["first"].shares(rows)
         if shares is None:
             return None
@@ -187,21 +175,21 @@ class TwoStage(Detector):
             _log.warning("two_stage: %s", self.notes[0])
         return self
 
-    def _stages(self, rows: pd.DataFrame) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    def _stages(self, values: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
         """Return what each stage adds to the score, and which rows the second was asked about."""
-        read_rows(self, rows)  # refuses what neither could read, in this detector's own name
-        first, second = self._parts["first"].rarity(rows), np.zeros(len(rows))
+        columns = self.columns_
+        first, second = self._parts["first"].rarity_of_values(values, columns), np.zeros(len(values))
         is_alone = self.second is None or self.lacks_ != ""
         bound = math.inf if is_alone else -math.log(1.0 - self.quantile)
         suspected: NDArray[np.bool_] = first > bound
         if suspected.any():
-            confirmed = self._asked(rows[suspected], Member.rarity)
+            confirmed = self._asked(values[suspected], lambda member, some: member.rarity_of_values(some, columns))
             if confirmed is None:
                 return np.minimum(first, bound) + np.where(suspected, first, 0.0), second, np.zeros_like(suspected)
             second[suspected] = confirmed
         return np.minimum(first, bound), second, suspected
 
-    def _asked(self, suspected: pd.DataFrame, question: Callable[[Member, pd.DataFrame], Answer]) -> Answer | None:
+    def _asked(self, suspected: Rows, question: Callable[[Member, Rows], Answer]) -> Answer | None:
         """Return what the second says of suspected rows; None if it fails or is not there: an alarm must not wait."""
         member = self._parts.get("second")
         if member is None:

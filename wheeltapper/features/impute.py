@@ -107,6 +107,11 @@ class Imputer(Model):
         instead = np.where(holes > 0, highest[places], np.where(holes < 0, lowest[places], median[places]))
         values[rows, places] = instead
 
+    @property
+    def instead(self) -> dict[str, tuple[float, float, float]]:
+        """Feature → what replaces NaN, −inf and +inf."""
+        return {name: (self.median[name], self.lowest[name], self.highest[name]) for name in self.median}
+
     @cached_property
     def _learnt(self) -> tuple[Floats, Floats, Floats]:
         """The values to fill in, as arrays: serving needs them for every reading."""

@@ -6,15 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+import pandas as pd
+
 from wheeltapper import tables
 from wheeltapper.config import Settings
 from wheeltapper.errors import DataError
 from wheeltapper.features.plan import FeaturePlan
-from wheeltapper.store import Ref
+from wheeltapper.store import Ref, Store
 from wheeltapper.workspace import Workspace
 
 PART_ROWS = 400_000
 """Readings in a part, about."""
+APART = timedelta(days=1)
+"""New readings further apart than this are taken in one stretch of time after the other."""
 PART_VALUES = 20_000_000
 """Values of feature rows in a part, at the most: 160 MB, and a few copies of them on their way into the table."""
 
@@ -35,6 +39,8 @@ class FeaturePart:
     """Which share of the assets it holds, from 0."""
     shares: int = 1
     """Into how many shares the assets are divided."""
+    assets: tuple[str, ...] | None = None
+    """The machines whose windows it holds; None for all."""
 
 
 @dataclass(frozen=True)
@@ -67,19 +73,43 @@ def plan_job(space: Workspace, start: datetime | None = None, end: datetime | No
     """
     plan = FeaturePlan.of(space.plant)
     computed_from = space.store.made_from(tables.FEATURES).get(tables.READINGS.name)
-    if computed_from is None or not _is_stored_plan(space, plan):
+    if computed_from is None or stored_plan(space.store) != plan.hash:
         return plan_whole(space)
-    completes = start is None and end is None
-    job = FeatureJob(space.store.ref(tables.READINGS), plan.hash, False, completes, ())
-    if completes:
-        changed = space.store.changed(tables.READINGS, computed_from)
-        if changed is None:
-            return job
-        start, end = changed[0], changed[1] + _TICK
-    # A reading is part of the windows that end after it, too, and on a grid it shows that an earlier cell is over.
+    if start is not None or end is not None:
+        parts = _reached(space, plan, start, end, None)
+        return FeatureJob(space.store.ref(tables.READINGS), plan.hash, False, False, tuple(parts))
+    readings = space.store.ref(tables.READINGS)  # first: what arrives meanwhile is new to the next run
+    changed = space.store.changes(tables.READINGS, computed_from)
+    parts = (
+        part
+        for stretch in _stretches(changed, APART + plan.needed_before + plan.needed_after)
+        for part in _reached(space, plan, *stretch)
+    )
+    return FeatureJob(readings, plan.hash, False, True, tuple(parts))
+
+
+def _reached(
+    space: Workspace,
+    plan: FeaturePlan,
+    start: datetime | None,
+    end: datetime | None,
+    assets: tuple[str, ...] | None,
+) -> Iterator[FeaturePart]:
+    """Yield the parts that hold all windows that readings in a span are part of.
+
+    A reading is part of the windows that end after it, too, and on a grid it shows that an earlier cell is over.
+    """
     first = start - plan.needed_after if start is not None else None
     until = end + plan.needed_before if end is not None else None
-    return replace(job, parts=tuple(_spans(space, plan, first, until)))
+    return (replace(part, assets=assets) for part in _spans(space, plan, first, until))
+
+
+def _stretches(keys: pd.DataFrame, pause: timedelta) -> Iterator[tuple[datetime, datetime, tuple[str, ...]]]:
+    """Yield first instant, first instant after it, and machines of readings that lie near each other in time."""
+    keys = keys.sort_values("timestamp", ignore_index=True)
+    for _, part in keys.groupby((keys["timestamp"].diff() > pause).cumsum()):
+        times = part["timestamp"]
+        yield times.iloc[0], times.iloc[-1] + _TICK, tuple(sorted(set(part["asset_id"])))
 
 
 def plan_whole(space: Workspace) -> FeatureJob:
@@ -97,12 +127,17 @@ def plan_whole(space: Workspace) -> FeatureJob:
     return FeatureJob(space.store.ref(tables.READINGS), plan.hash, True, True, parts)
 
 
-def _is_stored_plan(space: Workspace, plan: FeaturePlan) -> bool:
-    """Tell whether the stored feature rows were computed with this plan."""
-    if space.store.version(tables.FEATURES) is None:
-        return False
-    stored = space.store.read(tables.FEATURES, columns=["plan"])
-    return set(stored["plan"].unique()) == {plan.hash}
+def stored_plan(store: Store) -> str | None:
+    """Return the hash of the plan that the stored feature rows follow; None if there are none.
+
+    All rows follow one plan, as a new plan replaces the whole table: the newest row tells.
+    """
+    periods = store.sizes(tables.FEATURES)
+    if not periods:
+        return None
+    _, last, _ = periods[-1]
+    rows = store.read(tables.FEATURES, columns=["plan"], start=last, end=last + _TICK)
+    return str(rows["plan"].iloc[0])
 
 
 def _spans(

@@ -29,6 +29,7 @@ UNSEEN = "asset not seen in training"
 """Why a group stands in for a machine that no training row was of."""
 
 _IQR_OF_NORMAL = 1.349
+_AT_ONCE = 1_000_000  # values: a table keeps its columns together, and few of them are turned into rows in the cache
 _NEVER_BELOW = 0.05
 """A group's scale is at least this share of the feature's usual scale elsewhere."""
 _OF_A_CONSTANT = 0.01
@@ -87,7 +88,7 @@ class RegimeNormaliser:
         columns = [str(name) for name in rows.columns if name not in tables.FEATURES.names()]
         if not len(rows) or not columns:
             raise DataError(f"nothing to learn from: {len(rows)} rows with features {columns}")
-        values = _matrix(rows, columns)
+        values = rows[columns].to_numpy(dtype=np.float64, copy=True)
         _require_finite(values, columns, rows)
         assets, regimes = _texts(rows, "asset_id"), _texts(rows, "regime")
         members = _members(assets, regimes)
@@ -123,27 +124,56 @@ class RegimeNormaliser:
         DataError
             If a feature, the asset or the regime is missing.
         """
-        group = self._group_of(rows)
-        values = _matrix(rows, self.columns)
-        # In place: at 10 million rows each copy counts.
-        values -= self._centre[group]
-        values /= self._scale[group]
-        np.clip(values, -self.clip, self.clip, out=values)
-        return pd.DataFrame(values, index=rows.index, columns=self.columns)
+        from wheeltapper.features._scaling import in_deviations  # numba opens slowly
+
+        group, n_features = self.groups_of(rows), len(self._columns)
+        every, nothing = np.arange(n_features), np.full((3, n_features), np.nan)
+        scaled = np.empty((len(rows), n_features))
+        at_once = max(1, _AT_ONCE // n_features)
+        for start in range(0, max(len(rows), 1), at_once):
+            part = slice(start, start + at_once)
+            values = matrix(rows.iloc[part], self._columns)
+            scaled[part] = in_deviations(
+                values, every, nothing, group[part], self._centre, self._scale, float(self.clip)
+            )
+        return pd.DataFrame(scaled, index=rows.index, columns=self.columns, copy=False)
 
     def centre(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return what is typical for each row's asset and regime, in the features' own units."""
-        return pd.DataFrame(self._centre[self._group_of(rows)], index=rows.index, columns=self.columns)
+        return pd.DataFrame(self._centre[self.groups_of(rows)], index=rows.index, columns=self.columns)
 
     def scale(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return one usual deviation for each row's asset and regime, in the features' own units; above zero."""
-        return pd.DataFrame(self._scale[self._group_of(rows)], index=rows.index, columns=self.columns)
+        return pd.DataFrame(self._scale[self.groups_of(rows)], index=rows.index, columns=self.columns)
 
     def centre_and_scale(self, asset_id: str, regime: str) -> tuple[Floats, Floats]:
         """Return both for one asset and regime, each of shape (n_features,): for callers without frames."""
         self._require_fitted()
         group = self._find(asset_id, regime)
         return self._centre[group].copy(), self._scale[group].copy()
+
+    @property
+    def centres(self) -> Floats:
+        """What is typical for each group, shape (n_groups, n_features), in the features' own units."""
+        self._require_fitted()
+        return self._centre
+
+    @property
+    def scales(self) -> Floats:
+        """One usual deviation of each group, shape (n_groups, n_features), in the features' own units; above zero."""
+        self._require_fitted()
+        return self._scale
+
+    @property
+    def groups(self) -> list[tuple[str, str]]:
+        """Asset and regime of each group; `ANY` stands for all of them."""
+        self._require_fitted()
+        return list(self._groups)
+
+    def group_of(self, asset_id: str, regime: str) -> int:
+        """Return the place of the group that scales an asset in a regime, in `centres`, `scales` and `groups`."""
+        self._require_fitted()
+        return self._find(asset_id, regime)
 
     def fallbacks(self, rows: pd.DataFrame) -> pd.DataFrame:
         """List which rows are not scaled by their own asset and regime, and what scales them instead.
@@ -256,13 +286,20 @@ class RegimeNormaliser:
                 return self._place[key]
         raise NotFittedError("the normaliser has no group for everything; fit it again.")
 
-    def _group_of(self, rows: pd.DataFrame) -> NDArray[np.intp]:
-        """Return the place of each row's group; every pair is looked up once."""
+    def groups_of(self, rows: pd.DataFrame) -> NDArray[np.int64]:
+        """Return the place of each row's group; every pair is looked up once.
+
+        Raises
+        ------
+        NotFittedError
+        DataError
+            If the asset or the regime is missing.
+        """
         self._require_fitted()
-        assets, asset_names = pd.factorize(_texts(rows, "asset_id"))
-        regimes, regime_names = pd.factorize(_texts(rows, "regime"))
+        assets, asset_names = numbered(rows, "asset_id")
+        regimes, regime_names = numbered(rows, "regime")
         table = np.array(
-            [[self._find(str(asset), str(regime)) for regime in regime_names] for asset in asset_names], dtype=np.intp
+            [[self._find(asset, regime) for regime in regime_names] for asset in asset_names], dtype=np.int64
         ).reshape(len(asset_names), len(regime_names))
         return np.asarray(table[assets, regimes])
 
@@ -377,20 +414,43 @@ def _with_floor_of_restlessness(
     return scale
 
 
+def numbered(rows: pd.DataFrame, name: str) -> tuple[NDArray[np.intp], list[str]]:
+    """Return a number for each row's text, and the texts by number.
+
+    Raises
+    ------
+    DataError
+        If there is no such column, or it is empty somewhere.
+    """
+    _require_texts(rows, name)
+    numbers, texts = pd.factorize(rows[name])
+    return numbers, [str(text) for text in texts]
+
+
 def _texts(rows: pd.DataFrame, name: str) -> NDArray[Any]:
+    _require_texts(rows, name)
+    return rows[name].to_numpy(dtype=object)
+
+
+def _require_texts(rows: pd.DataFrame, name: str) -> None:
     if name not in rows:
         raise DataError(f"feature rows need column '{name}' to be scaled; they came with {list(rows.columns)}")
     if rows[name].isna().any():
         raise DataError(f"feature rows: column {name} may not be empty; it is in {int(rows[name].isna().sum())} rows")
-    return rows[name].to_numpy(dtype=object)
 
 
-def _matrix(rows: pd.DataFrame, columns: list[str]) -> Floats:
-    """Return the features as a fresh array."""
+def matrix(rows: pd.DataFrame, columns: Sequence[str]) -> Floats:
+    """Return the features as an array in C order.
+
+    Raises
+    ------
+    DataError
+        If one of them is missing.
+    """
     missing = [name for name in columns if name not in rows]
     if missing:
         raise DataError(f"feature rows lack {missing}, on which the normaliser was fitted; compute them with its plan.")
-    return rows[columns].to_numpy(dtype=np.float64, copy=True)
+    return np.ascontiguousarray(rows[list(columns)].to_numpy(dtype=np.float64))
 
 
 def _require_finite(values: Floats, columns: list[str], rows: pd.DataFrame) -> None:

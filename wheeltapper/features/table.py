@@ -143,6 +143,7 @@ def _readings(space: Workspace, job: FeatureJob, part: FeaturePart, plan: Featur
         columns=["asset_id", "timestamp", "regime", *plan.sensors],
         start=part.start - plan.needed_before if part.start else None,
         end=part.end + plan.needed_after if part.end else None,
+        assets=list(part.assets) if part.assets else None,
     )
     if part.shares == 1:
         return readings
@@ -155,7 +156,8 @@ def _readings(space: Workspace, job: FeatureJob, part: FeaturePart, plan: Featur
 def _outdated(space: Workspace, rows: pd.DataFrame, part: FeaturePart) -> pd.DataFrame:
     """Return the keys of stored windows of the part that no longer exist (their readings were corrected away)."""
     key = list(tables.FEATURES.key)
-    stored = space.store.read(tables.FEATURES, columns=key, start=part.start, end=part.end)
+    assets = list(part.assets) if part.assets else None
+    stored = space.store.read(tables.FEATURES, columns=key, start=part.start, end=part.end, assets=assets)
     both = stored.merge(rows[key], on=key, how="left", indicator=True)
     return both.loc[both["_merge"] == "left_only", key]
 

@@ -24,6 +24,8 @@ class OneHot:
     """Sensor → 0 or 1, of shape (n_rows,); never missing."""
     notes: pd.Series[str]
     """Remark on each row, of shape (n_rows,); empty for most."""
+    unreadable: pd.Series[str]
+    """The same where a word is not listed; empty also where it is missing."""
 
 
 def one_hot(values: pd.Series[Any], category: str, allowed: tuple[str, ...]) -> OneHot:
@@ -45,12 +47,13 @@ def one_hot(values: pd.Series[Any], category: str, allowed: tuple[str, ...]) -> 
     missing_words = set(MISSING_WORDS) - {word.lower() for word in allowed}
     missing = (words.isna() | words.str.lower().isin(missing_words)).to_numpy(dtype=bool)
     strange = ~missing & ~words.isin(allowed).to_numpy(dtype=bool)
-    notes = pd.Series("", index=words.index, dtype="str").mask(missing, f"{category} is missing")
     listed = ", ".join(allowed)
     remarks = {word: f"{category} {short(word)} is none of {listed}" for word in words[strange].unique()}
-    notes = notes.mask(strange, words.map(remarks))
+    unreadable = pd.Series("", index=words.index, dtype="str").mask(strange, words.map(remarks))
     return OneHot(
-        {category_sensor(category, word): np.asarray(words == word, dtype=np.float64) for word in allowed}, notes
+        {category_sensor(category, word): np.asarray(words == word, dtype=np.float64) for word in allowed},
+        unreadable.mask(missing, f"{category} is missing"),
+        unreadable,
     )
 
 

@@ -12,7 +12,6 @@ from wheeltapper.config import Plant
 from wheeltapper.errors import DataError
 from wheeltapper.readings import columns
 from wheeltapper.readings.categories import one_hot
-from wheeltapper.readings.order import check_order
 from wheeltapper.readings.plain_values import iso, settle, write_content
 from wheeltapper.readings.problems import RowProblems
 from wheeltapper.readings.regimes import infer_regimes
@@ -25,6 +24,9 @@ DELIVERED = "delivered:"
 REJECTED = ("row", "asset_id", "timestamp", "content", "expectation", "reason")
 """Columns of the rows that are put aside: `tables.QUARANTINE` without what the delivery adds."""
 
+MISSING = ("row", "sensor", "why", "detail")
+"""Columns of the cells without a value: the row's place in the batch, and the reason as in `tables.MISSING`."""
+
 
 @dataclass(frozen=True)
 class Parsed:
@@ -33,31 +35,32 @@ class Parsed:
     rows: pd.DataFrame
     """Columns row (place in the batch, from 0), asset_id, timestamp (UTC), regime, and the plant's sensors as float64.
 
-    Each asset's timestamps strictly increase; a sensor may be NaN, but not all of a row's. Columns that begin with
-    `DELIVERED` hold the delivered value where the source writes another unit, a category or no regime.
+    In the order of their arrival: times may step back and repeat, see `wheeltapper.readings.order.in_time`. A sensor
+    may be NaN, but not all of a row's. Columns that begin with `DELIVERED` hold the delivered value where the source
+    writes another unit, a category or no regime.
     """
     rejected: pd.DataFrame
     """Columns `REJECTED`: the row as delivered, the first promise that it broke, and all reasons."""
-    latest: dict[str, pd.Timestamp] = field(default_factory=dict)
-    """Asset → its latest timestamp so far; hand it to `parse` with the delivery's next batch."""
     notes: Mapping[str, int] = field(default_factory=dict)
     """Remark on rows that are kept → how many rows."""
+    missing: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(MISSING)))
+    """Columns `MISSING`: the cells of kept rows that have no value although the source delivered something."""
 
 
-def parse(batch: Batch, plant: Plant, latest: Mapping[str, pd.Timestamp] | None = None) -> Parsed:
+def parse(batch: Batch, plant: Plant) -> Parsed:
     """Turn delivered rows into readings; put the others aside, each with its reason.
 
     A row is put aside if
 
     - the source could not split it,
     - it names no asset,
-    - its timestamp is missing, unreadable, without a time zone, repeated or out of order for its asset,
+    - its timestamp is missing, unreadable, without a time zone, or in a year that no reading has,
     - its regime is unknown,
     - it has text or infinity where a number belongs, or
     - no sensor has a value. (A single missing value stays NaN.)
 
-    A clock that jumps shows as rows out of order. As few rows as possible are put aside, so one wrong timestamp in the
-    future does not cost all the readings after it. If several rows have the same timestamp, the first one is kept.
+    Order does not matter: a row that steps back in time is a reading like any other, and so is one whose timestamp
+    came before. Which of several at one instant stays is decided where the delivery is stored.
 
     A sensor that the source delivers in another unit is converted; a category becomes a sensor of 0 and 1 for each of
     its values; a row whose source names no regime gets it from the plant's rules.
@@ -68,8 +71,6 @@ def parse(batch: Batch, plant: Plant, latest: Mapping[str, pd.Timestamp] | None 
         Rows in the order of their delivery.
     plant : Plant
         Names the sensors and regimes.
-    latest : mapping of asset to timestamp, optional
-        Each asset's latest timestamp in earlier batches of the same delivery; older rows are out of order.
 
     Returns
     -------
@@ -111,14 +112,11 @@ def parse(batch: Batch, plant: Plant, latest: Mapping[str, pd.Timestamp] | None 
         }
     )
     problems.add(empty & ~problems.bad, "some_value", lambda at: ["no sensor has a value"] * len(at))
-    check_order(rows[~problems.bad], dict(latest or {}), problems)
-    kept = rows[~problems.bad].reset_index(drop=True)
-    ends = kept.groupby("asset_id")["timestamp"].max()
     return Parsed(
-        kept,
+        rows[~problems.bad].reset_index(drop=True),
         _put_aside(batch, problems.table()),
-        {**(latest or {}), **{str(asset): time for asset, time in ends.items()}},
         _count_remarks([category.notes[~problems.bad] for category in categories.values()]),
+        _missing({name: category.unreadable[~problems.bad] for name, category in categories.items()}),
     )
 
 
@@ -148,6 +146,16 @@ def _count_remarks(notes: list[pd.Series[str]]) -> dict[str, int]:
     return {str(remark): int(rows) for remark, rows in together[together != ""].value_counts().items()}
 
 
+def _missing(unreadable: Mapping[str, pd.Series[str]]) -> pd.DataFrame:
+    """List the cells that hold something which means no value, column by column."""
+    cells = [
+        pd.DataFrame({"row": detail.index, "sensor": name, "why": "unreadable", "detail": detail})
+        for name, notes in unreadable.items()
+        if len(detail := notes[notes != ""])
+    ]
+    return pd.concat(cells, ignore_index=True) if cells else pd.DataFrame(columns=list(MISSING))
+
+
 def _require_columns(delivered: pd.DataFrame, origin: str, sensors: list[str]) -> None:
     has = [str(name) for name in delivered.columns]
     missing = [name for name in ("asset_id", "timestamp", *sensors) if name not in has]
@@ -170,14 +178,7 @@ def _put_aside(batch: Batch, problems: pd.DataFrame) -> pd.DataFrame:
             "timestamp": pd.Series([None if pd.isna(v) else iso(v) if is_time else str(v) for v in times], dtype="str"),
             "content": write_content(delivered.drop(columns="defect", errors="ignore")),
             "expectation": problems["expectation"].astype("str").to_numpy(),
-            "reason": _with_advice(problems, batch.if_unordered).to_numpy(),
+            "reason": problems["reason"].astype("str").to_numpy(),
         }
     )
     return rejected[list(REJECTED)]
-
-
-def _with_advice(problems: pd.DataFrame, if_unordered: str) -> pd.Series[str]:
-    """Return the reasons; where a row is out of order, followed by what the user can change in the source."""
-    reasons = problems["reason"].astype("str")
-    is_late = (problems["expectation"] == "in_order") & (if_unordered != "")
-    return reasons.mask(is_late, reasons + ". " + if_unordered)

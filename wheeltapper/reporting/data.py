@@ -17,6 +17,7 @@ from wheeltapper.decisions import ledger
 from wheeltapper.evaluation.curves import Curves
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.reporting.attribution_of_alarms import attribution
+from wheeltapper.scoring.alarm_records import standing
 from wheeltapper.scoring.bundle import REQUIREMENTS, Bundle, fingerprint
 from wheeltapper.scoring.live_model import live_bundle
 from wheeltapper.training import parts
@@ -106,7 +107,7 @@ def gather(space: Workspace, judged: Mapping[str, Any], now: datetime) -> Report
     """
     store = space.store
     champion = live_bundle(space)
-    scores, alarms = store.read(tables.SCORES), store.read(tables.ALARMS)
+    scores, alarms = store.read(tables.SCORES), standing(store.read(tables.ALARMS))
     bundle = fingerprint(champion) if champion else ""
     scores, alarms = scores[scores["bundle"] == bundle], alarms[alarms["bundle"] == bundle]
     moved, weights = attribution(space, champion, scores, alarms)

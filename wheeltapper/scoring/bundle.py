@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +26,18 @@ from wheeltapper.features.impute import Imputer, filled
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.plugins import DETECTORS, FEATURE_SETS, INSTALLED, PlugIns
-from wheeltapper.scoring.calibration import Calibration
-from wheeltapper.scoring.effect import is_far
+from wheeltapper.scoring.calibration import ANY, Calibration
+from wheeltapper.scoring.scorer import AT_ONCE, Scorer
 
 Floats = NDArray[np.float64]
 
-POOLED = "*"
+POOLED = ANY
 """The unit that scores every asset without a model of its own."""
 REQUIREMENTS = ("numpy", "pandas", "scipy", "scikit-learn", "numba")
 """Packages that any bundle is scored with; its feature sets may need more, see `requirements`."""
 FORMAT = 2
 """Format 2 has an imputer and the hash of the plan that the bundle's plan was shrunk from. A bundle that needs neither
 is written in format 1, byte for byte as before."""
-AT_ONCE = 40_000_000
-"""Values that are scored at a time: detectors make copies, and a wide table has many."""
 EXAMPLE_ROWS = 3
 _DESCRIPTION, _ARRAYS = "bundle.json", "arrays.npz"
 
@@ -105,6 +104,8 @@ class Bundle:
         raw = np.empty(len(z))
         for unit, detector in self.detectors.items():
             is_of_unit = ~np.isin(assets, list(self.detectors)) if unit == POOLED else assets == unit
+            if is_of_unit.all():
+                return detector.score(z)
             if is_of_unit.any():
                 raw[is_of_unit] = detector.score(z[is_of_unit])
         return raw
@@ -132,19 +133,13 @@ class Bundle:
         rows = self.rows_of_plan(features)
         rows = rows[rows["usable"]]
         scored = rows[["asset_id", "window_start", "window_end", "regime"]].reset_index(drop=True)
-        scored[["score", "threshold"]] = self.calibration.apply(rows, self.raw_scores(rows)).to_numpy()
-        far = self._far(rows)
-        if far is not None:
-            # No sensor is far enough from normal to matter: the threshold is raised to the score.
-            scored["threshold"] = scored["threshold"].mask(~far, np.maximum(scored["threshold"], scored["score"]))
-        scored["severity"] = np.maximum(scored["score"], 0) / scored["threshold"]
-        return scored
+        scores = self.scorer.score_rows(rows)
+        return scored.assign(score=scores.score, threshold=scores.threshold, severity=scores.severity)
 
-    def _far(self, rows: pd.DataFrame) -> NDArray[np.bool_] | None:
-        """Return which windows may be anomalous by the sensors' smallest effects; None where all may."""
-        if next(iter(self.detectors.values())).always_alarms:
-            return None
-        return is_far(self.asset_type, self.plan.features, self.normaliser, rows)
+    @cached_property
+    def scorer(self) -> Scorer:
+        """The same as `score` for windows that come as plain numbers; made once."""
+        return Scorer(self)
 
     def rows_of_plan(self, features: pd.DataFrame) -> pd.DataFrame:
         """Return rows with the columns of this bundle's plan, also from rows of the plan that it was shrunk from.

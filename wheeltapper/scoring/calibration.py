@@ -59,12 +59,15 @@ class Calibration:
         regimes, regime_names = pd.factorize(rows["regime"])
         place = assets * len(regime_names) + regimes
         keys = [(str(asset), str(regime)) for asset in asset_names for regime in regime_names]
-        groups = [self._closest(asset, regime) for asset, regime in keys]
-        typical = np.array([self.typical[key] for key in groups], dtype=float)
-        spread = np.array([self.spread[key] for key in groups], dtype=float)
+        typical, spread = np.array([self.scale(*key) for key in keys], dtype=float).reshape(-1, 2).T
         limit = np.array([self.limit(*key) for key in keys], dtype=float)
         score = (raw - typical[place]) / spread[place]
         return pd.DataFrame({"score": score, "threshold": limit[place]}, index=rows.index)
+
+    def scale(self, asset: str, regime: str) -> tuple[float, float]:
+        """Return the typical raw score and its usual spread; for an unseen asset or regime, those of its kind."""
+        group = self._closest(asset, regime)
+        return self.typical[group], self.spread[group]
 
     def limit(self, asset: str, regime: str) -> float:
         """Return the threshold of one asset and regime; for an unseen one, that of its kind."""

@@ -12,6 +12,7 @@ while each of them stays near its normal value: leave it out where those matter.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -20,13 +21,60 @@ from numpy.typing import NDArray
 from wheeltapper.config import AssetType, Sensor
 from wheeltapper.errors import ConfigError
 from wheeltapper.features.columns import Feature, level_of
-from wheeltapper.features.normalise import RegimeNormaliser
+from wheeltapper.features.normalise import RegimeNormaliser, matrix
 
 Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 UNUSUAL = 3.0
 """Usual deviations from which a sensor without a smallest effect counts: seldom reached by chance alone."""
+
+
+@dataclass(frozen=True)
+class SmallestEffects:
+    """How far each sensor must be from normal for a window to count; arrays of one number for each sensor."""
+
+    features: tuple[str, ...]
+    """The feature that holds the sensor's level."""
+    effect: Floats
+    """The smallest effect in the sensor's unit, or in usual deviations; above zero."""
+    side: NDArray[np.int64]
+    """1 counts above normal, −1 below it, 0 on both sides; 2 on both sides and in usual deviations."""
+
+    def usual_values(self, normaliser: RegimeNormaliser) -> tuple[Floats, Floats]:
+        """Return centre and usual deviation of each sensor in each group, of shape (n_groups, n_sensors)."""
+        place = [normaliser.columns.index(name) for name in self.features]
+        return normaliser.centres.take(place, axis=1), normaliser.scales.take(place, axis=1)
+
+
+def effects_of(asset_type: AssetType, features: Sequence[Feature]) -> SmallestEffects | None:
+    """Return how far each sensor must be from normal; None where none names a smallest effect.
+
+    Raises
+    ------
+    ConfigError
+        If a sensor names one, but no feature holds its level.
+    """
+    sensors = {name: asset_type.sensors[name] for name in asset_type.measured}
+    if not any(sensor.alarm_effect for sensor in sensors.values()):
+        return None
+    levels = {name: level_of(name, features) for name in sensors}
+    for name, sensor in sensors.items():
+        if sensor.alarm_effect is not None and levels[name] is None:
+            raise ConfigError(
+                f"{name} names an alarm_effect of {sensor.alarm_effect:g} {sensor.unit_of_features}, but no feature "
+                f"holds its level. Add the feature set 'latest' or 'rolling', or remove alarm_effect."
+            )
+    found = [(level.name, sensors[name]) for name, level in levels.items() if level is not None]
+    return SmallestEffects(
+        features=tuple(feature for feature, _ in found),
+        effect=np.array([UNUSUAL if one.alarm_effect is None else one.alarm_effect for _, one in found], dtype=float),
+        side=np.array([_side(sensor) for _, sensor in found], dtype=np.int64),
+    )
+
+
+def _side(sensor: Sensor) -> int:
+    return 2 if sensor.alarm_effect is None else {"up": 1, "down": -1, "both": 0}[sensor.alarm_direction]
 
 
 def is_far(
@@ -55,28 +103,14 @@ def is_far(
     ConfigError
         If a sensor names one, but no feature holds its level.
     """
-    sensors = {name: asset_type.sensors[name] for name in asset_type.measured}
-    if not any(sensor.alarm_effect for sensor in sensors.values()):
+    effects = effects_of(asset_type, features)
+    if effects is None:
         return None
-    levels = {name: level_of(name, features) for name in sensors}
-    for name, sensor in sensors.items():
-        if sensor.alarm_effect is not None and levels[name] is None:
-            raise ConfigError(
-                f"{name} names an alarm_effect of {sensor.alarm_effect:g} {sensor.unit_of_features}, but no feature "
-                f"holds its level. Add the feature set 'latest' or 'rolling', or remove alarm_effect."
-            )
-    centre, scale = normaliser.centre(rows), normaliser.scale(rows)
-    far = np.zeros(len(rows), dtype=bool)
-    for name, level in levels.items():
-        if level is not None:
-            away = rows[level.name].to_numpy(float) - centre[level.name].to_numpy(float)
-            far |= _reaches(away, sensors[name], scale[level.name].to_numpy(float))
+    from wheeltapper.scoring._severity import reaches_an_effect  # numba opens slowly
+
+    centre, scale = effects.usual_values(normaliser)
+    group, values = normaliser.groups_of(rows), matrix(rows, effects.features)
+    far: Flags = reaches_an_effect(
+        values, np.arange(len(effects.features)), group, centre, scale, effects.effect, effects.side
+    )
     return far
-
-
-def _reaches(away: Floats, sensor: Sensor, scale: Floats) -> Flags:
-    """Tell where a sensor is as far away as its smallest effect; a missing value never is."""
-    if sensor.alarm_effect is None:
-        return np.asarray(np.abs(away) >= UNUSUAL * scale)
-    signed = {"up": away, "down": -away, "both": np.abs(away)}[sensor.alarm_direction]
-    return np.asarray(signed >= sensor.alarm_effect)

@@ -52,6 +52,21 @@ def live_bundle(space: Workspace) -> Bundle | None:
     return bundles.read(folder, expected=version.bundle, plug_ins=space.plant.plug_ins)
 
 
+def challenger_bundle(space: Workspace) -> Bundle | None:
+    """Read and verify the bundle of the detector's challenger; None if there is none.
+
+    Raises
+    ------
+    BundleError
+        If the bundle was changed since it was registered.
+    """
+    version = space.registry.challenger(space.plant.name, OBJECTIVE)
+    if version is None:
+        return None
+    folder = space.registry.download(version)
+    return bundles.read(folder, expected=version.bundle, plug_ins=space.plant.plug_ins)
+
+
 def stored_rows(space: Workspace, bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame | None:
     """Return stored feature rows with the columns of the bundle's plan; None where the plant's plan has changed.
 

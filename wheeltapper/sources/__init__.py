@@ -33,7 +33,7 @@ class Batch:
     faults: pd.DataFrame = field(default_factory=tables.FAULTS.empty)
     """Faults that the source has labels for: rows of `tables.FAULTS`."""
     if_unordered: str = ""
-    """Advice for rows that need not follow each other in time; shown with each row that is out of order."""
+    """Has no meaning any more: rows may arrive in any order. It is still accepted, for plug-ins that give it."""
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,10 @@ class CsvOptions(TaggedSource, ABC):
         None, description="pattern of files to which fault_from_row and fault_last_rows do not apply"
     )
     shuffled: bool = Field(
-        False, description="whether rows do not follow each other in time: each file is then read whole and sorted"
+        False,
+        description="no longer needed for readings out of order, which are sorted in. Each file is read whole and "
+        "sorted by time: for layout long whose values of one instant do not stand together, and for faults that are "
+        "flagged row by row in a file that is not sorted",
     )
 
     @field_validator("separator")

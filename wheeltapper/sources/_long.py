@@ -85,6 +85,9 @@ def widen(rows: pd.DataFrame, sensors: list[str]) -> pd.DataFrame:
     for sensor in sensors:
         is_sensor = (rows[NAME] == sensor).to_numpy(dtype=bool)
         wide[sensor] = _spread(values[is_sensor], group[is_sensor], len(first))
+    if (turn > 0).any():
+        # A second value of one sensor is a second reading of the instant; the other sensors still have their values.
+        wide[sensors] = wide.groupby([key.iloc[first].to_numpy() for key in instant], dropna=False)[sensors].ffill()
     return wide
 
 

@@ -123,7 +123,6 @@ def in_batches(
     runs: FlaggedRuns,
     *,
     later: pd.DataFrame | None = None,
-    if_unordered: str = "",
 ) -> Iterator[Batch]:
     """Turn pieces into batches of the span; faults come with the batch in which they end, the last with the last.
 
@@ -136,8 +135,6 @@ def in_batches(
         May already know of flagged rows before the first piece.
     later : DataFrame, optional
         Columns asset_id, time and kind: flagged rows after the last piece.
-    if_unordered : str
-        See `Batch`.
     """
     held: Batch | None = None
     for piece in pieces:
@@ -150,7 +147,7 @@ def in_batches(
         if len(inside):
             if held is not None:
                 yield held
-            held = Batch(origin=piece.origin, rows=inside, faults=faults, if_unordered=if_unordered)
+            held = Batch(origin=piece.origin, rows=inside, faults=faults)
         else:
             held = held and with_faults(held, faults)
     if held is not None:

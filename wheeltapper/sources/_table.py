@@ -15,12 +15,6 @@ from wheeltapper.sources import Source
 from wheeltapper.sources._cells import NO_KIND, constant, flags
 from wheeltapper.spelling import near_miss
 
-IF_UNORDERED = (
-    "If these rows are not meant to follow each other in time, set shuffled: true in the source: each file is then "
-    "read whole and sorted"
-)
-"""For sources that hand rows over in the order of their files."""
-
 
 class TableSource(Source, ABC):
     """A source of rows with named columns."""

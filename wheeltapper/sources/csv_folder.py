@@ -29,7 +29,7 @@ from wheeltapper.sources._long import NAME, VALUE
 from wheeltapper.sources._span import Span, with_faults
 from wheeltapper.sources._spread import spread
 from wheeltapper.sources._suggest import suggest_csv
-from wheeltapper.sources._table import IF_UNORDERED, missing
+from wheeltapper.sources._table import missing
 from wheeltapper.sources._times import read_times, require_readable
 from wheeltapper.tables import FAULTS
 
@@ -165,7 +165,6 @@ class CsvFolder(CsvOptions):
     ) -> Iterator[Batch]:
         """Walk through the files chunk by chunk; the last batch waits for the faults that end with the readings."""
         runs = FlaggedRuns()
-        advice = "" if self.shuffled else IF_UNORDERED
         held: Batch | None = None
         for shown, frame in self._frames(plant, folder, headers):
             if frame is None:
@@ -183,7 +182,7 @@ class CsvFolder(CsvOptions):
             if len(rows):
                 if held is not None:
                     yield held
-                held = Batch(origin=shown, rows=rows, faults=faults, if_unordered=advice)
+                held = Batch(origin=shown, rows=rows, faults=faults)
         if held is not None:
             yield with_faults(held, span.overlapping(runs.finish()))
 

@@ -18,7 +18,6 @@ from wheeltapper.sources._flagged import FlaggedRuns
 from wheeltapper.sources._parquet import ParquetFile, find
 from wheeltapper.sources._shape import Piece, ShapedSource, in_batches
 from wheeltapper.sources._span import Span
-from wheeltapper.sources._table import IF_UNORDERED
 from wheeltapper.sources._typed import as_text
 
 
@@ -40,7 +39,10 @@ class Parquet(ShapedSource):
         None, description="column that names the asset; by default each file is one asset, named by its path"
     )
     shuffled: bool = Field(
-        False, description="whether rows do not follow each other in time: each file is then read whole and sorted"
+        False,
+        description="no longer needed for readings out of order, which are sorted in. Each file is read whole and "
+        "sorted by time: for layout long whose values of one instant do not stand together, and for faults that are "
+        "flagged row by row in a file that is not sorted",
     )
 
     @classmethod
@@ -66,8 +68,7 @@ class Parquet(ShapedSource):
             self.require_columns(plant, file.names, file.shown)
         span = Span(start, end)
         count = 0
-        advice = "" if self.shuffled else IF_UNORDERED
-        for batch in in_batches(self._pieces(plant, files, span), span, FlaggedRuns(), if_unordered=advice):
+        for batch in in_batches(self._pieces(plant, files, span), span, FlaggedRuns()):
             count += 1
             yield batch
         if count == 0 and start is None and end is None:

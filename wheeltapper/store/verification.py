@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wheeltapper.store import files
-from wheeltapper.store.files import File
+from wheeltapper.errors import StoreError
+from wheeltapper.store import checkpoints, files
+from wheeltapper.store.beside import BesideLog
 from wheeltapper.store.locking import locked
-from wheeltapper.store.log import Damage, Log
+from wheeltapper.store.log import LOG_FOLDER, Damage, Log
 
 
 def verify_all(root: str | Path) -> list[Damage]:
@@ -22,7 +23,7 @@ def verify_plant(folder: Path) -> list[Damage]:
 
 def strays(folder: Path) -> list[Path]:
     """List the files of a plant that no version needs."""
-    return [path for table in _folders_in(folder) for path in Log(table).strays()]
+    return [path for table in _folders_in(folder) for path in _strays(table)]
 
 
 def sweep(folder: Path) -> list[Path]:
@@ -30,7 +31,7 @@ def sweep(folder: Path) -> list[Path]:
     deleted = []
     for table in _folders_in(folder):
         with locked(table):
-            for path in Log(table).strays():
+            for path in _strays(table):
                 path.unlink()
                 deleted.append(path)
     return deleted
@@ -38,21 +39,36 @@ def sweep(folder: Path) -> list[Path]:
 
 def _verify_table(folder: Path) -> list[Damage]:
     log = Log(folder)
-    entries, damages = log.scan()
-    damages += log.cut_off(len(entries)) if not damages else []
-    last_needed: dict[str, int] = {}
-    written: dict[str, File] = {}
-    for entry in entries:
-        for path in entry.remove:
-            last_needed[path] = entry.version - 1
-        written.update((file.path, file) for file in entry.add)
-    for path, file in written.items():
-        what = files.damage(folder, file)
-        if what and path in last_needed:
-            what += f" (only versions up to {last_needed[path]} need it)"
-        if what:
-            damages.append(Damage(str(folder / path), what))
-    return damages + log.checkpoint_damages(entries)
+    newest = log.newest()
+    damages: list[Damage] = []
+    damaged: dict[str, str] = {}
+    beside = BesideLog(log)
+    for found in log.walk(0, newest, after=""):
+        if isinstance(found, Damage):
+            damages.append(found)
+            continue
+        for path in found.remove:
+            if path in damaged:
+                damaged[path] += f" (only versions up to {found.version - 1} need it)"
+        beside.follow(found)
+        damaged |= {file.path: what for file in found.add if (what := files.damage(folder, file))}
+    damages += log.cut_off(newest) if not damages else []
+    damages += [Damage(str(folder / path), what) for path, what in damaged.items()]
+    return damages + beside.damages() + checkpoints.damages(log, newest)
+
+
+def _strays(folder: Path) -> list[Path]:
+    """List data files and drafts that no entry names: killed writers left them."""
+    log = Log(folder)
+    newest = log.newest()
+    named = {folder / file.path for entry in log.entries(0, newest, after="") for file in entry.add}
+    for damage in log.cut_off(newest):  # with a hole in the log, a file that looks stray may be the only copy
+        raise StoreError(damage.what)
+    if newest < 0:
+        return []
+    data = [path for path in folder.rglob("*.parquet") if LOG_FOLDER not in path.parts and path not in named]
+    drafts = (folder / LOG_FOLDER).glob("*.json#*")  # Delta's; ours end in .tmp
+    return sorted([*data, *folder.rglob("*.tmp"), *drafts])
 
 
 def _folders_in(folder: Path) -> list[Path]:

@@ -24,6 +24,7 @@ from wheeltapper.evaluation.judgement import Judgement
 from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import clean
+from wheeltapper.readings.order import in_time
 from wheeltapper.scoring import alarms
 from wheeltapper.training import parts
 from wheeltapper.training.candidate import baselines_of, fit_candidate
@@ -195,15 +196,12 @@ def sum_up(plant: Plant, outcomes: Sequence[Outcome], now: datetime, folder: Pat
 def read_all(plant: Plant) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return cleaned readings and known faults, straight from the source."""
     rows, faults = [], []
-    latest: dict[str, Any] = {}
-    origin = ""
     for batch in sources.build(plant.source, plant.plug_ins).read(plant):
-        parsed = clean.parse(batch, plant, latest if batch.origin == origin else None)
-        origin, latest = batch.origin, parsed.latest
+        parsed = clean.parse(batch, plant)
         rows.append(parsed.rows.drop(columns="row").assign(origin=batch.origin))
         faults.append(batch.faults)
     all_faults = pd.concat(faults, ignore_index=True).drop_duplicates(list(tables.FAULTS.key), keep="last")
-    return pd.concat(rows, ignore_index=True), tables.FAULTS.check(all_faults)
+    return in_time(pd.concat(rows, ignore_index=True)), tables.FAULTS.check(all_faults)
 
 
 @dataclass(frozen=True)

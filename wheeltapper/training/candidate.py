@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -96,7 +97,7 @@ def calibrated(bundle: Bundle, plant: Plant, rows: pd.DataFrame) -> Bundle:
             rule=plant.alarms,
             is_far=is_far(bundle.asset_type, bundle.plan.features, bundle.normaliser, rows),
         )
-    return Bundle(**{**vars(bundle), "calibration": fitted})
+    return replace(bundle, calibration=fitted)
 
 
 def _fit_detectors(plant: Plant, detector: PlugIn, ready: Preparation) -> dict[str, Detector]:

@@ -16,6 +16,7 @@ from wheeltapper.decisions.feedback import Decision
 from wheeltapper.errors import ConfigError, DataError
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import exclude
+from wheeltapper.scoring.alarm_records import standing
 from wheeltapper.scoring.scales import MIN_ROWS
 from wheeltapper.spelling import near_miss
 from wheeltapper.training import parts, withheld
@@ -107,7 +108,7 @@ def preview(space: Workspace, asset: str, since: pd.Timestamp, sensors: tuple[st
     regime, levels = _levels(plant, readings, faults[faults["asset_id"] == asset], since)
     windows = _windows(space, readings, faults, asset, since)
     live = ledger.live(store, OBJECTIVE)
-    alarms = store.read(tables.ALARMS)
+    alarms = standing(store.read(tables.ALARMS))
     affected = alarms[(alarms["asset_id"] == asset) & (alarms["last_at"] >= since)]
     affected = affected[affected["bundle"] == (live["bundle"] if live else "")]
     result = Preview(asset, since, regime, levels, windows, tuple(affected.sort_values("opened_at")["alarm_id"]))

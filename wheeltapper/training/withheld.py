@@ -24,6 +24,7 @@ from wheeltapper.decisions.feedback import (
     settle_faults,
 )
 from wheeltapper.readings.exclude import BEFORE, NOT_JUDGED
+from wheeltapper.scoring.alarm_records import standing
 from wheeltapper.store import Ref
 from wheeltapper.training import parts
 from wheeltapper.workspace import Workspace
@@ -221,7 +222,7 @@ def write_withheld(space: Workspace) -> Ref:
     settle_faults(store)
     decided, champions = in_force(store), order_of_champions(store)
     alarms = store.read(tables.ALARMS)
-    alarms = alarms[alarms["bundle"].isin(champions)]
+    alarms = standing(alarms[alarms["bundle"].isin(champions)])
     spans = tables.WITHHELD.empty()
     if len(alarms) or decided:
         scores = store.read(tables.SCORES, columns=[*tables.SCORES.key, "role"])

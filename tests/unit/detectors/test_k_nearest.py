@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from wheeltapper.detectors import build
+from wheeltapper.detectors._derived import squared_lengths
 from wheeltapper.detectors._neighbours import nearest
-from wheeltapper.detectors._smallest import places_of_smallest
 
 
 def along_a_line(n_rows: int = 11) -> pd.DataFrame:
@@ -44,7 +44,7 @@ def test_neighbours_are_those_of_scikit_learn():
 
     random = np.random.default_rng(0)
     kept, rows = random.normal(size=(700, 5)), random.normal(size=(300, 5)) * 3
-    distance, place = nearest(rows, kept, 7)
+    distance, place = nearest(rows, kept, squared_lengths(kept), 7)
     expected, where = NearestNeighbors(n_neighbors=7, algorithm="brute").fit(kept).kneighbors(rows)
     np.testing.assert_allclose(distance, expected, rtol=1e-7)
     np.testing.assert_array_equal(place, where)
@@ -52,11 +52,15 @@ def test_neighbours_are_those_of_scikit_learn():
 
 def test_of_equal_distances_the_first_row_comes_first():
     """Three rows at the same place are neighbours in the order in which they were kept."""
-    distance, place = nearest(np.zeros((1, 1)), np.array([[5.0], [1.0], [1.0], [1.0]]), 4)
+    kept = np.array([[5.0], [1.0], [1.0], [1.0]])
+    distance, place = nearest(np.zeros((1, 1)), kept, squared_lengths(kept), 4)
     assert place.tolist() == [[1, 2, 3, 0]]
     assert distance.tolist() == [[1.0, 1.0, 1.0, 5.0]]
 
 
-def test_of_equal_numbers_the_first_places_are_picked():
-    """Four ones and a nought, three wanted: the nought, then the first two ones."""
-    assert places_of_smallest(np.array([[1.0, 1.0, 0.0, 1.0, 1.0]]), 3).tolist() == [[2, 0, 1]]
+def test_rounding_loses_no_neighbour():
+    """Beside a wild row and far from nought, where products round by whole units, the nearest rows are still found."""
+    kept = np.array([[1e6 + place, 1e6] for place in range(20)] + [[1e9, -1e9]])
+    distance, place = nearest(np.array([[1e6 + 7.25, 1e6]]), kept, squared_lengths(kept), 4)
+    assert place.tolist() == [[7, 8, 6, 9]]
+    assert distance.tolist() == [[0.25, 0.75, 1.25, 1.75]]

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.unit.detectors.test_squares import added_up
 from wheeltapper.detectors import build
 from wheeltapper.errors import ConfigError
 
@@ -27,7 +28,7 @@ def test_the_squares_add_up_to_the_quadratic_form():
     scaled = ((rows - rows.mean()) / rows.std(ddof=0)).to_numpy()
     correlations = scaled.T @ scaled / len(scaled)
     expected = np.einsum("ij,jk,ik->i", scaled, np.linalg.inv(correlations + 0.1 * np.eye(2)), scaled) / 2
-    np.testing.assert_allclose(build("mahalanobis").fit(rows)._bounded_squares(rows).sum(axis=1), expected, rtol=1e-9)
+    np.testing.assert_allclose(added_up(build("mahalanobis").fit(rows)).score(rows), expected, rtol=1e-9)
 
 
 def test_what_happens_every_night_is_usual():

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.unit.detectors.test_squares import added_up
 from wheeltapper.detectors import build
 
 
@@ -34,7 +35,7 @@ def test_the_squares_add_up_to_both_parts_over_their_limits():
     none /= np.quantile(none, 0.99)
     share = 0.95 * variances.sum() / variances[1]  # of the first pattern, to make up 95 %
     phi = share * one + (1 - share) * none
-    np.testing.assert_allclose(build("pca_residual").fit(rows)._bounded_squares(rows).sum(axis=1), phi, rtol=1e-9)
+    np.testing.assert_allclose(added_up(build("pca_residual").fit(rows)).score(rows), phi, rtol=1e-9)
 
 
 def test_a_hair_of_variance_changes_nothing():

@@ -40,10 +40,10 @@ def test_the_second_is_asked_about_nothing_else(monkeypatch):
     rows = normal_rows(50, seed=1) * 0.2
     rows.iloc[7] = 9.0
     second = detector._parts["second"].detector
-    seen, score = [], second.score
-    monkeypatch.setattr(second, "score", lambda some: seen.extend(some.index) or score(some))
+    seen, score = [], second.score_array
+    monkeypatch.setattr(second, "score_array", lambda some: seen.extend(some.tolist()) or score(some))
     detector.score(rows)
-    assert seen == [7]
+    assert seen == [[9.0] * rows.shape[1]]
 
 
 def test_without_a_second_the_first_decides_alone_and_it_is_said(caplog):
@@ -121,7 +121,7 @@ def test_a_second_that_fails_leaves_its_rows_to_the_first(monkeypatch, caplog):
     def fail(_):
         raise RuntimeError("the cloud is away")
 
-    monkeypatch.setattr(detector._parts["second"].detector, "score", fail)
+    monkeypatch.setattr(detector._parts["second"].detector, "score_array", fail)
     first = detector._parts["first"].rarity(rows)
     np.testing.assert_array_equal(detector.score(rows), first + math.log(10) * (rows.index == 50))
     assert "k_sigma, failed on 1 suspected windows (RuntimeError: the cloud is away)" in caplog.text

@@ -96,19 +96,30 @@ def test_two_broken_promises_are_one_line():
     )
 
 
-def test_of_repeated_readings_the_first_stays():
-    """GX names both; only the later one goes, also because it does not move forward."""
+def notes_on(rows):
+    """Return the notes on a batch of which no row is put aside."""
+    findings = readings.check(rows, PLANT, None)
+    assert (findings.ok, len(findings.rejected)) == (True, 0)
+    return list(findings.notes)
+
+
+def test_repeated_readings_are_noted_and_stay():
+    """GX names both; the note counts the one behind which another arrived."""
     times = frame()["timestamp"].iloc[[0, 1, 1, 2]].reset_index(drop=True)
-    assert list(rejected(frame(timestamp=times))) == [12]
+    (note,) = notes_on(frame(timestamp=times))
+    assert note.startswith("1 readings are of an instant for which another one arrived later: a (1).")
     far = frame()["timestamp"].iloc[[0, 1, 2, 0]].reset_index(drop=True)
-    assert list(rejected(frame(timestamp=far))) == [13]
+    repeated, late = notes_on(frame(timestamp=far))
+    assert (repeated, "up to 2 min behind" in late) == (note, True)
 
 
-def test_order_is_promised_for_each_asset():
-    """Another asset's clock does not matter."""
+def test_order_is_noted_for_each_asset():
+    """Another asset's clock does not matter; what is rejected keeps its number although rows are sorted."""
     times = frame()["timestamp"].iloc[[2, 0, 3, 1]].reset_index(drop=True)
-    assert rejected(frame(timestamp=times, asset_id=["a", "b", "a", "b"])) == {}
-    assert rejected(frame(timestamp=times))[11] == ("in_order", "lies 120 s behind the asset's previous reading")
+    assert notes_on(frame(timestamp=times, asset_id=["a", "b", "a", "b"])) == []
+    (note,) = notes_on(frame(timestamp=times))
+    assert note == "2 readings arrived after a later one of their asset, up to 2 min behind: a (2). They are sorted in."
+    assert list(rejected(frame(timestamp=times, pressure=[1.0, 99.0, 3.0, 4.0]))) == [11]
 
 
 @pytest.mark.parametrize(

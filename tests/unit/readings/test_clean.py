@@ -10,7 +10,7 @@ import pytest
 from wheeltapper import config
 from wheeltapper.errors import DataError
 from wheeltapper.readings import clean
-from wheeltapper.readings.order import longest_increasing
+from wheeltapper.readings.order import in_time, seconds_behind
 from wheeltapper.sources import Batch
 
 PLANT = config.parse(
@@ -63,7 +63,6 @@ def test_clean_rows_pass_with_exact_dtypes():
     assert str(result.rows["timestamp"].dtype) == "datetime64[us, UTC]"
     assert result.rows["pressure"].tolist() == [1.5, 2.0]
     assert result.rows["regime"].tolist() == ["normal", "normal"]
-    assert result.latest == {"a": pd.Timestamp("2026-01-05T12:01:00Z")}
 
 
 @pytest.mark.parametrize(
@@ -138,50 +137,49 @@ def test_offsets_are_turned_into_utc():
     assert result.rows["timestamp"][0] == pd.Timestamp("2026-01-05T12:00:00Z")
 
 
-def test_the_first_of_equal_timestamps_stays():
-    """A repeated timestamp is put aside, also when it does not follow at once; other assets do not matter."""
-    rejected = reasons(parsed([0, 1, 1, 0, 0], [1, 2, 3, 4, 5], asset=["a", "a", "a", "a", "b"]))
-    assert {row: promise for row, (promise, _) in rejected.items()} == {2: "key_unique", 3: "key_unique"}
+def test_of_equal_timestamps_the_last_to_arrive_stays():
+    """A repeated timestamp is no reason to put a row aside; other assets do not matter."""
+    result = parsed([0, 1, 1, 0, 0], [1, 2, 3, 4, 5], asset=["a", "a", "a", "a", "b"])
+    assert reasons(result) == {}
+    assert in_time(result.rows)["pressure"].tolist() == [4, 3, 5]
 
 
-def test_a_step_back_says_by_how_much():
-    """A reading behind its asset's latest one is put aside; the next in order stays."""
-    rejected = reasons(parsed([0, 10, 4, 11], [1, 2, 3, 4]))
-    assert list(rejected) == [2]
-    assert rejected[2] == (
-        "in_order",
-        "timestamp 2026-01-05T12:04:00+00:00 steps back by 6 min behind 2026-01-05T12:10:00+00:00",
-    )
+def test_a_step_back_is_a_reading_like_any_other():
+    """It keeps its place in the order of arrival, which tells how far it lies behind; nothing is put aside."""
+    result = parsed([0, 10, 4, 11, 10], [1, 2, 3, 4, 5])
+    assert reasons(result) == {}
+    assert result.rows["pressure"].tolist() == [1, 2, 3, 4, 5]
+    assert seconds_behind(result.rows).tolist() == [0, 0, 360, 0, 60]
 
 
 def test_one_stray_time_in_the_future_does_not_cost_the_rest():
-    """The row that runs ahead is put aside, not the three after it."""
-    rejected = reasons(parsed([0, 5000, 1, 2, 3], [1, 2, 3, 4, 5]))
-    assert list(rejected) == [1]
-    assert "runs ahead by 3 d 11 h" in rejected[1][1]
+    """The row that runs ahead is a reading, and so are the three after it."""
+    result = parsed([0, 5000, 1, 2, 3], [1, 2, 3, 4, 5])
+    assert reasons(result) == {}
+    assert in_time(result.rows)["pressure"].tolist() == [1, 3, 4, 5, 2]
+
+
+@pytest.mark.parametrize("time", ["1899-12-31T23:59:59Z", "2200-01-01T00:00:00Z", "0001-01-01T00:00:00Z"])
+def test_a_year_that_no_reading_has_is_put_aside(time):
+    """A clock that is that wrong says nothing about when."""
+    assert [promise for promise, _ in reasons(parsed([0, time, 1], [1, 2, 3])).values()] == ["timestamp_readable"]
 
 
 def test_a_row_put_aside_for_another_reason_does_not_move_the_clock():
-    """A garbled row far in the future leaves the order of the others alone."""
-    assert list(reasons(parsed([0, 5000, 1], [1, "?", 3]))) == [1]
-
-
-def test_order_goes_on_from_earlier_batches():
-    """What an earlier batch of the delivery ended with counts; older and equal timestamps are put aside."""
-    first = clean.parse(batch([0, 5], [1, 2]), PLANT)
-    second = clean.parse(batch([4, 5, 6], [1, 2, 3]), PLANT, first.latest)
-    assert [promise for promise, _ in reasons(second).values()] == ["in_order", "key_unique"]
-    assert second.rows["row"].tolist() == [2]
+    """A garbled row far in the future leaves the others alone, and none of them is behind it."""
+    result = parsed([0, 5000, 1], [1, "?", 3])
+    assert list(reasons(result)) == [1]
+    assert seconds_behind(result.rows).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_as_few_rows_as_possible_are_out_of_order(seed):
-    """The kept rows are the longest increasing run: compared with trying every subset."""
-    values = np.random.default_rng(seed).permutation(9).astype("int64")
-    kept = longest_increasing(values)
-    assert np.all(np.diff(values[kept]) > 0)
-    subsets = (values[[bool(mask >> i & 1) for i in range(9)]] for mask in range(2**9))
-    assert kept.sum() == max(len(subset) for subset in subsets if np.all(np.diff(subset) > 0))
+def test_in_any_order_the_same_readings_stay(seed):
+    """Nine distinct instants of two assets, shuffled: sorted they are always the same rows."""
+    order = np.random.default_rng(seed).permutation(9)
+    assets = np.array(list("abababaab"))
+    result = parsed(order.tolist(), [float(at) for at in order], asset=assets[order].tolist())
+    expected = parsed(list(range(9)), [float(at) for at in range(9)], asset=assets.tolist())
+    pd.testing.assert_frame_equal(in_time(result.rows).drop(columns="row"), in_time(expected.rows).drop(columns="row"))
 
 
 def test_unknown_and_missing_regimes_are_put_aside():

@@ -30,7 +30,8 @@ from wheeltapper.scoring import bundle as bundles
 folder, rows, out = map(Path, sys.argv[1:4])
 bundles.read(folder, sys.argv[4]).score(pd.read_parquet(rows)).to_parquet(out)
 import wheeltapper.scoring
-tables = {"wheeltapper.scoring.batch", "wheeltapper.scoring.live_model"}  # read a plant's tables and registry
+# These read a plant's tables and registry.
+tables = {f"wheeltapper.scoring.{name}" for name in ("batch", "followed", "live_model", "restore", "window_rows")}
 for room in pkgutil.iter_modules(wheeltapper.scoring.__path__, "wheeltapper.scoring."):
     if room.name not in tables:
         importlib.import_module(room.name)
@@ -168,7 +169,7 @@ def test_own_models_score_their_own_assets(the_mill: Any, bundle: Any, own_model
 def test_assets_named_like_folders_keep_apart(own_models: Any, tmp_path: Path) -> None:
     """What ``line/2`` learnt is not mixed into what an asset ``line`` learnt."""
     fitted = own_models.detectors
-    both = bundles.Bundle(**{**vars(own_models), "detectors": fitted | {"line": fitted["mill-1"]}})
+    both = replace(own_models, detectors=fitted | {"line": fitted["mill-1"]})
     again = bundles.read(tmp_path / "b", both.write(tmp_path / "b"))
     assert set(again.detectors) == {POOLED, "mill-1", "line/2", "line"}
     assert set(again.detectors["line"].state) == set(fitted["mill-1"].state)

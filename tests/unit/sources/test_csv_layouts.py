@@ -13,6 +13,7 @@ from wheeltapper import config
 from wheeltapper.config import Plant
 from wheeltapper.errors import SourceError
 from wheeltapper.readings import clean
+from wheeltapper.readings.order import in_time
 from wheeltapper.sources import Batch
 from wheeltapper.sources.csv_folder import CsvFolder
 
@@ -207,14 +208,15 @@ def test_a_time_may_stand_in_two_columns(tmp_path: Path) -> None:
     assert parsed.rejected["reason"].tolist() == ["timestamp is missing"]
 
 
-def test_rows_out_of_order_are_told_of_the_option(tmp_path: Path) -> None:
-    """The reason in quarantine names it, unless it is set already."""
+def test_rows_out_of_order_are_readings_with_and_without_the_option(tmp_path: Path) -> None:
+    """None is put aside; in time order they are the same, and shuffled only hands them over so."""
     text = "time,flow\n2026-01-05 00:02,1\n2026-01-05 00:01,2\n2026-01-05 00:03,3\n"
     (batch,) = read(tmp_path, text, "flow")
-    (reason,) = clean.parse(batch, plant(tmp_path, "flow")).rejected["reason"]
-    assert "set shuffled: true in the source" in reason
+    parsed = clean.parse(batch, plant(tmp_path, "flow"))
+    assert (len(parsed.rejected), parsed.rows["flow"].tolist()) == (0, [1.0, 2.0, 3.0])
     (batch,) = read(tmp_path, text, "flow", shuffled=True)
-    assert clean.parse(batch, plant(tmp_path, "flow")).rejected.empty
+    assert clean.parse(batch, plant(tmp_path, "flow")).rows["flow"].tolist() == [2.0, 1.0, 3.0]
+    assert in_time(parsed.rows)["flow"].tolist() == [2.0, 1.0, 3.0]
 
 
 @pytest.mark.parametrize(

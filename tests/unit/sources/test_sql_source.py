@@ -13,6 +13,7 @@ from wheeltapper import config, sources
 from wheeltapper.config import PlugIn
 from wheeltapper.errors import ConfigError, SourceError
 from wheeltapper.readings import clean
+from wheeltapper.readings.order import in_time
 from wheeltapper.sources._database import Database
 from wheeltapper.sources.sql import Sql
 
@@ -221,8 +222,8 @@ def test_long_rows_become_wide(url):
         pd.testing.assert_frame_equal(rows(url, columns={"T 1": "temp"}, chunk_rows=chunk_rows, **LONG), whole)
 
 
-def test_a_second_value_for_one_instant_is_put_aside(url):
-    """Of two values of one sensor at one instant the first in order stays; the other is put aside, not lost."""
+def test_of_two_values_for_one_instant_the_second_stays(url):
+    """Two values of one sensor at one instant are two readings, the second with all other values of the instant."""
     table(
         url,
         "time timestamptz, asset text, tag text, value float8",
@@ -233,8 +234,9 @@ def test_a_second_value_for_one_instant_is_put_aside(url):
     )
     (batch,) = batches(url, **LONG)
     parsed = clean.parse(batch, plant())
-    assert parsed.rows[["flow", "temp"]].to_numpy().tolist() == [[1.0, 3.0]]
-    assert sorted(parsed.rejected["expectation"]) == ["key_unique", "row_readable"]
+    assert parsed.rows[["flow", "temp"]].to_numpy().tolist() == [[1.0, 3.0], [2.0, 3.0]]
+    assert in_time(parsed.rows)["flow"].tolist() == [2.0]
+    assert parsed.rejected["expectation"].tolist() == ["row_readable"]
 
 
 def test_the_other_layout_is_suggested(url):

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from wheeltapper import config
+from wheeltapper import config, sources
 from wheeltapper.config import Plant
 from wheeltapper.readings.survey.survey import survey
 
@@ -192,7 +192,9 @@ def test_an_umlaut_far_below_still_tells_the_encoding(tmp_path: Path) -> None:
     body = "2026-01-05 00:00,1,2,ok\n" * 50_000 + "2026-01-05 00:01,1,2,Störung\n"
     write(tmp_path, "log.csv", ("time,flow,temp,remark\n" + body).encode("latin-1"))
     options = "path: data, time_column: time, time_zone: UTC"
-    assert survey(plant_of(tmp_path, options))["suggestion"]["options"]["encoding"] == "latin-1"
+    suggestion = sources.suggest(plant_of(tmp_path, options))
+    assert suggestion is not None
+    assert suggestion.options["encoding"] == "latin-1"
 
 
 def test_options_that_are_no_options_are_helped_with(tmp_path: Path) -> None:

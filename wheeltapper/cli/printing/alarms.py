@@ -7,9 +7,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from wheeltapper import tables
+from wheeltapper.scoring.alarm_records import standing
 from wheeltapper.workspace import Workspace
 
 _JUDGED = {"confirm": "confirmed", "dismiss": "dismissed"}
+_STATES = {"open": " [red](open)[/]", "withdrawn": " [dim](withdrawn)[/]"}
 
 
 def show_alarms(out: Console, rows: pd.DataFrame) -> None:
@@ -23,7 +25,7 @@ def show_alarms(out: Console, rows: pd.DataFrame) -> None:
     if rows.empty:
         out.print("no alarms")
     for row in rows.to_dict("records"):
-        state = " [red](open)[/]" if row["state"] == "open" else ""
+        state = _STATES.get(row["state"], "")
         judged = f" [green]({_JUDGED[row['judged']]})[/]" if row.get("judged") else ""
         explanation = escape(str(row["explanation"]))
         out.print(f"[dim]{row['alarm_id']}[/]  {row['tier']:<8} {explanation}{state}{judged}")
@@ -31,7 +33,7 @@ def show_alarms(out: Console, rows: pd.DataFrame) -> None:
 
 def show_strongest_alarm(out: Console, space: Workspace, bundle: str, plant: str) -> None:
     """Show the strongest alarm of one model; ``plant`` is what the user called the plant."""
-    rows = space.store.read(tables.ALARMS)
+    rows = standing(space.store.read(tables.ALARMS))
     alarms = rows[rows["bundle"] == bundle]
     if alarms.empty:
         out.print("[bold]Alarm[/]    none so far\n")

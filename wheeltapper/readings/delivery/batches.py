@@ -32,6 +32,8 @@ class Delivery:
     """Rows of `clean.Parsed.rows` with the columns batch_id and origin, batch by batch."""
     rejected: list[pd.DataFrame] = field(default_factory=list)
     """Rows of `clean.Parsed.rejected` with the same two columns."""
+    missing: list[pd.DataFrame] = field(default_factory=list)
+    """Rows of `clean.Parsed.missing` with the column batch_id."""
     faults: list[pd.DataFrame] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
     """Remark on rows that are kept → how many rows."""
@@ -42,6 +44,7 @@ class Delivery:
         """Add one batch and the result of its cleaning."""
         self.readings.append(parsed.rows.assign(batch_id=batch_id, origin=batch.origin))
         self.rejected.append(parsed.rejected.assign(batch_id=batch_id, origin=batch.origin))
+        self.missing.append(parsed.missing.assign(batch_id=batch_id))
         self.faults.append(batch.faults)
         self.notes.update(parsed.notes)
         self.rows += len(batch.rows)
@@ -58,13 +61,10 @@ def read_deliveries(space: Workspace, start: datetime | None, end: datetime | No
     """
     delivery = Delivery()
     source = sources.build(space.plant.source, space.plant.plug_ins)
-    origin, latest = "", dict[str, pd.Timestamp]()
     batches_by_origin = Counter[str]()
     for batch in source.read(space.plant, start, end):
         _log.debug("reading %s", batch.origin)
-        # One file may arrive in several batches; its order is checked through all of them.
-        parsed = clean.parse(batch, space.plant, latest if batch.origin == origin else None)
-        origin, latest = batch.origin, parsed.latest
+        parsed = clean.parse(batch, space.plant)
         delivery.add(batch, parsed, _batch_id(space, batch, batches_by_origin[batch.origin]))
         batches_by_origin[batch.origin] += 1
         if delivery.rows >= DELIVERY_ROWS:

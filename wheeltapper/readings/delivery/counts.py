@@ -15,6 +15,8 @@ class Counts:
 
     rows: int = 0
     quarantined: int = 0
+    superseded: int = 0
+    """Rows behind which another row of the same asset and time has arrived in the same run."""
     reasons: Counter[str] = field(default_factory=Counter)
     """Broken promise → rows that were put aside for it."""
     notes: Counter[str] = field(default_factory=Counter)
@@ -35,8 +37,8 @@ class Counts:
 
     @property
     def kept(self) -> int:
-        """How many rows were kept as readings."""
-        return self.rows - self.quarantined
+        """How many readings there are now of the rows that arrived."""
+        return self.rows - self.quarantined - self.superseded
 
     def lost_origins(self) -> list[str]:
         """Name each file of which no row was kept, with the most frequent reason: its machine is not watched."""
@@ -48,8 +50,8 @@ class Counts:
 
 
 def most_frequent(counts: Counter[str], length: int) -> dict[str, int]:
-    """Return the most frequent entries; equally frequent ones by name."""
-    return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))[:length])
+    """Return the most frequent entries, without those that never came; equally frequent ones by name."""
+    return dict(sorted((+counts).items(), key=lambda entry: (-entry[1], entry[0]))[:length])
 
 
 def _frequencies(values: pd.Series[Any]) -> dict[str, int]:

@@ -12,12 +12,15 @@ from wheeltapper import faultpoints, tables
 from wheeltapper.checks import TableCheck
 from wheeltapper.errors import DataError, SourceError
 from wheeltapper.readings import clean
+from wheeltapper.readings.delivery import missing
+from wheeltapper.readings.delivery.arrivals import settle
 from wheeltapper.readings.delivery.batches import Delivery, read_deliveries
 from wheeltapper.readings.delivery.counts import Counts, most_frequent
 from wheeltapper.readings.delivery.earlier import QUARANTINE_COLUMNS, EarlierDeliveries
 from wheeltapper.readings.delivery.faults import DeliveredFaults
 from wheeltapper.readings.delivery.fingerprints import digest
-from wheeltapper.readings.delivery.quarantine import no_longer_kept, no_rejected, repeated_rows, split_rejected
+from wheeltapper.readings.delivery.quarantine import no_longer_kept, no_rejected, split_rejected
+from wheeltapper.readings.order import KEY, seconds_behind
 from wheeltapper.store import Ref
 from wheeltapper.workspace import Workspace
 
@@ -28,6 +31,10 @@ LINES = 3
 LOST_FILES = 10
 """Files of which no row was kept that a summary names."""
 
+OUT_OF_ORDER = "arrived after a later reading of its asset, and was sorted in"
+REPEATED = "came again with the same values"
+REPLACED = "was replaced by a later arrival, and is kept in the table of corrections"
+
 
 @dataclass(frozen=True)
 class Ingested:
@@ -36,6 +43,7 @@ class Ingested:
     rows: int
     """Rows that arrived."""
     kept: int
+    """Readings that they are now: of several with the same asset and time the one that arrived last."""
     quarantined: int
     reasons: dict[str, int]
     """Broken promise → rows that were put aside for it; the most frequent ones."""
@@ -120,21 +128,25 @@ class _Run:
         # A file may return to what it was before, so a write's name says what it follows; equal rows change nothing.
         name = digest(*sorted({*readings["batch_id"], *rejected["batch_id"]}))
         self._quarantine(rejected, name)
-        self.counts.add(delivery.rows, readings, rejected)
-        self.counts.notes += delivery.notes
+        self._count(delivery, readings, rejected)
         if failures:
             raise DataError(f"{self.space.plant.name}: {'; '.join(failures)}")
         faultpoints.hit("ingest.after_quarantine")
-        self._store_readings(readings, rejected, name)
+        self._store_readings(delivery, readings, rejected, name)
         self.faults.add(delivery)
 
+    def _count(self, delivery: Delivery, readings: pd.DataFrame, rejected: pd.DataFrame) -> None:
+        """Count what came, what was kept, and what is worth a remark."""
+        self.counts.add(delivery.rows, readings, rejected)
+        self.counts.notes += delivery.notes
+        self.counts.notes[OUT_OF_ORDER] += int((seconds_behind(readings) > 0).sum())
+        is_superseded = readings.duplicated(KEY, keep="last").to_numpy() | self.earlier.contain(readings)
+        self.counts.superseded += int(is_superseded.sum())
+
     def _checked(self, delivery: Delivery, docs: Path) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...]]:
-        """Return the readings of a delivery, its rejected rows, and the critical promises that it broke."""
-        # Files may arrive in any order: within each, order was checked when it was read.
-        rows = pd.concat(delivery.readings).sort_values(["asset_id", "timestamp"], kind="stable", ignore_index=True)
-        rows, repeated = split_rejected(rows, repeated_rows(rows, self.earlier), self.space.plant)
-        readings, broken, failures = self._split_by_promises(rows, docs)
-        rejected = pd.concat([*delivery.rejected, repeated, broken], ignore_index=True)
+        """Return the readings of a delivery in the order of arrival, its rejected rows, and the promises it broke."""
+        readings, broken, failures = self._split_by_promises(pd.concat(delivery.readings, ignore_index=True), docs)
+        rejected = pd.concat([*delivery.rejected, broken], ignore_index=True)
         rejected = tables.QUARANTINE.check(rejected.assign(ingested_at=pd.Timestamp(self.now)))
         return readings, rejected, failures
 
@@ -149,6 +161,8 @@ class _Run:
 
     def _quarantine(self, rejected: pd.DataFrame, name: str) -> None:
         """Write the rejected rows that are not in quarantine yet."""
+        if rejected.empty:
+            return
         store = self.space.store
         quarantine = store.read(tables.QUARANTINE, columns=QUARANTINE_COLUMNS)
         new = rejected[~self.earlier.repeat_rejected(rejected, quarantine)]
@@ -156,14 +170,22 @@ class _Run:
             after = store.version(tables.QUARANTINE)
             store.upsert(tables.QUARANTINE, new, txn=f"quarantine:{name}:after {after}")
 
-    def _store_readings(self, readings: pd.DataFrame, rejected: pd.DataFrame, name: str) -> None:
-        """Write readings, and delete stored ones that may no longer be kept."""
+    def _store_readings(self, delivery: Delivery, readings: pd.DataFrame, rejected: pd.DataFrame, name: str) -> None:
+        """Write readings, what they replace and what they lack, and delete stored ones that may no longer be kept."""
         store = self.space.store
-        rows = readings.drop(columns="row").assign(ingested_at=pd.Timestamp(self.now))
-        dropped = no_longer_kept(store, rejected, rows, self.earlier)
+        withdrawn = no_longer_kept(store, rejected, readings, self.earlier)
+        settled = settle(store, readings, withdrawn, self.now)
+        self.counts.notes[REPLACED] += len(settled.corrections)
+        self.counts.notes[REPEATED] += settled.repeated
         self.earlier.remember(readings)
         after = store.version(tables.READINGS)
-        store.upsert(tables.READINGS, rows, txn=f"readings:{name}:after {after}", drop=dropped)
+        if len(settled.corrections):
+            store.upsert(tables.CORRECTIONS, settled.corrections, txn=f"corrections:{name}:after {after}")
+        faultpoints.hit("ingest.after_corrections")
+        missing.store(store, delivery.missing, settled, withdrawn, txn=f"missing:{name}:after {after}")
+        rows = settled.readings.drop(columns="row")
+        if len(rows) or withdrawn is not None:
+            store.upsert(tables.READINGS, rows, txn=f"readings:{name}:after {after}", drop=withdrawn)
 
 
 def _require_rows(space: Workspace, counts: Counts, start: datetime | None, end: datetime | None) -> None:

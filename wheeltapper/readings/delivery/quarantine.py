@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from wheeltapper import tables
@@ -10,6 +9,8 @@ from wheeltapper.config import Plant
 from wheeltapper.readings import clean
 from wheeltapper.readings.columns import is_possible
 from wheeltapper.readings.delivery.earlier import EarlierDeliveries
+from wheeltapper.readings.delivery.stored import stored_readings
+from wheeltapper.readings.order import KEY
 from wheeltapper.readings.plain_values import write_content
 from wheeltapper.store import Store
 
@@ -44,20 +45,6 @@ def split_rejected(rows: pd.DataFrame, rejected: pd.DataFrame, plant: Plant) -> 
     return rows.drop(index=rows.index[places]).reset_index(drop=True), quarantined
 
 
-def repeated_rows(rows: pd.DataFrame, earlier: EarlierDeliveries) -> pd.DataFrame:
-    """Return the rows that an earlier delivery of this run had already, as `split_rejected` needs them.
-
-    If several readings have the same key, the first one stays, as within a delivery.
-    """
-    places = np.flatnonzero(earlier.contain(rows))
-    repeated = rows.iloc[places]
-    reasons = [
-        f"{asset} has several readings at {time.isoformat()}"
-        for asset, time in zip(repeated["asset_id"], repeated["timestamp"], strict=True)
-    ]
-    return pd.DataFrame({"row": places, "expectation": "key_unique", "reason": reasons})
-
-
 def no_longer_kept(
     store: Store, rejected: pd.DataFrame, readings: pd.DataFrame, earlier: EarlierDeliveries
 ) -> pd.DataFrame | None:
@@ -72,10 +59,6 @@ def no_longer_kept(
     keys = keys[["asset_id", "timestamp", "origin"]]
     keys = keys[is_possible(keys["timestamp"])]
     keys = keys[~earlier.contain(keys)]
-    if keys.empty or store.version(tables.READINGS) is None:
-        return None
-    end = keys["timestamp"].max() + pd.Timedelta(microseconds=1)
-    columns = ["asset_id", "timestamp", "origin"]
-    stored = store.read(tables.READINGS, columns=columns, start=keys["timestamp"].min(), end=end)
-    both = stored.merge(keys.drop_duplicates(), on=columns)[["asset_id", "timestamp"]]
+    stored = stored_readings(store, keys)
+    both = stored.merge(keys.drop_duplicates(), on=["asset_id", "timestamp", "origin"])[KEY]
     return both if len(both) else None

@@ -13,10 +13,5 @@ LATE = timedelta(days=1)
 
 def find_start(space: Workspace) -> datetime | None:
     """Return the newest timestamp, less `LATE`, of the asset that lies furthest behind; None if nothing is stored."""
-    if space.store.version(tables.READINGS) is None:
-        return None
-    times = space.store.read(tables.READINGS, columns=["asset_id", "timestamp"])
-    if times.empty:
-        return None
-    start: datetime = (times.groupby("asset_id")["timestamp"].max().min() - LATE).to_pydatetime()
-    return start
+    newest = space.store.newest(tables.READINGS)
+    return min(newest.values()) - LATE if newest else None

@@ -34,8 +34,16 @@ class AssetTimes:
     longest: list[tuple[float, str]] = field(default_factory=list)
     """The longest pauses, each with the reading that ended it."""
 
-    def add(self, times: pd.Series[Any]) -> None:
-        """Add the asset's next readings, in order."""
+    def add(self, times: pd.Series[Any], is_in_order: pd.Series[bool] | None = None) -> None:
+        """Add the asset's next readings as they arrived; pauses lie between those that are in order, by default all."""
+        self._add_pauses(times if is_in_order is None else times[is_in_order])
+        self.count += len(times)
+        self.first = _extreme(min, self.first, times.min())
+        self.last = _extreme(max, self.last, times.max())
+
+    def _add_pauses(self, times: pd.Series[Any]) -> None:
+        if times.empty:
+            return
         before = times.shift()
         if self.last is not None:
             before.iloc[0] = self.last
@@ -45,9 +53,6 @@ class AssetTimes:
         top = np.flatnonzero(forward)[np.argsort(seconds[forward], kind="stable")[-_LONGEST:]]
         ended = [(float(seconds[at]), str(iso(times.iloc[at]))) for at in top]
         self.longest = heapq.nlargest(_LONGEST, [*self.longest, *ended])
-        self.count += len(times)
-        self.first = _extreme(min, self.first, times.min())
-        self.last = _extreme(max, self.last, times.max())
 
     def _count_pauses(self, seconds: Any) -> None:
         values, counts = np.unique(np.round(seconds, 6), return_counts=True)

@@ -19,9 +19,11 @@ from wheeltapper import sources, tables
 from wheeltapper.config import Plant
 from wheeltapper.errors import ConfigError, DataError, SourceError
 from wheeltapper.readings import clean
+from wheeltapper.readings.order import KEY, in_time
 from wheeltapper.readings.plain_values import iso
 from wheeltapper.readings.survey import suspicions
 from wheeltapper.readings.survey.counting import AssetTimes, Sample, SensorValues
+from wheeltapper.readings.survey.suspicions import UNORDERED
 from wheeltapper.sources import Batch, Suggestion
 
 _MOST_REJECTED = 100_000
@@ -37,7 +39,8 @@ def survey(plant: Plant) -> dict[str, Any]:
     -------
     dict of plain JSON values
         ``rows``, ``assets`` (names), ``first``, ``last``, ``step_seconds``, ``gap_count``, ``gaps`` (the longest),
-        ``by_asset``, ``faults``, ``rejected`` (promise → rows), ``reasons`` (promise → an example), ``sensors``,
+        ``by_asset``, ``faults``, ``rejected`` (promise → rows), ``reasons`` (promise → an example), ``repeated`` (rows
+        of an instant that has a row already), ``late`` (rows behind an earlier one of their asset), ``sensors``,
         ``every`` (the sample's stride: 1 is all) and ``suspicions``. If the source cannot be read: ``problem`` and
         ``suggestion``; if fewer than half of its rows can be kept, a ``suggestion`` as well.
 
@@ -63,12 +66,8 @@ def _read(plant: Plant) -> dict[str, Any]:
     source = sources.build(plant.source, plant.plug_ins)
     source.check(plant)
     totals = _Totals(plant)
-    origin, latest = "", dict[str, pd.Timestamp]()
     for batch in source.read(plant):
-        # One file may arrive in several batches; its order is checked through all of them.
-        parsed = clean.parse(batch, plant, latest if batch.origin == origin else None)
-        origin, latest = batch.origin, parsed.latest
-        totals.add(batch, parsed)
+        totals.add(batch, clean.parse(batch, plant))
     if totals.rows + sum(totals.rejected.values()) == 0:
         raise DataError(f"{plant.name}: the source has no readings.")
     return {"plant": plant.name, **totals.as_dict(), "caveats": list(source.caveats(plant))}
@@ -115,6 +114,9 @@ class _Totals:
     reasons: dict[str, str] = field(default_factory=dict)
     remarks: Counter[str] = field(default_factory=Counter)
     rejected_rows: list[pd.DataFrame] = field(default_factory=list)
+    """The first rows that were rejected, and those that are late or repeated."""
+    repeated: int = 0
+    late: int = 0
     steps_back: int = 0
     _clock: _Clock = field(default_factory=lambda: _Clock())  # noqa: PLW0108 - it stands below
     assets: dict[str, AssetTimes] = field(default_factory=dict)
@@ -124,15 +126,19 @@ class _Totals:
 
     def add(self, batch: Batch, parsed: clean.Parsed) -> None:
         """Add one batch."""
-        rows = parsed.rows
-        self.rows += len(rows)
+        arrived = self._clock.follow(batch.origin, parsed.rows)
+        self.repeated += int(arrived["is_repeated"].sum())
+        self.late += int(arrived["is_late"].sum())
+        self.steps_back += int(arrived["steps_back"].sum())
+        self._keep_times(arrived)
+        rows = in_time(parsed.rows)
+        self.rows += len(arrived) - int(arrived["is_repeated"].sum())
         self.faults += len(batch.faults)
         self.spans = pd.concat([self.spans, batch.faults], ignore_index=True) if len(batch.faults) else self.spans
         self._add_rejected(parsed.rejected)
         self.remarks.update(parsed.notes)
-        self.steps_back += self._clock.steps_back(batch.origin, rows, parsed.rejected)
-        for asset, times in rows.groupby("asset_id", sort=False)["timestamp"]:
-            self.assets.setdefault(str(asset), AssetTimes()).add(times)
+        for asset, times in arrived[~arrived["is_repeated"]].groupby("asset_id", sort=False):
+            self.assets.setdefault(str(asset), AssetTimes()).add(times["timestamp"], ~times["is_late"])
         for name, sensor in self.plant.asset_type.sensors.items():
             self.sensors.setdefault(name, SensorValues()).add(rows[name], sensor.low, sensor.high)
         micros = tables.microseconds(rows["timestamp"])
@@ -144,12 +150,21 @@ class _Totals:
         self.rejected.update({str(name): int(count) for name, count in counts.items()})
         for name, reasons in rejected.groupby("expectation")["reason"]:
             self.reasons.setdefault(str(name), str(reasons.iloc[0]))
+        self._keep(rejected[["timestamp", "expectation", "reason"]])
+
+    def _keep_times(self, arrived: pd.DataFrame) -> None:
+        """Keep the times of late and repeated rows: they may show a clock that was set back."""
+        unordered = arrived[arrived["is_late"] | arrived["is_repeated"]].head(_MOST_REJECTED)
+        times = pd.Series([iso(time) for time in unordered["timestamp"]], dtype="str")
+        self._keep(pd.DataFrame({"timestamp": times, "expectation": UNORDERED, "reason": ""}))
+
+    def _keep(self, rows: pd.DataFrame) -> None:
         free = _MOST_REJECTED - sum(map(len, self.rejected_rows))
-        self.rejected_rows.append(rejected[["timestamp", "expectation", "reason"]].head(max(0, free)))
+        self.rejected_rows.append(rows.head(max(0, free)))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the survey as plain JSON values."""
-        total = self.rows + sum(self.rejected.values())
+        total = self.rows + self.repeated + sum(self.rejected.values())
         every_asset = AssetTimes.together(self.assets.values())
         gaps = (gap for name, times in self.assets.items() for gap in times.long_pauses(name))
         longest = heapq.nlargest(_LONGEST, gaps)
@@ -161,8 +176,10 @@ class _Totals:
             "step_seconds": every_asset.step(),
             "gap_count": sum(times.gaps() for times in self.assets.values()),
             "gaps": [{"asset_id": name, "until": until, "seconds": seconds} for seconds, until, name in longest],
-            "duplicate_share": self.rejected["key_unique"] / total if total else 0.0,
-            "backward_share": self.rejected["in_order"] / total if total else 0.0,
+            "repeated": self.repeated,
+            "duplicate_share": self.repeated / total if total else 0.0,
+            "late": self.late,
+            "backward_share": self.late / total if total else 0.0,
             "steps_back": self.steps_back,
             "by_asset": {name: self.assets[name].as_dict() for name in sorted(self.assets)},
             "faults": self.faults,
@@ -198,18 +215,28 @@ class _Clock:
 
     def __init__(self) -> None:
         self._origin = ""
-        self._last: dict[str, pd.Timestamp] = {}
+        self._newest: dict[str, int] = {}
+        self._last: dict[str, int] = {}
 
-    def steps_back(self, origin: str, rows: pd.DataFrame, rejected: pd.DataFrame) -> int:
-        """Count the rows of the next batch whose time is before that of the row before, rejected rows included."""
+    def follow(self, origin: str, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return asset_id and timestamp of the next batch's rows, and what their arrival shows.
+
+        ``is_repeated``: the instant has a row already; ``is_late``: a newer row came before, and it is not repeated;
+        ``steps_back``: it is older than the row before.
+        """
         if origin != self._origin:
-            self._origin, self._last = origin, {}
-        repeated = rejected[rejected["expectation"].isin(["key_unique", "in_order"])]
-        times = pd.to_datetime(repeated["timestamp"], utc=True, errors="coerce", format="ISO8601")
-        unordered = repeated[["row", "asset_id"]].assign(timestamp=times.astype(rows["timestamp"].dtype))
-        delivered = pd.concat([rows[["row", "asset_id", "timestamp"]], unordered]) if len(unordered) else rows
-        delivered = delivered.sort_values("row", kind="stable")
-        by_asset = delivered.groupby("asset_id", sort=False)["timestamp"]
-        before = by_asset.shift().fillna(delivered["asset_id"].map(self._last).astype(rows["timestamp"].dtype))
-        self._last |= {str(asset): time for asset, time in by_asset.last().items()}
-        return int((delivered["timestamp"] < before).sum())
+            self._origin, self._newest, self._last = origin, {}, {}
+        assets = rows["asset_id"]
+        micros = pd.Series(tables.microseconds(rows["timestamp"]), index=rows.index)
+        by_asset = micros.groupby(assets, sort=False)
+        newest_before = assets.map(self._newest).astype("float64")
+        newest_here = by_asset.cummax().groupby(assets, sort=False).shift()
+        newest = pd.concat([newest_before, newest_here], axis="columns").max(axis="columns")
+        before = by_asset.shift().fillna(assets.map(self._last).astype("float64"))
+        is_repeated = rows.duplicated(KEY) | (micros == newest_before)
+        self._last |= {str(asset): int(time) for asset, time in by_asset.last().items()}
+        for asset, time in by_asset.max().items():
+            self._newest[str(asset)] = max(int(time), self._newest.get(str(asset), int(time)))
+        return rows[KEY].assign(
+            is_repeated=is_repeated, is_late=(micros < newest) & ~is_repeated, steps_back=micros < before
+        )

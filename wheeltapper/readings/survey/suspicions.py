@@ -31,6 +31,8 @@ FACTORS = (0.001, 1000.0, 0.01, 100.0)
 ZONES = ("Europe/Berlin", "Europe/London", "America/New_York", "Australia/Sydney")
 """One zone for each of the usual days on which clocks change."""
 
+UNORDERED = "unordered"
+"""Stands in place of a promise for rows that are kept, but came late or repeat an instant."""
 _FEW = 100
 """With fewer readings, nothing is suspected of a sensor."""
 
@@ -65,7 +67,7 @@ def suspect(
     plant : Plant
         Names the sensors, their units and limits.
     rejected : DataFrame
-        Rows that cleaning put aside.
+        Rows that cleaning put aside, and with the expectation `UNORDERED` those that are late or repeated.
     backward_share : float
         Share of all rows that stepped back in time, 0 to 1.
     minutes : Series, optional
@@ -278,7 +280,7 @@ def _changes_seen(rows: pd.DataFrame, rejected: pd.DataFrame, zone: str, step: t
     rejected_times = pd.to_datetime(rejected["timestamp"], utc=True, errors="coerce", format="ISO8601").dt.tz_localize(
         None
     )
-    repeated = rejected_times[rejected["expectation"].isin(["key_unique", "in_order"])]
+    repeated = rejected_times[rejected["expectation"] == UNORDERED]
     enough = 0.5 * (timedelta(hours=1) / step)
     for begin, is_skipped in _clock_changes(zone, pd.Timestamp(times[0]), pd.Timestamp(times[-1])):
         end = begin + timedelta(hours=1)
@@ -331,8 +333,8 @@ def order(backward_share: float) -> list[Suspicion]:
     if backward_share <= 0.1:
         return []
     hint = (
-        f"{backward_share:.0%} of all rows step back in time and would go to quarantine. If files are not sorted by "
-        "time, set shuffled: true in the source; if one file holds several machines, set asset_column."
+        f"{backward_share:.0%} of all rows come after a later one of their asset. They are sorted in; but if one file "
+        "holds several machines, set asset_column, and if a clock was set back, their times are wrong."
     )
     return [Suspicion("order", "timestamp", hint)]
 

@@ -76,14 +76,17 @@ def test_a_counter_is_told_from_a_measurement():
 
 
 def readings(times):
-    """Clean readings of one asset; return what is kept and what is put aside."""
+    """Clean readings of one asset; return the rows of distinct instants and, as the survey does, the repeated ones."""
     text = (
         "asset_type: {step: 15min, sensors: {x: {unit: 1}}}\nsource: simulator\nfeatures: [latest]\ncandidates: [lof]"
     )
     plant = config.parse(text, name="tiny", folder=Path(), where="tiny.yaml")
     rows = pd.DataFrame({"asset_id": "a", "timestamp": times, "x": 1.0})
     parsed = clean.parse(Batch("here", rows), plant)
-    return parsed.rows, parsed.rejected
+    assert parsed.rejected.empty
+    is_repeated = parsed.rows.duplicated(["asset_id", "timestamp"])
+    unordered = parsed.rows[is_repeated].assign(expectation=suspicions.UNORDERED, reason="")
+    return parsed.rows[~is_repeated], unordered.assign(timestamp=unordered["timestamp"].astype("str"))
 
 
 def wall_clock(zone, first, last):
@@ -139,7 +142,7 @@ def test_years_that_cannot_be_are_suspected():
 def test_unsorted_rows_are_suspected():
     """Many steps back mean that a file is not sorted; a few are a clock's mistakes."""
     assert suspicions.order(0.05) == []
-    assert "shuffled: true" in suspicions.order(0.4)[0].said
+    assert "40% of all rows come after a later one of their asset. They are sorted in" in suspicions.order(0.4)[0].said
 
 
 def test_all_is_looked_at():

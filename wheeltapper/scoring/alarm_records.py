@@ -1,0 +1,90 @@
+"""The records of alarms: each keeps its identifier, and one that late readings take back is withdrawn, never deleted.
+
+What a person was told under an identifier stays under it, also where late readings move the alarm's opening or another
+champion raises it: a new alarm takes the identifier of a stored one of the same machine that it overlaps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from wheeltapper.scoring.alarms import alarm_id
+
+OPEN, CLOSED, WITHDRAWN = "open", "closed", "withdrawn"
+
+
+@dataclass(frozen=True)
+class Matched:
+    """New alarms beside the stored ones."""
+
+    identifiers: list[str]
+    """Of each new alarm, in their order."""
+    unmatched: pd.DataFrame
+    """Rows of the stored alarms that no new one continues."""
+
+
+def standing(records: pd.DataFrame) -> pd.DataFrame:
+    """Return the alarms that are not withdrawn."""
+    return records[records["state"] != WITHDRAWN]
+
+
+def match(folded: pd.DataFrame, stored: pd.DataFrame, bundle: str) -> Matched:
+    """Find the stored alarm that each new one continues.
+
+    Parameters
+    ----------
+    folded : DataFrame with columns asset_id, opened_at, last_at
+        New alarms, in the order of asset and time.
+    stored : DataFrame
+        Rows of the table of alarms, of the same machines.
+    bundle : str
+        Hash of the bundle that raised the new ones: its own alarms are matched before those of others.
+    """
+    order = stored.assign(is_other=stored["bundle"] != bundle, is_withdrawn=stored["state"] == WITHDRAWN).sort_values(
+        ["is_withdrawn", "is_other", "opened_at", "alarm_id"]
+    )
+    by_asset = {asset: list(rows.itertuples()) for asset, rows in order.groupby("asset_id")}
+    identifiers: list[str] = []
+    folded_alarms: list[Any] = list(folded.itertuples())
+    for alarm in folded_alarms:
+        same = _overlapping(by_asset.get(alarm.asset_id, []), alarm)
+        taken = {*stored["alarm_id"], *identifiers}
+        identifiers.append(str(same.alarm_id) if same else _new_identifier(alarm, bundle, taken))
+    return Matched(identifiers, stored[~stored["alarm_id"].isin(identifiers)])
+
+
+def _overlapping(candidates: list[Any], alarm: Any) -> Any | None:
+    """Take the first candidate that overlaps an alarm out of the list; None if there is none."""
+    for old in candidates:
+        if old.opened_at <= alarm.last_at and old.last_at >= alarm.opened_at:
+            candidates.remove(old)
+            return old
+    return None
+
+
+def _new_identifier(alarm: Any, bundle: str, taken: set[str]) -> str:
+    """Return an identifier that no other alarm has; one may be in use by an alarm that has moved away from here."""
+    identifier = alarm_id(str(alarm.asset_id), alarm.opened_at, bundle)
+    while identifier in taken:
+        identifier = alarm_id(identifier, alarm.opened_at, bundle)
+    return identifier
+
+
+def withdraw(records: pd.DataFrame, reason: str) -> pd.DataFrame:
+    """Return the records as withdrawn, with the reason before what they said."""
+    if records.empty:
+        return records
+    said = records["explanation"].where(records["state"] != WITHDRAWN, "")
+    return records.assign(
+        state=WITHDRAWN,
+        closed_at=records["closed_at"].fillna(records["last_at"]),
+        explanation=(f"Withdrawn: {reason} It said: " + said).where(said != "", records["explanation"]),
+    )
+
+
+def close(records: pd.DataFrame) -> pd.DataFrame:
+    """Return the records as closed at their last anomalous window."""
+    return records.assign(state=CLOSED, closed_at=records["last_at"])
