@@ -83,7 +83,6 @@ def upsert(
     if state.version >= 0 and not batch.rows.empty:
         _require_same_columns(table, state.columns, batch.columns)
     columns = state.columns or batch.columns
-    none = layout.to_frame(layout.arrow_schema(columns).empty_table(), columns)
     has_rows = len(batch.rows) > 0
     pieces = dict(layout.cut(table, batch.rows[[name for name, _ in columns]], kind)) if has_rows else {}
     drops = dict(layout.cut(table, batch.drop, kind)) if batch.drop is not None else {}
@@ -91,7 +90,8 @@ def upsert(
     planner = _Planner(table, state, columns, load, ending, is_append)
     change = Change(columns, [], [])
     for period in sorted({*pieces, *drops, *([ending] if ending else [])}, key=str):
-        planner.change(change, period, pieces.get(period, none), drops.get(period))
+        new = pieces[period] if period in pieces else layout.empty(columns)
+        planner.change(change, period, new, drops.get(period))
     return change if change.add or change.remove else None
 
 
@@ -111,7 +111,7 @@ class _Planner:
         """Add to a change what becomes of one period."""
         live = [file for file in self.state.files.values() if file.period == period]
         hit = self._with_a_key(live, new, drop)
-        merged = merging.merge(self.table, self.load(hit, self.columns), new, drop)
+        merged = merging.merge(self.table, self.load(hit, self.columns), new, drop) if hit else merging.all_new(new)
         if self.is_append and merged.existing:
             raise KeyExistsError(
                 f"{merged.existing} of the rows to append to {self.table.name} have a key {self.table.key} that "
@@ -140,6 +140,8 @@ class _Planner:
         names = list(self.table.key)
         keys = new[names] if drop is None else pd.concat([new[names], drop[names]])
         near = [file for file in live if statistics.may_share_a_key(self.table, file, keys)]
+        if not near:
+            return []
         columns = tuple(column for column in self.columns if column[0] in self.table.key)
         wanted = merging.index_of(self.table, keys)
         return [file for file in near if merging.index_of(self.table, self.load([file], columns)).isin(wanted).any()]
