@@ -117,7 +117,7 @@ class _Planner:
                 f"{merged.existing} of the rows to append to {self.table.name} have a key {self.table.key} that "
                 "exists already. Use upsert to replace them."
             )
-        if not merged.is_change and period != self.ending:
+        if not merged.is_change and not self._ends(period):
             return
         removed = [] if merged.only_adds else hit
         rows = merged.added if merged.only_adds else merged.rows
@@ -127,13 +127,16 @@ class _Planner:
         self, change: Change, period: str | None, rows: pd.DataFrame, others: list[File], removed: list[File]
     ) -> None:
         """Add a piece in place of removed files, merged with the others of its size."""
-        choose = compaction.to_close if period == self.ending else compaction.to_merge
+        choose = compaction.to_close if self._ends(period) else compaction.to_merge
         along = choose(len(rows), others, len(self.columns))
         change.remove.extend([*removed, *along])
         if along:
             rows = layout.sort(pd.concat([self.load(along, self.columns), rows], ignore_index=True), self.table.key)
         if len(rows):
             change.add.append((period, rows))
+
+    def _ends(self, period: str | None) -> bool:
+        return self.ending is not None and period == self.ending
 
     def _with_a_key(self, live: list[File], new: pd.DataFrame, drop: pd.DataFrame | None) -> list[File]:
         """List the files that hold a key of these rows; statistics rule out most, key columns are read of the rest."""
