@@ -7,7 +7,7 @@ import logging
 from prefect import task
 
 from tasks import DEFAULTS
-from wheeltapper.readings.health.table import Flagged, flag_all
+from wheeltapper.readings.health.table import Flagged, update_flags
 from wheeltapper.workspace import Workspace
 
 _log = logging.getLogger("wheeltapper.ingest")
@@ -15,8 +15,8 @@ _log = logging.getLogger("wheeltapper.ingest")
 
 @task(name="flag readings", **DEFAULTS)
 def flag_sensors(plant: str) -> Flagged:
-    """Write the table of flags from all stored readings, and name the longest spans."""
-    flagged = flag_all(Workspace.open(plant))
+    """Bring the table of flags up to the stored readings, and name the longest spans."""
+    flagged = update_flags(Workspace.open(plant))
     for line in flagged.summary():
         _log.info("%s", line)
     return flagged

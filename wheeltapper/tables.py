@@ -238,6 +238,7 @@ FAULTS = Table(
 FLAGS = Table(
     name="flags",
     key=("asset_id", "sensor", "kind", "start"),
+    time="start",
     columns=(
         Column("asset_id", "text", "the machine"),
         Column("sensor", "text", "the sensor"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,12 @@ from wheeltapper.errors import DataError
 from wheeltapper.features import windows as cutting
 from wheeltapper.features.conditioning import Conditioned, Track, condition
 from wheeltapper.features.plan import FeaturePlan
-from wheeltapper.features.sets import Floats, Places, Stretch
+from wheeltapper.features.sets import Block, Floats, Places, Stretch
 
 Micros = NDArray[np.int64]
 Texts = NDArray[Any]
 
-_NO_VALUE = "no value for "
+NO_VALUE = "no value for "
 """How the reason begins of a window in which a promised feature has no value."""
 
 
@@ -122,7 +123,7 @@ def select(plan: FeaturePlan, rows: pd.DataFrame) -> pd.DataFrame:
             f"{plan.hash}, first {missing[0]}. Compute them from the readings."
         )
     why_not = rows["why_not"].to_numpy(dtype=object, copy=True)
-    blank = np.flatnonzero(rows["why_not"].str.startswith(_NO_VALUE).to_numpy(dtype=bool))
+    blank = np.flatnonzero(rows["why_not"].str.startswith(NO_VALUE).to_numpy(dtype=bool))
     reasons = np.full(len(blank), "", dtype=object)
     _mark_no_value(plan, rows[list(plan.columns)].iloc[blank].to_numpy(dtype=np.float64), reasons)
     why_not[blank] = reasons
@@ -191,36 +192,26 @@ def _windows_in(plan: FeaturePlan, conditioned: Conditioned, part: slice, since:
 def _values_at(
     plan: FeaturePlan, conditioned: Conditioned, stretches: list[tuple[slice, Places, Places]], regimes: Texts
 ) -> Floats:
-    """Compute stretch by stretch."""
-    parts = [
-        _values(
-            plan,
-            Stretch(
+    """Return the features of all windows, stretch by stretch, in the order of the columns; NaN where not finite."""
+    values = np.empty((sum(len(last) for _, _, last in stretches), len(plan.columns)))
+    done = 0
+    for part, first, last in stretches:
+        if len(last):
+            stretch = Stretch(
                 seconds=conditioned.micros[part] / 1e6,
-                sensors={name: values[part] for name, values in conditioned.sensors.items()},
+                sensors={name: series[part] for name, series in conditioned.sensors.items()},
                 first=first,
                 last=last,
                 regimes=regimes[conditioned.end[part]],
-            ),
-        )
-        for part, first, last in stretches
-        if len(last)
-    ]
-    return np.concatenate(parts) if parts else np.empty((0, len(plan.columns)))
-
-
-def _values(plan: FeaturePlan, stretch: Stretch) -> Floats:
-    """Return the features of each window of a stretch, in the order of the columns; NaN where not finite."""
-    by_column: dict[str, Floats] = {}
-    # Sensors near the largest float overflow; the window is then marked, not warned about.
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for feature_set in plan.narrowed_sets:
-            by_column.update(feature_set.compute(stretch, plan.conditioned_asset_type))
-    values = np.empty((len(stretch.last), len(plan.columns)))
-    for place, column in enumerate(plan.columns):
-        values[:, place] = by_column[column]
-    values[~np.isfinite(values)] = np.nan
+            )
+            block, rows = Block.of(stretch, plan.sensors), values[done : done + len(last)]
+            plan.recipe.compute(block, first, last, partial(_itself, stretch), rows)
+            done += len(last)
     return values
+
+
+def _itself(stretch: Stretch) -> Stretch:
+    return stretch
 
 
 def _compute_asset(plan: FeaturePlan, asset: str, readings: pd.DataFrame) -> pd.DataFrame:
@@ -249,7 +240,7 @@ def _mark_no_value(plan: FeaturePlan, values: Floats, why_not: Texts) -> None:
     places = plan.promised_places
     blank = np.isnan(values if len(places) == len(plan.columns) else values[:, places])
     for row in np.flatnonzero(blank.any(axis=1) & (why_not == "")):
-        why_not[row] = f"{_NO_VALUE}{plan.columns[places[int(np.argmax(blank[row]))]]}"
+        why_not[row] = f"{NO_VALUE}{plan.columns[places[int(np.argmax(blank[row]))]]}"
 
 
 def _require_columns(plan: FeaturePlan, readings: pd.DataFrame) -> None:

@@ -107,7 +107,7 @@ def condition(track: Track, how: Conditioning, counters: Collection[str], max_ga
     """
     # Sensors near the largest float overflow; they have no value then, and are not warned about.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        sensors = {name: _finite(values) for name, values in track.sensors.items()}
+        sensors = {name: finite(values) for name, values in track.sensors.items()}
         grid = _without_grid(track.micros, sensors, counters)
         if how.resample is not None:
             grid = _put_on_grid(grid, ticks(how.resample), ticks(max_gap))
@@ -167,7 +167,7 @@ def _means(values: Floats, first: Places, last: Places, has_value: NDArray[np.bo
     so_far = np.concatenate([[0], np.cumsum(is_given)])
     means = np.full(len(first), np.nan)
     means[has_value], _ = window_moments(values[is_given], so_far[first[has_value]], so_far[last[has_value] + 1] - 1)
-    return _finite(means)
+    return finite(means)
 
 
 def _last_values(values: Floats, last: Places) -> tuple[Places, NDArray[np.bool_]]:
@@ -211,7 +211,7 @@ def _smooth(
         values = np.full(len(places), np.nan)
         if is_old.any():
             values[is_old] = _moving(sensors[name], smoother, first[is_old], places[is_old])
-        smoothed[name] = _finite(values)
+        smoothed[name] = finite(values)
     first = places - look_back(how)
     begin = np.where(first >= opens, begin[np.maximum(first, 0)], NO_HISTORY)
     return smoothed, begin
@@ -231,6 +231,6 @@ def look_back(how: Mapping[str, Smooth]) -> int:
     return max((smoother.rows - 1 for smoother in how.values()), default=0)
 
 
-def _finite(values: Floats) -> Floats:
-    """Replace values that are no finite numbers by NaN."""
+def finite(values: Floats) -> Floats:
+    """Return values with NaN in the place of those that are no finite numbers: they were not measured."""
     return np.where(np.isfinite(values), values, np.nan)

@@ -6,33 +6,38 @@ last bit, whatever the order in which readings come.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 import numpy as np
 
 from wheeltapper.errors import DataError
-from wheeltapper.features.compute import WindowRows, require_sensors, rows_of
+from wheeltapper.features.compute import WindowRows, rows_of
 from wheeltapper.features.conditioning import Track
 from wheeltapper.features.plan import FeaturePlan
-from wheeltapper.features.sets import Floats
-from wheeltapper.features.windows import Flags, Micros, Places, Texts, ticks
+from wheeltapper.features.tail import Tail
+from wheeltapper.features.tracks import (
+    Arrivals,
+    are_equal,
+    empty,
+    in_order,
+    is_known,
+    overlaid,
+    part,
+    places_in,
+    select,
+    within,
+)
+from wheeltapper.features.windows import Flags, Micros, ticks
+
+__all__ = ["Arrivals", "AssetMemory", "Changed", "Earlier", "needed_since"]
+
+_NONE_GONE = np.array([], dtype=np.int64)
 
 Earlier = Callable[[int, int], Track]
 """Returns the stored readings of one asset from an instant (inclusive) to another (exclusive), in microseconds."""
-
-
-@dataclass(frozen=True)
-class Arrivals:
-    """Readings of one asset as they arrived: in any order; of several for one instant, the last counts."""
-
-    micros: Micros
-    """Time of each reading in microseconds since the epoch, shape (n_readings,)."""
-    sensors: Mapping[str, Floats]
-    """Sensor → its values in its unit, each of shape (n_readings,); NaN where missing."""
-    regimes: Texts
-    """Operating state at each reading, shape (n_readings,)."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +91,9 @@ class AssetMemory:
     def __init__(self, plan: FeaturePlan, readings: Track | None = None) -> None:
         self._plan = plan
         self._reach, self._wait = ticks(plan.needed_before), ticks(plan.needed_after)
-        self._held = _empty(plan)
-        self._complete_since: int | None = None
-        if readings is not None and len(readings.micros):
-            self._held = _sorted(plan, Arrivals(readings.micros, readings.sensors, readings.regimes))
-            first, newest = int(self._held.micros[0]), int(self._held.micros[-1])
-            self._complete_since = min(first, needed_since(plan, newest))
+        self._tail = Tail(plan, empty(plan) if readings is None else in_order(plan, readings))
+        if self._tail.newest is not None and self._tail.oldest is not None:
+            self._tail.complete_since = min(self._tail.oldest, needed_since(plan, self._tail.newest))
 
     @property
     def plan(self) -> FeaturePlan:
@@ -101,7 +103,7 @@ class AssetMemory:
     @property
     def newest(self) -> int | None:
         """Time of the newest reading held, in microseconds since the epoch; None before the first."""
-        return int(self._held.micros[-1]) if len(self._held.micros) else None
+        return self._tail.newest
 
     @property
     def needed_since(self) -> int | None:
@@ -132,16 +134,32 @@ class AssetMemory:
             If a sensor of the plan is not among the readings, or a reading comes too late for what is held and
             ``earlier`` is not given. Nothing is taken in then.
         """
-        arrived = _sorted(self._plan, readings)
-        newer_from = 0 if self.newest is None else int(np.searchsorted(arrived.micros, self.newest, side="right"))
-        late = self._unknown(_part(arrived, slice(0, newer_from)))
-        newer = _part(arrived, slice(newer_from, None))
+        newest = self._tail.newest
+        if len(readings.micros) == 1 and (newest is None or readings.micros[0] > newest):
+            return self._add_newest(readings, newest)
+        arrived = in_order(self._plan, readings)
+        newer_from = 0 if newest is None else int(np.searchsorted(arrived.micros, newest, side="right"))
+        late, newer = self._unknown(part(arrived, slice(0, newer_from))), part(arrived, slice(newer_from, None))
         corrected, gone = self._corrected(late, earlier)
-        held = _overlaid(_overlaid(self._held, self._reachable(late)), newer)
-        since = None if self.newest is None else self.newest + 1
+        held = overlaid(overlaid(self._tail.track(), self._reachable(late)), newer)
+        since = None if newest is None else newest + 1
         completed = [rows_of(self._plan, held, since)] if len(newer.micros) else []
-        self._hold(held)
+        self._tail = Tail(self._plan, held, self._tail.complete_since)
         return Changed(_joined(self._plan, [*corrected, *completed]), gone, is_in_order=not len(late.micros))
+
+    def _add_newest(self, reading: Track | Arrivals, newest: int | None) -> Changed:
+        """Take in one reading that is newer than all before; this is what a live asset does, and must be fast."""
+        self._tail.append(reading)
+        if self._tail.is_plain:
+            rows = self._tail.newest_window()
+        else:
+            since = None if newest is None else newest + 1
+            rows = rows_of(self._plan, self._tail.track(None if newest is None else newest - self._reach), since)
+        return Changed(self._no_rows if rows is None else rows, _NONE_GONE, is_in_order=True)
+
+    @cached_property
+    def _no_rows(self) -> WindowRows:
+        return _joined(self._plan, [])
 
     def _corrected(self, late: Track, earlier: Earlier | None) -> tuple[list[WindowRows], Micros]:
         """Return the windows that late readings make other than before, and the ends of those that are gone."""
@@ -150,7 +168,7 @@ class AssetMemory:
         for begin, end in self._spans(late.micros):
             needed = begin - self._reach, end + self._wait + 1
             before = self._stored(*needed, late, earlier)
-            after = _overlaid(before, _within(late, *needed))
+            after = overlaid(before, within(late, *needed))
             rows_before, rows_after = (_until(rows_of(self._plan, track, begin), end) for track in (before, after))
             rows.append(_part_of_rows(rows_after, ~_is_in(rows_after, rows_before)))
             gone.append(np.setdiff1d(rows_before.ends, rows_after.ends, assume_unique=True))
@@ -158,9 +176,9 @@ class AssetMemory:
 
     def _spans(self, late: Micros) -> Iterator[tuple[int, int]]:
         """Yield from when to when windows may end that the late readings reach, in time order and apart."""
-        if not len(late):
+        if not len(late) or self._tail.newest is None:
             return
-        begins, ends = late - self._wait, np.minimum(late + self._reach, self._held.micros[-1])
+        begins, ends = late - self._wait, np.minimum(late + self._reach, self._tail.newest)
         # Spans that look at the same readings are computed at once.
         cuts = np.flatnonzero(begins[1:] - self._reach > ends[:-1] + self._wait) + 1
         for places in np.split(np.arange(len(late)), cuts):
@@ -168,116 +186,44 @@ class AssetMemory:
 
     def _stored(self, begin: int, end: int, late: Track, earlier: Earlier | None) -> Track:
         """Return the readings of a span as they were before the late ones came, from what is held and stored."""
-        held = _within(self._held, begin, end)
-        if self._complete_since is None or begin >= self._complete_since:
+        held = within(self._tail.track(begin), begin, end)
+        if self._tail.complete_since is None or begin >= self._tail.complete_since:
             return held
         if earlier is None:
             at = int(late.micros[np.searchsorted(late.micros, begin + self._reach)])
             raise DataError(
                 f"a reading of {_text(at)} is late, and the windows that it reaches need the readings from "
-                f"{_text(begin)} on; the memory holds those from {_text(self._complete_since)} on. "
+                f"{_text(begin)} on; the memory holds those from {_text(self._tail.complete_since)} on. "
                 "Give the stored readings as `earlier`."
             )
-        until = min(end, self._complete_since)
-        stored = _within(_sorted(self._plan, earlier(begin, until)), begin, until)
+        until = min(end, self._tail.complete_since)
+        stored = within(in_order(self._plan, earlier(begin, until)), begin, until)
         # A stored reading that is the late one was stored just now, or is repeated: taken as new, nothing is missed.
-        return _overlaid(_select(stored, ~_is_known(stored, late)), held)
+        return overlaid(select(stored, ~is_known(stored, late)), held)
 
     def _unknown(self, late: Track) -> Track:
         """Leave out the readings that are held just as they came: they change nothing."""
-        return _select(late, ~_is_known(late, self._held)) if len(late.micros) else late
+        return select(late, ~is_known(late, self._tail.track())) if len(late.micros) else late
 
     def _reachable(self, late: Track) -> Track:
         """Leave out the readings that lie before those held: no later reading needs them."""
-        if self._complete_since is None:
+        if self._tail.complete_since is None:
             return late
-        return _part(late, slice(int(np.searchsorted(late.micros, self._complete_since)), None))
-
-    def _hold(self, held: Track) -> None:
-        """Hold the readings that a new one needs, or one that is late by less than a reach; drop the others."""
-        oldest = int(held.micros[-1]) - 2 * self._reach - self._wait if len(held.micros) else 0
-        first = int(np.searchsorted(held.micros, oldest))
-        self._held = _part(held, slice(first, None))
-        if first:
-            self._complete_since = oldest
-
-
-def _empty(plan: FeaturePlan) -> Track:
-    none = np.array([], dtype=np.float64)
-    return Track(np.array([], dtype=np.int64), dict.fromkeys(plan.sensors, none), np.array([], dtype=object))
-
-
-def _sorted(plan: FeaturePlan, readings: Track | Arrivals) -> Track:
-    """Return readings in time order with the plan's sensors only; of several for one instant the last counts."""
-    require_sensors(plan, readings.sensors)
-    micros = np.asarray(readings.micros, dtype=np.int64)
-    order = np.argsort(micros, kind="stable")
-    is_last = np.append(np.diff(micros[order]) > 0, True)[: len(order)]
-    order = order[is_last]
-    sensors = {name: np.asarray(readings.sensors[name], dtype=np.float64)[order] for name in plan.sensors}
-    return Track(micros[order], sensors, np.asarray(readings.regimes, dtype=object)[order])
-
-
-def _part(track: Track, places: slice) -> Track:
-    sensors = {name: values[places] for name, values in track.sensors.items()}
-    return Track(track.micros[places], sensors, track.regimes[places])
-
-
-def _within(track: Track, begin: int, end: int) -> Track:
-    """Return the readings from an instant (inclusive) to another (exclusive)."""
-    return _part(track, slice(*np.searchsorted(track.micros, [begin, end])))
-
-
-def _select(track: Track, which: Flags) -> Track:
-    sensors = {name: values[which] for name, values in track.sensors.items()}
-    return Track(track.micros[which], sensors, track.regimes[which])
-
-
-def _overlaid(track: Track, later: Track) -> Track:
-    """Return the readings of both in time order; of two for one instant, the one that arrived later."""
-    micros = np.concatenate([track.micros, later.micros])
-    order = np.argsort(micros, kind="stable")
-    order = order[np.append(np.diff(micros[order]) > 0, True)[: len(order)]]
-    sensors = {name: np.concatenate([track.sensors[name], later.sensors[name]])[order] for name in track.sensors}
-    return Track(micros[order], sensors, np.concatenate([track.regimes, later.regimes])[order])
-
-
-def _is_known(readings: Track, others: Track) -> Flags:
-    """Tell which readings are among others with the same values and regime."""
-    places, is_there = _places_in(readings.micros, others.micros)
-    same = is_there.copy()
-    for name, values in readings.sensors.items():
-        same[is_there] &= _are_equal(values[is_there], others.sensors[name][places[is_there]])
-    same[is_there] &= readings.regimes[is_there] == others.regimes[places[is_there]]
-    return same
+        return part(late, slice(int(np.searchsorted(late.micros, self._tail.complete_since)), None))
 
 
 def _is_in(rows: WindowRows, others: WindowRows) -> Flags:
     """Tell which windows are among others, with the same values to the last bit."""
-    places, is_there = _places_in(rows.ends, others.ends)
+    places, is_there = places_in(rows.ends, others.ends)
     at = places[is_there]
     same = is_there.copy()
     same[is_there] = (
         (rows.starts[is_there] == others.starts[at])
         & (rows.regimes[is_there] == others.regimes[at])
         & (rows.why_not[is_there] == others.why_not[at])
-        & _are_equal(rows.values[is_there], others.values[at]).all(axis=1)
+        & are_equal(rows.values[is_there], others.values[at]).all(axis=1)
     )
     return same
-
-
-def _places_in(micros: Micros, others: Micros) -> tuple[Places, Flags]:
-    """Return where each instant stands among others that rise, and whether it does."""
-    places = np.searchsorted(others, micros)
-    if not len(others):
-        return places, np.zeros(len(micros), dtype=bool)
-    return places, (places < len(others)) & (others[np.minimum(places, len(others) - 1)] == micros)
-
-
-def _are_equal(values: Floats, others: Floats) -> Flags:
-    """Tell which values are the same to the last bit, −0.0 and 0.0 apart; NaN is the same as NaN."""
-    is_same = np.ascontiguousarray(values).view(np.int64) == np.ascontiguousarray(others).view(np.int64)
-    return np.asarray(is_same | (np.isnan(values) & np.isnan(others)))
 
 
 def _until(rows: WindowRows, end: int) -> WindowRows:

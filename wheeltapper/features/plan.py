@@ -24,6 +24,7 @@ from wheeltapper.errors import ConfigError
 from wheeltapper.features import windows as cutting
 from wheeltapper.features.columns import Feature
 from wheeltapper.features.conditioning import look_back
+from wheeltapper.features.recipe import Recipe
 from wheeltapper.features.sets import FeatureSet, Places, Reach
 from wheeltapper.plugins import FEATURE_SETS, INSTALLED, PlugIns
 from wheeltapper.spelling import near_miss
@@ -174,6 +175,11 @@ class FeaturePlan(Model):
     def narrowed_sets(self) -> tuple[FeatureSet, ...]:
         """The sets, each restricted to the plan's columns: a shrunk plan computes less."""
         return tuple(feature_set.only(self.columns) for feature_set in self._built)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """How its columns are computed; prepared once, because serving needs it for every reading."""
+        return Recipe.of(self.narrowed_sets, self.conditioned_asset_type, self.columns)
 
     @cached_property
     def promised(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ So reading a day again, or continuing from yesterday, gives the same windows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -156,8 +157,20 @@ def why_not(
     text = _name_missing(lacks, list(sensors))
     for regime in IDLE_REGIMES:
         is_idle = any_in_window(regimes == regime, *(looked_at or (first, last)))
-        text[is_idle] = [f"{reason}; regime {regime}".removeprefix("; ") for reason in text[is_idle]]
+        text[is_idle] = [_with_idle(reason, regime) for reason in text[is_idle]]
     return text
+
+
+def why_not_one(lacks: Flags, names: list[str], idle: Sequence[str]) -> str:
+    """Return what `why_not` says of one window, from which sensors it lacks and which idle regimes it has seen."""
+    text = _missing(lacks, names) if lacks.any() else ""
+    for regime in idle:
+        text = _with_idle(text, regime)
+    return text
+
+
+def _with_idle(reason: str, regime: str) -> str:
+    return f"{reason}; regime {regime}".removeprefix("; ")
 
 
 def _name_missing(lacks: Flags, names: list[str]) -> Texts:

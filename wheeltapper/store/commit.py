@@ -13,14 +13,12 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 
 from wheeltapper import faultpoints
 from wheeltapper.errors import StoreError
-from wheeltapper.store.entries import CHECK, RECORD, State
+from wheeltapper.store import checkpoints, upkeep
+from wheeltapper.store.entries import APPLICATION, CHECK, RECORD, Retired, State
 from wheeltapper.store.files import File, make_folder
 from wheeltapper.store.layout import PERIOD, Columns, PeriodKind, arrow_schema
 from wheeltapper.store.log import LOG_FOLDER, Log
 from wheeltapper.syncing import sync_file, sync_folder
-
-CHECKPOINT_EVERY = 100
-"""Commits between two checkpoints: summaries for other readers of Delta; we never read them."""
 
 _NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 
@@ -40,6 +38,8 @@ class Commit:
     add: tuple[File, ...]
     remove: tuple[File, ...]
     made_from: dict[str, int] = field(default_factory=dict)
+    retired: Retired | None = None
+    """The versions that are given up from here on, where it says so."""
 
 
 def commit(log: Log, state: State, change: Commit) -> State:
@@ -74,23 +74,14 @@ def commit(log: Log, state: State, change: Commit) -> State:
         ) from error
     faultpoints.hit("store.after_commit")
     sync(log, version)
-    if version and version % CHECKPOINT_EVERY == 0:
-        checkpoint(log)
-    return log.state(version)
+    after = log.state(version)
+    upkeep.after_commit(log, after)
+    return after
 
 
 def sync(log: Log, version: int) -> None:
     """Push one entry of the log to the disk."""
     sync_file(log.path(version))
-    sync_folder(log.folder / LOG_FOLDER)
-
-
-def checkpoint(log: Log) -> None:
-    """Write a summary of the newest version for other readers of Delta."""
-    table = DeltaTable(log.folder)
-    table.create_checkpoint()
-    sync_file(log.path(table.version()).with_suffix(".checkpoint.parquet"))
-    sync_file(log.folder / LOG_FOLDER / "_last_checkpoint")
     sync_folder(log.folder / LOG_FOLDER)
 
 
@@ -111,8 +102,9 @@ def _create(log: Log, state: State, change: Commit) -> None:
 
 
 def _extend(log: Log, state: State, change: Commit) -> None:
+    checkpoints.ensure(log, state)
     table = DeltaTable(log.folder)
-    _require_same_view(log, table, state, change.txn)
+    _require_same_view(log, table, state)
     changes_columns = state.columns != change.columns
     if changes_columns and set(state.files) != {file.path for file in change.remove}:
         raise StoreError(f"{log.folder}: columns can only change when the whole table is overwritten")
@@ -127,9 +119,9 @@ def _extend(log: Log, state: State, change: Commit) -> None:
     )
 
 
-def _require_same_view(log: Log, table: DeltaTable, state: State, txn: str) -> None:
+def _require_same_view(log: Log, table: DeltaTable, state: State) -> None:
     """Require that Delta sees the version from which the change was computed."""
-    if table.version() != state.version or table.transaction_version(txn) is not None:
+    if table.version() != state.version:
         raise ConflictError(f"{log.folder}: another writer has moved on from version {state.version}")
     visible = set(table.get_add_actions(flatten=True)["path"].to_pylist())
     if visible != set(state.files):
@@ -143,7 +135,7 @@ def _require_same_view(log: Log, table: DeltaTable, state: State, txn: str) -> N
 def _properties(state: State, change: Commit) -> CommitProperties:
     text = json.dumps(_record(state, change), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return CommitProperties(
-        app_transactions=[Transaction(change.txn, 1)],
+        app_transactions=[Transaction(APPLICATION, state.version + 1)],
         custom_metadata={RECORD: text, CHECK: hashlib.sha256(text.encode()).hexdigest()},
         max_commit_retries=0,  # a rebased commit would carry a record of the wrong version
     )
@@ -158,6 +150,8 @@ def _record(state: State, change: Commit) -> dict[str, Any]:
         "columns": [list(column) for column in change.columns],
         "add": [file.as_dict() for file in change.add],
         "remove": sorted(file.path for file in change.remove),
+        **({"retired": change.retired.as_dict()} if change.retired else {}),
+        **({"snapshot": list(state.snapshot)} if state.snapshot else {}),
         "previous": state.head,
         **({"made_from": change.made_from} if change.made_from else {}),
     }
@@ -168,8 +162,8 @@ def _adds(log: Log, change: Commit) -> list[AddAction]:
         AddAction(
             path=file.path,
             size=file.size,
-            partition_values=_partition_values(change, file),
-            modification_time=_written_at(log, file),
+            partition_values=checkpoints.partition_values(change.period, file),
+            modification_time=checkpoints.modified_at(log.folder, file),
             data_change=True,
             stats=json.dumps({"numRecords": file.rows}),
         )
@@ -178,25 +172,21 @@ def _adds(log: Log, change: Commit) -> list[AddAction]:
 
 
 def _removes(log: Log, change: Commit) -> list[RemoveAction]:
-    removed_at = max((_written_at(log, file) for file in (*change.add, *change.remove)), default=0)
+    removed_at = max((checkpoints.modified_at(log.folder, file) for file in (*change.add, *change.remove)), default=0)
     return [
-        RemoveAction(file.path, True, removed_at, size=file.size, partition_values=_partition_values(change, file))
+        RemoveAction(
+            file.path,
+            True,
+            removed_at,
+            size=file.size,
+            partition_values=checkpoints.partition_values(change.period, file),
+        )
         for file in change.remove
     ]
 
 
 def _partition(change: Commit) -> list[str]:
     return [PERIOD] if change.period else []
-
-
-def _partition_values(change: Commit, file: File) -> dict[str, str | None]:
-    return {PERIOD: file.period} if change.period else {}
-
-
-def _written_at(log: Log, file: File) -> int:
-    """Return when a file was written, in milliseconds since the epoch."""
-    path = log.folder / file.path
-    return path.stat().st_mtime_ns // 1_000_000 if path.exists() else 0
 
 
 def _delta_schema(change: Commit) -> Any:

@@ -13,14 +13,41 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from wheeltapper.errors import StoreError
 from wheeltapper.store.files import File
 from wheeltapper.store.layout import PERIOD, Columns, PeriodKind
+from wheeltapper.store.txns import Txns
 
 RECORD, CHECK = "wheeltapper", "wheeltapper_sha256"
 """Fields of Delta's commit information: our record, and its SHA-256."""
+
+APPLICATION = "wheeltapper"
+"""Name of Delta's application transaction in each entry; the name of the write is in the record. Entries of earlier
+releases have the name of the write here, of which Delta would keep every single one in its checkpoints for ever."""
+
+
+@dataclass(frozen=True)
+class Retired:
+    """Versions that were given up, so that their data files may be gone."""
+
+    before: int = 0
+    """All versions before this one …"""
+    kept: tuple[int, ...] = ()
+    """… except these."""
+
+    def __contains__(self, version: int) -> bool:
+        return 0 <= version < self.before and version not in self.kept
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields, ready for JSON."""
+        return {"before": self.before, "kept": list(self.kept)}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Self:
+        """Return what `as_dict` wrote."""
+        return cls(fields["before"], tuple(fields["kept"]))
 
 
 @dataclass(frozen=True)
@@ -40,6 +67,14 @@ class Entry:
     """SHA-256 of the entry before; empty for the first."""
     sha256: str
     """SHA-256 of this entry's own file."""
+    written_at: int = 0
+    """When it was written, milliseconds since the epoch by the writer's clock."""
+    delta: dict[str, Any] = field(default_factory=dict)
+    """Delta's actions ``protocol`` and ``metaData``, where it has them."""
+    snapshot: tuple[int, str] | None = None
+    """Version and SHA-256 of the newest snapshot that its writer read."""
+    retired: Retired | None = None
+    """The versions that are given up from here on, where it says so."""
 
 
 @dataclass(frozen=True)
@@ -51,29 +86,48 @@ class State:
     period: PeriodKind | None = None
     columns: Columns = ()
     files: dict[str, File] = field(default_factory=dict)
-    txns: frozenset[str] = frozenset()
+    txns: Txns = field(default_factory=Txns)
+    """The names of all writes so far; of an old version, perhaps with names of later ones."""
     made_from: dict[str, int] = field(default_factory=dict)
     """Table → the version of it that this one was last computed from."""
     head: str = ""
     """SHA-256 of the newest entry."""
+    delta: dict[str, Any] = field(default_factory=dict)
+    """Delta's newest actions ``protocol`` and ``metaData``."""
+    snapshot: tuple[int, str] | None = None
+    """Version and SHA-256 of the snapshot from which this state was replayed."""
+    retired: Retired = Retired()
+    """The versions that were given up."""
 
 
-def replay(entries: Iterable[Entry]) -> State:
-    """Return the state of the table after these entries."""
-    files: dict[str, File] = {}
-    txns = set()
-    made_from: dict[str, int] = {}
-    last = None
+def replay(entries: Iterable[Entry], base: State | None = None) -> State:
+    """Return the state of the table after these entries, which follow a state; by default they begin the log."""
+    state = base or State()
+    files, made_from, delta = dict(state.files), dict(state.made_from), dict(state.delta)
+    retired, txns, last = state.retired, [], None
     for entry in entries:
         for path in entry.remove:
             files.pop(path, None)
         files.update((file.path, file) for file in entry.add)
-        txns.add(entry.txn)
+        txns.append(entry.txn)
         made_from |= entry.made_from
+        delta |= entry.delta
+        retired = entry.retired or retired
         last = entry
     if last is None:
-        return State()
-    return State(last.version, last.period, last.columns, files, frozenset(txns), made_from, last.sha256)
+        return state
+    return State(
+        version=last.version,
+        period=last.period,
+        columns=last.columns,
+        files=files,
+        txns=state.txns.with_more(txns),
+        made_from=made_from,
+        head=last.sha256,
+        delta=delta,
+        snapshot=state.snapshot,
+        retired=retired,
+    )
 
 
 def parse(path: Path, version: int, data: bytes) -> Entry:
@@ -115,8 +169,12 @@ def parse(path: Path, version: int, data: bytes) -> Entry:
         made_from=record.get("made_from", {}),
         previous=record["previous"],
         sha256=hashlib.sha256(data).hexdigest(),
+        written_at=int(info.get("timestamp", 0)),
+        delta={name: line[name] for line in lines for name in ("protocol", "metaData") if name in line},
+        snapshot=_pair(record.get("snapshot")),
+        retired=Retired.from_dict(record["retired"]) if "retired" in record else None,
     )
-    if _in_delta(lines) != _in_record(entry):
+    if not _agree(lines, entry):
         raise StoreError(f"{path} is damaged: Delta's actions in it are not those of its record")
     return entry
 
@@ -134,6 +192,12 @@ def _in_delta(lines: list[dict[str, Any]]) -> Any:
         return None
 
 
-def _in_record(entry: Entry) -> Any:
+def _agree(lines: list[dict[str, Any]], entry: Entry) -> bool:
+    """Say whether Delta's actions are those of the record, in the form of this release or of earlier ones."""
     adds = sorted((file.path, file.size, file.period, file.rows) for file in entry.add)
-    return adds, sorted(entry.remove), [(entry.txn, 1)]
+    forms = ([(APPLICATION, entry.version)], [(entry.txn, 1)])
+    return _in_delta(lines) in [(adds, sorted(entry.remove), txns) for txns in forms]
+
+
+def _pair(value: list[Any] | None) -> tuple[int, str] | None:
+    return None if value is None else (int(value[0]), str(value[1]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +24,8 @@ ROWS_PER_GROUP = 65_536
 
 SETTLED_NS = 1_000_000_000
 """A file that changed less than a second ago is hashed at every read: its time may not show a second change."""
+
+_NAME = re.compile(r"^part-(\d+)-[0-9a-f]{16}\.parquet$")
 
 Stamp = tuple[int, int, int, int]
 """Size, time of modification, time of change and inode: what shows that a file is the one that was hashed."""
@@ -76,6 +79,17 @@ class File:
         assets = fields.get("assets")
         spans = None if assets is None else {name: Span(*span) for name, span in assets.items()}
         return cls(**{**fields, "assets": spans})
+
+
+def name_of(version: int, sha256: str) -> str:
+    """Return the name of a data file that is written for a version, by which a killed writer's file is known."""
+    return f"part-{version:05d}-{sha256[:16]}.parquet"
+
+
+def version_in(path: str | Path) -> int | None:
+    """Return the version for which a data file was written; None if it is no data file of ours."""
+    match = _NAME.match(Path(path).name)
+    return int(match[1]) if match else None
 
 
 def encode(rows: pa.Table) -> bytes:

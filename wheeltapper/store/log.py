@@ -1,25 +1,27 @@
 """The log of a table: Delta's transaction log, in which every entry is checked and chained to the one before.
 
-Reading replays all entries, and accepts them only if each one is sound (see `wheeltapper.store.entries`) and they form
-a chain.
+Opening reads the newest sound snapshot and replays the entries after it; they are accepted only if each one is sound
+(see `wheeltapper.store.entries`) and they form a chain from the snapshot on. Old entries lie in segments
+(`wheeltapper.store.archive`); a reader finds an entry in one place or the other, wherever a writer is meanwhile.
 """
 
 from __future__ import annotations
 
-import json
-import re
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from wheeltapper.errors import StoreError
+from wheeltapper.store import files, snapshots
+from wheeltapper.store.archive import Archive, SegmentError
 from wheeltapper.store.entries import Entry, State, parse, replay
+from wheeltapper.store.snapshots import Snapshot
 
-_ENTRY = re.compile(r"^(\d{20})\.json$")
-_CHECKPOINT = re.compile(r"^(\d{20})\.checkpoint\.parquet$")
-_DATA = re.compile(r"^part-(\d+)-[0-9a-f]{16}\.parquet$")
 LOG_FOLDER = "_delta_log"
+
+MOST_ACCEPTED = 5_000
+"""Entries that a process keeps in memory, so that it need not read them again."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,9 @@ class Log:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._accepted: dict[str, tuple[tuple[int, int], Entry]] = {}
+        self.archive = Archive(folder)
+        self._accepted: dict[int, tuple[tuple[int, int], Entry]] = {}
+        self._snapshot: tuple[tuple[int, int], Snapshot] | None = None
 
     def state(self, version: int | None = None) -> State:
         """Return the table at a version, the newest by default.
@@ -47,122 +51,177 @@ class Log:
         Raises
         ------
         StoreError
-            If any entry is damaged or missing (the message names its file), or there is no such version.
+            If an entry that is needed is damaged or missing (the message names its file), or there is no such version.
         """
-        entries, damages = self.scan()
-        if damages:
-            raise StoreError(damages[0].what)
-        newest = len(entries) - 1
-        if version is None:
-            version = newest
-        if not -1 <= version <= newest:
+        newest = self._require_end()
+        wanted = newest if version is None else version
+        if not -1 <= wanted <= newest:
             raise StoreError(
-                f"{self.folder} has no version {version}; it has {f'0 to {newest}' if entries else 'none yet'}. "
+                f"{self.folder} has no version {wanted}; it has {f'0 to {newest}' if newest >= 0 else 'none yet'}. "
                 "If it had one, entries at the end of its log were deleted."
             )
-        return replay(entries[: version + 1])
+        base = self._base(wanted)
+        return replay(self.entries(base.version + 1, wanted, after=base.head), base)
 
-    def scan(self) -> tuple[list[Entry], list[Damage]]:
-        """Read every entry; return the sound ones in order, and what is wrong with the others."""
-        entries: list[Entry] = []
-        damages: list[Damage] = []
-        paths = self._paths()
-        expected = 0
-        for version, path in paths:
-            if version != expected:
-                missing = self.path(expected)
-                what = f"{missing} is missing from the log: the next entry is {path.name}"
-                damages.append(Damage(str(missing), what))
-            expected = version + 1
-            try:
-                entry = self._read(path, version)
-            except StoreError as error:
-                damages.append(Damage(str(path), _with_advice(str(error), path, is_last=version == paths[-1][0])))
-                continue
-            if entries and not damages and entry.previous != entries[-1].sha256:
-                before = self.path(version - 1)
-                damages.append(
-                    Damage(str(before), f"{before} is not what {path.name} was written after: one of them was changed")
-                )
-            entries.append(entry)
-        return entries, damages
+    def newest(self) -> int:
+        """Return the newest version; -1 before the first."""
+        # Snapshots first: the entry that one follows is on the disk before it.
+        follows = snapshots.versions(self.folder)[-1:]
+        return max([-1, *follows, *self.loose()[-1:]])
 
-    def strays(self) -> list[Path]:
-        """List data files and drafts that no entry names: killed writers left them."""
-        entries, damages = self.scan()
-        damages += self.cut_off(len(entries))
-        if damages:  # with a hole in the log, a file that looks stray may be the only copy of something
-            raise StoreError(damages[0].what)
-        if not entries:
-            return []
-        named = {self.folder / file.path for entry in entries for file in entry.add}
-        data = [path for path in self.folder.rglob("*.parquet") if LOG_FOLDER not in path.parts and path not in named]
-        drafts = self.folder.rglob("*.tmp")
-        return sorted([*data, *drafts, *(self.folder / LOG_FOLDER).glob("*.json#*")])  # the last are Delta's drafts
-
-    def cut_off(self, entries: int) -> list[Damage]:
-        """Detect from the names of the data files that entries at the end of the log were deleted."""
-        written = [int(match[1]) for path in self.folder.rglob("*.parquet") if (match := _DATA.match(path.name))]
-        newest = max(written, default=-1)
-        if newest <= entries:  # a killed writer leaves files of the version that comes next
-            return []
-        missing = self.path(entries)
-        return [Damage(str(missing), f"{missing} is missing from the log: there are data files of version {newest}")]
-
-    def checkpoint_damages(self, entries: list[Entry]) -> list[Damage]:
-        """Compare every checkpoint with the log."""
-        damages = []
-        for path in sorted((self.folder / LOG_FOLDER).glob("*.checkpoint.parquet")):
-            what = self._wrong_with_checkpoint(path, entries)
-            if what:
-                damages.append(Damage(str(path), f"{path} {what}. Delete it; the log has everything it holds."))
-        pointer = self.folder / LOG_FOLDER / "_last_checkpoint"
-        if pointer.exists():
-            try:
-                target = self.path(int(json.loads(pointer.read_bytes())["version"])).with_suffix(".checkpoint.parquet")
-                what = None if target.exists() else f"names {target.name}, which is missing"
-            except (ValueError, KeyError, TypeError):
-                what = "is not valid"
-            if what:
-                damages.append(Damage(str(pointer), f"{pointer} {what}. Delete it; the log has everything it holds."))
-        return damages
-
-    def _wrong_with_checkpoint(self, path: Path, entries: list[Entry]) -> str | None:
-        match = _CHECKPOINT.match(path.name)
-        if match is None or int(match[1]) >= len(entries):
-            return "belongs to a version that the log does not have"
+    def loose(self) -> list[int]:
+        """List the versions whose entries have a file of their own, in order."""
         try:
-            adds = pq.read_table(path, columns=["add"])["add"].to_pylist()
-        except Exception as error:  # damaged parquet fails in many ways; each of them is damage
-            return f"cannot be read: {error}"
-        listed = {(add["path"], add["size"]) for add in adds if add is not None}
-        state = replay(entries[: int(match[1]) + 1])
-        expected = {(file.path, file.size) for file in state.files.values()}
-        return None if listed == expected else "lists other files than the log"
+            names = [item.name for item in os.scandir(self.folder / LOG_FOLDER)]
+        except FileNotFoundError:
+            return []
+        return sorted(int(name[:20]) for name in names if name[20:] == ".json" and name[:20].isdigit())
+
+    def entries(self, first: int, last: int, after: str | None = None) -> Iterator[Entry]:
+        """Return the entries from a version to another; see `walk`.
+
+        Raises
+        ------
+        StoreError
+            At the first one that is damaged or missing.
+        """
+        for found in self.walk(first, last, after):
+            if isinstance(found, Damage):
+                raise StoreError(found.what)
+            yield found
+
+    def walk(self, first: int, last: int, after: str | None = None) -> Iterator[Entry | Damage]:
+        """Return each entry from a version to another, in order, and in between what is wrong with the log.
+
+        Parameters
+        ----------
+        after : SHA-256 of the entry before the first; without it, the first one is not compared with it
+        """
+        head = after
+        segments = set()
+        for version in range(first, last + 1):
+            path = self.path(version)
+            try:
+                entry = self.entry(version)
+            except SegmentError as error:  # one segment holds many entries: it is named once
+                if error.path not in segments:
+                    yield Damage(str(error.path), str(error))
+                segments.add(error.path)
+                head = None
+                continue
+            except StoreError as error:
+                yield Damage(str(path), _with_advice(str(error), path, is_last=version == last))
+                head = None
+                continue
+            if head is not None and entry.previous != head:
+                before = self.path(version - 1)
+                what = f"{before} is not what {path.name} was written after: one of them was changed"
+                yield Damage(str(before), what)
+            head = entry.sha256
+            yield entry
+
+    def entry(self, version: int) -> Entry:
+        """Return the entry of a version, from its own file or from a segment.
+
+        Raises
+        ------
+        StoreError
+            If it is damaged or missing.
+        """
+        path = self.path(version)
+        try:
+            return self._read(path, version)
+        except FileNotFoundError:
+            data = self.archive.read(version)
+        if data is None:
+            raise StoreError(f"{path} is missing from the log")
+        return parse(path, version, data)
+
+    def is_retired(self, version: int) -> bool:
+        """Say whether a version was given up; the newest never is."""
+        newest = self.newest()
+        return version < newest and version in self.state(newest).retired
+
+    def names(self, first: int, last: int) -> Iterator[str]:
+        """Return the names of the writes from a version to another."""
+        return (entry.txn for entry in self.entries(first, last))
+
+    def cut_off(self, newest: int) -> list[Damage]:
+        """Detect from the names of the data files that entries at the end of the log were deleted."""
+        names = self.folder.rglob("*.parquet")
+        written = max((version for path in names if (version := files.version_in(path)) is not None), default=-1)
+        if written <= newest + 1:  # a killed writer leaves files of the version that comes next
+            return []
+        missing = self.path(newest + 1)
+        return [Damage(str(missing), f"{missing} is missing from the log: there are data files of version {written}")]
 
     def path(self, version: int) -> Path:
-        """Return where the entry of a version lies."""
+        """Return where the entry of a version lies until it is archived."""
         return self.folder / LOG_FOLDER / f"{version:020d}.json"
 
-    def _paths(self) -> list[tuple[int, Path]]:
-        folder = self.folder / LOG_FOLDER
-        if not folder.is_dir():
-            return []
-        matches = ((_ENTRY.match(path.name), path) for path in folder.iterdir())
-        return sorted((int(match[1]), path) for match, path in matches if match)
+    def snapshot(self, version: int) -> Snapshot:
+        """Return the snapshot of a version, if it is sound and follows the log's own entry of that version.
+
+        Raises
+        ------
+        StoreError
+        """
+        path = snapshots.path(self.folder, version)
+        try:
+            stamp = (path.stat().st_size, path.stat().st_mtime_ns)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read: {error}") from error
+        if self._snapshot is None or self._snapshot[0] != stamp or self._snapshot[1].state.version != version:
+            self._snapshot = (stamp, snapshots.read(self.folder, version, self.names))
+        found = self._snapshot[1]
+        if self.path(version).exists() and self.entry(version).sha256 != found.state.head:
+            raise StoreError(f"{path} does not follow the entry {self.path(version).name} of the log")
+        return found
+
+    def _require_end(self) -> int:
+        """Return the newest version, whose entry always has a file of its own.
+
+        Raises
+        ------
+        StoreError
+            If there is none, so that entries at the end of the log were deleted.
+        """
+        newest = self.newest()
+        if newest >= 0 and not self.path(newest).exists() and self.newest() == newest:
+            snapshot = snapshots.path(self.folder, newest)
+            raise StoreError(
+                f"{self.path(newest)} is missing from the log: {snapshot} follows it. Restore it from a copy, or "
+                "delete that snapshot to go back to the version before."
+            )
+        return newest
+
+    def _base(self, version: int) -> State:
+        """Return the state in the newest sound snapshot up to a version; the empty table if there is none."""
+        for candidate in reversed(snapshots.versions(self.folder)):
+            if candidate <= version:
+                try:
+                    return self.snapshot(candidate).state
+                except StoreError:  # `store verify` names it; an older one and the log have everything it holds
+                    continue
+        return State()
 
     def _read(self, path: Path, version: int) -> Entry:
+        """Return the entry in its own file; raises FileNotFoundError if there is none."""
         try:
             stat = path.stat()
             stamp = (stat.st_size, stat.st_mtime_ns)
-            accepted = self._accepted.get(path.name)
+            accepted = self._accepted.get(version)
             if accepted and accepted[0] == stamp:
                 return accepted[1]
             data = path.read_bytes()
+        except FileNotFoundError:
+            raise
         except OSError as error:
             raise StoreError(f"{path} cannot be read: {error}") from error
         entry = parse(path, version, data)
-        self._accepted[path.name] = (stamp, entry)
+        if len(self._accepted) >= MOST_ACCEPTED:
+            self._accepted.clear()
+        self._accepted[version] = (stamp, entry)
         return entry
 
 

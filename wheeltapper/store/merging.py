@@ -59,16 +59,21 @@ class Merged:
         return not (self.replaced or self.dropped)
 
 
+def all_new(rows: pd.DataFrame) -> Merged:
+    """Return what an upsert of sorted rows makes where none of their keys exists."""
+    return Merged(rows=rows, added=rows, existing=0, replaced=0, dropped=0)
+
+
 def merge(table: Table, old: pd.DataFrame, new: pd.DataFrame, drop: pd.DataFrame | None) -> Merged:
     """Add new rows, replace those that differ in more than volatile columns, delete the dropped ones."""
-    before, after = _index(table, old), _index(table, new)
+    before, after = index_of(table, old), index_of(table, new)
     position = before.get_indexer(after)
     exists = position >= 0
     differs = np.zeros(len(new), dtype=bool)
     differs[exists] = _differ(table, old.iloc[position[exists]], new[exists])
     stays = np.ones(len(old), dtype=bool)
     if drop is not None:
-        stays[before.isin(_index(table, drop)) & ~before.isin(after)] = False
+        stays[before.isin(index_of(table, drop)) & ~before.isin(after)] = False
     dropped = int((~stays).sum())
     stays[position[differs]] = False
     added = new[~exists]
@@ -83,7 +88,8 @@ def merge(table: Table, old: pd.DataFrame, new: pd.DataFrame, drop: pd.DataFrame
     )
 
 
-def _index(table: Table, frame: pd.DataFrame) -> pd.Index[Any]:
+def index_of(table: Table, frame: pd.DataFrame) -> pd.Index[Any]:
+    """Return the keys of rows as an index."""
     if len(table.key) == 1:
         keys: pd.Index[Any] = pd.Index(frame[table.key[0]])
         return keys

@@ -8,15 +8,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from wheeltapper.errors import StoreError
-from wheeltapper.store import digests, layout, merging
+from wheeltapper.store import compaction, digests, layout, merging, statistics
 from wheeltapper.store.entries import State
 from wheeltapper.store.files import File
 from wheeltapper.store.layout import Columns, PeriodKind
 from wheeltapper.store.refs import Staged
-from wheeltapper.tables import Table, microseconds
-
-MOST_FILES = 16
-"""Data files of one period; the next addition merges them into one, so that a year of small batches stays quick."""
+from wheeltapper.tables import Table
 
 Load = Callable[[Sequence[File], Columns], pd.DataFrame]
 """Returns all rows of some files."""
@@ -86,37 +83,71 @@ def upsert(
     if state.version >= 0 and not batch.rows.empty:
         _require_same_columns(table, state.columns, batch.columns)
     columns = state.columns or batch.columns
-    none = layout.to_frame(layout.arrow_schema(columns).empty_table(), columns)
     has_rows = len(batch.rows) > 0
     pieces = dict(layout.cut(table, batch.rows[[name for name, _ in columns]], kind)) if has_rows else {}
     drops = dict(layout.cut(table, batch.drop, kind)) if batch.drop is not None else {}
+    ending = compaction.period_that_ends(pieces, state.files.values())
+    planner = _Planner(table, state, columns, load, ending, is_append)
     change = Change(columns, [], [])
-    for period in sorted({*pieces, *drops}, key=str):
-        live = [file for file in state.files.values() if file.period == period]
-        new, drop = pieces.get(period, none), drops.get(period)
-        if drop is None and len(live) < MOST_FILES and _is_later(table, new, live):
-            change.add.append((period, new))
-            continue
-        merged = merging.merge(table, load(live, columns), new, drop)
-        if is_append and merged.existing:
-            raise KeyExistsError(
-                f"{merged.existing} of the rows to append to {table.name} have a key {table.key} that exists "
-                "already. Use upsert to replace them."
-            )
-        _add_merged(change, period, merged, live)
+    for period in sorted({*pieces, *drops, *([ending] if ending else [])}, key=str):
+        new = pieces[period] if period in pieces else layout.empty(columns)
+        planner.change(change, period, new, drops.get(period))
     return change if change.add or change.remove else None
 
 
-def _add_merged(change: Change, period: str | None, merged: merging.Merged, live: list[File]) -> None:
-    """Add one merged period to a change: only its new rows where that is enough, else the whole period."""
-    if not merged.is_change:
-        return
-    if merged.only_adds and len(live) < MOST_FILES:
-        change.add.append((period, merged.added))
-        return
-    change.remove.extend(live)
-    if len(merged.rows):
-        change.add.append((period, merged.rows))
+@dataclass(frozen=True)
+class _Planner:
+    """Plans an upsert, one period at a time."""
+
+    table: Table
+    state: State
+    columns: Columns
+    load: Load
+    ending: str | None
+    """The period that is merged into one file, because a later one begins."""
+    is_append: bool
+
+    def change(self, change: Change, period: str | None, new: pd.DataFrame, drop: pd.DataFrame | None) -> None:
+        """Add to a change what becomes of one period."""
+        live = [file for file in self.state.files.values() if file.period == period]
+        hit = self._with_a_key(live, new, drop)
+        merged = merging.merge(self.table, self.load(hit, self.columns), new, drop) if hit else merging.all_new(new)
+        if self.is_append and merged.existing:
+            raise KeyExistsError(
+                f"{merged.existing} of the rows to append to {self.table.name} have a key {self.table.key} that "
+                "exists already. Use upsert to replace them."
+            )
+        if not merged.is_change and not self._ends(period):
+            return
+        removed = [] if merged.only_adds else hit
+        rows = merged.added if merged.only_adds else merged.rows
+        self._add(change, period, rows, [file for file in live if file not in removed], removed)
+
+    def _add(
+        self, change: Change, period: str | None, rows: pd.DataFrame, others: list[File], removed: list[File]
+    ) -> None:
+        """Add a piece in place of removed files, merged with the others of its size."""
+        choose = compaction.to_close if self._ends(period) else compaction.to_merge
+        along = choose(len(rows), others, len(self.columns))
+        change.remove.extend([*removed, *along])
+        if along:
+            rows = layout.sort(pd.concat([self.load(along, self.columns), rows], ignore_index=True), self.table.key)
+        if len(rows):
+            change.add.append((period, rows))
+
+    def _ends(self, period: str | None) -> bool:
+        return self.ending is not None and period == self.ending
+
+    def _with_a_key(self, live: list[File], new: pd.DataFrame, drop: pd.DataFrame | None) -> list[File]:
+        """List the files that hold a key of these rows; statistics rule out most, key columns are read of the rest."""
+        names = list(self.table.key)
+        keys = new[names] if drop is None else pd.concat([new[names], drop[names]])
+        near = [file for file in live if statistics.may_share_a_key(self.table, file, keys)]
+        if not near:
+            return []
+        columns = tuple(column for column in self.columns if column[0] in self.table.key)
+        wanted = merging.index_of(self.table, keys)
+        return [file for file in near if merging.index_of(self.table, self.load([file], columns)).isin(wanted).any()]
 
 
 def columns_in_common(table: Table, parts: Sequence[Staged]) -> Columns:
@@ -147,12 +178,3 @@ def _require_same_columns(table: Table, stored: Columns, new: Columns) -> None:
         f"table {table.name} has columns {[name for name, _ in stored]}; these rows lack {lost} and bring {extra}. "
         "Use overwrite to give the table new columns (older versions stay readable), or a plant of another name."
     )
-
-
-def _is_later(table: Table, new: pd.DataFrame, live: list[File]) -> bool:
-    """Say whether rows are later than everything in these files, so that none of their keys can exist yet."""
-    if not live:
-        return True
-    if not layout.is_cut(table):
-        return False
-    return int(microseconds(new[str(table.time)]).min()) > max(int(file.last or 0) for file in live)

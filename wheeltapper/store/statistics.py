@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from wheeltapper.errors import StoreError
@@ -41,9 +42,29 @@ def _listed(table: Table, rows: pd.DataFrame) -> dict[str, Span] | None:
 
 
 def _spans(table: Table, rows: pd.DataFrame) -> dict[str, Span]:
-    times = pd.Series(microseconds(rows[str(table.time)]))
-    found = times.groupby(rows[ASSET].to_numpy(), sort=True).agg(["size", "min", "max"])
-    return {str(name): Span(int(count), int(first), int(last)) for name, count, first, last in found.itertuples()}
+    codes, names = pd.factorize(rows[ASSET], sort=True)
+    order = np.argsort(codes, kind="stable")
+    times = microseconds(rows[str(table.time)])[order]
+    counts = np.bincount(codes, minlength=len(names))
+    begins = np.cumsum(counts) - counts
+    firsts, lasts = np.minimum.reduceat(times, begins), np.maximum.reduceat(times, begins)
+    figures = zip(names, counts.tolist(), firsts.tolist(), lasts.tolist(), strict=True)
+    return {str(name): Span(count, first, last) for name, count, first, last in figures}
+
+
+def may_share_a_key(table: Table, file: File, keys: pd.DataFrame) -> bool:
+    """Say from the log alone whether a file can hold one of these keys."""
+    if file.first is None or file.last is None or keys.empty:
+        return not keys.empty
+    times = microseconds(keys[str(table.time)])
+    is_inside = (times >= file.first) & (times <= file.last)
+    if not is_inside.any() or file.assets is None:
+        return bool(is_inside.any())
+    for name, span in _spans(table, keys[is_inside]).items():
+        held = file.assets.get(name)
+        if held and span.first <= held.last and held.first <= span.last:
+            return True
+    return False
 
 
 def require_statistics(table: Table) -> None:

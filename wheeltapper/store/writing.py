@@ -85,7 +85,11 @@ class TableWriter:
 
     def _delete_unneeded(self, staged: tuple[File, ...]) -> None:
         """Delete staged files that no version needs, because the table held the same rows already."""
-        needed = {file.path for entry in self._log.scan()[0] for file in entry.add}
+        if not staged:
+            return
+        newest = self._log.newest()
+        first = min(files.version_in(file.path) or 0 for file in staged)
+        needed = {file.path for entry in self._log.entries(first, newest) for file in entry.add}
         for file in staged:
             if file.path not in needed:
                 (self._folder / file.path).unlink(missing_ok=True)
@@ -135,7 +139,7 @@ class TableWriter:
         data = files.encode(layout.to_arrow(rows, columns))
         digest = sha256(data).hexdigest()
         # Named by version and content: when a killed writer runs again, it writes over its own stray file.
-        name = f"part-{state.version + 1:05d}-{digest[:16]}.parquet"
+        name = files.name_of(state.version + 1, digest)
         path = f"{layout.PERIOD}={period}/{name}" if period else name
         faultpoints.hit("store.before_data")
         files.write(self._folder / path, data)

@@ -15,7 +15,7 @@ import pytest
 
 from wheeltapper import faultpoints
 from wheeltapper.errors import ConfigError, DataError, StoreError
-from wheeltapper.store import KeyExistsError, Ref, Staged, Store, locking, planning, verify_all, writing
+from wheeltapper.store import KeyExistsError, Ref, Staged, Store, compaction, locking, verify_all, writing
 from wheeltapper.store.log import Log
 from wheeltapper.tables import Column, Table
 
@@ -131,7 +131,7 @@ def test_late_rows_and_many_batches(plant: Store) -> None:
     for minute in order:
         plant.upsert(LEVELS, levels(("a", f"2026-01-05T10:{minute:02}:00Z", minute)), txn=f"m{minute}")
     assert plant.read(LEVELS)["level"].tolist() == list(range(40))
-    assert len(Log(plant.folder / LEVELS.name).state().files) <= planning.MOST_FILES
+    assert len(Log(plant.folder / LEVELS.name).state().files) <= 3 * compaction.MERGED
 
 
 def test_a_txn_counts_once(plant: Store) -> None:

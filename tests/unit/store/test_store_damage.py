@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from wheeltapper.errors import StoreError
-from wheeltapper.store import Store, commit, files, verify_all, writing
+from wheeltapper.store import Store, files, upkeep, verify_all, writing
 from wheeltapper.store.log import Log
 from wheeltapper.tables import Column, Table
 
@@ -271,7 +271,7 @@ def test_strays_are_no_damage(plant: Store) -> None:
 
 def test_checkpoints(plant: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A damaged checkpoint is listed, harms no read, and cannot slip into a commit; deleting it heals."""
-    monkeypatch.setattr(commit, "CHECKPOINT_EVERY", 3)
+    monkeypatch.setattr(upkeep, "CHECKPOINT_EVERY", 3)
     plant.upsert(NOISE, noise(7), txn="4")
     log = plant.folder / "noise" / "_delta_log"
     (path,) = log.glob("*.checkpoint.parquet")
@@ -296,7 +296,7 @@ def test_checkpoints(plant: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_checkpoint_that_lies_stops_commits(plant: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Delta trusts checkpoints; a valid one with another table's files is noticed before anything is committed."""
-    monkeypatch.setattr(commit, "CHECKPOINT_EVERY", 2)
+    monkeypatch.setattr(upkeep, "CHECKPOINT_EVERY", 2)
     stranger = Store(plant.folder.parent, "other")
     for day in (5, 6, 7):
         stranger.upsert(NOISE, noise(day, shift=9), txn=str(day))

@@ -1,4 +1,4 @@
-"""Sensor health: sensors that are stuck, silent, at the end of their range, or suddenly on another scale.
+"""Sensor health: sensors that are stuck, silent or at the end of their range, and counters that were reset.
 
 Each sensor of each asset is compared with its own past alone. No label is used. Whether a reading is flagged depends on
 it and on earlier readings; see `runs` for the start of a run. A sensor that has been broken from the beginning is never
@@ -7,14 +7,14 @@ found: there is nothing to compare it with.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
-from wheeltapper.readings.health.runs import Runs, cut_runs, too_long
-
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-Places = NDArray[np.int64]
+from wheeltapper.readings.health.runs import TIMES, Flags, Floats, RunCutter, Runs, UsualLengths, first_of_run, no_runs
+from wheeltapper.readings.health.series import Found, Piece, begin_of
+from wheeltapper.readings.order import in_words
 
 LEAST_FLAT = 20
 """Equal readings in a row that are never called stuck."""
@@ -22,136 +22,147 @@ LEAST_CLIPPED = 20
 """Readings in a row at the end of the range that are never called clipped."""
 LEAST_SILENT = 10
 """Missing readings in a row that are never called silence."""
-BLOCK = 30
-"""Readings that a level is computed from."""
-MANY_BLOCKS = 20
-"""Earlier blocks that there must be before a level can jump."""
-FACTOR = 10.0
-"""An order of magnitude: units differ by more, machines hardly."""
-ALIKE = 5.0
-"""In another unit the spread grows as the level does, but for this factor of chance."""
 
 
-def unchanged(values: Floats, low: float | None = None, high: float | None = None) -> tuple[Runs, Runs]:
-    """Find where a sensor shows the same value much longer than usual: stuck inside its range, or clipped at an end.
+@dataclass
+class Dropout:
+    """Finds where a sensor has no value for much longer than usual, while other sensors of its asset have values.
+
+    A row without any value is no reading, so where this sensor's value is missing, another sensor has one. A sensor
+    that never had a value is not silent, it is not there: that run begins with the series, without a past.
+    """
+
+    cutter: RunCutter = field(default_factory=RunCutter)
+    lengths: UsualLengths = field(default_factory=lambda: UsualLengths(LEAST_SILENT // TIMES))
+
+    def advance(self, piece: Piece) -> list[Found]:
+        """Look at the next readings; see `Detector`."""
+        missing = np.isnan(piece.values)
+        ended = self.cutter.cut(missing, first_of_run(missing, self.cutter), piece.readings)
+        found = self._found(ended)
+        self.lengths.learn(ended)
+        return found
+
+    def growing(self) -> list[Found]:
+        """Return the silence that goes on; see `Detector`."""
+        return self._found(self.cutter.open)
+
+    def unsettled(self) -> dict[str, int | None]:
+        """Return where a silence may still begin; see `Detector`."""
+        return {"dropout": begin_of(self.cutter.open)}
+
+    def _found(self, runs: Runs) -> list[Found]:
+        runs = runs.only(self.lengths.too_long(runs, LEAST_SILENT))
+        return [Found("dropout", runs, [f"no value for {_lasting(*run)} while others speak" for run in _each(runs)])]
+
+
+@dataclass
+class Unchanged:
+    """Finds where a sensor shows the same value much longer than usual: stuck inside its range, or clipped at an end.
 
     A machine that stands still has quiet sensors, too: where its regime does not say so, the first two such pauses
-    are found; from then on they are usual.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-        One sensor of one asset, in time order; missing values are skipped.
-    low, high : float, optional
-        Limits of the sensor, in its unit. An end of its range is a limit, or its lowest or highest value so far.
-
-    Returns
-    -------
-    stuck, clipped : Runs
+    are found; from then on they are usual. Missing values are skipped. An end of the range is a limit, or the lowest or
+    highest value so far.
     """
-    places = np.flatnonzero(~np.isnan(values))
-    shown = values[places]
-    start, end = cut_runs(np.diff(shown, prepend=np.nan) != 0)
-    # A run's value is compared with earlier values only, so later values do not change its kind.
-    at = shown[start]
-    at_end = (at >= np.maximum.accumulate(at)) | (at <= np.minimum.accumulate(at))
-    at_end |= (at == low) | (at == high)
-    runs = too_long(start, end, np.where(at_end, LEAST_CLIPPED, LEAST_FLAT))
-    is_end = at_end[np.searchsorted(start, runs.start)]
-    return runs.only(~is_end).at(places), runs.only(is_end).at(places)
+
+    unit: str
+    low: float = np.nan
+    high: float = np.nan
+    """Limits of the sensor, in its unit; NaN for none."""
+    end_kind: str = "clipped"
+    """The kind of flag at an end of the range. A counter is at its highest value whenever it stands still."""
+    given: int = 0
+    """Values so far."""
+    latest: float = np.nan
+    lowest: float = np.inf
+    highest: float = -np.inf
+    shown: Floats = field(default_factory=lambda: np.zeros(0))
+    """What the sensor has shown since the open run began; empty before the first value."""
+    is_end: Flags = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    """Whether that is an end of its range."""
+    cutter: RunCutter = field(default_factory=RunCutter)
+    lengths: UsualLengths = field(default_factory=lambda: UsualLengths(min(LEAST_FLAT, LEAST_CLIPPED) // TIMES))
+
+    def advance(self, piece: Piece) -> list[Found]:
+        """Look at the next readings; see `Detector`."""
+        readings, values = piece.given(self.given)
+        if not len(values):
+            return []
+        begins = np.diff(values, prepend=self.latest) != 0
+        shown = np.append(self.shown, values[begins])
+        is_end = self._at_an_end(shown)
+        ended = self.cutter.cut(np.ones(len(values), dtype=bool), begins, readings)
+        found = self._found(ended, shown[:-1], is_end[:-1])
+        self.lengths.learn(ended)
+        self.given += len(values)
+        self.latest, self.shown, self.is_end = float(values[-1]), shown[-1:], is_end[-1:]
+        return found
+
+    def growing(self) -> list[Found]:
+        """Return the run that goes on; see `Detector`."""
+        return self._found(self.cutter.open, self.shown, self.is_end)
+
+    def unsettled(self) -> dict[str, int | None]:
+        """Return where a run may still be found; see `Detector`."""
+        return dict.fromkeys(("flat", "clipped"), begin_of(self.cutter.open))
+
+    def _at_an_end(self, shown: Floats) -> Flags:
+        """Tell which runs are at an end of the range. Only earlier values count, so later ones change nothing."""
+        highest = np.maximum.accumulate(np.append(self.highest, shown))[1:]
+        lowest = np.minimum.accumulate(np.append(self.lowest, shown))[1:]
+        self.highest, self.lowest = float(highest[-1]), float(lowest[-1])
+        return np.asarray((shown >= highest) | (shown <= lowest) | (shown == self.low) | (shown == self.high))
+
+    def _found(self, runs: Runs, shown: Floats, is_end: Flags) -> list[Found]:
+        is_long = self.lengths.too_long(runs, np.where(is_end, LEAST_CLIPPED, LEAST_FLAT))
+        inside, at_end = is_long & ~is_end, is_long & is_end
+        return [
+            self._described("flat", runs.only(inside), shown[inside]),
+            self._described(self.end_kind, runs.only(at_end), shown[at_end]),
+        ]
+
+    def _described(self, kind: str, runs: Runs, shown: Floats) -> Found:
+        details = [
+            f"unchanged at {value:.8g} {self.unit} for {_lasting(*run)}"
+            for value, run in zip(shown, _each(runs), strict=True)
+        ]
+        return Found(kind, runs, details)
 
 
-def dropout(values: Floats) -> Runs:
-    """Find where a sensor has no value for much longer than usual, while other sensors of its asset have values.
+@dataclass
+class CounterResets:
+    """Finds where a counter that only counts up shows less than before: it was reset, replaced or has overflowed.
 
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-        One sensor of one asset, in time order. A row without any value is no reading, so where this sensor's value is
-        missing, another sensor has one.
+    Missing values are skipped.
     """
-    missing = np.isnan(values)
-    start, end = cut_runs(np.diff(missing, prepend=False))
-    silent = missing[start] if len(missing) else np.zeros(0, dtype=bool)
-    had_value = np.maximum.accumulate(~missing)[start] if len(missing) else silent
-    runs = too_long(start[silent], end[silent], LEAST_SILENT)
-    return runs.only(had_value[silent][np.searchsorted(start[silent], runs.start)])
+
+    unit: str
+    given: int = 0
+    latest: float = np.nan
+
+    def advance(self, piece: Piece) -> list[Found]:
+        """Look at the next readings; see `Detector`."""
+        readings, values = piece.given(self.given)
+        before = np.append(self.latest, values)
+        fallen = np.flatnonzero(np.diff(before) < 0)
+        self.given, self.latest = self.given + len(values), float(before[-1])
+        details = [f"fell from {before[place]:.8g} to {values[place]:.8g} {self.unit}" for place in fallen]
+        return [Found("counter_reset", Runs(readings[:, fallen], readings[:, fallen]), details)]
+
+    def growing(self) -> list[Found]:
+        """Return nothing: a reset is one reading."""
+        return [Found("counter_reset", no_runs(), [])]
+
+    def unsettled(self) -> dict[str, int | None]:
+        """Return that only later readings can be resets; see `Detector`."""
+        return {"counter_reset": None}
 
 
-def jump_in_scale(values: Floats) -> Runs:
-    """Find where level and spread become ten times as large or small as they ever were, as in another unit.
-
-    Levels are computed from blocks of `BLOCK` readings. Both must change alike: a machine that is switched off falls
-    to zero, but its noise does not shrink by the same factor. When the new scale has lasted as long as all the time
-    before it, it is the usual one.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-        One sensor of one asset, in time order; missing values are skipped.
-    """
-    places = np.flatnonzero(~np.isnan(values))
-    shown = np.abs(values[places])
-    level, spread = _levels(values[places])
-    spans = _jumps(level.tolist(), spread.tolist())
-    first = [_walk(shown, begin * BLOCK - 1, -1, was, level[begin]) + 1 for begin, _, was in spans]
-    last = [_walk(shown, (end + 1) * BLOCK, 1, was, level[end]) - 1 for _, end, was in spans]
-    block_end = [(begin + 1) * BLOCK - 1 for begin, _, _ in spans]
-    return Runs(*(np.array(column, dtype=np.int64) for column in (first, block_end, last))).at(places)
+def _each(runs: Runs) -> list[tuple[int, int]]:
+    """Return how long each run lasts, in microseconds, and how many readings of the series it spans."""
+    spans = runs.last - runs.first
+    return list(zip(spans[2].tolist(), (spans[1] + 1).tolist(), strict=True))
 
 
-def _levels(values: Floats) -> tuple[Floats, Floats]:
-    """Return the typical size and the interquartile range of each full block."""
-    blocks = values[: len(values) // BLOCK * BLOCK].reshape(-1, BLOCK)
-    if not len(blocks):
-        return np.zeros(0), np.zeros(0)
-    lower, upper = np.quantile(blocks, [0.25, 0.75], axis=1)
-    return np.median(np.abs(blocks), axis=1), np.asarray(upper - lower)
-
-
-def _walk(sizes: Floats, place: int, step: int, was: float, level: float) -> int:
-    """Return the first place, within one block, whose value is nearer to the old level than to the new one."""
-    middle = np.sqrt(was * level)
-    for _ in range(BLOCK - 1):
-        if not 0 <= place < len(sizes) or (sizes[place] > middle) != (level > middle):
-            break
-        place += step
-    return place
-
-
-def _jumps(level: list[float], spread: list[float]) -> list[tuple[int, int, float]]:
-    """Return first and last block of each stretch on another scale, with the level before it."""
-    stretches: list[tuple[int, int, float]] = []
-    usual: list[int] = []
-    lowest, highest = np.inf, -np.inf
-    start, before = -1, 0.0
-    for place, (size, width) in enumerate(zip(level, spread, strict=True)):
-        is_far = len(usual) >= MANY_BLOCKS and (size >= FACTOR * highest > 0 or 0 < size <= lowest / FACTOR)
-        is_jump = False
-        if is_far:
-            recent = usual[-MANY_BLOCKS:]
-            old = float(np.median([level[block] for block in recent]))
-            expected = size / old * float(np.median([spread[block] for block in recent])) if old else np.inf
-            is_jump = expected / ALIKE <= width <= expected * ALIKE  # zero has no scale
-        if is_jump and start < 0:
-            start, before = place, old
-        if start >= 0 and (not is_jump or place - start >= len(usual)):
-            stretches.append((start, place - 1, before))
-            is_far, start = is_far and not is_jump, -1  # after so long a time it is usual
-        if not is_far:  # a block that is half old and half new is neither
-            usual.append(place)
-            lowest, highest = min(lowest, size), max(highest, size)
-    return stretches if start < 0 else [*stretches, (start, len(level) - 1, before)]
-
-
-def counter_reset(values: Floats) -> Runs:
-    """Find where a counter that only counts up shows less than before: it was reset, replaced or has overflowed.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-        One counter of one asset, in time order; missing values are skipped.
-    """
-    places = np.flatnonzero(~np.isnan(values))
-    fallen = places[np.flatnonzero(np.diff(values[places]) < 0) + 1]
-    return Runs(fallen, fallen, fallen)
+def _lasting(lasted: int, count: int) -> str:
+    return f"{in_words(pd.Timedelta(lasted, 'us'))} ({count:,} readings)"

@@ -1,14 +1,16 @@
-"""Runs: readings in a row that have something in common for much longer than usual for this sensor.
+"""Runs: readings in a row that have something in common, and how long such runs usually are for this sensor.
 
 The usual length is learnt from the sensor's own past: lengths of runs that together hold more than a small share of the
 readings before. So one odd event does not set the usual length, and a machine that stands still every night does, after
 its first night. A run is *known* to be too long only at one of its readings. Its start is reported as well, with
 hindsight: the readings between were not flagged when they arrived. Later readings can only make the last run longer.
+
+Everything here goes on from where it stopped: a series gives the same runs in one piece and in any number of pieces.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,65 +25,127 @@ SHARE = 0.02
 """Runs of a length are usual if they, and longer ones, hold this share of the readings before."""
 TIMES = 3
 """A run may be this many times as long as what is usual."""
+CLASSES = 64
+"""Classes of length, each longer than the one before by the square root of 2: enough for a billion readings."""
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Places of each run's first reading, of the one at which it became known, and of its last; shape (n_runs,)."""
+    """First and last reading of runs, in order.
 
-    start: Places
-    known: Places
-    end: Places
+    A reading is a column of three numbers: its place among the values that are compared, its place in the series (which
+    has missing values, too), and its time in microseconds since 1970.
+    """
+
+    first: Places
+    """Shape (3, n_runs)."""
+    last: Places
 
     def __len__(self) -> int:
-        return len(self.start)
+        return int(self.first.shape[1])
 
-    def at(self, places: Places) -> Runs:
-        """Return the same runs counted in another series, of which these readings are a part."""
-        return Runs(places[self.start], places[self.known], places[self.end])
+    @property
+    def start(self) -> Places:
+        """Place of each run's first reading among the values that are compared."""
+        return np.asarray(self.first[0])
 
-    def only(self, where: Flags) -> Runs:
+    @property
+    def length(self) -> Places:
+        """Values that are compared, in each run."""
+        return np.asarray(self.last[0] - self.first[0] + 1)
+
+    def only(self, where: Flags | slice) -> Runs:
         """Return some of the runs."""
-        return replace(self, start=self.start[where], known=self.known[where], end=self.end[where])
+        return Runs(self.first[:, where], self.last[:, where])
 
 
-def cut_runs(changes: Flags) -> tuple[Places, Places]:
-    """Return first and last place of each run; a run begins where ``changes`` is true, and at the first place."""
-    begins = changes.copy()
-    begins[:1] = True
-    start = np.flatnonzero(begins)
-    return start, np.append(start[1:], len(changes)) - 1
+def no_runs() -> Runs:
+    """Return zero runs."""
+    return Runs(np.zeros((3, 0), dtype=np.int64), np.zeros((3, 0), dtype=np.int64))
 
 
-def too_long(start: Places, end: Places, least: Places | int) -> Runs:
-    """Return the runs that are much longer than those before them.
+@dataclass
+class RunCutter:
+    """Cuts a series into runs, piece by piece."""
 
-    Parameters
-    ----------
-    start, end : ndarray of shape (n_runs,)
-        First and last place of each run, in order.
-    least : int or ndarray of shape (n_runs,)
-        Readings that are never too long.
-    """
-    length = end - start + 1
-    shortest = max(int(np.min(least)) // TIMES, 1) if len(length) else 1
-    counts = np.flatnonzero(length >= shortest)  # shorter ones never set a limit
-    usual = np.zeros(len(length), dtype=np.int64)
-    usual[counts] = _usual(start[counts], length[counts], shortest)
-    limit = np.maximum(least, TIMES * usual)
-    is_too_long = (length > limit) & (start >= HISTORY)
-    return Runs(start[is_too_long], (start + limit)[is_too_long], end[is_too_long])
+    open: Runs = field(default_factory=no_runs)
+    """The run, if any, that holds the last reading so far: it may go on."""
+
+    def cut(self, is_in: Flags, begins: Flags, readings: Places) -> Runs:
+        """Add a piece of the series, and return the runs that have ended.
+
+        Parameters
+        ----------
+        is_in : ndarray of shape (n,)
+            Which readings belong to a run.
+        begins : ndarray of shape (n,)
+            Which of them are the first of their run.
+        readings : ndarray of shape (3, n)
+            The readings themselves, see `Runs`.
+        """
+        if not len(is_in):
+            return no_runs()
+        is_last = is_in.copy()
+        is_last[:-1] &= ~is_in[1:] | begins[1:]
+        goes_on = is_in[0] and not begins[0]
+        first = np.concatenate([self.open.first, readings[:, begins]], axis=1)
+        last = np.concatenate([self.open.last[:, int(goes_on) :], readings[:, is_last]], axis=1)
+        runs = Runs(first, last)
+        ended = len(runs) - int(is_in[-1])
+        self.open = runs.only(slice(ended, None))
+        return runs.only(slice(ended))
 
 
-def _usual(start: Places, length: Places, shortest: int) -> Places:
-    """Return the longest length that is usual before each run, up to a factor of the square root of 2; 0 for none."""
-    steps = int(2 * np.log2(max(length.max(initial=1) / shortest, 1))) + 2
-    edges = np.ceil(shortest * 2.0 ** (np.arange(steps + 1) / 2)).astype(np.int64)
-    at = np.searchsorted(edges, length, "right") - 1
-    readings = np.zeros((len(length) + 1, steps), dtype=np.int64)
-    readings[np.arange(1, len(length) + 1), at] = length
-    before = np.cumsum(readings, axis=0)[:-1]
-    at_least = np.cumsum(before[:, ::-1], axis=1)[:, ::-1]
-    is_usual = (at_least >= SHARE * start[:, None]) & (at_least > 0)
-    longest = np.where(is_usual.any(axis=1), steps - 1 - np.argmax(is_usual[:, ::-1], axis=1), -1)
-    return np.where(longest >= 0, edges[longest + 1], 0)
+def first_of_run(is_in: Flags, cutter: RunCutter) -> Flags:
+    """Return the readings at which a run begins, where every reading belongs to the run of the one before."""
+    return np.asarray(is_in & ~np.append(len(cutter.open) > 0, is_in)[:-1])
+
+
+@dataclass
+class UsualLengths:
+    """How long the runs of one sensor have been."""
+
+    shortest: int
+    """Shorter runs never set a limit."""
+    held: Places = field(default_factory=lambda: np.zeros(CLASSES, dtype=np.int64))
+    """Values in all earlier runs of each class of length."""
+
+    def too_long(self, runs: Runs, least: Places | int) -> Flags:
+        """Tell which runs, in a row, are much longer than those before them.
+
+        Parameters
+        ----------
+        runs : Runs
+        least : int or ndarray of shape (n_runs,)
+            Values that are never too long.
+        """
+        length = runs.length
+        counts = np.flatnonzero(length >= self.shortest)
+        usual = np.zeros(len(length), dtype=np.int64)
+        if len(counts):
+            usual[counts] = self._usual(runs.start[counts], length[counts])
+        return np.asarray((length > np.maximum(least, TIMES * usual)) & (runs.start >= HISTORY))
+
+    def learn(self, runs: Runs) -> None:
+        """Remember runs that have ended."""
+        length = runs.length[runs.length >= self.shortest]
+        if len(length):
+            self.held = self.held + np.bincount(self._classes(length), length, CLASSES).astype(np.int64)
+
+    def _usual(self, start: Places, length: Places) -> Places:
+        """Return the longest length that is usual before each run, up to a factor of √2; 0 if none."""
+        classes = self._classes(length)
+        steps = max(int(classes.max()), int(np.flatnonzero(self.held).max(initial=0))) + 1
+        own = np.zeros((len(length), steps), dtype=np.int64)
+        own[np.arange(len(length)), classes] = length
+        before = self.held[:steps] + np.cumsum(own, axis=0) - own
+        at_least = np.cumsum(before[:, ::-1], axis=1)[:, ::-1]
+        is_usual = (at_least >= SHARE * start[:, None]) & (at_least > 0)
+        longest = np.where(is_usual.any(axis=1), steps - 1 - np.argmax(is_usual[:, ::-1], axis=1), -1)
+        return np.where(longest >= 0, self._edges()[longest + 1], 0)
+
+    def _classes(self, length: Places) -> Places:
+        return np.searchsorted(self._edges(), length, "right") - 1
+
+    def _edges(self) -> Places:
+        return np.ceil(self.shortest * 2.0 ** (np.arange(CLASSES + 1) / 2)).astype(np.int64)

@@ -1,29 +1,34 @@
-"""The table of flags, computed from all stored readings."""
+"""The table of flags follows the table of readings: what is new is examined, what it changes is written.
+
+For each asset a `Memory` keeps where its examination stands. New readings go on from there. A reading that is late,
+corrected or gone takes its asset back to an earlier moment that is remembered, or to its beginning. Without a memory
+everything is computed from the readings, in bounded pieces of time, and only what differs is written.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from wheeltapper import faultpoints, tables
-from wheeltapper.readings.health.flagging import HEALTH, WORDS, flag_readings, worst_first
-from wheeltapper.readings.order import in_words
-from wheeltapper.store import Ref
+from wheeltapper.errors import StoreError
+from wheeltapper.readings.health import spans
+from wheeltapper.readings.health.examination import Examination
+from wheeltapper.readings.health.flagging import HEALTH
+from wheeltapper.readings.health.memory import DAY, Memory, MemoryFolder, Remembered, is_worth_keeping, thin_out
+from wheeltapper.readings.health.stored_readings import StoredReadings, first_changes, instant
+from wheeltapper.store import Ref, Store
 from wheeltapper.workspace import Workspace
 
-GROUP_ROWS = 3_000_000
-"""Readings in memory at once, about: assets are flagged in groups of this size."""
-
-SHOWN = 3
-"""Spans that a summary names; the report has more."""
+EVER = -(2**62)
+"""Earlier than any reading, in microseconds since 1970."""
 
 
 @dataclass(frozen=True)
 class Flagged:
-    """The result of flagging all stored readings."""
+    """The table of flags after an update."""
 
     flags: Ref
     """The table of flags afterwards."""
@@ -43,48 +48,173 @@ class Flagged:
         ]
 
 
-def flag_all(space: Workspace) -> Flagged:
-    """Write the table of flags from all stored readings.
-
-    All stored readings are read, even if few are new: a sensor is compared with its whole past.
-    """
-    asset_type, kinds = space.plant.asset_type, space.plant.cleaning.flags
-    readings = space.store.ref(tables.READINGS)
-    columns = ["asset_id", "timestamp", "regime", *asset_type.measured]
-    parts = [
-        flag_readings(space.store.read(tables.READINGS, columns=columns, assets=assets), asset_type, kinds)
-        for assets in _asset_groups(space)
-    ]
-    flags = pd.concat(parts, ignore_index=True) if parts else tables.FLAGS.empty()
-    faultpoints.hit("flag.before_write")
-    # Readings may return to what they were before, so the name says what the rows follow; equal rows change nothing.
-    settings = hashlib.sha256(f"{asset_type.model_dump_json()}|{kinds}".encode()).hexdigest()[:16]
-    name = f"flags:{readings.digest}:{settings}:after {space.store.version(tables.FLAGS)}"
-    ref = space.store.overwrite(tables.FLAGS, flags, txn=name)
-    flagged = {str(kind): int(count) for kind, count in flags["kind"].value_counts().items()}
-    spans = worst_first(flags[flags["kind"].isin(HEALTH)])
-    return Flagged(ref, flagged, len(spans), tuple(_sentences(spans.head(SHOWN))))
+def update_flags(space: Workspace) -> Flagged:
+    """Bring the table of flags up to the stored readings; the work follows what is new in them."""
+    store = space.store
+    folder = MemoryFolder(store.folder / "cache" / "flags", space.plant.asset_type, space.plant.cleaning.flags)
+    memory = _trusted(folder, store)
+    readings, flags = store.ref(tables.READINGS), store.ref(tables.FLAGS)
+    if memory is None or memory.readings != (readings.version, readings.digest) or memory.flags[1] != flags.digest:
+        memory = _Update(store, folder, memory, space.plant.asset_type.measured).run(readings, flags)
+    health = sum(memory.counts.get(kind, 0) for kind in HEALTH)
+    return Flagged(store.ref(tables.FLAGS), memory.counts, health, tuple(spans.sentences(memory.longest)))
 
 
-def _asset_groups(space: Workspace) -> Iterator[list[str]]:
-    """Yield the assets, as many at a time as have about `GROUP_ROWS` readings together."""
-    assets = space.store.read(tables.READINGS, columns=["asset_id"])["asset_id"]
-    group: list[str] = []
-    rows = 0
-    for asset, count in assets.value_counts().sort_index().items():
-        if group and rows + count > GROUP_ROWS:
-            yield group
-            group, rows = [], 0
-        group.append(str(asset))
-        rows += int(count)
-    if group:
-        yield group
+def _trusted(folder: MemoryFolder, store: Store) -> Memory | None:
+    """Return the memory if the versions that it belongs to are those that it was made for."""
+    memory = folder.load()
+    if memory is None:
+        return None
+    try:
+        is_same = all(
+            store.digest(table, version) == digest
+            for table, (version, digest) in ((tables.READINGS, memory.readings), (tables.FLAGS, memory.flags))
+        )
+    except StoreError:  # the tables are older than the memory, or others altogether
+        return None
+    return memory if is_same else None
 
 
-def _sentences(spans: pd.DataFrame) -> Iterator[str]:
-    """Say of each span which sensor did not measure, how, and when."""
-    for row in spans.to_dict("records"):
-        start, end = row["start"], row["end"]
-        first = f"{start:%Y-%m-%d %H:%M}"
-        when = f"from {first} to {end:%Y-%m-%d %H:%M} ({in_words(end - start)})" if end > start else f"at {first}"
-        yield f"{row['asset_id']} {row['sensor']} {WORDS[row['kind']]} {when}"
+@dataclass
+class _Update:
+    """One update of the table of flags."""
+
+    store: Store
+    folder: MemoryFolder
+    memory: Memory | None
+    sensors: tuple[str, ...]
+    assets: dict[str, Remembered] = field(default_factory=dict)
+    """The assets that are examined."""
+    old: list[pd.DataFrame] = field(default_factory=list)
+    """Flags of the table that may be others now."""
+    new: list[pd.DataFrame] = field(default_factory=list)
+    """Flags that take their place."""
+    before: pd.DataFrame | None = None
+    """All flags that the memory belongs to, where the table holds others by now."""
+
+    def run(self, readings: Ref, flags: Ref) -> Memory:
+        """Examine what is new, write the flags that differ, and remember."""
+        try:
+            self._go_back(flags)
+        except StoreError:  # a version that the memory belongs to is no longer on the disk
+            self.memory = None
+            self._begin_anew(flags)
+        self._examine()
+        old, new = _joined(self.old), _joined(self.new)
+        after = self._write(readings, flags, old, new)
+        faultpoints.hit("flag.after_write")
+        return self._remember(readings, after, old, new)
+
+    def _go_back(self, flags: Ref) -> None:
+        """Choose where the examination of each asset goes on, and collect the flags that this puts in question."""
+        if self.memory is None:
+            self._begin_anew(flags)
+            return
+        base, digest = self.memory.flags
+        changes = first_changes(self.store, self.memory.readings[0])
+        known = self.memory.assets
+        self.assets = {name: known.get(name) or Remembered(self.folder.begin()) for name in changes}
+        back: dict[str, Examination] = {}
+        for name, one in self.assets.items():
+            stands_at = self.folder.before(one, changes[name])
+            if stands_at is one.now:
+                self.old.append(_of(name, stands_at.growing()))
+            else:
+                one.now = back[name] = stands_at or self.folder.begin()
+        if back:
+            self.old.append(self._questioned(back, base))
+        if digest != flags.digest:
+            self.before = self.store.read(tables.FLAGS, version=base)
+
+    def _begin_anew(self, flags: Ref) -> None:
+        """Put all flags in question; every asset is examined from its first reading."""
+        self.assets, self.before = {}, None
+        self.old = [self.store.read(tables.FLAGS, version=flags.version)]
+
+    def _questioned(self, back: dict[str, Examination], base: int) -> pd.DataFrame:
+        """Return the flags of some assets that their examinations have not settled."""
+        bounds: dict[tuple[str, str, str], int] = {}
+        for asset, examination in back.items():
+            later = EVER if examination.until is None else examination.until + 1
+            for sensor, kind, time in examination.unsettled():
+                bounds[asset, sensor, kind] = later if time is None else time
+        start = min(bounds.values())
+        flags = self.store.read(
+            tables.FLAGS, version=base, assets=sorted(back), start=None if start == EVER else instant(start)
+        )
+        keys = zip(flags["asset_id"], flags["sensor"], flags["kind"], strict=True)
+        return flags[tables.microseconds(flags["start"]) >= [bounds.get(key, EVER) for key in keys]]
+
+    def _examine(self) -> None:
+        """Go through the readings that are new to the assets, in order of time."""
+        readings = StoredReadings(self.store, self.sensors)
+        until = None if self.memory is None else {name: one.now.until for name, one in self.assets.items()}
+        for asset, rows in readings.after(until):
+            one = self.assets.setdefault(asset, Remembered(self.folder.begin()))
+            self._advance(asset, one, rows, readings.newest)
+        for asset, one in self.assets.items():
+            self.new.append(_of(asset, one.now.growing()))
+
+    def _advance(self, asset: str, one: Remembered, rows: pd.DataFrame, newest: int) -> None:
+        """Examine an asset's next readings; keep the examination at moments that a late reading may go back to."""
+        times = tables.microseconds(rows["timestamp"])
+        begin = 0
+        for place in [0, *(np.flatnonzero(np.diff(times // DAY)) + 1)]:
+            until = one.now.until if place == 0 else int(times[place - 1])
+            if is_worth_keeping(until, int(times[place]), newest):
+                self._advance_part(asset, one, rows.iloc[begin:place])
+                begin = place
+                one.earlier[int(one.now.until or 0)] = self.folder.keep(one.now)
+        self._advance_part(asset, one, rows.iloc[begin:])
+        one.earlier = thin_out(one.earlier, newest)
+
+    def _advance_part(self, asset: str, one: Remembered, rows: pd.DataFrame) -> None:
+        if len(rows):
+            self.new.append(_of(asset, one.now.advance(rows)))
+
+    def _write(self, readings: Ref, flags: Ref, old: pd.DataFrame, new: pd.DataFrame) -> Ref:
+        """Write the flags that differ. A run that was killed may have written some or all of them already."""
+        if self.before is not None:
+            new = _joined([self.before[~_keys(self.before).isin(_keys(old))], new])
+            old = self.store.read(tables.FLAGS)
+        drop = old.loc[~_keys(old).isin(_keys(new)), list(tables.FLAGS.key)]
+        differing = _not_in(new, old)
+        faultpoints.hit("flag.before_write")
+        if drop.empty and differing.empty:
+            return self.store.ref(tables.FLAGS)
+        # Readings may return to what they were before, so the name says what the rows follow.
+        name = f"flags:{readings.digest}:{self.folder.settings}:after {flags.version}"
+        made_from = {tables.READINGS.name: readings.version}
+        return self.store.upsert(tables.FLAGS, differing, drop=drop, txn=name, made_from=made_from)
+
+    def _remember(self, readings: Ref, flags: Ref, old: pd.DataFrame, new: pd.DataFrame) -> Memory:
+        before = self.memory
+        counts = spans.recount(before.counts, old, new) if before else spans.count(new)
+        longest = spans.longest_after(before.longest, old, new, counts) if before else spans.longest(new)
+        if longest is None:
+            longest = spans.longest(self.store.read(tables.FLAGS))
+        assets = ({} if before is None else before.assets) | self.assets
+        assets = {name: one for name, one in sorted(assets.items()) if one.now.until is not None}
+        refs = (readings.version, readings.digest), (flags.version, flags.digest)
+        memory = Memory(*refs, assets, counts, longest)
+        self.folder.save(memory)
+        return memory
+
+
+def _of(asset: str, flags: pd.DataFrame) -> pd.DataFrame:
+    return flags.assign(asset_id=asset) if len(flags) else flags
+
+
+def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Put flags into one frame, checked."""
+    filled = [part for part in parts if len(part)]
+    return tables.FLAGS.check(pd.concat(filled, ignore_index=True)) if filled else tables.FLAGS.empty()
+
+
+def _keys(flags: pd.DataFrame) -> pd.MultiIndex:
+    return pd.MultiIndex.from_frame(flags[list(tables.FLAGS.key)])
+
+
+def _not_in(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
+    """Return the flags that are not in another table exactly so."""
+    return new[~pd.MultiIndex.from_frame(new).isin(pd.MultiIndex.from_frame(old[list(new.columns)]))]

@@ -7,12 +7,14 @@ first reading after a change of load. It is a hint for the eye, and masks nothin
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from wheeltapper.readings.health.runs import Flags, Floats, RunCutter, first_of_run
+from wheeltapper.readings.health.series import Found, Piece, begin_of
+
+NONE = np.zeros(0)
 
 ROWS = 60
 """Earlier values that a value is compared with."""
@@ -23,11 +25,79 @@ REACH = 1.5
 DEVIATIONS = 3.0
 """Standard deviations from the median, estimated by the median absolute deviation, that are still usual."""
 
+FEW = 1000
+"""Up to so many values, loading compiled code takes longer than doing without."""
+
 NORMAL = 1.4826
 """Standard deviation of a normal distribution in median absolute deviations: 1 / 0.6745."""
 
 
-def bounds(values: Floats, kinds: Collection[str]) -> dict[str, tuple[Floats, Floats]]:
+@dataclass
+class Outside:
+    """Values in a row that lie outside their bounds, for one kind of flag."""
+
+    cutter: RunCutter = field(default_factory=RunCutter)
+    details: list[str] = field(default_factory=list)
+    """The sentence about the open run, if there is one."""
+
+
+@dataclass
+class Unusual:
+    """Finds values that are unusual beside those just before them; of a counter, the growth per hour."""
+
+    kinds: list[str]
+    unit: str
+    is_counter: bool = False
+    held: Floats = field(default_factory=NONE.copy)
+    """The newest values that a value is compared with, `ROWS` at most."""
+    latest: list[float] = field(default_factory=list)
+    """Value and time (microseconds) of the newest reading of a counter."""
+    outside: dict[str, Outside] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.outside = {kind: Outside() for kind in self.kinds}
+
+    def advance(self, piece: Piece) -> list[Found]:
+        """Look at the next readings; see `Detector`."""
+        if not len(piece.values) or not self.kinds:
+            return []
+        values = self._hourly(piece) if self.is_counter else piece.values
+        limits = bounds(values, self.kinds, self.held)
+        self.held = np.append(self.held, values[~np.isnan(values)])[-ROWS:].copy()
+        return [self._step(kind, piece, values, low, high) for kind, (low, high) in limits.items()]
+
+    def growing(self) -> list[Found]:
+        """Return the unusual values that go on; see `Detector`."""
+        return [Found(kind, of.cutter.open, of.details) for kind, of in self.outside.items()]
+
+    def unsettled(self) -> dict[str, int | None]:
+        """Return where unusual values may still go on; see `Detector`."""
+        return {kind: begin_of(of.cutter.open) for kind, of in self.outside.items()}
+
+    def _hourly(self, piece: Piece) -> Floats:
+        """Return the growth per hour since the reading before; NaN for the first one."""
+        values, times = piece.values, piece.times
+        before, at = self.latest or (np.nan, times[0] - 1)
+        self.latest = [float(values[-1]), int(times[-1])]
+        return np.asarray(np.diff(values, prepend=before) / (np.diff(times, prepend=int(at)) / 3.6e9))
+
+    def _step(self, kind: str, piece: Piece, values: Floats, low: Floats, high: Floats) -> Found:
+        state = self.outside[kind]
+        is_outside = outside(values, low, high)
+        begins = first_of_run(is_outside, state.cutter)
+        details = [
+            *state.details,
+            *(
+                f"{value:.5g} {self.unit}, usual was {least:.5g} to {most:.5g}"
+                for value, least, most in zip(values[begins], low[begins], high[begins], strict=True)
+            ),
+        ]
+        ended = state.cutter.cut(is_outside, begins, piece.readings)
+        state.details = details[len(ended) :]
+        return Found(kind, ended, details[: len(ended)])
+
+
+def bounds(values: Floats, kinds: Collection[str], before: Floats = NONE) -> dict[str, tuple[Floats, Floats]]:
     """Return, for each kind of flag, the lowest and highest value that are usual at each place.
 
     Parameters
@@ -36,13 +106,15 @@ def bounds(values: Floats, kinds: Collection[str]) -> dict[str, tuple[Floats, Fl
         One sensor of one asset, in time order; missing values are skipped.
     kinds : collection of str
         ``iqr`` and ``hampel``; see `iqr_bounds` and `hampel_bounds`.
+    before : ndarray of shape (n_before,), optional
+        The values before these, of which the newest `ROWS` count; none may be missing.
 
     Returns
     -------
     dict of str to (low, high), each of shape (n,)
         NaN where fewer than `LEAST` values came before, or these have no range.
     """
-    order = _trailing_order(values)
+    order = _trailing_order(values, before[-ROWS:])
     compute = {"iqr": iqr_bounds, "hampel": hampel_bounds}
     return {kind: compute[kind](order) for kind in kinds}
 
@@ -91,11 +163,46 @@ def outside(values: Floats, low: Floats, high: Floats) -> Flags:
     return np.asarray((values < low) | (values > high), dtype=bool)
 
 
-def _trailing_order(values: Floats) -> Floats:
+def _trailing_order(values: Floats, before: Floats) -> Floats:
     """Return quartiles and median deviation of the given values before each, of shape (4, n); see `trailing_order`."""
-    from wheeltapper.readings.health.trailing import trailing_order
-
     is_given = ~np.isnan(values)
+    given = np.append(before, values[is_given])
     order = np.full((4, len(values)), np.nan)
-    order[:, is_given] = trailing_order(np.ascontiguousarray(values[is_given], dtype=np.float64), ROWS, LEAST)
+    if len(given) > FEW:
+        from wheeltapper.readings.health.trailing import trailing_order
+
+        order[:, is_given] = trailing_order(given, ROWS, LEAST)[:, len(before) :]
+    else:
+        order[:, is_given] = _order_of_few(given, len(before))
+    return order
+
+
+def _order_of_few(given: Floats, first: int) -> Floats:
+    """Return what `trailing_order` returns from a place on, to the last bit, without compiled code.
+
+    To load compiled code takes longer than an hour's readings need.
+    """
+    order = np.full((4, len(given) - first), np.nan)
+    for place in range(max(first, LEAST), min(len(given), ROWS)):
+        order[:, place - first] = _order_of(given[None, :place])[:, 0]
+    if len(given) > ROWS:
+        full = max(first, ROWS)
+        windows = np.lib.stride_tricks.sliding_window_view(given[:-1], ROWS)
+        order[:, full - first :] = _order_of(windows[full - ROWS :])
+    return order
+
+
+def _order_of(windows: Floats) -> Floats:
+    """Return quartiles and median absolute deviation of each row, shape (4, n_rows)."""
+    held = windows.shape[1]
+    ordered = np.sort(windows, axis=1)
+    order = np.empty((4, len(windows)))
+    for which in range(3):
+        at = 0.25 * (which + 1) * (held - 1)
+        below = int(at)
+        above = min(below + 1, held - 1)
+        order[which] = ordered[:, below] + (at - below) * (ordered[:, above] - ordered[:, below])
+    deviations = np.sort(np.abs(windows - order[1][:, None]), axis=1)
+    middle = deviations[:, held // 2]
+    order[3] = middle if held % 2 else 0.5 * (deviations[:, held // 2 - 1] + middle)
     return order

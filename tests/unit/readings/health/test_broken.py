@@ -10,8 +10,9 @@ import pytest
 
 from wheeltapper import tables
 from wheeltapper.config import AssetType, Sensor
-from wheeltapper.readings.health import broken
+from wheeltapper.readings.health import broken, jumps
 from wheeltapper.readings.health.flagging import flag_readings, worst_first
+from wheeltapper.readings.health.series import Detector, Piece
 
 BAR = Sensor(unit="bar", low=0, high=10)
 
@@ -21,44 +22,59 @@ def noise(count: int, seed: int = 1) -> np.ndarray:
     return 5 + np.random.default_rng(seed).normal(scale=0.5, size=count)
 
 
-def flat(values: np.ndarray, *limits: float) -> broken.Runs:
+Spans = list[tuple[int, int]]
+
+
+def found(detector: Detector, values: np.ndarray, kind: str) -> Spans:
+    """Return first and last place of each flag of a kind."""
+    flags = [*detector.advance(Piece(0, np.arange(len(values)), values)), *detector.growing()]
+    runs = [one.runs for one in flags if one.kind == kind]
+    return [pair for run in runs for pair in zip(run.first[1].tolist(), run.last[1].tolist(), strict=True)]
+
+
+def flat(values: np.ndarray, low: float = np.nan, high: float = np.nan) -> Spans:
     """Return where a sensor is stuck inside its range."""
-    return broken.unchanged(values, *limits)[0]
+    return found(broken.Unchanged("bar", low, high), values, "flat")
 
 
-def clipped(values: np.ndarray, *limits: float) -> broken.Runs:
+def clipped(values: np.ndarray, low: float = np.nan, high: float = np.nan) -> Spans:
     """Return where a sensor is stuck at an end of its range."""
-    return broken.unchanged(values, *limits)[1]
+    return found(broken.Unchanged("bar", low, high), values, "clipped")
 
 
-def spans(runs: broken.Runs) -> list[tuple[int, int, int]]:
-    """Return first, known and last place of each run."""
-    return [(int(a), int(b), int(c)) for a, b, c in zip(runs.start, runs.known, runs.end, strict=True)]
+def dropout(values: np.ndarray) -> Spans:
+    """Return where a sensor is silent."""
+    return found(broken.Dropout(), values, "dropout")
+
+
+def jump_in_scale(values: np.ndarray) -> Spans:
+    """Return where a sensor is on another scale."""
+    return found(jumps.Jumps("bar"), values, "jump_in_scale")
 
 
 def test_a_sensor_that_stands_still_is_stuck() -> None:
     """Twenty equal readings may be chance, the twenty-first tells; the span begins with the first of them."""
     values = noise(700)
     values[600:620] = values[600]
-    assert spans(flat(values)) == []
+    assert flat(values) == []
     values[600:640] = values[600]
-    assert spans(flat(values)) == [(600, 620, 639)]
+    assert flat(values) == [(600, 639)]
 
 
 def test_a_sensor_that_often_stands_still_is_not_stuck() -> None:
     """Where every value comes thirty times, eighty times is nothing to speak of; two hundred times is."""
     values = np.repeat(noise(50), 30)
     values[1200:1280] = values[1200]
-    assert spans(flat(values)) == []
+    assert flat(values) == []
     values[1200:1400] = values[1200]
-    assert [(start, end) for start, _, end in spans(flat(values))] == [(1200, 1399)]
+    assert flat(values) == [(1200, 1399)]
 
 
 def test_without_a_past_nothing_is_stuck() -> None:
     """Fewer than five hundred readings tell no habit."""
     values = noise(600)
     values[400:500] = values[400]
-    assert spans(flat(values)) == []
+    assert flat(values) == []
 
 
 def test_a_sensor_that_sits_at_its_end_is_clipped_and_not_stuck() -> None:
@@ -66,57 +82,60 @@ def test_a_sensor_that_sits_at_its_end_is_clipped_and_not_stuck() -> None:
     for end in (10.0, 9.5, 0.0):
         values = noise(700)
         values[600:640] = end
-        assert spans(clipped(values, 0, 10)) == [(600, 620, 639)]
-        assert spans(flat(values, 0, 10)) == []
+        assert clipped(values, 0, 10) == [(600, 639)]
+        assert flat(values, 0, 10) == []
 
 
 def test_a_sensor_that_falls_silent_while_others_speak() -> None:
     """Ten missing values are passed over, the eleventh tells."""
     values = noise(700)
     values[600:610] = np.nan
-    assert spans(broken.dropout(values)) == []
+    assert dropout(values) == []
     values[600:650] = np.nan
-    assert spans(broken.dropout(values)) == [(600, 610, 649)]
+    assert dropout(values) == [(600, 649)]
 
 
 def test_a_sensor_that_is_read_less_often_is_not_silent() -> None:
     """A sensor that speaks every twentieth time has not fallen silent between; one that never spoke is not there."""
     values = np.full(2000, np.nan)
-    assert spans(broken.dropout(values)) == []
+    assert dropout(values) == []
     values[::20] = 5.0
-    assert spans(broken.dropout(values)) == []
+    assert dropout(values) == []
 
 
 def test_another_unit_is_a_jump_in_scale() -> None:
     """Bar become millibar for a while: a thousand times as large, and so is the noise."""
     values = noise(1500)
     values[1000:1200] *= 1000
-    (span,) = spans(broken.jump_in_scale(values))
-    assert span == (1000, 1049, 1199)  # known with the first block that is all on the new scale
+    (span,) = jump_in_scale(values)
+    assert span == (1000, 1199)
+    assert jump_in_scale(values[:1049]) == []  # known with the first block that is all on the new scale
+    assert jump_in_scale(values[:1050]) == [(1000, 1049)]
 
 
 def test_a_machine_that_is_switched_off_is_no_jump_in_scale() -> None:
     """The level falls to nothing, but noise stays what it is."""
     values = noise(1500)
     values[1000:1200] = np.random.default_rng(2).normal(scale=0.02, size=200)
-    assert spans(broken.jump_in_scale(values)) == []
+    assert jump_in_scale(values) == []
 
 
 def test_the_new_scale_is_the_usual_one_after_a_while() -> None:
     """A source that was changed for good is not on another scale for ever: after as long as before, it is the rule."""
     values = noise(3000)
     values[900:] *= 1000
-    ((start, _, end),) = spans(broken.jump_in_scale(values))
+    ((start, end),) = jump_in_scale(values)
     assert start == 900
-    assert 1799 <= end < 1799 + broken.BLOCK
+    assert 1799 <= end < 1799 + jumps.BLOCK
 
 
 def test_a_counter_that_falls_was_reset() -> None:
     """Only where it shows less than before, with a gap or without."""
-    assert spans(broken.counter_reset(np.array([1.0, 2.0, np.nan, 0.0, 1.0, 1.0]))) == [(3, 3, 3)]
+    values = np.array([1.0, 2.0, np.nan, 0.0, 1.0, 1.0])
+    assert found(broken.CounterResets("kWh"), values, "counter_reset") == [(3, 3)]
 
 
-@pytest.mark.parametrize("find", [flat, clipped, broken.dropout, broken.jump_in_scale])
+@pytest.mark.parametrize("find", [flat, clipped, dropout, jump_in_scale])
 def test_changing_the_future_changes_nothing_that_was_known(find: Any) -> None:
     """What is known at a reading is known from any series that goes on otherwise; only a last run may grow."""
     values = noise(6000, seed=5)
@@ -124,14 +143,13 @@ def test_changing_the_future_changes_nothing_that_was_known(find: Any) -> None:
     values[3500:3550] = 10.0
     values[3800:3850] = np.nan
     values[4500:4700] *= 1000
-    whole = find(values)
-    assert len(whole)
+    assert len(find(values))
     for until in (3225, 3530, 3830, 4600, 5500):
-        other = np.append(values[:until], noise(500, seed=6) * 7)
-        for series in (values[:until], other):
-            then = find(series)
-            known_spans = [(a, b) for a, b, _ in spans(then) if b < until]
-            assert known_spans == [(a, b) for a, b, _ in spans(whole) if b < until], until
+        before = find(values[:until])
+        for rest in (values[until:], noise(500, seed=6) * 7):
+            then = dict(find(np.append(values[:until], rest)))
+            assert before[:-1] == list(then.items())[: max(len(before) - 1, 0)], until
+            assert all(start in then and then[start] >= end for start, end in before), until
 
 
 def table(values: np.ndarray, asset: str = "pump-01", **more: Any) -> pd.DataFrame:
@@ -229,6 +247,6 @@ def test_the_longest_comes_first() -> None:
 
 def test_a_sensor_that_mostly_shows_nothing_has_no_scale() -> None:
     """Some work, a long time of nothing, then a burst: there is no level to be ten times as large as."""
-    work = 1.0 + (np.arange(broken.BLOCK) % 3) / 10
-    values = np.concatenate([np.tile(work, 10), np.zeros(60 * broken.BLOCK), 50 * work])
-    assert len(broken.jump_in_scale(values).start) == 0
+    work = 1.0 + (np.arange(jumps.BLOCK) % 3) / 10
+    values = np.concatenate([np.tile(work, 10), np.zeros(60 * jumps.BLOCK), 50 * work])
+    assert jump_in_scale(values) == []
