@@ -8,6 +8,7 @@ from prefect import flow
 
 from flows._alone import alone
 from flows._input import End, PlantName, Start, clock, run_name
+from flows._whole import whole
 from flows.featurize import featurize
 from flows.ingest import ingest
 from flows.score import score
@@ -39,5 +40,5 @@ def pipeline(plant: PlantName, start: Start = None, end: End = None) -> Pipeline
     featurize(plant, start, end)
     verdicts = train(plant)
     scored = score(plant) if verdicts[0].has_champion else None
-    report = write_report(plant, verdicts[0].as_dict(), clock())
+    report = write_report(plant, whole(verdicts[0].as_dict()), clock())
     return PipelineRun(taken, tuple(verdicts), scored, report)

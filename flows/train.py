@@ -8,6 +8,7 @@ from prefect.futures import wait
 from flows._alone import alone
 from flows._input import PlantName, clock, run_name
 from flows._runner import runner
+from flows._whole import whole
 from tasks.judge import judge_candidates
 from tasks.train import open_training, train_candidate
 from wheeltapper.training.choose import TrainingVerdict
@@ -25,6 +26,6 @@ def train(plant: PlantName) -> list[TrainingVerdict]:
     ]
     wait([candidate for _, candidates in begun for candidate in candidates])  # nothing trains on after a failure
     return [
-        judge_candidates(plant, training, [candidate.result() for candidate in candidates], shared, clock())
+        judge_candidates(plant, training, whole([candidate.result() for candidate in candidates]), shared, clock())
         for training, candidates in begun
     ]

@@ -28,7 +28,6 @@ class Watched:
 @alone
 def watch(plant: PlantName) -> Watched:
     """Store the readings that are new, score them with the champion and raise alarms."""
-    start = find_start(plant)
-    ingested = ingest(plant, start)
-    featurize(plant, start)
+    ingested = ingest(plant, find_start(plant))
+    featurize(plant)
     return Watched(ingested, score(plant))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from wheeltapper.cli.application import out
 from wheeltapper.cli.options import parse_instant
 from wheeltapper.config import Settings
 from wheeltapper.errors import ConfigError
-from wheeltapper.station import servers
+from wheeltapper.station import processes, servers
 
 
 def run_flow(name: str, plant: str, *, on: Console = out, **options: str | bool | int | None) -> Any:
@@ -30,6 +31,7 @@ def run_flow(name: str, plant: str, *, on: Console = out, **options: str | bool 
     }
     from wheeltapper import check_plant
 
+    gc.set_threshold(*processes.COLLECT_RARELY)
     settings = Settings()
     description = check_plant.load(plant)
     title = f"{description.name}: {description.description}" if description.description else description.name

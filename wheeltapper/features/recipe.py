@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wheeltapper.config import AssetType
-from wheeltapper.features.sets import Block, FeatureSet, Fill, Floats, Places, Stretch
+from wheeltapper.features.sets import Block, CompiledSet, FeatureSet, Fill, Floats, Places, Stretch
 
 _AT_ONCE = 8192
 """Windows that are computed at a time: the table of their features stays in the processor's cache."""
@@ -38,12 +38,12 @@ class Recipe:
         others: list[tuple[FeatureSet, dict[str, int]]] = []
         names: list[str] = []
         for feature_set in sets:
-            fill, own = feature_set.compiled(asset_type), feature_set.names(asset_type)
-            if fill is None:
-                others.append((feature_set, {name: place_by_column[name] for name in own if name in place_by_column}))
+            if isinstance(feature_set, CompiledSet) and type(feature_set).compute is CompiledSet.compute:
+                compiled.append((feature_set.compiled(asset_type), len(names)))
+                names += feature_set.filled(asset_type)
             else:
-                compiled.append((fill, len(names)))
-                names += own
+                own = feature_set.names(asset_type)
+                others.append((feature_set, {name: place_by_column[name] for name in own if name in place_by_column}))
         taken = [(row, place_by_column[name]) for row, name in enumerate(names) if name in place_by_column]
         rows, places = np.array(taken, dtype=np.int64).reshape(-1, 2).T
         kept = np.ascontiguousarray(rows), np.ascontiguousarray(places)

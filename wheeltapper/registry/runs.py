@@ -121,7 +121,7 @@ class Runs:
         metrics : mapping, optional
             Figures; MLflow shows them at the run's model, too. NaN means that there is none.
         figures : mapping, optional
-            Name with its ending (``severity.png``) → a Matplotlib figure or the path of a picture.
+            Name with its ending (``severity.png``) → a Matplotlib figure, the path of a picture, or its bytes.
         documents : mapping, optional
             Name with its ending (``gates.json``, ``verdict.txt``) → a text, or anything that JSON can hold.
 
@@ -132,8 +132,7 @@ class Runs:
         """
         run = self._client.call("get_run", run_id)
         self._log_values(run, params or {}, metrics or {}, tags or {})
-        for name, figure in (figures or {}).items():
-            self._log_figure(run_id, name, figure)
+        self._log_figures(run_id, figures or {})
         for name, document in (documents or {}).items():
             text = document if isinstance(document, str) else json.dumps(document, indent=2, ensure_ascii=False)
             self._client.call("log_text", run_id, text, name)
@@ -165,15 +164,20 @@ class Runs:
             self._client.call("log_batch", run_id, metrics=values[:800], params=settings[:100], tags=labels[:100])
             values, settings, labels = values[800:], settings[100:], labels[100:]
 
-    def _log_figure(self, run_id: str, name: str, figure: Any) -> None:
-        if isinstance(figure, (str, Path)):
-            with tempfile.TemporaryDirectory() as folder:
-                copy = Path(folder) / name
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(figure, copy)
-                self._client.call("log_artifacts", run_id, folder, "figures")
-        else:
-            self._client.call("log_figure", run_id, figure, f"figures/{name}")
+    def _log_figures(self, run_id: str, figures: Mapping[str, Any]) -> None:
+        if not figures:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            for name, figure in figures.items():
+                target = Path(folder) / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if isinstance(figure, bytes):
+                    target.write_bytes(figure)
+                elif isinstance(figure, (str, Path)):
+                    shutil.copyfile(figure, target)
+                else:
+                    figure.savefig(target)
+            self._client.call("log_artifacts", run_id, folder, "figures")
 
     # -- reading ---------------------------------------------------------------------------------------------------
 

@@ -140,9 +140,39 @@ class _Scoring:
         for batch in self._everything() if since is None else self._changes(since):
             count, raised = self._take_in(batch)
             scored, alarm_count = scored + count, alarm_count + raised
+        if self._role == CHAMPION:
+            alarm_count += self._follow_flags(is_first=since is None)
         if since != newest:
             mark.move(newest)
         return Scored(scored, alarm_count, self._name)
+
+    def _follow_flags(self, *, is_first: bool) -> int:
+        """Describe alarms again whose sensors were flagged as stuck since, with hindsight; return how many."""
+        mark = Mark(self._store, f"alarms of {self._name}", tables.FLAGS)
+        newest, since = self._store.version(tables.FLAGS), mark.reached()
+        if newest is None or newest == since:
+            return 0
+        concerned = {} if is_first or since is None else self._flagged_alarms(since)
+        _, alarm_count = self._take_in(concerned)
+        mark.move(newest)
+        return alarm_count
+
+    def _flagged_alarms(self, since: int) -> dict[str, Changed]:
+        """Return the times of alarms during which flags of stuck sensors have changed since a version."""
+        keys = self._store.changes(tables.FLAGS, since)
+        keys = keys[keys["kind"] == FLAT]
+        if keys.empty:
+            return {}
+        records = self._stored_alarms(list(keys["asset_id"].unique()))
+        records = records[(records["bundle"] == self._name) & (records["state"] != alarm_records.WITHDRAWN)]
+        # A flag may have become longer or shorter: any alarm that ends after its start may be concerned.
+        begins = records["asset_id"].map(keys.groupby("asset_id")["start"].min())
+        concerned = records[records["last_at"] >= begins].groupby("asset_id")
+        none = tables.SCORES.empty()
+        return {
+            str(asset): Changed(rows["opened_at"].min(), rows["last_at"].max(), none, none[["asset_id", "window_end"]])
+            for asset, rows in concerned
+        }
 
     def _settings(self) -> str:
         """Return a hash of the settings that alarms depend on: with others, they are folded again."""

@@ -53,6 +53,12 @@ QUIET = {
     "TF_ENABLE_ONEDNN_OPTS": "0",
 }
 
+ONE_CORE_EACH = {
+    # Candidates train side by side already. OpenBLAS's own threads wait for work by spinning, which costs as much
+    # processor time as the work itself, and they make sums depend on the number of cores.
+    "OPENBLAS_NUM_THREADS": "1",
+}
+
 _ONE_RUN = {
     # A server for one run plans nothing: the deployments that `up` left in its database wait for the next `up`.
     f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false"
@@ -61,8 +67,8 @@ _ONE_RUN = {
 
 
 def prepare_environment(settings: Settings) -> None:
-    """Set the variables that Prefect, MLflow and TensorFlow read at import; those that the user has set stay."""
-    for name, value in QUIET.items():
+    """Set the variables that Prefect, MLflow, TensorFlow and NumPy read at import; those that the user has set stay."""
+    for name, value in (QUIET | ONE_CORE_EACH).items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("PREFECT_HOME", str(settings.prefect))
 

@@ -125,7 +125,7 @@ def test_everything_logged_is_there(registry: Registry, tmp_path: Path) -> None:
         params={"n_neighbors": 20, "sets": ["latest", "rates"]},
         metrics={"vus_pr": 0.25, "delay": float("nan")},
         tags={"verdict": "keep"},
-        figures={"severity.png": Figure(), "roc.png": picture},
+        figures={"severity.png": Figure(), "roc.png": picture, "kinds.png": picture.read_bytes()},
         documents={"gates.json": {"beats_baselines": True}, "why.txt": "calm"},
         datasets=[Dataset("readings", "d" * 64, "delta table readings@v3", "train", 1000, {"pressure": "double"})],
     )
@@ -137,7 +137,8 @@ def test_everything_logged_is_there(registry: Registry, tmp_path: Path) -> None:
     assert np.isnan(row["metrics"]["delay"])
     assert row["tags"]["verdict"] == "keep"
     files = tmp_path / "mlartifacts" / run / "artifacts"
-    assert sorted(path.name for path in (files / "figures").iterdir()) == ["roc.png", "severity.png"]
+    assert sorted(path.name for path in (files / "figures").iterdir()) == ["kinds.png", "roc.png", "severity.png"]
+    assert (files / "figures" / "kinds.png").read_bytes() == picture.read_bytes()
     assert json.loads((files / "gates.json").read_text()) == {"beats_baselines": True}
     assert (files / "why.txt").read_text() == "calm"
     (shown,) = registry.client.call("get_run", run).inputs.dataset_inputs

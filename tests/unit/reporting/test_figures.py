@@ -1,11 +1,13 @@
 """Figures show what they were given, and refuse to be empty."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.dates import num2date
+from matplotlib.patches import Rectangle
 
 from tests.unit.reporting.conftest import UNJUDGED, alarm_of, faults_of, judgement, minute, readings_of, scores_of
 from wheeltapper import tables
@@ -14,6 +16,7 @@ from wheeltapper.evaluation.curves import window_curves
 from wheeltapper.reporting.alarm_rows import ranked_sensors
 from wheeltapper.reporting.figures import canvas, comparison, timeline
 from wheeltapper.reporting.figures.alarm import alarm_figure
+from wheeltapper.reporting.figures.candidate import draw_candidate
 from wheeltapper.reporting.figures.profiles import inside, sensor_profiles_figure
 
 NO_FAULTS, NO_ALARMS = tables.FAULTS.empty(), tables.ALARMS.empty()
@@ -203,3 +206,35 @@ def _type():
     from wheeltapper.config import AssetType
 
     return AssetType(name="pump", step="1min", sensors={"pressure": {"unit": "bar"}, "ratio": {"unit": "1"}})
+
+
+@pytest.mark.parametrize("printed", [canvas.to_svg, canvas.to_png])
+def test_a_figure_is_drawn_once_for_each_file(printed):
+    """Drawing takes most of a report's time; matplotlib draws twice where it also computes the layout."""
+    drawn = []
+
+    class Counted(Rectangle):
+        def draw(self, renderer):
+            drawn.append(renderer)
+            super().draw(renderer)
+
+    figure = canvas.blank()
+    figure.subplots().add_artist(Counted((0.2, 0.2), 0.5, 0.5))
+    printed(figure)
+    assert len(drawn) == 1
+    printed(figure)
+    assert len(drawn) == 2
+
+
+def test_a_candidates_pictures_are_png_files():
+    """MLflow shows its scores, its confusion and its curves."""
+    scores = scores_of("pump-01", [0.1, 0.2, 3.0, 0.1])
+    result = SimpleNamespace(
+        label="lof",
+        judgement={"confusion": {"tp": 1, "fp": 0, "fn": 0, "tn": 3}, "base_rate": 0.25},
+        curves={"roc": ([0.0, 1.0], [0.0, 1.0]), "pr": ([0.0, 1.0], [1.0, 0.25])},
+    )
+    trained = SimpleNamespace(scores=scores, alarms=NO_ALARMS)
+    pictures = draw_candidate(result, trained, SimpleNamespace(faults=NO_FAULTS))
+    assert list(pictures) == ["scores.png", "confusion.png", "roc.png", "precision_recall.png"]
+    assert all(picture.startswith(b"\x89PNG") for picture in pictures.values())

@@ -179,3 +179,25 @@ def test_every_server_listens_on_this_machine_only(tmp_path):
     ):
         place = server.module.index("--bind" if server.name == "reports" else "--host")
         assert server.module[place + 1] == "127.0.0.1"
+
+
+def test_a_server_looks_for_garbage_rarely(tmp_path):
+    """Python's garbage collector would take a tenth of a server's start."""
+    module = tmp_path / "thresholds.py"
+    module.write_text("import gc\nprint(gc.get_threshold())\n")
+    process = processes.start(
+        ("timeit", "-n1", "-r1", f"exec(open({str(module)!r}).read())"), tmp_path / "log", dies_with_us=True
+    )
+    process.wait(timeout=20)
+    processes.stop(process)
+    assert (tmp_path / "log").read_text().startswith(str(processes.COLLECT_RARELY))
+
+
+def test_sums_take_one_core_unless_the_user_has_said_otherwise(tmp_path, monkeypatch):
+    """Candidates train side by side; threads of OpenBLAS beside them would wait by spinning."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    servers.prepare_environment(Settings(home=tmp_path))
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "8")
+    servers.prepare_environment(Settings(home=tmp_path))
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "8"

@@ -17,9 +17,12 @@ from wheeltapper.readings.health import spans
 from wheeltapper.readings.health.examination import Examination
 from wheeltapper.readings.health.flagging import HEALTH
 from wheeltapper.readings.health.memory import Memory, MemoryFolder, Remembered, is_worth_keeping, thin_out
-from wheeltapper.readings.health.pieces import Pieces, first_changes
+from wheeltapper.readings.health.pieces import Pieces, first_changes, instant
 from wheeltapper.store import Ref, Store
 from wheeltapper.workspace import Workspace
+
+EVER = -(2**62)
+"""Earlier than any reading, in microseconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -104,24 +107,29 @@ class _Update:
         changes = first_changes(self.store, self.memory.readings[0])
         assets = self.memory.assets
         self.assets = {name: assets.get(name) or Remembered(self.folder.begin()) for name in changes}
+        back: dict[str, Examination] = {}
         for name, one in self.assets.items():
             stands_at = self.folder.before(one, changes[name])
             if stands_at is one.now:
                 self.old.append(_of(name, stands_at.growing()))
             else:
-                one.now = stands_at or self.folder.begin()
-                self.old.append(self._questioned(name, one.now, base))
+                one.now = back[name] = stands_at or self.folder.begin()
+        if back:
+            self.old.append(self._questioned(back, base))
 
-    def _questioned(self, asset: str, examination: Examination, base: int) -> pd.DataFrame:
-        """Return the flags of an asset that an examination has not settled."""
-        flags = self.store.read(tables.FLAGS, version=base, assets=[asset])
-        if examination.until is None:
-            return flags
-        start = tables.microseconds(flags["start"])
-        from_ = {(sensor, kind): time for sensor, kind, time in examination.unsettled()}
-        later = examination.until + 1
-        times = [from_.get(key) for key in zip(flags["sensor"], flags["kind"], strict=True)]
-        return flags[start >= [later if time is None else time for time in times]]
+    def _questioned(self, back: dict[str, Examination], base: int) -> pd.DataFrame:
+        """Return the flags of some assets that their examinations have not settled."""
+        bounds: dict[tuple[str, str, str], int] = {}
+        for asset, examination in back.items():
+            later = EVER if examination.until is None else examination.until + 1
+            for sensor, kind, time in examination.unsettled():
+                bounds[asset, sensor, kind] = later if time is None else time
+        start = min(bounds.values())
+        flags = self.store.read(
+            tables.FLAGS, version=base, assets=sorted(back), start=None if start == EVER else instant(start)
+        )
+        keys = zip(flags["asset_id"], flags["sensor"], flags["kind"], strict=True)
+        return flags[tables.microseconds(flags["start"]) >= [bounds.get(key, EVER) for key in keys]]
 
     def _examine(self) -> None:
         """Go through the readings that are new to the assets, in order of time."""
@@ -183,7 +191,7 @@ class _Update:
 
 
 def _of(asset: str, flags: pd.DataFrame) -> pd.DataFrame:
-    return flags.assign(asset_id=asset)
+    return flags.assign(asset_id=asset) if len(flags) else flags
 
 
 def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:

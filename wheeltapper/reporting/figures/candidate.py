@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wheeltapper.reporting.figures import comparison, timeline
+from wheeltapper.reporting.figures import canvas, comparison, timeline
 from wheeltapper.training.objective import Trained
 from wheeltapper.training.result import CandidateResult
 from wheeltapper.training.table import TrainingTable
@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 
 MOST_ASSETS = 24
 """Assets whose scores are drawn."""
+DOTS_PER_INCH = 100
 
 
-def draw_candidate(result: CandidateResult, trained: Trained, table: TrainingTable) -> dict[str, Figure]:
-    """Draw what can be drawn of a candidate: name of the picture → figure."""
+def draw_candidate(result: CandidateResult, trained: Trained, table: TrainingTable) -> dict[str, bytes]:
+    """Draw what can be drawn of a candidate: name of the picture → PNG."""
+    return {name: canvas.to_png(figure, DOTS_PER_INCH) for name, figure in _figures(result, trained, table).items()}
+
+
+def _figures(result: CandidateResult, trained: Trained, table: TrainingTable) -> dict[str, Figure]:
     judgement, figures = result.judgement, dict[str, "Figure"]()
     if trained.alarms is not None:
         assets = sorted(trained.scores["asset_id"].unique())[:MOST_ASSETS]

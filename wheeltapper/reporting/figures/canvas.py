@@ -51,6 +51,7 @@ _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', Arial, sa
 _FAMILY = re.compile(r"font-family: [^;\"]*; ")
 _LONG = re.compile(r"(\.\d\d)\d+")
 """Decimals that are too small to see: a hundredth of a point remains, and the file becomes a third smaller."""
+_POINTS_PER_INCH = 72
 _SETTINGS_LOCK = threading.Lock()
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -179,6 +180,16 @@ def _print(figure: Figure, **options: Any) -> bytes:
     with warnings.catch_warnings():
         # A name in a script that matplotlib's font lacks is drawn as boxes in the PNG, and correctly in the report.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        _lay_out(figure)
         figure.savefig(target, facecolor=PAPER, **options)
-    figure.set_layout_engine("none")  # the layout is now fixed, so that printing again does not compute it again
     return target.getvalue()
+
+
+def _lay_out(figure: Figure) -> None:
+    """Compute the layout once, and fix it: otherwise each printing draws the figure twice, the first time for that."""
+    engine, dots_per_inch = figure.get_layout_engine(), figure.dpi
+    if engine is not None:
+        figure.set_dpi(_POINTS_PER_INCH)  # an SVG's texts are that large, and a PNG's have to fit as well
+        engine.execute(figure)
+        figure.set_dpi(dots_per_inch)
+        figure.set_layout_engine(None)
