@@ -191,6 +191,19 @@ MISSING = Table(
 )
 """Why cells of readings have no value. An empty cell was not measured, which is not stored: it is the usual reason."""
 
+DELIVERIES = Table(
+    name="deliveries",
+    key=("source",),
+    volatile=("delivered_at",),
+    columns=(
+        Column("source", "text", "the kind of source"),
+        Column("settings", "text", "hash of the settings that it was read with"),
+        Column("cursor", "text", "up to where it was read, as JSON"),
+        Column("delivered_at", "time", "when that was stored"),
+    ),
+)
+"""Up to where the source was read; written after the readings, so that nothing is passed over."""
+
 FEATURES = Table(
     name="features",
     key=("asset_id", "window_end"),
@@ -324,7 +337,7 @@ LEDGER = Table(
 TABLES = {
     t.name: t
     for t in (
-        *(READINGS, CORRECTIONS, MISSING, QUARANTINE),
+        *(READINGS, CORRECTIONS, MISSING, QUARANTINE, DELIVERIES),
         *(FEATURES, FAULTS, FLAGS, SCORES, ALARMS, FOLLOWED, WITHHELD, LEDGER),
     )
 }

@@ -49,8 +49,10 @@ class Recipe:
         kept = np.ascontiguousarray(rows), np.ascontiguousarray(places)
         return cls(asset_type, tuple(compiled), len(names), *kept, tuple(others))
 
-    def compute(self, block: Block, first: Places, last: Places, stretch: Callable[[], Stretch]) -> Floats:
-        """Return the features of each window, in the order of the plan's columns; NaN where not finite.
+    def compute(
+        self, block: Block, first: Places, last: Places, stretch: Callable[[], Stretch], values: Floats
+    ) -> None:
+        """Fill the features of each window, in the order of the plan's columns; NaN where not finite.
 
         Parameters
         ----------
@@ -60,17 +62,13 @@ class Recipe:
             Places of each window's first and last reading in the block.
         stretch : callable
             Returns the same readings and windows as a stretch; called where a set is not compiled.
-
-        Returns
-        -------
-        ndarray of shape (n_windows, n_columns)
+        values : ndarray of shape (n_windows, n_columns)
+            Where they are written to.
         """
-        values = np.empty((len(last), len(self.rows) + sum(len(columns) for _, columns in self.others)))
         if self.compiled:
             self._ask_compiled(block, first, last, values)
         if self.others:
             self._ask_others(stretch(), values)
-        return values
 
     def _ask_compiled(self, block: Block, first: Places, last: Places, values: Floats) -> None:
         from wheeltapper.features._newest import gather  # numba opens slowly

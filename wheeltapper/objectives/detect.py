@@ -43,6 +43,7 @@ from wheeltapper.training.judging import judge_scores, metrics, summary
 from wheeltapper.training.objective import Decision, Job, Objective, Ranking, Trained
 from wheeltapper.training.preparation import Preparation, prepare
 from wheeltapper.training.result import CandidateResult
+from wheeltapper.training.rows import score
 from wheeltapper.training.self_test import run_self_test
 from wheeltapper.training.table import TrainingTable
 from wheeltapper.workspace import OBJECTIVE, Workspace, labels
@@ -94,18 +95,19 @@ class Detect(Objective):
         plant, table = job.plant, job.table
         record = search.search(job)
         chosen = PlugIn(name=job.candidate.name, options=record["chosen"]) if record else job.candidate
+        prepared = _prepared(job)
         bundle = fit_candidate(
             plant,
             chosen,
-            table.features,
+            table.every,
             table.part,
             table.faults,
             dict(job.provenance) | search.in_short(record),
             table.flags,
-            _prepared(job),
+            prepared,
         )
-        rows = table.rows("validate")
-        scores = bundle.score(rows)
+        rows = table.of("validate")
+        scores = score(bundle, rows)
         judgement = judge_scores(plant, job.label, "validate", scores, table.faults, bundle, rows, table.flags)
         return Trained(
             options=chosen,
@@ -120,6 +122,7 @@ class Detect(Objective):
             thresholds=bundle.calibration.threshold,
             calibration=bundle.calibration.summary(),
             search=record,
+            params={f"sample.{name}": count for name, count in prepared.sample.items()},
         )
 
     def read(self, plant: Plant, folder: Path, expected: str) -> Bundle:
@@ -183,8 +186,8 @@ class Detect(Objective):
 
     def test(self, decision: Decision, chosen: str) -> list[dict[str, Any]]:
         """Judge the chosen candidate and the baselines on the test part."""
-        rows, table = decision.table.rows("test"), decision.table
-        if not rows["usable"].any():
+        rows, table = decision.table.of("test"), decision.table
+        if not rows.windows["usable"].any():
             return []
         baselines = sorted(label for label, result in decision.results.items() if result.is_baseline)
         judged = []
@@ -192,7 +195,7 @@ class Detect(Objective):
             result = decision.results[label]
             folder = decision.space.registry.bundle_folder(result.model_uri)
             bundle = self.read(decision.space.plant, folder, result.bundle)
-            scores = bundle.score(rows)
+            scores = score(bundle, rows)
             figures = judge_scores(
                 decision.space.plant, label, "test", scores, table.faults, bundle, rows, table.flags
             ).model_dump(mode="json")
@@ -242,9 +245,11 @@ def _prepared(job: Job) -> Preparation:
 
     def make() -> Preparation:
         table = job.table
-        ready = prepare(job.plant, table.features, table.part, table.faults, table.flags)
+        ready = prepare(job.plant, table.every, table.part, table.faults, table.flags)
         if ready.selection:
             _log.info("  note: %s", ready.selection)
+        if ready.sample:
+            _log.info("  note: learnt from %s of %s normal windows", *(f"{n:,}" for n in ready.sample.values()))
         _log.debug("trained on %d features and %d windows", len(ready.plan.columns), len(ready.train))
         return ready
 
@@ -274,9 +279,11 @@ def _judge_champion(decision: Decision, champion: Bundle) -> Judgement:
 
 def _label_gates(plant: Plant, table: TrainingTable) -> list[Gate]:
     """Check whether labels are a rule of the newest readings, or one target under two names, without the test part."""
-    rows = table.features[table.features["usable"] & table.part.isin(["train", "calibrate", "validate"])]
+    rows = table.every.where(table.windows["usable"] & table.part.isin(["train", "calibrate", "validate"]))
     sensors = [feature.name for feature in that_show(FeaturePlan.of(plant).features, "latest")]
-    readings = rows[["asset_id", "window_end", *sensors]].rename(columns={"window_end": "timestamp"})
+    looked_at = label_rule.looked_at(rows.windows["window_end"])
+    readings = rows.where(looked_at).read(sensors)[["asset_id", "window_end", *sensors]]
+    readings = readings.rename(columns={"window_end": "timestamp"})
     return [
         label_rule.label_rule(readings, sensors, table.faults),
         duplicate_target.duplicate_target(table.faults),

@@ -206,7 +206,7 @@ class _Pairs:
         assets = {*(asset for asset, _ in seen), *calibration.loudness} - {ANY, POOLED}
         regimes = {*(regime for _, regime in seen), *calibration.threshold} - {ANY, POOLED}
         self._n_regimes = len(regimes) + 1
-        self._regime = {regime: number for number, regime in enumerate(sorted(regimes))}
+        self._regime = _Numbers({regime: number for number, regime in enumerate(sorted(regimes))})
         self._first = {asset: number * self._n_regimes for number, asset in enumerate(sorted(assets))}
         pairs = [(asset, regime) for asset in [*self._first, None] for regime in [*self._regime, None]]
         self.group = np.array([normaliser.group_of(asset or ANY, regime or ANY) for asset, regime in pairs], np.int64)
@@ -216,17 +216,26 @@ class _Pairs:
 
     def of_one(self, asset: str, regimes: Sequence[str]) -> Places:
         """Return the number of each window of an asset."""
-        first, number, unseen = self._first_of(asset), self._regime, self._n_regimes - 1
-        return np.array([first + number.get(regime, unseen) for regime in regimes], dtype=np.int64)
+        first, number = self._first_of(asset), self._regime
+        return np.array([first + number[regime] for regime in regimes], dtype=np.int64)
 
     def of_many(self, assets: Places, names: Sequence[str], regimes: Places, texts: Sequence[str]) -> Places:
         """Return the number of each window from those of its asset and regime; ``names`` and ``texts`` explain them."""
         first = np.array([self._first_of(name) for name in names], dtype=np.int64)
-        number = np.array([self._regime.get(text, self._n_regimes - 1) for text in texts], dtype=np.int64)
+        number = np.array([self._regime[text] for text in texts], dtype=np.int64)
         return first[assets] + number[regimes]
 
     def _first_of(self, asset: str) -> int:
         return self._first.get(asset, len(self._first) * self._n_regimes)
+
+
+class _Numbers(dict[str, int]):
+    """Texts and their numbers; all texts that are not in it have the next number."""
+
+    def __missing__(self, text: object) -> int:
+        if not isinstance(text, str):
+            raise DataError(f"every window needs the name of its regime, got {text!r}")
+        return len(self)
 
 
 class _Unit:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from wheeltapper import detectors
 from wheeltapper.config import Plant, PlugIn
@@ -15,6 +17,10 @@ from wheeltapper.scoring import calibrate, calibration
 from wheeltapper.scoring.bundle import POOLED, Bundle, inputs
 from wheeltapper.scoring.effect import is_far
 from wheeltapper.training.preparation import MIN_TRAIN_ROWS, Preparation, prepare
+from wheeltapper.training.rows import FeatureRows, as_rows
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 def baselines_of(plant: Plant) -> tuple[PlugIn, ...]:
@@ -37,7 +43,7 @@ def baselines_of(plant: Plant) -> tuple[PlugIn, ...]:
 def fit_candidate(
     plant: Plant,
     detector: PlugIn,
-    features: pd.DataFrame,
+    features: pd.DataFrame | FeatureRows,
     part: pd.Series,
     faults: pd.DataFrame,
     provenance: dict[str, Any],
@@ -50,7 +56,7 @@ def fit_candidate(
     ----------
     detector : PlugIn
         The detector's name and options.
-    features : DataFrame
+    features : DataFrame or FeatureRows
         Rows of the features table, sorted by asset and time.
     part : Series of str, aligned with ``features``
         The part of each row, from `wheeltapper.training.parts.assign`.
@@ -77,27 +83,48 @@ def fit_candidate(
         detector_name=detector.name,
         detectors=_fit_detectors(plant, detector, ready),
         calibration=calibration.fixed(1.0),
-        provenance=provenance | ({"selection": ready.selection} if ready.selection else {}),
+        provenance=provenance | _choice(ready),
     )
     return calibrated(bundle, plant, ready.calibrate)
 
 
-def calibrated(bundle: Bundle, plant: Plant, rows: pd.DataFrame) -> Bundle:
+def _choice(ready: Preparation) -> dict[str, Any]:
+    """Return what was chosen of features and rows, for the bundle's provenance."""
+    return ({"selection": ready.selection} if ready.selection else {}) | (
+        {"sample": ready.sample} if ready.sample else {}
+    )
+
+
+def calibrated(bundle: Bundle, plant: Plant, rows: pd.DataFrame | FeatureRows) -> Bundle:
     """Return the bundle with its threshold set to the plant's alarm budget on these normal rows."""
     fixed_threshold = next(iter(bundle.detectors.values())).own_threshold
     if fixed_threshold is not None:
         fitted = calibration.fixed(fixed_threshold)
     else:
+        normal = as_rows(rows)
+        raw, far = _asked(bundle, normal)
         fitted = calibrate.fit(
-            rows,
-            bundle.raw_scores(rows),
+            normal.windows,
+            raw,
             budget=plant.alarm_budget,
             spacing=plant.window_spacing,
             max_gap=plant.max_gap,
             rule=plant.alarms,
-            is_far=is_far(bundle.asset_type, bundle.plan.features, bundle.normaliser, rows),
+            is_far=far,
         )
     return replace(bundle, calibration=fitted)
+
+
+def _asked(bundle: Bundle, rows: FeatureRows) -> tuple[Floats, Flags | None]:
+    """Return the raw score of each row, and whether a sensor lies far from normal; None where no effect is named."""
+    raw, far = np.empty(len(rows)), np.ones(len(rows), dtype=bool)
+    counts_effects = False
+    for places, piece in rows.chunks():
+        raw[places] = bundle.raw_scores(piece)
+        far_here = is_far(bundle.asset_type, bundle.plan.features, bundle.normaliser, piece)
+        if far_here is not None:
+            far[places], counts_effects = far_here, True
+    return raw, far if counts_effects else None
 
 
 def _fit_detectors(plant: Plant, detector: PlugIn, ready: Preparation) -> dict[str, Detector]:

@@ -9,10 +9,13 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from wheeltapper import faultpoints, tables
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.registry import Dataset
-from wheeltapper.scoring.bundle import requirements
+from wheeltapper.scoring.bundle import EXAMPLE_ROWS, requirements
 from wheeltapper.training import table as training_table
 from wheeltapper.training.objective import Job, Objective, Trained
 from wheeltapper.training.result import DOCUMENT, CandidateResult
@@ -80,7 +83,7 @@ def _train(
     )
     space.registry.log(
         run_id,
-        params={"detector": trained.options.name}
+        params={"detector": trained.options.name, **trained.params}
         | {f"option.{name}": value for name, value in trained.options.options.items()},
         metrics=trained.metrics,
         tags={"baseline": str(result.is_baseline).lower()},
@@ -104,8 +107,16 @@ def _keep_model(
     bundle = model.write(folder)
     packages = [f"{name}=={version(name)}" for name in model.packages]
     return bundle, space.registry.log_bundle(
-        run_id, folder, list(model.columns), packages, model.example(table.features)
+        run_id, folder, list(model.columns), packages, model.example(_first_rows(table))
     )
+
+
+def _first_rows(table: TrainingTable) -> pd.DataFrame:
+    """Return the first rows that are usable, and those before them."""
+    first = np.flatnonzero(table.windows["usable"])[:EXAMPLE_ROWS]
+    is_first = np.zeros(len(table.windows), dtype=bool)
+    is_first[: first[-1] + 1 if len(first) else EXAMPLE_ROWS] = True
+    return table.every.where(is_first).read()
 
 
 def _provenance(space: Workspace, objective: Objective, training: Training, table: TrainingTable) -> dict[str, Any]:
@@ -127,7 +138,7 @@ def _provenance(space: Workspace, objective: Objective, training: Training, tabl
 
 def _datasets(table: TrainingTable, training: Training) -> list[Dataset]:
     ref = training.refs["features"]
-    columns = {name: "double" for name in table.features.columns if name not in tables.FEATURES.names()}
+    columns = {name: "double" for name in _first_rows(table).columns if name not in tables.FEATURES.names()}
     source = f"delta table {ref.table}@v{ref.version}"
     return [
         Dataset(f"features {part}", ref.digest, source, part, int((table.part == part).sum()), columns)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from wheeltapper.config import Plant
 from wheeltapper.evaluation.judge import judge
 from wheeltapper.evaluation.judgement import Judgement
 from wheeltapper.scoring import alarms, diagnosis
 from wheeltapper.scoring.bundle import Bundle
+from wheeltapper.scoring.diagnosis import Diagnosis
+from wheeltapper.training.rows import FeatureRows, LoadedRows, as_rows
 
 
 def judge_scores(
@@ -20,7 +24,7 @@ def judge_scores(
     scores: pd.DataFrame,
     faults: pd.DataFrame,
     bundle: Bundle | None = None,
-    features: pd.DataFrame | None = None,
+    features: pd.DataFrame | FeatureRows | None = None,
     flags: pd.DataFrame | None = None,
 ) -> Judgement:
     """Fold scores into alarms, and judge both; with a bundle and its feature rows, alarms are named as well.
@@ -33,14 +37,15 @@ def judge_scores(
         Result of `Bundle.score`.
     faults : DataFrame
         Known faults.
-    bundle, features : optional
+    bundle, features : Bundle and DataFrame or FeatureRows, optional
         Source of the scores; with them, each alarm is named by the kind of fault that it looks like.
     flags : DataFrame, optional
         Spans in which a sensor is stuck; an alarm on one is named so.
     """
     folded, kinds = alarms.fold(scores, plant.alarms, plant.max_gap), None
     if bundle is not None and features is not None:
-        names = diagnosis.name_alarms(bundle, features, folded, open_after=plant.alarms.open_after, flags=flags)
+        rows = as_rows(features)
+        names = _names(bundle, rows, scores, folded, open_after=plant.alarms.open_after, flags=flags)
         folded = diagnosis.with_names(folded, names)
         kinds = diagnosis.parts_of_kinds(bundle.asset_type, faults["kind"].unique().tolist())
     judged = judge(
@@ -61,6 +66,43 @@ def judge_scores(
     )
     notes = [f"{label}: {note}" for note in bundle.notes] if bundle is not None else []
     return judged.model_copy(update={"notes": (*judged.notes, *notes)})
+
+
+def _names(
+    bundle: Bundle,
+    rows: FeatureRows,
+    scores: pd.DataFrame,
+    folded: pd.DataFrame,
+    *,
+    open_after: int,
+    flags: pd.DataFrame | None,
+) -> list[Diagnosis]:
+    """Diagnose each alarm; of rows that are not in memory, read those that a diagnosis looks at."""
+    if isinstance(rows, LoadedRows):
+        return diagnosis.name_alarms(bundle, rows.frame, folded, open_after=open_after, flags=flags)
+    windows = [_looked_at(rows.windows, scores, alarm, open_after) for alarm in folded.itertuples()]
+    is_needed = np.zeros(len(rows), dtype=bool)
+    for places in windows:
+        is_needed[places] = True
+    needed, numbers = rows.where(is_needed).read(), rows.windows.index
+    return [
+        diagnosis.name_alarms(
+            bundle, needed.loc[numbers[places]], folded.iloc[[at]], open_after=open_after, flags=flags
+        )[0]
+        for at, places in enumerate(windows)
+    ]
+
+
+def _looked_at(windows: pd.DataFrame, scores: pd.DataFrame, alarm: Any, open_after: int) -> NDArray[np.int64]:
+    """Return the places of the windows that the diagnosis of an alarm looks at."""
+    ends = scores.loc[scores["asset_id"] == alarm.asset_id, "window_end"]
+    first = int(ends.searchsorted(alarm.opened_at, "left"))
+    stop = int(ends.searchsorted(alarm.last_at, "right"))
+    inside = ends.iloc[max(first - open_after + 1, 0) : stop]
+    inside = inside.iloc[:: max(-(-len(inside) // diagnosis.MOST_WINDOWS), 1)]
+    of_asset = np.flatnonzero(windows["asset_id"] == alarm.asset_id)
+    places: NDArray[np.int64] = of_asset[windows["window_end"].iloc[of_asset].searchsorted(inside)]
+    return places
 
 
 def summary(judgement: Judgement) -> str:

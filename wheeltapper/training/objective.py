@@ -94,6 +94,8 @@ class Trained:
     thresholds: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] | None = None
     search: Mapping[str, Any] | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """More settings for MLflow, beside the options."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,14 +19,15 @@ from wheeltapper.features.impute import MIN_SHARE, Imputer, filled, with_values
 from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings.exclude import NOT_JUDGED, WAYS_OUT, leads, overlaps, why_masked
+from wheeltapper.training.rows import FeatureRows, as_rows
 
 MIN_TRAIN_ROWS = 50
 """Fewest normal windows for learning normal running."""
 
-WIDE = 100
-"""Number of features from which on training rows are thinned; narrower tables fit into memory."""
 MOST_CELLS = 40_000_000
-"""Most training values of a wide table, 320 MB; detectors make a few copies of them."""
+"""Most training values, 320 MB; detectors make a few copies of them. Of more, a sample is learnt from."""
+LEAST_OF_REGIME = 500
+"""Rows of a regime that a sample keeps at least, if there are as many: a rare regime has to be learnt, too."""
 
 
 @dataclass(frozen=True)
@@ -42,20 +43,26 @@ class Preparation:
     normaliser: RegimeNormaliser
     train: pd.DataFrame
     """Normal rows of the train part with the plan's features, every one finite."""
-    calibrate: pd.DataFrame
+    calibrate: FeatureRows
     """Normal rows of the calibrate part, with the features of the whole plan."""
     selection: str
     """Result of selecting relevant features, as a sentence; empty where the plant selects none."""
+    sample: dict[str, int]
+    """Rows that were drawn and rows that they were drawn from, where memory has no room for all; else empty."""
 
 
 def prepare(
-    plant: Plant, features: pd.DataFrame, part: pd.Series, faults: pd.DataFrame, flags: pd.DataFrame | None = None
+    plant: Plant,
+    features: pd.DataFrame | FeatureRows,
+    part: pd.Series,
+    faults: pd.DataFrame,
+    flags: pd.DataFrame | None = None,
 ) -> Preparation:
     """Prepare the rows, features and scales that all candidates are fitted with.
 
     Parameters
     ----------
-    features : DataFrame
+    features : DataFrame or FeatureRows
         Rows of the features table, sorted by asset and time.
     part : Series of str, aligned with ``features``
         The part of each row, from `wheeltapper.training.parts.assign`.
@@ -71,18 +78,22 @@ def prepare(
         If too few normal windows are left to learn from (the message counts the reasons), or no feature has a value
         in half of them.
     """
-    plan = FeaturePlan.of(plant)
-    reason = why_masked(plan.reaching(features), faults, plant.window_reach, flags, lead=plant.lead)
+    plan, rows = FeaturePlan.of(plant), as_rows(features)
+    reason = why_masked(plan.reaching(rows.windows), faults, plant.window_reach, flags, lead=plant.lead)
     _require_normal_rows(plant, part, reason)
     normal = reason == ""
-    train, calibrate = features[_thinned(normal & (part == "train"), plan)], features[normal & (part == "calibrate")]
-    relevant, selection = _relevant(plant, features, part, faults)
+    learnt = normal & (part == "train")
+    drawn = _drawn(learnt, rows.windows["regime"], max(MIN_TRAIN_ROWS, MOST_CELLS // len(plan.columns)), plant.seed)
+    train = rows.where(drawn).read()
+    relevant, selection = _relevant(plant, rows, part, faults)
     used_plan = plan.shrink(_worth_learning(plan, train, relevant))
     train = train[[*tables.FEATURES.names(), *used_plan.columns]]
     imputer = _imputer(used_plan, train)
     train = filled(imputer, train, used_plan.columns)
     normaliser = RegimeNormaliser(method=plant.normalise).fit(train, used_plan.features)
-    return Preparation(used_plan, plan.hash, imputer, normaliser, train, calibrate, selection)
+    calibrate = rows.where(normal & (part == "calibrate"))
+    sample = {} if drawn is learnt else {"rows": int(drawn.sum()), "of": int(learnt.sum())}
+    return Preparation(used_plan, plan.hash, imputer, normaliser, train, calibrate, selection, sample)
 
 
 def _require_normal_rows(plant: Plant, part: pd.Series, reason: pd.Series) -> None:
@@ -99,14 +110,22 @@ def _require_normal_rows(plant: Plant, part: pd.Series, reason: pd.Series) -> No
             )
 
 
-def _thinned(chosen: pd.Series, plan: FeaturePlan) -> pd.Series:
-    """Keep an even sample of the chosen rows where a wide table would not fit, so that all assets and times remain."""
-    limit = max(MIN_TRAIN_ROWS, MOST_CELLS // len(plan.columns))
+def _drawn(chosen: pd.Series, regimes: pd.Series, limit: int, seed: int) -> pd.Series:
+    """Draw a sample of the chosen rows where there are more than ``limit``: of each regime its share, but not too few.
+
+    Of each regime every so-manieth row is drawn, beginning at a random one, so that all assets and times remain.
+    """
     places = np.flatnonzero(chosen.to_numpy())
-    if len(plan.columns) < WIDE or len(places) <= limit:
+    if len(places) <= limit:
         return chosen
-    kept_places = places[np.linspace(0, len(places) - 1, limit).astype(np.int64)]
-    return pd.Series(np.isin(np.arange(len(chosen)), kept_places), index=chosen.index)
+    random, is_drawn = np.random.default_rng(seed), np.zeros(len(chosen), dtype=bool)
+    codes, _ = pd.factorize(regimes.iloc[places], sort=True)
+    for code in range(codes.max() + 1):
+        of_regime = places[codes == code]
+        share = limit * len(of_regime) // len(places)
+        count = max(share, min(len(of_regime), LEAST_OF_REGIME, limit // (codes.max() + 1)), 1)
+        is_drawn[of_regime[((np.arange(count) + random.random()) * len(of_regime) / count).astype(np.int64)]] = True
+    return pd.Series(is_drawn, index=chosen.index)
 
 
 def _worth_learning(plan: FeaturePlan, train: pd.DataFrame, relevant: frozenset[str] | None) -> list[str]:
@@ -131,7 +150,7 @@ def _imputer(plan: FeaturePlan, train: pd.DataFrame) -> Imputer | None:
 
 
 def _relevant(
-    plant: Plant, features: pd.DataFrame, part: pd.Series, faults: pd.DataFrame
+    plant: Plant, rows: FeatureRows, part: pd.Series, faults: pd.DataFrame
 ) -> tuple[frozenset[str] | None, str]:
     """Return the features that separate windows inside faults from others, and a sentence about it; None to keep all.
 
@@ -141,7 +160,7 @@ def _relevant(
         return None, ""
     from wheeltapper.features.relevance import relevant  # imported here because tsfresh imports slowly
 
-    train_rows = features[(part == "train") & features["usable"]]
+    train_rows = rows.where((part == "train") & rows.windows["usable"]).read()
     in_fault = overlaps(train_rows, faults)
     clear = in_fault | ~overlaps(train_rows, leads(faults, plant.lead))
     train_rows, in_fault = train_rows[clear], in_fault[clear]

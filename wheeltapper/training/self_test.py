@@ -45,7 +45,7 @@ def twins_of_training(space: Workspace, training: Training, table: TrainingTable
 
 def _normal(space: Workspace, plan: FeaturePlan, table: TrainingTable) -> pd.DataFrame:
     """Return the windows of normal running that no candidate was fitted on."""
-    judged = table.features[table.part.isin(["calibrate", "validate"])]
+    judged = table.windows[table.part.isin(["calibrate", "validate"])]
     plant = space.plant
     reason = why_masked(plan.reaching(judged), table.faults, plant.window_reach, table.flags, lead=plant.lead)
     return _without_doubt(judged[reason == ""], table)

@@ -19,6 +19,7 @@ from wheeltapper.readings import exclude
 from wheeltapper.store import Ref
 from wheeltapper.training import parts, withheld
 from wheeltapper.training.preparation import MIN_TRAIN_ROWS
+from wheeltapper.training.rows import FeatureRows, open_rows, with_windows
 from wheeltapper.workspace import Workspace
 
 LEARNT_FROM = {
@@ -40,10 +41,10 @@ _log = logging.getLogger("wheeltapper.train")
 class TrainingTable:
     """The feature rows of a training with the part of each, and the known faults."""
 
-    features: pd.DataFrame
+    every: FeatureRows
     """Rows that are withheld from training are not usable here; ``why_not`` has the reason."""
     part: pd.Series
-    """train, calibrate, validate, test or purged; one for each row of ``features``."""
+    """train, calibrate, validate, test or purged; one for each row."""
     faults: pd.DataFrame
     cuts: pd.DataFrame
     """Beginning of each asset's parts, see `parts.cuts`."""
@@ -54,13 +55,27 @@ class TrainingTable:
     in_doubt: frozenset[str] = frozenset()
     """Assets whose validate part begins inside an alarm that is not judged."""
 
-    def rows(self, part: str) -> pd.DataFrame:
+    @property
+    def windows(self) -> pd.DataFrame:
+        """All rows; their features may be missing."""
+        return self.every.windows
+
+    @property
+    def features(self) -> pd.DataFrame:
+        """All rows with all features, which a long table needs much memory for."""
+        return self.every.read()
+
+    def of(self, part: str) -> FeatureRows:
         """Return the feature rows of one part."""
-        return self.features[self.part == part]
+        return self.every.where(self.part == part)
+
+    def rows(self, part: str) -> pd.DataFrame:
+        """Return the feature rows of one part at once."""
+        return self.of(part).read()
 
     def last_seen(self) -> pd.Series:
         """Return the end of each asset's newest window."""
-        return self.features.groupby("asset_id")["window_end"].max()
+        return self.windows.groupby("asset_id")["window_end"].max()
 
 
 def read(space: Workspace, refs: Mapping[str, Ref], embargo: timedelta) -> TrainingTable:
@@ -80,10 +95,11 @@ def read(space: Workspace, refs: Mapping[str, Ref], embargo: timedelta) -> Train
     """
     stored = {name: space.store.read(LEARNT_FROM[name], version=refs[name].version) for name in _WHOLE}
     times = space.store.read(tables.READINGS, version=refs["readings"].version, columns=parts.TIMES)
-    rows, faults = stored["features"], stored["faults"]
+    plan, band, lead = FeaturePlan.of(space.plant), space.plant.window_reach, space.plant.lead
+    every = open_rows(space.store, refs["features"].version, len(plan.columns))
+    rows, faults = every.windows, stored["faults"]
     cuts = parts.cuts(times, space.plant, withheld.normal_from(stored["withheld"]))
     part = parts.assign(rows, cuts, embargo)
-    plan, band, lead = FeaturePlan.of(space.plant), space.plant.window_reach, space.plant.lead
     reaching = plan.reaching(rows)
     masked = exclude.why_masked(reaching, faults, band, lead=lead)
     usable = exclude.withhold(rows, reaching, masked, stored["withheld"])
@@ -93,8 +109,10 @@ def read(space: Workspace, refs: Mapping[str, Ref], embargo: timedelta) -> Train
     for remark in [*starved[:MOST_REMARKS], *flagged.notes[:MOST_REMARKS]]:
         _log.info("  note: %s", remark)
     in_doubt = withheld.in_doubt(stored["withheld"], cuts["validate_from"])
-    return TrainingTable(usable, part, faults, cuts, flagged.flags, exclude.tally(reason, part), in_doubt)
+    return TrainingTable(
+        with_windows(every, usable), part, faults, cuts, flagged.flags, exclude.tally(reason, part), in_doubt
+    )
 
 
-_WHOLE = ("features", "faults", "flags", "withheld")
+_WHOLE = ("faults", "flags", "withheld")
 """Tables that are read with all their columns."""

@@ -74,10 +74,10 @@ def test_a_fold_is_fitted_on_what_came_before_its_block(the_mill: Any) -> None:
     found = folds(the_mill)
     assert [fold.number for fold in found] == [1, 2, 3]
     for fold in found:
-        assert fold.ready.train["window_end"].max() < fold.ready.calibrate["window_start"].min()
-        assert fold.ready.calibrate["window_end"].max() < fold.block["window_start"].min()
+        assert fold.ready.train["window_end"].max() < fold.ready.calibrate.windows["window_start"].min()
+        assert fold.ready.calibrate.windows["window_end"].max() < fold.block["window_start"].min()
     for before, after in pairwise(found):
-        assert set(before.ready.train.index) | set(before.ready.calibrate.index) == set(after.ready.train.index)
+        assert set(before.ready.train.index) | set(before.ready.calibrate.windows.index) == set(after.ready.train.index)
 
 
 def test_other_parts_are_never_looked_at(the_mill: Any) -> None:

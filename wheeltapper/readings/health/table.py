@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from wheeltapper import faultpoints, tables
@@ -16,8 +17,8 @@ from wheeltapper.errors import StoreError
 from wheeltapper.readings.health import spans
 from wheeltapper.readings.health.examination import Examination
 from wheeltapper.readings.health.flagging import HEALTH
-from wheeltapper.readings.health.memory import Memory, MemoryFolder, Remembered, is_worth_keeping, thin_out
-from wheeltapper.readings.health.pieces import Pieces, first_changes, instant
+from wheeltapper.readings.health.memory import DAY, Memory, MemoryFolder, Remembered, is_worth_keeping, thin_out
+from wheeltapper.readings.health.stored_readings import StoredReadings, first_changes, instant
 from wheeltapper.store import Ref, Store
 from wheeltapper.workspace import Workspace
 
@@ -88,25 +89,31 @@ class _Update:
     """Flags of the table that may be others now."""
     new: list[pd.DataFrame] = field(default_factory=list)
     """Flags that take their place."""
+    before: pd.DataFrame | None = None
+    """All flags that the memory belongs to, where the table holds others by now."""
 
     def run(self, readings: Ref, flags: Ref) -> Memory:
         """Examine what is new, write the flags that differ, and remember."""
-        base = (flags.version, flags.digest) if self.memory is None else self.memory.flags
-        self._go_back(base[0])
+        try:
+            self._go_back(flags)
+        except StoreError:  # a version that the memory belongs to is no longer on the disk
+            self.memory = None
+            self._begin_anew(flags)
         self._examine()
         old, new = _joined(self.old), _joined(self.new)
-        after = self._write(readings, flags, base, old, new)
+        after = self._write(readings, flags, old, new)
         faultpoints.hit("flag.after_write")
         return self._remember(readings, after, old, new)
 
-    def _go_back(self, base: int) -> None:
+    def _go_back(self, flags: Ref) -> None:
         """Choose where the examination of each asset goes on, and collect the flags that this puts in question."""
         if self.memory is None:
-            self.old.append(self.store.read(tables.FLAGS, version=base))
+            self._begin_anew(flags)
             return
+        base, digest = self.memory.flags
         changes = first_changes(self.store, self.memory.readings[0])
-        assets = self.memory.assets
-        self.assets = {name: assets.get(name) or Remembered(self.folder.begin()) for name in changes}
+        known = self.memory.assets
+        self.assets = {name: known.get(name) or Remembered(self.folder.begin()) for name in changes}
         back: dict[str, Examination] = {}
         for name, one in self.assets.items():
             stands_at = self.folder.before(one, changes[name])
@@ -116,6 +123,13 @@ class _Update:
                 one.now = back[name] = stands_at or self.folder.begin()
         if back:
             self.old.append(self._questioned(back, base))
+        if digest != flags.digest:
+            self.before = self.store.read(tables.FLAGS, version=base)
+
+    def _begin_anew(self, flags: Ref) -> None:
+        """Put all flags in question; every asset is examined from its first reading."""
+        self.assets, self.before = {}, None
+        self.old = [self.store.read(tables.FLAGS, version=flags.version)]
 
     def _questioned(self, back: dict[str, Examination], base: int) -> pd.DataFrame:
         """Return the flags of some assets that their examinations have not settled."""
@@ -133,21 +147,19 @@ class _Update:
 
     def _examine(self) -> None:
         """Go through the readings that are new to the assets, in order of time."""
-        pieces = Pieces(self.store, self.sensors)
+        readings = StoredReadings(self.store, self.sensors)
         until = None if self.memory is None else {name: one.now.until for name, one in self.assets.items()}
-        for asset, rows in pieces.after(until):
+        for asset, rows in readings.after(until):
             one = self.assets.setdefault(asset, Remembered(self.folder.begin()))
-            self._advance(asset, one, rows, pieces.newest)
+            self._advance(asset, one, rows, readings.newest)
         for asset, one in self.assets.items():
             self.new.append(_of(asset, one.now.growing()))
 
     def _advance(self, asset: str, one: Remembered, rows: pd.DataFrame, newest: int) -> None:
         """Examine an asset's next readings; keep the examination at moments that a late reading may go back to."""
         times = tables.microseconds(rows["timestamp"])
-        days = times // 86_400_000_000
-        begins = [0, *(i + 1 for i in range(len(days) - 1) if days[i] != days[i + 1])]
         begin = 0
-        for place in begins:
+        for place in [0, *(np.flatnonzero(np.diff(times // DAY)) + 1)]:
             until = one.now.until if place == 0 else int(times[place - 1])
             if is_worth_keeping(until, int(times[place]), newest):
                 self._advance_part(asset, one, rows.iloc[begin:place])
@@ -160,11 +172,10 @@ class _Update:
         if len(rows):
             self.new.append(_of(asset, one.now.advance(rows)))
 
-    def _write(self, readings: Ref, flags: Ref, base: tuple[int, str], old: pd.DataFrame, new: pd.DataFrame) -> Ref:
+    def _write(self, readings: Ref, flags: Ref, old: pd.DataFrame, new: pd.DataFrame) -> Ref:
         """Write the flags that differ. A run that was killed may have written some or all of them already."""
-        if base[1] != flags.digest:
-            before = self.store.read(tables.FLAGS, version=base[0])
-            new = _joined([before[~_keys(before).isin(_keys(old))], new])
+        if self.before is not None:
+            new = _joined([self.before[~_keys(self.before).isin(_keys(old))], new])
             old = self.store.read(tables.FLAGS)
         drop = old.loc[~_keys(old).isin(_keys(new)), list(tables.FLAGS.key)]
         differing = _not_in(new, old)

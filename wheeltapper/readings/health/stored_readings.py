@@ -16,7 +16,7 @@ ROWS = 500_000
 _FIXED = ["asset_id", "timestamp", "regime"]
 
 
-class Pieces:
+class StoredReadings:
     """Reads the table of readings piece by piece, in order of time.
 
     Parameters
