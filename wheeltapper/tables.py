@@ -140,8 +140,9 @@ READINGS = Table(
 
 QUARANTINE = Table(
     name="quarantine",
-    key=("batch_id", "row"),
-    volatile=("ingested_at",),
+    key=("batch_id", "row", "measured_at"),
+    time="measured_at",
+    volatile=("ingested_at", "measured_at"),
     columns=(
         Column("batch_id", "text", "its delivery"),
         Column("row", "count", "its place in that delivery, from 0"),
@@ -152,6 +153,7 @@ QUARANTINE = Table(
         Column("expectation", "text", "the promise that it broke"),
         Column("reason", "text", "the same as a sentence"),
         Column("ingested_at", "time", "when it was put aside"),
+        Column("measured_at", "time", "the same time as an instant; 1970-01-01 if it cannot be read"),
     ),
 )
 

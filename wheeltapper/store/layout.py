@@ -66,8 +66,8 @@ def empty(columns: Columns) -> pd.DataFrame:
 
 
 def sort(frame: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
-    """Order rows by their key, with a fresh index."""
-    return frame.sort_values(list(key), ignore_index=True)
+    """Order rows by their key, with a fresh index; an earlier release may have written a table with a shorter key."""
+    return frame.sort_values([name for name in key if name in frame], ignore_index=True)
 
 
 def columns_of_empty(table: Table) -> Columns:

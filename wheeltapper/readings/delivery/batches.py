@@ -37,6 +37,8 @@ class Delivery:
     """Remark on rows that are kept → how many rows."""
     rows: int = 0
     """Rows that arrived."""
+    last_origin: str = ""
+    """The file or query of the last batch: more of it may come in the next delivery."""
 
     def add(self, batch: Batch, parsed: clean.Parsed, batch_id: str) -> None:
         """Add one batch and the result of its cleaning."""
@@ -46,6 +48,7 @@ class Delivery:
         self.faults.append(batch.faults)
         self.notes.update(parsed.notes)
         self.rows += len(batch.rows)
+        self.last_origin = batch.origin
 
 
 def gather(space: Workspace, batches: Iterable[Batch]) -> Iterator[Delivery]:

@@ -18,10 +18,16 @@ from wheeltapper.readings.delivery.arrivals import settle, without_stored
 from wheeltapper.readings.delivery.batches import Delivery, gather
 from wheeltapper.readings.delivery.counts import Counts, most_frequent
 from wheeltapper.readings.delivery.cursor import find_new, read_cursor, write_cursor
-from wheeltapper.readings.delivery.earlier import QUARANTINE_COLUMNS, EarlierDeliveries
+from wheeltapper.readings.delivery.earlier import EarlierDeliveries
 from wheeltapper.readings.delivery.faults import DeliveredFaults
 from wheeltapper.readings.delivery.fingerprints import digest
-from wheeltapper.readings.delivery.quarantine import no_longer_kept, no_rejected, split_rejected
+from wheeltapper.readings.delivery.quarantine import (
+    instants,
+    no_longer_kept,
+    no_rejected,
+    split_rejected,
+    store_rejected,
+)
 from wheeltapper.readings.order import KEY, seconds_behind
 from wheeltapper.sources import Batch, News
 from wheeltapper.store import Ref
@@ -192,7 +198,7 @@ class _Run:
             )
         # A file may return to what it was before, so a write's name says what it follows; equal rows change nothing.
         name = digest(*sorted({*readings["batch_id"], *rejected["batch_id"]}))
-        self._quarantine(rejected, name)
+        store_rejected(self.space.store, rejected, self.earlier, goes_on=delivery.last_origin, name=name)
         self._count(delivery, readings, rejected)
         if failures:
             raise DataError(f"{self.space.plant.name}: {'; '.join(failures)}")
@@ -212,7 +218,8 @@ class _Run:
         """Return the readings of a delivery in the order of arrival, its rejected rows, and the promises it broke."""
         readings, broken, failures = self._split_by_promises(pd.concat(delivery.readings, ignore_index=True), docs)
         rejected = pd.concat([*delivery.rejected, broken], ignore_index=True)
-        rejected = tables.QUARANTINE.check(rejected.assign(ingested_at=pd.Timestamp(self.now)))
+        rejected = rejected.assign(ingested_at=pd.Timestamp(self.now), measured_at=instants(rejected["timestamp"]))
+        rejected = tables.QUARANTINE.check(rejected)
         return readings, rejected, failures
 
     def _split_by_promises(self, rows: pd.DataFrame, docs: Path) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...]]:
@@ -224,21 +231,10 @@ class _Run:
         readings, broken = split_rejected(rows, findings.rejected, self.space.plant)
         return clean.without_delivered(readings), broken, findings.failures
 
-    def _quarantine(self, rejected: pd.DataFrame, name: str) -> None:
-        """Write the rejected rows that are not in quarantine yet."""
-        if rejected.empty:
-            return
-        store = self.space.store
-        quarantine = store.read(tables.QUARANTINE, columns=QUARANTINE_COLUMNS)
-        new = rejected[~self.earlier.repeat_rejected(rejected, quarantine)]
-        if len(new):
-            after = store.version(tables.QUARANTINE)
-            store.upsert(tables.QUARANTINE, new, txn=f"quarantine:{name}:after {after}")
-
     def _store_readings(self, delivery: Delivery, readings: pd.DataFrame, rejected: pd.DataFrame, name: str) -> None:
         """Write readings, what they replace and what they lack, and delete stored ones that may no longer be kept."""
         store = self.space.store
-        withdrawn = no_longer_kept(store, rejected, readings, self.earlier)
+        withdrawn = no_longer_kept(store, rejected, self.earlier)
         settled = settle(store, readings, withdrawn, self.now)
         self.counts.notes[REPLACED] += len(settled.corrections)
         self.counts.notes[REPEATED] += settled.repeated
