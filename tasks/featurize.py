@@ -9,6 +9,7 @@ from prefect import task
 
 from expectations import features as promises
 from tasks import DEFAULTS
+from wheeltapper import steps
 from wheeltapper.features import table
 from wheeltapper.features.job import FeatureJob, FeaturePart, plan_job
 from wheeltapper.features.table import ComputedPart, Featurized
@@ -26,6 +27,7 @@ def plan_features(plant: str, start: datetime | None, end: datetime | None) -> F
 @task(name="compute features", **DEFAULTS)
 def compute_part(plant: str, job: FeatureJob, part: FeaturePart) -> ComputedPart:
     """Compute the feature rows of one part and write them beside the table."""
+    steps.report(_log, job.parts.index(part), len(job.parts), "computing features, part %s", part.name)
     return table.compute_part(Workspace.open(plant), job, part, promises.check)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,8 @@ from wheeltapper.training.result import CandidateResult
 from wheeltapper.training.session import Training
 from wheeltapper.training.shared import Shared
 from wheeltapper.workspace import Workspace
+
+_log = logging.getLogger("wheeltapper.judge")
 
 SHOWN = (
     "candidate",
@@ -36,6 +39,7 @@ def judge_candidates(
     plant: str, training: Training, results: Sequence[CandidateResult], shared: Shared, now: datetime
 ) -> TrainingVerdict:
     """Return the verdict of a training, and show its leaderboard in Prefect's UI."""
+    _log.debug("ranking %d candidates, checking the gates, judging on the test part", len(results))
     space = Workspace.open(plant)
     objective = objectives.named(space.plant, training.objective)
     verdict = choose.choose(space, objective, training, results, shared, now)

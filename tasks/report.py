@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ from wheeltapper.reporting.data import gather
 from wheeltapper.reporting.report import write
 from wheeltapper.workspace import Workspace
 
+_log = logging.getLogger("wheeltapper.report")
+
 
 @task(name="write report", **DEFAULTS)
 def write_report(plant: str, judged: dict[str, Any], now: datetime) -> str:
     """Write the HTML report with its figures; return its path."""
+    _log.debug("drawing the figures of the report")
     space = Workspace.open(plant)
     path = write(gather(space, judged, now), space.reports)
     address = f"http://127.0.0.1:{space.settings.reports_port}/{space.plant.name}/{path.name}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from prefect import task
 
 from tasks import DEFAULTS
@@ -14,10 +16,13 @@ from wheeltapper.training.session import Training
 from wheeltapper.training.shared import Shared
 from wheeltapper.workspace import Workspace
 
+_log = logging.getLogger("wheeltapper.train")
+
 
 @task(name="open training run", **DEFAULTS)
 def open_training(plant: str) -> tuple[Training, ...]:
     """Check the tables, and find or create one run in MLflow for each objective."""
+    _log.debug("verifying the tables, opening MLflow")
     space = Workspace.open(plant)
     return open_trainings(space, objectives.of(space.plant))
 

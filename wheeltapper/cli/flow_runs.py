@@ -18,6 +18,7 @@ from wheeltapper.cli.options import parse_instant
 from wheeltapper.config import Settings
 from wheeltapper.errors import ConfigError
 from wheeltapper.station import processes, servers
+from wheeltapper.steps import Steps
 
 
 def run_flow(name: str, plant: str, *, on: Console = out, **options: str | bool | int | None) -> Any:
@@ -29,13 +30,18 @@ def run_flow(name: str, plant: str, *, on: Console = out, **options: str | bool 
     arguments = {
         option: parse_instant(str(value)) if option in ("start", "end") else value for option, value in chosen.items()
     }
-    from wheeltapper import check_plant
+    from wheeltapper import plants
 
     gc.set_threshold(*processes.COLLECT_RARELY)
     settings = Settings()
-    description = check_plant.load(plant)
+    description = plants.load(plant)
     title = f"{description.name}: {description.description}" if description.description else description.name
     with progress(title, on) as show_step:
+        # The plug-ins take seconds to open; so long nobody should look at an empty screen.
+        show_step("checking the plant")
+        from wheeltapper import check_plant
+
+        check_plant.load(plant)
         show_step("starting Prefect")
         with servers.prefect(settings, meanwhile=lambda: _import_flow(name)):
             try:
@@ -64,16 +70,33 @@ def _import_flow(name: str) -> Callable[..., Any]:
     return flow
 
 
+BAR = 24
+"""Characters of a bar."""
+
+
+def bar(steps: Steps) -> str:
+    """Return a bar that is filled as far as the work is, and the numbers behind it.
+
+    Examples
+    --------
+    >>> bar(Steps(2, 6))
+    '[cyan]━━━━━━━━[/][dim]━━━━━━━━━━━━━━━━[/] 2 of 6'
+    """
+    filled = BAR * min(steps.done, steps.of) // max(steps.of, 1)
+    return f"[cyan]{'━' * filled}[/][dim]{'━' * (BAR - filled)}[/] {steps.done} of {steps.of}"
+
+
 class _Lines(logging.Handler):
-    """Shows the pipeline's log: INFO as a line that stays, DEBUG as the step that is running now."""
+    """Shows the pipeline's log: INFO as a line that stays, DEBUG as the step that is running now, with a bar."""
 
     def __init__(self, show: Callable[[str, bool], None]) -> None:
         super().__init__(logging.DEBUG)
         self._show = show
 
     def emit(self, record: logging.LogRecord) -> None:
-        step = record.name.removeprefix("wheeltapper.")
-        self._show(f"[cyan]{step:<10}[/] {escape(record.getMessage())}", record.levelno >= logging.INFO)
+        step, steps = record.name.removeprefix("wheeltapper."), getattr(record, "steps", None)
+        how_far = f"  {bar(steps)}" if isinstance(steps, Steps) else ""
+        self._show(f"[cyan]{step:<10}[/] {escape(record.getMessage())}{how_far}", record.levelno >= logging.INFO)
 
 
 @contextlib.contextmanager

@@ -138,7 +138,7 @@ class _Scoring:
             raise DataError(f"{self._space.plant.name} has no windows yet. Run: wheeltapper run {self._space.to_type}")
         scored = alarm_count = 0
         for batch in self._everything() if since is None else self._changes(since):
-            count, raised = self._take_in(batch)
+            count, raised = self._take_in(batch, is_first=since is None)
             scored, alarm_count = scored + count, alarm_count + raised
         if self._role == CHAMPION:
             alarm_count += self._follow_flags(is_first=since is None)
@@ -185,9 +185,9 @@ class _Scoring:
         """Yield all windows, some machines at a time."""
         for assets in self._asset_groups():
             parts = [self._score(rows) for rows in self._windows.parts(assets)]
-            scored = pd.concat(parts, ignore_index=True)
-            self._verify(scored)
             stored = self._read_scores(None, None, assets)
+            scored = _unless_rounded(pd.concat(parts, ignore_index=True), stored)
+            self._verify(scored)
             ends = pd.concat([scored, stored])[["asset_id", "window_end"]].groupby("asset_id")["window_end"]
             yield {
                 str(asset): Changed(first, last, scored[scored["asset_id"] == asset], None)
@@ -260,7 +260,7 @@ class _Scoring:
 
     # -- what it changes -------------------------------------------------------------------------------------------
 
-    def _take_in(self, changed: dict[str, Changed]) -> tuple[int, int]:
+    def _take_in(self, changed: dict[str, Changed], *, is_first: bool = False) -> tuple[int, int]:
         """Store scores and alarms of some machines; return how many windows were scored and alarms are concerned."""
         if not changed:
             return 0, 0
@@ -275,6 +275,7 @@ class _Scoring:
             records = self._stored_alarms(list(around))
             matched = alarm_records.match(folded, records, self._name)
             described = self._describe(folded, matched.identifiers, after)
+            described = alarm_records.unless_rounded(described, records) if is_first else described
         after = after.assign(top_sensors=top_sensors(after, described))
         self._store_scores(before, after)
         faultpoints.hit("score.after_scores")
@@ -416,6 +417,16 @@ def _is_unlearnt(bundle: Bundle, rows: pd.DataFrame) -> pd.Series:
     learnt = {asset: pd.Timestamp(when) for asset, when in bundle.provenance["learned_until"].items()}
     until = rows["asset_id"].map(learnt)
     return until.isna() | (rows["window_start"] >= until)
+
+
+def _unless_rounded(scored: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
+    """Return scores with the stored values where these differ by rounding only: an earlier release wrote them."""
+    key, values = list(tables.SCORES.key), ["score", "threshold", "severity"]
+    before = scored[key].merge(stored[[*key, *values]], on=key, how="left")
+    is_same = np.logical_and.reduce(
+        [np.isclose(scored[name], before[name], rtol=ROUNDING, atol=ROUNDING) for name in values]
+    )
+    return scored.assign(**{name: scored[name].mask(is_same, before[name]) for name in values})
 
 
 def _ends_inside(rows: pd.DataFrame, spans: pd.DataFrame) -> NDArray[np.bool_]:

@@ -6,6 +6,7 @@ like a real one. Only the few readings around an episode are computed again, so 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from wheeltapper import steps
 from wheeltapper.config import AssetType
 from wheeltapper.features.compute import WindowRows, empty, rows_of
 from wheeltapper.features.conditioning import Track
@@ -35,6 +37,8 @@ from wheeltapper.selftest.injections import shown as show_fault
 from wheeltapper.tables import microseconds
 
 Places = NDArray[np.int64]
+
+_log = logging.getLogger("wheeltapper.selftest")
 
 CLEAN = -1
 """Value of ``injection`` for the rehearsal without a fault."""
@@ -157,11 +161,12 @@ def rehearse(
     episode_count = int(np.clip(min(ROWS // (fault_count * windows_per_episode), CALLS // fault_count), LEAST, MOST))
     slots = choose_slots(normal, lasts, reach, max(plan.max_gap, plan.windows.every * plan.step), episode_count)
     tracks = _tracks(plan, readings, {slot.asset_id for slot in slots})
-    pieces = [
-        (place, number, _windows(plan, tracks[slot.asset_id], slot, injection, usual_by_sensor))
-        for place, injection in [(CLEAN, None), *enumerate(injections)]
-        for number, slot in enumerate(slots)
-    ]
+    pieces: list[tuple[int, int, WindowRows]] = []
+    for place, injection in [(CLEAN, None), *enumerate(injections)]:
+        steps.report(_log, place + 1, len(injections) + 1, "injecting faults into %d normal episodes", len(slots))
+        for number, slot in enumerate(slots):
+            rows = _windows(plan, tracks[slot.asset_id], slot, injection, usual_by_sensor)
+            pieces.append((place, number, rows))
     return Rehearsal(
         *_assembled(plan, pieces, slots),
         injections=tuple(injections),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wheeltapper import faultpoints, tables
+from wheeltapper import faultpoints, steps, tables
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.registry import Dataset
 from wheeltapper.scoring.bundle import EXAMPLE_ROWS, requirements
@@ -43,6 +43,7 @@ def train_candidate(
     run_id = space.registry.candidate_run(training.run_id, f"{training.key}:{label}", label)
     if space.registry.finished(run_id):
         _log.info("%s: trained before on the same data", label)
+        shared.count(f"candidates done {training.key}")
         return CandidateResult.model_validate(space.registry.document(run_id, DOCUMENT))
     try:
         return _train(space, objective, training, label, run_id, shared, draw)
@@ -61,7 +62,8 @@ def table_of(space: Workspace, objective: Objective, training: Training, shared:
 def _train(
     space: Workspace, objective: Objective, training: Training, label: str, run_id: str, shared: Shared, draw: Draw
 ) -> CandidateResult:
-    _log.debug("training %s", label)
+    done = f"candidates done {training.key}"
+    steps.report(_log, shared.count(done, 0), len(training.candidates), "training %s", label)
     baselines = objective.baselines(space.plant)
     table = table_of(space, objective, training, shared)
     provenance = _provenance(space, objective, training, table)
@@ -94,6 +96,7 @@ def _train(
     faultpoints.hit("train.before_finish")
     space.registry.finish(run_id)
     _log.info("%s: %s", label, trained.summary)
+    steps.report(_log, shared.count(done), len(training.candidates), "candidates trained")
     return result
 
 

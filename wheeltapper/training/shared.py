@@ -7,6 +7,7 @@ The cache is passed to each of them. On a cluster it arrives empty, and each wor
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -20,6 +21,7 @@ class Shared:
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
         self._things: dict[str, Any] = {}
+        self._counts: Counter[str] = Counter()
 
     def get(self, name: str, make: Callable[[], Thing]) -> Thing:
         """Return the object of this name; the first call makes it, and all others wait for it.
@@ -37,6 +39,12 @@ class Shared:
             if name not in self._things:
                 self._things[name] = make()
             return cast(Thing, self._things[name])
+
+    def count(self, name: str, more: int = 1) -> int:
+        """Add to the counter of this name, which begins at 0, and return it."""
+        with self._lock:
+            self._counts[name] += more
+            return self._counts[name]
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

@@ -258,3 +258,39 @@ def test_killed_at_every_step_of_the_upkeep(tmp_path: Path, point: str, nth: int
     write(plant, 0, COMMITS)
     check(plant)
     assert verify_all(tmp_path) == []
+
+
+RACER = f"""
+import sys
+sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[3])]!r}
+import pytest
+from test_long_log import race, shorten
+from wheeltapper.store import Store
+shorten(pytest.MonkeyPatch())
+race(Store(sys.argv[1], "mill"), int(sys.argv[2]))
+"""
+
+
+def race(plant: Store, racer: int) -> None:
+    """Write twenty-five notes of one's own, each in a commit of its own."""
+    for number in range(racer * 100, racer * 100 + 25):
+        plant.upsert(NOTES, pd.DataFrame({"number": [number], "x": [float(number)]}), txn=f"write {number}")
+
+
+@pytest.mark.slow
+def test_writers_and_a_reader_at_once(tmp_path: Path) -> None:
+    """Two processes write and archive, a third reads all the while: nothing is lost, and no read fails."""
+    racers = [subprocess.Popen([sys.executable, "-c", RACER, str(tmp_path), str(racer)]) for racer in (0, 1)]
+    plant, seen = Store(tmp_path, "mill"), 0
+    while any(racer.poll() is None for racer in racers):
+        rows = len(plant.read(NOTES))
+        assert rows >= seen
+        assert len(fresh(plant).read(NOTES)) >= rows
+        seen = rows
+    assert [racer.returncode for racer in racers] == [0, 0]
+    for racer in (0, 1):
+        race(plant, racer)
+    assert plant.version(NOTES) == 49
+    assert plant.read(NOTES)["number"].tolist() == [*range(25), *range(100, 125)]
+    assert plant.verify() == plant.strays() == []
+    assert [len(plant.read(NOTES, version=version)) for version in range(50)] == list(range(1, 51))

@@ -177,8 +177,7 @@ class _Update:
         if self.before is not None:
             new = _joined([self.before[~_keys(self.before).isin(_keys(old))], new])
             old = self.store.read(tables.FLAGS)
-        drop = old.loc[~_keys(old).isin(_keys(new)), list(tables.FLAGS.key)]
-        differing = _not_in(new, old)
+        drop, differing = _differences(old, new)
         faultpoints.hit("flag.before_write")
         if drop.empty and differing.empty:
             return self.store.ref(tables.FLAGS)
@@ -215,6 +214,11 @@ def _keys(flags: pd.DataFrame) -> pd.MultiIndex:
     return pd.MultiIndex.from_frame(flags[list(tables.FLAGS.key)])
 
 
-def _not_in(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
-    """Return the flags that are not in another table exactly so."""
-    return new[~pd.MultiIndex.from_frame(new).isin(pd.MultiIndex.from_frame(old[list(new.columns)]))]
+def _differences(old: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the keys of old flags that are gone, and the new flags that were not there exactly so."""
+    before, after = _keys(old), _keys(new)
+    place = before.get_indexer(after)
+    is_same = place >= 0
+    for column in ("end", "count", "detail"):
+        is_same[is_same] = np.asarray(old[column].array[place[is_same]] == new[column].array[is_same], dtype=bool)
+    return old.loc[~before.isin(after), list(tables.FLAGS.key)], new[~is_same]
