@@ -1,13 +1,15 @@
 """What scoring costs: our detectors beside scikit-learn, Keras and LiteRT on the same rows, in one run on one core.
 
-Two simulated pumps give the rows, with the features of the pump station. Three questions:
+Two simulated pumps give the rows, with the features of the pump station. Four questions:
 
     forest       one row and 1 000 rows through 100, 200 and 350 trees: ours and scikit-learn's, grown from one seed,
                  so that they are the same trees
     autoencoder  one row through the network: in NumPy as we do, by Keras's ``model(x)``, and by LiteRT
     bundle       the whole of ``Bundle.score``: fill, normalise, score, calibrate, compare with the smallest effects
+    scorer       the same for windows that come as plain numbers, and its parts: to fill and scale, the detector, and
+                 the rest, which is calibration and smallest effects; one window, a thousand, and a table of a million
 
-    python benchmarks/scoring.py                   all three; takes some minutes
+    python benchmarks/scoring.py                   all four; takes some minutes
     python benchmarks/scoring.py --calls 20 --dry  a quick look that keeps nothing
 
 Everybody is called in turn, ten calls in a row, two hundred in all, so that a busy moment meets all alike. The first
@@ -27,6 +29,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +48,9 @@ from wheeltapper import detectors, plants  # noqa: E402
 from wheeltapper.config import PlugIn  # noqa: E402
 from wheeltapper.detectors._tensorflow import open_tensorflow  # noqa: E402
 from wheeltapper.features.compute import compute  # noqa: E402
+from wheeltapper.features.impute import Imputer  # noqa: E402
 from wheeltapper.features.plan import FeaturePlan  # noqa: E402
-from wheeltapper.scoring.bundle import Bundle  # noqa: E402
+from wheeltapper.scoring.bundle import POOLED, Bundle  # noqa: E402
 from wheeltapper.training import parts  # noqa: E402
 from wheeltapper.training.ablation import read_all  # noqa: E402
 from wheeltapper.training.candidate import fit_candidate  # noqa: E402
@@ -60,7 +64,10 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "autoencoder": {"epochs": 20},
     "pca_residual": {},
     "mahalanobis": {},
+    "k_sigma": {},
+    "lof": {},
 }
+MANY = 1_000_000
 PLANT = """
 asset_type: pump
 seed: 42
@@ -201,6 +208,54 @@ def measure_bundle(bundles: dict[str, Bundle], later: pd.DataFrame, times: int) 
     return lines
 
 
+def measure_scorer(bundles: dict[str, Bundle], later: pd.DataFrame, times: int) -> list[dict[str, Any]]:
+    """Measure windows of one asset that come as plain numbers, and the parts of it."""
+    lines = []
+    imputer = Imputer.fit(later[list(bundles["pca_residual"].columns)])
+    with_holes = {"pca_residual, with holes": replace(bundles["pca_residual"], imputer=imputer)}
+    for name, bundle in (bundles | with_holes).items():
+        for rows in ROWS:
+            windows = later[later["asset_id"] == later["asset_id"].iloc[0]]
+            windows = windows.loc[windows.index.repeat(2)].iloc[:rows]
+            values, regimes = windows[list(bundle.columns)].to_numpy(), windows["regime"].to_numpy(dtype=object)
+            if name in with_holes:
+                values = np.where(np.arange(values.shape[1]) % 9 == 0, np.nan, values)
+            lines.append(
+                {
+                    "detector": name,
+                    "rows": rows,
+                    **_parts_of(bundle, str(windows["asset_id"].iloc[0]), regimes, values, times),
+                }
+            )
+    return lines
+
+
+def _parts_of(bundle: Bundle, asset: str, regimes: Any, values: Any, times: int) -> dict[str, Any]:
+    """Return what a scorer takes for windows, and what its parts do; the rest is calibration and smallest effects."""
+    scorer, detector = bundle.scorer, bundle.detectors[POOLED]
+    inputs = scorer.inputs(asset, regimes, values)
+    calls: dict[str, Call] = {
+        "whole": lambda: scorer.score(asset, regimes, values),
+        "fill and scale": lambda: scorer.inputs(asset, regimes, values),
+        "detector": lambda: detector.score_array(inputs),
+    }
+    for call in calls.values():
+        call()
+    found = timed(calls, times)
+    parts = {name: found[name]["median_ms"] for name in ("fill and scale", "detector")}
+    return {"ours": found["whole"], "parts_ms": parts | {"rest": found["whole"]["median_ms"] - sum(parts.values())}}
+
+
+def measure_table(bundles: dict[str, Bundle], later: pd.DataFrame) -> list[dict[str, Any]]:
+    """Measure a table of a million windows, once."""
+    table = pd.concat([later] * (MANY // len(later)), ignore_index=True)
+    lines = []
+    for name, bundle in bundles.items():
+        core, clock = _once(lambda bundle=bundle: bundle.score(table))
+        lines.append({"detector": name, "rows": len(table), "core_s": core, "clock_s": clock})
+    return lines
+
+
 def measure(times: int) -> dict[str, Any]:
     """Measure everything."""
     bundles, later = fitted()
@@ -215,6 +270,8 @@ def measure(times: int) -> dict[str, Any]:
         "forest": measure_forest(half, inputs, times),
         "autoencoder": measure_autoencoder(half, inputs, times),
         "bundle": measure_bundle(bundles, later, times),
+        "scorer": measure_scorer(bundles, later, times),
+        "table": measure_table(bundles, later),
     }
 
 
@@ -241,6 +298,19 @@ def tell(found: dict[str, Any]) -> None:
     show(f"Medians and 95 % of {found['calls']} calls, {found['features']} features, {where}", headings, lines)
 
 
+def tell_scorer(found: dict[str, Any]) -> None:
+    """Print what the scorer and its parts take."""
+    lines = []
+    for one in found["scorer"]:
+        rows = f"{one['rows']:,} window{'s' * (one['rows'] > 1)}"
+        figures = [one["ours"]["median_ms"], one["ours"]["p95_ms"], *one["parts_ms"].values()]
+        lines.append([f"{one['detector']}, {rows}", *(f"{1000 * figure:,.1f}" for figure in figures)])
+    headings = ["Scorer.score", "core, µs", "p95", "fill and scale", "detector", "calibration, effects"]
+    show("Windows of one asset that come as plain numbers", headings, lines)
+    tables = [[one["detector"], f"{one['rows']:,}", f"{one['core_s']:.2f}"] for one in found["table"]]
+    show("A table of many windows through Bundle.score", ["", "windows", "core, s"], tables)
+
+
 def main() -> None:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -251,6 +321,7 @@ def main() -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     found = measure(asked.calls)
     tell(found)
+    tell_scorer(found)
     if not asked.dry:
         RESULT.parent.mkdir(parents=True, exist_ok=True)
         RESULT.write_text(json.dumps(_rounded(found), indent=1) + "\n", encoding="utf-8")

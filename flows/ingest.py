@@ -16,6 +16,7 @@ from wheeltapper.readings.delivery.deliver import Ingested
 @alone
 def ingest(plant: PlantName, start: Start = None, end: End = None, new: OnlyNew = False) -> Ingested:
     """Store the source's readings; rows that cannot be trusted go to quarantine with a reason."""
-    ingested = ingest_readings(plant, find_start(plant) if new else start, end, clock())
+    begin = find_start(plant) if new and end is not None else start
+    ingested = ingest_readings(plant, begin, end, clock(), new)
     flag_sensors(plant)
     return ingested

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from prefect import flow
 
 from flows._alone import alone
-from flows._input import PlantName, run_name
+from flows._input import PlantName, clock, run_name
 from flows.featurize import featurize
 from flows.ingest import ingest
 from flows.score import score
-from tasks.watch import find_start
+from tasks.give_up import give_up_old_versions
+from wheeltapper.config import Settings
 from wheeltapper.readings.delivery.deliver import Ingested
 from wheeltapper.scoring.batch import Scored
 
@@ -28,7 +29,9 @@ class Watched:
 @alone
 def watch(plant: PlantName) -> Watched:
     """Store the readings that are new, score them with the champion and raise alarms."""
-    start = find_start(plant)
-    ingested = ingest(plant, start)
-    featurize(plant, start)
-    return Watched(ingested, score(plant))
+    ingested = ingest(plant, new=True)
+    featurize(plant)
+    scored = score(plant)
+    if Settings().keep_versions is not None:
+        give_up_old_versions(plant, clock())
+    return Watched(ingested, scored)

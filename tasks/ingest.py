@@ -13,16 +13,20 @@ from expectations import readings as promises
 from tasks import RETRIED
 from wheeltapper.checks import Findings
 from wheeltapper.config import Plant
-from wheeltapper.readings.delivery.deliver import Ingested, deliver
+from wheeltapper.readings.delivery.deliver import Ingested, deliver, deliver_new
 from wheeltapper.workspace import Workspace
 
 _log = logging.getLogger("wheeltapper.ingest")
 
 
 @task(name="ingest readings", **RETRIED)
-def ingest_readings(plant: str, start: datetime | None, end: datetime | None, now: datetime) -> Ingested:
-    """Read, check and store the readings of a plant's source."""
-    ingested = deliver(Workspace.open(plant), start, end, now, _check)
+def ingest_readings(
+    plant: str, start: datetime | None, end: datetime | None, now: datetime, new: bool = False
+) -> Ingested:
+    """Read, check and store the readings of a plant's source: all, those of a span, or only what is new."""
+    space = Workspace.open(plant)
+    is_new = new and start is None and end is None
+    ingested = deliver_new(space, now, _check) if is_new else deliver(space, start, end, now, _check)
     for line in ingested.summary():
         _log.info("%s", line)
     return ingested

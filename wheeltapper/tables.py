@@ -140,8 +140,9 @@ READINGS = Table(
 
 QUARANTINE = Table(
     name="quarantine",
-    key=("batch_id", "row"),
-    volatile=("ingested_at",),
+    key=("batch_id", "row", "measured_at"),
+    time="measured_at",
+    volatile=("ingested_at", "measured_at"),
     columns=(
         Column("batch_id", "text", "its delivery"),
         Column("row", "count", "its place in that delivery, from 0"),
@@ -152,6 +153,7 @@ QUARANTINE = Table(
         Column("expectation", "text", "the promise that it broke"),
         Column("reason", "text", "the same as a sentence"),
         Column("ingested_at", "time", "when it was put aside"),
+        Column("measured_at", "time", "the same time as an instant; 1970-01-01 if it cannot be read"),
     ),
 )
 
@@ -190,6 +192,19 @@ MISSING = Table(
     ),
 )
 """Why cells of readings have no value. An empty cell was not measured, which is not stored: it is the usual reason."""
+
+DELIVERIES = Table(
+    name="deliveries",
+    key=("source",),
+    volatile=("delivered_at",),
+    columns=(
+        Column("source", "text", "the kind of source"),
+        Column("settings", "text", "hash of the settings that it was read with"),
+        Column("cursor", "text", "up to where it was read, as JSON"),
+        Column("delivered_at", "time", "when that was stored"),
+    ),
+)
+"""Up to where the source was read; written after the readings, so that nothing is passed over."""
 
 FEATURES = Table(
     name="features",
@@ -324,7 +339,7 @@ LEDGER = Table(
 TABLES = {
     t.name: t
     for t in (
-        *(READINGS, CORRECTIONS, MISSING, QUARANTINE),
+        *(READINGS, CORRECTIONS, MISSING, QUARANTINE, DELIVERIES),
         *(FEATURES, FAULTS, FLAGS, SCORES, ALARMS, FOLLOWED, WITHHELD, LEDGER),
     )
 }

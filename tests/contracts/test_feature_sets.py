@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from tests.contracts.arriving import Following, by_end, in_disorder, in_order
 from tests.contracts.plug_ins import PLUG_INS, names, of_the_package
 from wheeltapper.config import AssetType
+from wheeltapper.config.plant import FEATURES
 from wheeltapper.features import plan as plans
 from wheeltapper.features.columns import Feature, Shows, that_show
 from wheeltapper.features.compute import compute, rows_of
@@ -314,6 +316,12 @@ def eventful(seed: int, n: int) -> Track:
     return Track(micros, sensors, states[np.cumsum(rng.random(n) < 0.04) % 4])
 
 
+TOGETHER = {
+    "those of a plant that names none": [{chosen.name: chosen.options} for chosen in FEATURES],
+    "those of the pump station": ["latest", "rolling", "rates", "ratios"],
+    "compiled ones and others": ["lags", {"long_rolling": {"over": ["5h"], "rows": [7], "same_regime": True}}, "twin"],
+}
+
 PIECES = {"one by one": (in_order, 1), "in pieces": (in_order, 9), "in disorder": (in_disorder, 9)}
 
 
@@ -336,4 +344,23 @@ def test_live_rows_are_those_of_the_whole_history(
             following.restart()
         if pieces == "in disorder":
             assert following.windows == following.batch()
+    assert following.windows == by_end(rows_of(plan, track))
+
+
+@of_the_package
+@pytest.mark.parametrize("together", TOGETHER)
+@pytest.mark.parametrize("windows", [{"rows": ROWS}, {"length": "5h", "every": 2}], ids=["rows", "length"])
+@settings(few, max_examples=3)
+@given(seed=seeds, is_ordered=st.booleans())
+def test_live_rows_of_several_sets_are_those_of_the_whole_history(
+    together: str, windows: dict[str, Any], seed: int, is_ordered: bool
+) -> None:
+    """The features that plants have, with a memory that begins anew now and then, to the last bit."""
+    described = {"asset_type": PUMP, "sets": TOGETHER[together], "windows": {"max_gap": "3h"} | windows}
+    plan, track, rng = FeaturePlan.model_validate(described), eventful(seed, 160), np.random.default_rng(seed)
+    following = Following(plan)
+    for number, arrived in enumerate(in_order(track, rng, 2) if is_ordered else in_disorder(track, rng, 6)):
+        following.deliver(arrived)
+        if number % 20 == 19:
+            following.restart()
     assert following.windows == by_end(rows_of(plan, track))

@@ -5,6 +5,7 @@ server, a file in ``source_cases`` beside this one starts it and holds the examp
 """
 
 import importlib
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -111,6 +112,24 @@ def test_reading_twice_gives_the_same(plant: Plant) -> None:
         assert once.origin == again.origin
         pd.testing.assert_frame_equal(once.rows, again.rows)
         pd.testing.assert_frame_equal(once.faults, again.faults)
+
+
+def test_what_is_new_is_everything_at_first_and_nothing_after_that(plant: Plant) -> None:
+    """The first time brings what reading brings; a cursor is plain JSON, and with it only known rows come, if any."""
+    first = sources.build(plant.source, PLUG_INS).read_new(plant, None, None)
+    for new, read in zip(list(first.batches), _read(plant), strict=True):
+        assert new.origin == read.origin
+        pd.testing.assert_frame_equal(new.rows, read.rows)
+        pd.testing.assert_frame_equal(new.faults, read.faults)
+    cursor = json.loads(json.dumps(first.cursor))
+    assert cursor == first.cursor
+    since = _rows(_read(plant))["timestamp"].min().to_pydatetime()
+    again = sources.build(plant.source, PLUG_INS).read_new(plant, cursor, since)
+    batches = list(again.batches)
+    assert not (again.is_empty and batches)
+    known = set(_rows(_read(plant))[["asset_id", "timestamp"]].itertuples(index=False, name=None))
+    for batch in batches:
+        assert set(_rows([batch])[["asset_id", "timestamp"]].itertuples(index=False, name=None)) <= known
 
 
 def test_start_is_inside_and_end_is_outside(plant: Plant) -> None:

@@ -127,7 +127,7 @@ def test_only_flags_are_flags(values: list[Any]) -> None:
 def test_half_a_row_is_no_count() -> None:
     """1.5 would silently become 1."""
     row = {"batch_id": "b", "row": 1.5, "origin": "f", "content": "{}", "expectation": "e", "reason": "r"}
-    frame = pd.DataFrame([{**row, "ingested_at": NOON, "asset_id": None, "timestamp": None}])
+    frame = pd.DataFrame([{**row, "ingested_at": NOON, "measured_at": NOON, "asset_id": None, "timestamp": None}])
     with pytest.raises(DataError, match="column row must be a count"):
         QUARANTINE.check(frame)
     assert QUARANTINE.check(frame.assign(row=1))["row"].tolist() == [1]

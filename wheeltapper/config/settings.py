@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wheeltapper.config.mistakes import describe
+from wheeltapper.config.values import Duration
 from wheeltapper.errors import ConfigError
 
 
@@ -22,6 +23,9 @@ class Settings(BaseSettings):
     workers: int = Field(2, ge=1, description="tasks at the same time: candidates, shares of assets")
     runner: Literal["threads", "dask"] = Field("threads", description="where tasks run side by side")
     dask: str | None = Field(None, description="address of Dask's scheduler, such as tcp://10.0.0.5:8786")
+    keep_versions: Duration | None = Field(
+        None, description="how long old versions of tables stay, such as 90d; for ever by default"
+    )
     prefect_port: int = Field(4200, ge=1, le=65535, description="port of Prefect's API and UI")
     mlflow_port: int = Field(5000, ge=1, le=65535, description="port of MLflow's UI")
     reports_port: int = Field(4280, ge=1, le=65535, description="port of the reports and Data Docs")

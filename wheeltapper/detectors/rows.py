@@ -197,11 +197,13 @@ def _numbers(rows: pd.DataFrame, names: list[str]) -> Floats:
 
 def _limited(values: Floats, names: Sequence[str] | Names) -> Floats:
     """Return finite numbers between -`LIMIT` and `LIMIT`; the array itself if it holds no others."""
-    largest = np.abs(values).max(initial=0.0)
-    if largest <= LIMIT:
+    from wheeltapper.detectors._bounds import are_within  # numba opens slowly
+
+    if are_within(_read_only(values), LIMIT):
         return values
-    if not np.isfinite(largest):
-        row, column = np.argwhere(~np.isfinite(values))[0]
+    is_finite = np.isfinite(values)
+    if not is_finite.all():
+        row, column = np.argwhere(~is_finite)[0]
         raise DataError(
             f"feature '{names[column]}' holds {values[row, column]} in row {row}; a detector takes finite numbers "
             "only. Mark such windows as not usable, or drop the feature."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -191,28 +192,26 @@ def _windows_in(plan: FeaturePlan, conditioned: Conditioned, part: slice, since:
 def _values_at(
     plan: FeaturePlan, conditioned: Conditioned, stretches: list[tuple[slice, Places, Places]], regimes: Texts
 ) -> Floats:
-    """Compute stretch by stretch."""
-    parts = [
-        _values(
-            plan,
-            Stretch(
+    """Return the features of all windows, stretch by stretch, in the order of the columns; NaN where not finite."""
+    values = np.empty((sum(len(last) for _, _, last in stretches), len(plan.columns)))
+    done = 0
+    for part, first, last in stretches:
+        if len(last):
+            stretch = Stretch(
                 seconds=conditioned.micros[part] / 1e6,
-                sensors={name: values[part] for name, values in conditioned.sensors.items()},
+                sensors={name: series[part] for name, series in conditioned.sensors.items()},
                 first=first,
                 last=last,
                 regimes=regimes[conditioned.end[part]],
-            ),
-        )
-        for part, first, last in stretches
-        if len(last)
-    ]
-    return np.concatenate(parts) if parts else np.empty((0, len(plan.columns)))
+            )
+            block, rows = Block.of(stretch, plan.sensors), values[done : done + len(last)]
+            plan.recipe.compute(block, first, last, partial(_itself, stretch), rows)
+            done += len(last)
+    return values
 
 
-def _values(plan: FeaturePlan, stretch: Stretch) -> Floats:
-    """Return the features of each window of a stretch, in the order of the columns; NaN where not finite."""
-    block = Block.of(stretch, plan.sensors)
-    return plan.recipe.compute(block, stretch.first, stretch.last, lambda: stretch)
+def _itself(stretch: Stretch) -> Stretch:
+    return stretch
 
 
 def _compute_asset(plan: FeaturePlan, asset: str, readings: pd.DataFrame) -> pd.DataFrame:

@@ -29,6 +29,7 @@ UNSEEN = "asset not seen in training"
 """Why a group stands in for a machine that no training row was of."""
 
 _IQR_OF_NORMAL = 1.349
+_AT_ONCE = 1_000_000  # values: a table keeps its columns together, and few of them are turned into rows in the cache
 _NEVER_BELOW = 0.05
 """A group's scale is at least this share of the feature's usual scale elsewhere."""
 _OF_A_CONSTANT = 0.01
@@ -125,9 +126,16 @@ class RegimeNormaliser:
         """
         from wheeltapper.features._scaling import in_deviations  # numba opens slowly
 
-        group, values = self.groups_of(rows), matrix(rows, self.columns)
-        every, nothing = np.arange(values.shape[1]), np.full((3, values.shape[1]), np.nan)
-        scaled = in_deviations(values, every, nothing, group, self._centre, self._scale, float(self.clip))
+        group, n_features = self.groups_of(rows), len(self._columns)
+        every, nothing = np.arange(n_features), np.full((3, n_features), np.nan)
+        scaled = np.empty((len(rows), n_features))
+        at_once = max(1, _AT_ONCE // n_features)
+        for start in range(0, max(len(rows), 1), at_once):
+            part = slice(start, start + at_once)
+            values = matrix(rows.iloc[part], self._columns)
+            scaled[part] = in_deviations(
+                values, every, nothing, group[part], self._centre, self._scale, float(self.clip)
+            )
         return pd.DataFrame(scaled, index=rows.index, columns=self.columns, copy=False)
 
     def centre(self, rows: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wheeltapper.config import AssetType
-from wheeltapper.features.sets import Block, FeatureSet, Fill, Floats, Places, Stretch
+from wheeltapper.features.sets import Block, CompiledSet, FeatureSet, Fill, Floats, Places, Stretch
 
 _AT_ONCE = 8192
 """Windows that are computed at a time: the table of their features stays in the processor's cache."""
@@ -38,19 +38,21 @@ class Recipe:
         others: list[tuple[FeatureSet, dict[str, int]]] = []
         names: list[str] = []
         for feature_set in sets:
-            fill, own = feature_set.compiled(asset_type), feature_set.names(asset_type)
-            if fill is None:
-                others.append((feature_set, {name: place_by_column[name] for name in own if name in place_by_column}))
+            if isinstance(feature_set, CompiledSet) and type(feature_set).compute is CompiledSet.compute:
+                compiled.append((feature_set.compiled(asset_type), len(names)))
+                names += feature_set.filled(asset_type)
             else:
-                compiled.append((fill, len(names)))
-                names += own
+                own = feature_set.names(asset_type)
+                others.append((feature_set, {name: place_by_column[name] for name in own if name in place_by_column}))
         taken = [(row, place_by_column[name]) for row, name in enumerate(names) if name in place_by_column]
         rows, places = np.array(taken, dtype=np.int64).reshape(-1, 2).T
         kept = np.ascontiguousarray(rows), np.ascontiguousarray(places)
         return cls(asset_type, tuple(compiled), len(names), *kept, tuple(others))
 
-    def compute(self, block: Block, first: Places, last: Places, stretch: Callable[[], Stretch]) -> Floats:
-        """Return the features of each window, in the order of the plan's columns; NaN where not finite.
+    def compute(
+        self, block: Block, first: Places, last: Places, stretch: Callable[[], Stretch], values: Floats
+    ) -> None:
+        """Fill the features of each window, in the order of the plan's columns; NaN where not finite.
 
         Parameters
         ----------
@@ -60,17 +62,13 @@ class Recipe:
             Places of each window's first and last reading in the block.
         stretch : callable
             Returns the same readings and windows as a stretch; called where a set is not compiled.
-
-        Returns
-        -------
-        ndarray of shape (n_windows, n_columns)
+        values : ndarray of shape (n_windows, n_columns)
+            Where they are written to.
         """
-        values = np.empty((len(last), len(self.rows) + sum(len(columns) for _, columns in self.others)))
         if self.compiled:
             self._ask_compiled(block, first, last, values)
         if self.others:
             self._ask_others(stretch(), values)
-        return values
 
     def _ask_compiled(self, block: Block, first: Places, last: Places, values: Floats) -> None:
         from wheeltapper.features._newest import gather  # numba opens slowly

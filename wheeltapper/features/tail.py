@@ -105,7 +105,8 @@ class Tail:
         marks = self._compiled.marks_of(self._raw, self._states, self._idle, first, last, self._lacks)
         places = np.array([first]), np.array([last])
         block = Block(self._seconds, self._values, self._states, self._opens)
-        values = self._plan.recipe.compute(block, *places, partial(self._stretch, first, last))
+        values = np.empty((1, len(self._plan.columns)))
+        self._plan.recipe.compute(block, *places, partial(self._stretch, first, last), values)
         changes_state = marks & self._compiled.CHANGES_STATE
         return WindowRows(
             ends=self._micros[last : last + 1].copy(),

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from wheeltapper import tables
 from wheeltapper.scoring.alarms import alarm_id
 
 OPEN, CLOSED, WITHDRAWN = "open", "closed", "withdrawn"
@@ -71,6 +72,13 @@ def _new_identifier(alarm: Any, bundle: str, taken: set[str]) -> str:
     while identifier in taken:
         identifier = alarm_id(identifier, alarm.opened_at, bundle)
     return identifier
+
+
+def unless_rounded(described: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
+    """Return records with the stored ones where these say the same: an earlier release may have rounded otherwise."""
+    said = [name for name in tables.ALARMS.names() if name not in ("peak_severity", "sensors")]
+    same = stored.merge(described[said], on=said)
+    return pd.concat([described[~described["alarm_id"].isin(same["alarm_id"])], same], ignore_index=True)
 
 
 def withdraw(records: pd.DataFrame, reason: str) -> pd.DataFrame:

@@ -138,11 +138,41 @@ class _Scoring:
             raise DataError(f"{self._space.plant.name} has no windows yet. Run: wheeltapper run {self._space.to_type}")
         scored = alarm_count = 0
         for batch in self._everything() if since is None else self._changes(since):
-            count, raised = self._take_in(batch)
+            count, raised = self._take_in(batch, is_first=since is None)
             scored, alarm_count = scored + count, alarm_count + raised
+        if self._role == CHAMPION:
+            alarm_count += self._follow_flags(is_first=since is None)
         if since != newest:
             mark.move(newest)
         return Scored(scored, alarm_count, self._name)
+
+    def _follow_flags(self, *, is_first: bool) -> int:
+        """Describe alarms again whose sensors were flagged as stuck since, with hindsight; return how many."""
+        mark = Mark(self._store, f"alarms of {self._name}", tables.FLAGS)
+        newest, since = self._store.version(tables.FLAGS), mark.reached()
+        if newest is None or newest == since:
+            return 0
+        concerned = {} if is_first or since is None else self._flagged_alarms(since)
+        _, alarm_count = self._take_in(concerned)
+        mark.move(newest)
+        return alarm_count
+
+    def _flagged_alarms(self, since: int) -> dict[str, Changed]:
+        """Return the times of alarms during which flags of stuck sensors have changed since a version."""
+        keys = self._store.changes(tables.FLAGS, since)
+        keys = keys[keys["kind"] == FLAT]
+        if keys.empty:
+            return {}
+        records = self._stored_alarms(list(keys["asset_id"].unique()))
+        records = records[(records["bundle"] == self._name) & (records["state"] != alarm_records.WITHDRAWN)]
+        # A flag may have become longer or shorter: any alarm that ends after its start may be concerned.
+        begins = records["asset_id"].map(keys.groupby("asset_id")["start"].min())
+        concerned = records[records["last_at"] >= begins].groupby("asset_id")
+        none = tables.SCORES.empty()
+        return {
+            str(asset): Changed(rows["opened_at"].min(), rows["last_at"].max(), none, none[["asset_id", "window_end"]])
+            for asset, rows in concerned
+        }
 
     def _settings(self) -> str:
         """Return a hash of the settings that alarms depend on: with others, they are folded again."""
@@ -155,9 +185,9 @@ class _Scoring:
         """Yield all windows, some machines at a time."""
         for assets in self._asset_groups():
             parts = [self._score(rows) for rows in self._windows.parts(assets)]
-            scored = pd.concat(parts, ignore_index=True)
-            self._verify(scored)
             stored = self._read_scores(None, None, assets)
+            scored = _unless_rounded(pd.concat(parts, ignore_index=True), stored)
+            self._verify(scored)
             ends = pd.concat([scored, stored])[["asset_id", "window_end"]].groupby("asset_id")["window_end"]
             yield {
                 str(asset): Changed(first, last, scored[scored["asset_id"] == asset], None)
@@ -230,7 +260,7 @@ class _Scoring:
 
     # -- what it changes -------------------------------------------------------------------------------------------
 
-    def _take_in(self, changed: dict[str, Changed]) -> tuple[int, int]:
+    def _take_in(self, changed: dict[str, Changed], *, is_first: bool = False) -> tuple[int, int]:
         """Store scores and alarms of some machines; return how many windows were scored and alarms are concerned."""
         if not changed:
             return 0, 0
@@ -245,6 +275,7 @@ class _Scoring:
             records = self._stored_alarms(list(around))
             matched = alarm_records.match(folded, records, self._name)
             described = self._describe(folded, matched.identifiers, after)
+            described = alarm_records.unless_rounded(described, records) if is_first else described
         after = after.assign(top_sensors=top_sensors(after, described))
         self._store_scores(before, after)
         faultpoints.hit("score.after_scores")
@@ -386,6 +417,16 @@ def _is_unlearnt(bundle: Bundle, rows: pd.DataFrame) -> pd.Series:
     learnt = {asset: pd.Timestamp(when) for asset, when in bundle.provenance["learned_until"].items()}
     until = rows["asset_id"].map(learnt)
     return until.isna() | (rows["window_start"] >= until)
+
+
+def _unless_rounded(scored: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
+    """Return scores with the stored values where these differ by rounding only: an earlier release wrote them."""
+    key, values = list(tables.SCORES.key), ["score", "threshold", "severity"]
+    before = scored[key].merge(stored[[*key, *values]], on=key, how="left")
+    is_same = np.logical_and.reduce(
+        [np.isclose(scored[name], before[name], rtol=ROUNDING, atol=ROUNDING) for name in values]
+    )
+    return scored.assign(**{name: scored[name].mask(is_same, before[name]) for name in values})
 
 
 def _ends_inside(rows: pd.DataFrame, spans: pd.DataFrame) -> NDArray[np.bool_]:

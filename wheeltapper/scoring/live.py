@@ -38,7 +38,7 @@ Change = Literal["opened", "updated", "closed", "withdrawn"]
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 _DAY = 24 * 3600 * 1_000_000
-_LOOKS = (_DAY, 8 * _DAY, 64 * _DAY)
+LOOKS = (_DAY, 8 * _DAY, 64 * _DAY)
 """How far back a quiet time is looked for, before everything is read."""
 
 
@@ -225,7 +225,8 @@ def _score(model: LiveModel, asset: str, rows: WindowRows, places: NDArray[np.in
     return ScoredWindows(ends, regimes, scored.score, scored.threshold, scored.severity)
 
 
-def _windows(scored: ScoredWindows) -> list[tuple[int, float, str]]:
+def windows_of(scored: ScoredWindows) -> list[tuple[int, float, str]]:
+    """Return windows as `AlarmState.steps` takes them."""
     return list(zip(scored.ends.tolist(), scored.severity.tolist(), scored.regimes.tolist(), strict=True))
 
 
@@ -233,7 +234,7 @@ def _step(alarm: AlarmState, asset: str, scored: ScoredWindows) -> tuple[Transit
     """Go on with windows that are all newer than those before."""
     return tuple(
         Transition(asset, change.change, change.alarm, change.alarm.opened_at)
-        for change in alarm.steps(_windows(scored))
+        for change in alarm.steps(windows_of(scored))
     )
 
 
@@ -243,16 +244,16 @@ def _refold(
     """Fold again from a quiet time before the earliest changed window on, and compare with what was told before."""
     if history is None or not len(touched):
         return state.of(asset).alarm, ()
-    before = _since_quiet(state, asset, int(touched[0]), history)
+    before = since_quiet(state, asset, int(touched[0]), history)
     after = _overlaid(before, scored, touched)
     told, _ = _alarms(state, before)
     now, alarm = _alarms(state, after)
     return alarm, _differences(asset, told, now)
 
 
-def _since_quiet(state: LiveState, asset: str, first: int, history: History) -> ScoredWindows:
+def since_quiet(state: LiveState, asset: str, first: int, history: History) -> ScoredWindows:
     """Return the scores that were given before, from a quiet time before an instant on."""
-    for look in _LOOKS:
+    for look in LOOKS:
         before = history.scores(asset, first - look)
         place = quiet_before(before.ends, before.severity, first, state.rule, state.max_gap)
         if place is not None:
@@ -286,7 +287,7 @@ def _alarms(state: LiveState, scored: ScoredWindows) -> tuple[list[Alarm], Alarm
     """Fold windows; return the alarms in the order of time, and the state afterwards."""
     alarm = AlarmState(state.rule, state.max_gap)
     by_opening: dict[int, Alarm] = {}
-    for change in alarm.steps(_windows(scored)):
+    for change in alarm.steps(windows_of(scored)):
         by_opening[change.alarm.opened_at] = change.alarm
     return list(by_opening.values()), alarm
 

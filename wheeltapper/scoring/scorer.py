@@ -29,8 +29,8 @@ Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 Texts = NDArray[np.str_] | NDArray[np.object_]
 
-AT_ONCE = 40_000_000
-"""Values that are scored at a time: detectors make copies, and a wide table has many."""
+AT_ONCE = 1_000_000
+"""Values that are scored at a time: few enough for what is made of them to stay in the processor's caches."""
 _EVERY = np.zeros(0, dtype=bool)
 """Stands for windows that may all be anomalous."""
 
@@ -84,12 +84,6 @@ class Scorer:
     Parameters
     ----------
     bundle : Bundle
-
-    Examples
-    --------
-    >>> scorer = Scorer(bundle)  # doctest: +SKIP
-    >>> scorer.score("pump-07", np.array(["normal"]), values).severity  # doctest: +SKIP
-    array([0.31])
     """
 
     def __init__(self, bundle: Model) -> None:
@@ -121,8 +115,21 @@ class Scorer:
         """
         values = self._checked(values, len(regimes))
         pair = self._pairs.of_one(asset_id, regimes.tolist())
-        unit, group = self._units.get(asset_id) or self._units[POOLED], self._pairs.group[pair]
-        return self._severities(values, pair, group, unit.raw_scores(values, group))
+        unit = self._units.get(asset_id) or self._units[POOLED]
+        parts = [self._of_unit(unit, values[part], pair[part]) for part in self._parts(len(values))]
+        return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def inputs(self, asset_id: str, regimes: Texts, values: Floats) -> Floats:
+        """Return what the detector of an asset looks at, in the order that it learnt; see `score` for the parameters.
+
+        Returns
+        -------
+        ndarray of shape (n_windows, n_features)
+            Filled and in usual deviations, or in the features' own units for a detector that takes them so.
+        """
+        values = self._checked(values, len(regimes))
+        unit = self._units.get(asset_id) or self._units[POOLED]
+        return unit.inputs(values, self._pairs.group[self._pairs.of_one(asset_id, regimes.tolist())])
 
     def score_rows(self, rows: pd.DataFrame) -> Scores:
         """Score usable rows of the features table, of any assets and in any order.
@@ -140,10 +147,21 @@ class Scorer:
         units = list(self._units)
         names = [asset if asset in self._units else POOLED for asset in assets]
         unit = np.array([units.index(name) for name in names], dtype=np.int64)[codes]
+        scored = [
+            self._scored(matrix(rows.iloc[part], self.columns), pair[part], unit[part])
+            for part in self._parts(len(rows))
+        ]
+        return _joined(scored)
+
+    def _parts(self, n_windows: int) -> list[slice]:
+        """Cut windows into parts that are scored at a time; at least one."""
         at_once = max(1, AT_ONCE // len(self.columns))
-        parts = [slice(start, start + at_once) for start in range(0, max(len(rows), 1), at_once)]
-        scored = [self._scored(matrix(rows.iloc[part], self.columns), pair[part], unit[part]) for part in parts]
-        return scored[0] if len(scored) == 1 else _joined(scored)
+        return [slice(start, start + at_once) for start in range(0, max(n_windows, 1), at_once)]
+
+    def _of_unit(self, unit: _Unit, values: Floats, pair: Places) -> Scores:
+        """Score windows by one detector."""
+        group = self._pairs.group[pair]
+        return self._severities(values, pair, group, unit.raw_scores(values, group))
 
     def _scored(self, values: Floats, pair: Places, unit: Places) -> Scores:
         """Score windows, each by the detector of its unit."""
@@ -188,7 +206,7 @@ class _Pairs:
         assets = {*(asset for asset, _ in seen), *calibration.loudness} - {ANY, POOLED}
         regimes = {*(regime for _, regime in seen), *calibration.threshold} - {ANY, POOLED}
         self._n_regimes = len(regimes) + 1
-        self._regime = {regime: number for number, regime in enumerate(sorted(regimes))}
+        self._regime = _Numbers({regime: number for number, regime in enumerate(sorted(regimes))})
         self._first = {asset: number * self._n_regimes for number, asset in enumerate(sorted(assets))}
         pairs = [(asset, regime) for asset in [*self._first, None] for regime in [*self._regime, None]]
         self.group = np.array([normaliser.group_of(asset or ANY, regime or ANY) for asset, regime in pairs], np.int64)
@@ -198,17 +216,26 @@ class _Pairs:
 
     def of_one(self, asset: str, regimes: Sequence[str]) -> Places:
         """Return the number of each window of an asset."""
-        first, number, unseen = self._first_of(asset), self._regime, self._n_regimes - 1
-        return np.array([first + number.get(regime, unseen) for regime in regimes], dtype=np.int64)
+        first, number = self._first_of(asset), self._regime
+        return np.array([first + number[regime] for regime in regimes], dtype=np.int64)
 
     def of_many(self, assets: Places, names: Sequence[str], regimes: Places, texts: Sequence[str]) -> Places:
         """Return the number of each window from those of its asset and regime; ``names`` and ``texts`` explain them."""
         first = np.array([self._first_of(name) for name in names], dtype=np.int64)
-        number = np.array([self._regime.get(text, self._n_regimes - 1) for text in texts], dtype=np.int64)
+        number = np.array([self._regime[text] for text in texts], dtype=np.int64)
         return first[assets] + number[regimes]
 
     def _first_of(self, asset: str) -> int:
         return self._first.get(asset, len(self._first) * self._n_regimes)
+
+
+class _Numbers(dict[str, int]):
+    """Texts and their numbers; all texts that are not in it have the next number."""
+
+    def __missing__(self, text: object) -> int:
+        if not isinstance(text, str):
+            raise DataError(f"every window needs the name of its regime, got {text!r}")
+        return len(self)
 
 
 class _Unit:
@@ -230,11 +257,18 @@ class _Unit:
         fills = {} if imputer is None else imputer.instead
         self._instead = np.array([fills.get(name, (np.nan,) * 3) for name in self._names]).T.copy()
 
-    def raw_scores(self, values: Floats, group: Places) -> Floats:
-        """Return the detector's scores of windows, each scaled by its group."""
+    def inputs(self, values: Floats, group: Places) -> Floats:
+        """Return the detector's input: windows filled, and scaled by their groups."""
         from wheeltapper.features._scaling import in_deviations  # numba opens slowly
 
-        inputs = in_deviations(values, self._column, self._instead, group, self._centre, self._scale, self._most)
+        scaled: Floats = in_deviations(
+            values, self._column, self._instead, group, self._centre, self._scale, self._most
+        )
+        return scaled
+
+    def raw_scores(self, values: Floats, group: Places) -> Floats:
+        """Return the detector's scores of windows."""
+        inputs = self.inputs(values, group)
         if self._takes_arrays:
             return self._detector.score_array(inputs)
         return np.asarray(self._detector.score(pd.DataFrame(inputs, columns=self._names)), dtype=np.float64)

@@ -36,6 +36,22 @@ class Batch:
     """Has no meaning any more: rows may arrive in any order. It is still accepted, for plug-ins that give it."""
 
 
+Cursor = dict[str, Any]
+"""Up to where a source was read, in plain JSON values that only this source understands."""
+
+
+@dataclass(frozen=True)
+class News:
+    """What is new in a source."""
+
+    batches: Iterator[Batch]
+    """The new rows, and perhaps rows that were read before: those change nothing."""
+    cursor: Cursor
+    """Where to go on next time; to be recorded after all of the batches are stored, not before."""
+    is_empty: bool = False
+    """Whether it is known without reading that there are no batches."""
+
+
 @dataclass(frozen=True)
 class Suggestion:
     """Options that would read the data, for a person to look at; they are not used without one."""
@@ -109,6 +125,24 @@ class Source(Model, ABC):
         SourceError
             If there is nothing to read, or a file or column is not as the options describe.
         """
+
+    def read_new(self, plant: Plant, cursor: Cursor | None, since: datetime | None) -> News:  # noqa: ARG002 - see below
+        """Return what is new since a cursor; by default all rows from ``since`` on, which costs reading them again.
+
+        Parameters
+        ----------
+        plant : Plant
+        cursor : dict or None
+            `News.cursor` of the last time; None to read everything.
+        since : datetime with a time zone, or None
+            For a source that knows nothing better: an instant from which on readings may be new.
+
+        Raises
+        ------
+        SourceError
+            As `read`.
+        """
+        return News(self.read(plant, since), {})
 
 
 def suggest(plant: Plant) -> Suggestion | None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from wheeltapper.errors import SourceError
+from wheeltapper.sources._seen import Tail
 
 SEPARATORS = {";": "semicolon", ",": "comma", "\t": "tab", "|": "vertical bar"}
 WHITESPACE = "whitespace"
@@ -75,8 +76,12 @@ def header(path: Path, layout: Layout, shown: str) -> list[str]:
     return list(layout.names)
 
 
-def chunks(path: Path, layout: Layout, columns: list[str], chunk_rows: int, shown: str) -> Iterator[Chunk]:
+def chunks(
+    path: Path, layout: Layout, columns: list[str], chunk_rows: int, shown: str, tail: Tail | None = None
+) -> Iterator[Chunk]:
     """Yield a file's rows in order, at most ``chunk_rows`` at a time; rows with too many or too few fields included.
+
+    With ``tail`` only its rows are read.
 
     Raises
     ------
@@ -87,15 +92,16 @@ def chunks(path: Path, layout: Layout, columns: list[str], chunk_rows: int, show
     bad: list[_BadRow] = []
     seen = 0
     next_number = _lines_above(layout) + 1
+    lines_before = 0 if tail is None else tail.lines - _lines_above(layout)
     held: list[pa.RecordBatch] = []
     try:
-        reader = _open(path, layout, names, columns, bad)
+        reader = _open(path, layout, names, columns, bad, tail)
         for batch in reader:
             held.append(batch)
             while sum(map(len, held)) >= chunk_rows:
                 table = pa.Table.from_batches(held)
                 chunk, next_number = _merge(
-                    table.slice(0, chunk_rows), bad, next_number, names, layout=layout, shown=shown
+                    table.slice(0, chunk_rows), bad, next_number, names, layout=layout, shown=shown, before=lines_before
                 )
                 held = table.slice(chunk_rows).to_batches()
                 seen += chunk_rows
@@ -103,12 +109,12 @@ def chunks(path: Path, layout: Layout, columns: list[str], chunk_rows: int, show
     except (pa.ArrowInvalid, UnicodeError) as error:
         raise SourceError(_in_words(error, layout, shown)) from error
     table = pa.Table.from_batches(held, schema=reader.schema)
-    if bad and seen + len(table) == 0:
+    if bad and seen + len(table) == 0 and tail is None:
         raise SourceError(
             f"{shown}: no row has the {bad[0].expected} fields of {list(names)}; the first is {_short(bad[0].text)}. "
             "Check separator, header and names."
         )
-    chunk, _ = _merge(table, bad, next_number, names, layout=layout, shown=shown, is_last=True)
+    chunk, _ = _merge(table, bad, next_number, names, layout=layout, shown=shown, before=lines_before, is_last=True)
     if len(chunk.rows):
         yield chunk
 
@@ -124,14 +130,18 @@ class _BadRow:
     text: str
 
 
-def _open(path: Path, layout: Layout, names: list[str], columns: list[str], bad: list[_BadRow]) -> Any:
+def _open(
+    path: Path, layout: Layout, names: list[str], columns: list[str], bad: list[_BadRow], tail: Tail | None
+) -> Any:
     """Open pyarrow's streaming reader; every column is text, and bad rows are collected, not dropped."""
 
     def collect(row: Any) -> str:
         bad.append(_BadRow(row.number, row.expected_columns, row.actual_columns, row.text))
         return "skip"
 
-    stream = pa.input_stream(str(path), compression="detect")
+    stream: Any = pa.input_stream(str(path), compression="detect")
+    if tail is not None:
+        stream = pa.PythonFile(_HeadAndTail(stream, layout, tail.offset), mode="r")
     if layout.separator == WHITESPACE:
         stream = pa.PythonFile(_Squeezed(stream), mode="r")
     unique = [name if names.count(name) == 1 else f"{name} ({place})" for place, name in enumerate(names)]
@@ -168,6 +178,7 @@ def _merge(
     *,
     layout: Layout,
     shown: str,
+    before: int,
     is_last: bool = False,
 ) -> tuple[Chunk, int]:
     """Put the bad rows back where they stood among the good ones; return the chunk and the next row's number."""
@@ -181,7 +192,7 @@ def _merge(
     defects = pd.Series("", index=rows.index, dtype="str")
     if here:
         fields = pd.DataFrame([_fields(row, names, layout) for row in here], columns=list(rows.columns), dtype="str")
-        why = pd.Series([_defect(row, shown) for row in here], dtype="str")
+        why = pd.Series([_defect(row, shown, before) for row in here], dtype="str")
         order = np.argsort(np.concatenate([good_numbers, [row.number for row in here]]), kind="stable")
         rows = pd.concat([rows, fields], ignore_index=True).iloc[order].reset_index(drop=True)
         defects = pd.concat([defects, why], ignore_index=True).iloc[order].reset_index(drop=True)
@@ -202,8 +213,9 @@ def _split(line: str, layout: Layout) -> list[str]:
         return line.split(layout.delimiter)
 
 
-def _defect(row: _BadRow, shown: str) -> str:
-    return f"row {row.number} of {shown} has {row.actual} fields instead of {row.expected}: {_short(row.text)}"
+def _defect(row: _BadRow, shown: str, before: int) -> str:
+    """Describe a bad row; ``before`` lines of the file were not read."""
+    return f"row {row.number + before} of {shown} has {row.actual} fields instead of {row.expected}: {_short(row.text)}"
 
 
 def _short(text: str) -> str:
@@ -259,6 +271,39 @@ def _in_words(error: Exception, layout: Layout, shown: str) -> str:
             "Mend the file, or leave it out in files."
         )
     return f"{shown} cannot be read: {text}"
+
+
+class _HeadAndTail(io.RawIOBase):
+    """A file from its header to the first row, and then from an offset to its end."""
+
+    def __init__(self, stream: Any, layout: Layout, offset: int) -> None:
+        self._stream = stream
+        self._head = b"".join(self._lines_above_rows(layout))
+        self._stream.seek(offset)
+
+    def _lines_above_rows(self, layout: Layout) -> Iterator[bytes]:
+        """Yield the lines above the first row, blank ones above the header included."""
+        lines = io.BufferedReader(self._stream)
+        yield from itertools.islice(lines, layout.skip_lines)
+        if layout.names is None:
+            for line in lines:
+                yield line
+                if line.strip():
+                    break
+        yield from itertools.islice(lines, layout.skip_after_header)
+        lines.detach()
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to ``size`` bytes; none at the end."""
+        if self._head:
+            size = len(self._head) if size is None or size < 0 else size
+            out, self._head = self._head[:size], self._head[size:]
+            return out
+        block: bytes = self._stream.read(size if size and size > 0 else _BLOCK)
+        return block
 
 
 class _Squeezed(io.RawIOBase):

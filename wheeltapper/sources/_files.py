@@ -30,10 +30,15 @@ def locate(path: Path, plant: Plant) -> Path:
     )
 
 
+def is_packed(shown: str) -> bool:
+    """Tell whether a file is packed, so that its bytes are not its text."""
+    return Path(shown).suffix.lower() in _PACKED
+
+
 def asset_name(shown: str) -> str:
     """Return a file's path without its ending: ``valve1/0`` for ``valve1/0.csv.gz``."""
     path = Path(shown)
-    path = path.with_suffix("") if path.suffix.lower() in _PACKED else path
+    path = path.with_suffix("") if is_packed(shown) else path
     return path.with_suffix("").as_posix()
 
 

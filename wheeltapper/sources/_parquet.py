@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from wheeltapper.config import Plant
 from wheeltapper.errors import SourceError
 from wheeltapper.sources._files import locate, natural
+from wheeltapper.sources._seen import Stamp
 
 _ENDINGS = (".parquet", ".parq", ".pq")
 _WILD = re.compile(r"[*?\[]")
@@ -86,6 +87,27 @@ def find(path: str, plant: Plant) -> list[ParquetFile]:
     SourceError
         If there is none, the folder is a Delta table, an object store refuses, or a file is no parquet.
     """
+    return look_into(*_choose(path, plant))
+
+
+def look_into(system: Any, shown: dict[str, str]) -> list[ParquetFile]:
+    """Read the footers of files, given by their path and the name that messages show."""
+    return [_look(system, file, name) for file, name in shown.items()]
+
+
+def stamps(path: str, plant: Plant) -> tuple[Any, dict[str, str], dict[str, Stamp]]:
+    """Return the file system, path → shown name, and shown name → stamp; no file is opened. Raises as `find`."""
+    system, shown = _choose(path, plant)
+    is_local = isinstance(system, pa_fs.LocalFileSystem)
+    about = system.get_file_info(list(shown))
+    found = {
+        shown[info.path]: Stamp(info.size, info.mtime_ns or 0, Path(info.path) if is_local else None) for info in about
+    }
+    return system, shown, found
+
+
+def _choose(path: str, plant: Plant) -> tuple[Any, dict[str, str]]:
+    """Return the file system, and the files of a path, pattern or URL in natural order with their shown names."""
     head, pattern = _cut_pattern(path)
     if "://" in path:
         system, root = _open_store(head)
@@ -110,7 +132,7 @@ def find(path: str, plant: Plant) -> list[ParquetFile]:
         )
     if not chosen:
         raise SourceError(f"no parquet file in {root}: the folder is empty. Change path.")
-    return [_look(system, file, shown[file]) for file in sorted(chosen, key=lambda file: natural(shown[file]))]
+    return system, {file: shown[file] for file in sorted(chosen, key=lambda file: natural(shown[file]))}
 
 
 def _cut_pattern(path: str) -> tuple[str, str | None]:

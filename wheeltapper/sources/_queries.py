@@ -57,6 +57,8 @@ class Selection:
     time_column: str
     asset_column: str | None
     conditions: tuple[Any, ...] = ()
+    inserted: str | None = None
+    """The column that tells the order in which rows were inserted."""
 
     @property
     def time(self) -> Any:
@@ -65,8 +67,12 @@ class Selection:
 
     @property
     def statement(self) -> sa.Select[Any]:
-        """The statement. Rows of the same asset and time are put in order as well, so that every read is the same."""
-        first = [name for name in (self.asset_column, self.time_column) if name]
+        """The statement.
+
+        Rows of the same asset and time are put in order as well: in that of their insertion, or in one that is the same
+        in every read.
+        """
+        first = [name for name in (self.asset_column, self.time_column, self.inserted) if name]
         order = [*first, *(name for name in self.columns if name not in first)]
         selected = sa.select(*(self.source.c[name] for name in self.columns))
         return selected.where(*self.conditions).order_by(*(self.source.c[name] for name in order))

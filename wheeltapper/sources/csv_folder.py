@@ -16,16 +16,17 @@ import pandas as pd
 
 from wheeltapper.config import Plant
 from wheeltapper.errors import SourceError
-from wheeltapper.sources import Batch, Example, Suggestion
+from wheeltapper.sources import Batch, Cursor, Example, News, Suggestion
 from wheeltapper.sources._cells import constant, numbers_or_text, times_or_text
 from wheeltapper.sources._clock import Clock
 from wheeltapper.sources._csv import Chunk, Layout, chunks, header
 from wheeltapper.sources._csv_options import CsvOptions
-from wheeltapper.sources._files import asset_name, locate, natural
+from wheeltapper.sources._files import asset_name, is_packed, locate, natural
 from wheeltapper.sources._flagged import FlaggedRuns
 from wheeltapper.sources._flags import FlagFile
 from wheeltapper.sources._listed import ListedFaults, read_list
 from wheeltapper.sources._long import NAME, VALUE
+from wheeltapper.sources._seen import Stamp, Tail, look
 from wheeltapper.sources._span import Span, with_faults
 from wheeltapper.sources._spread import spread
 from wheeltapper.sources._suggest import suggest_csv
@@ -91,6 +92,40 @@ class CsvFolder(CsvOptions):
             if count == 0:
                 raise SourceError(f"the {len(files)} files {self.files} in {folder} hold no rows, only headers.")
             listed.require_match()
+
+    def read_new(self, plant: Plant, cursor: Cursor | None, since: datetime | None) -> News:  # noqa: ARG002
+        """Return the rows of files that are new or changed; of one that only grew its new lines, see `Source.read_new`.
+
+        Faults and made-up times may reach from one file into the next: then all files are read if one has changed.
+        """
+        folder, files = self._find(plant)
+        seen = look({_shown(file, folder): _stamp(file) for file in files}, cursor)
+        if cursor is None or (seen.changed and not self._reads_files_apart):
+            return News(self.read(plant), seen.cursor)
+        if not seen.changed:
+            return News(iter(()), seen.cursor, is_empty=True)
+        changed = [file for file in files if _shown(file, folder) in seen.changed]
+        plain = {name: tail for name, tail in seen.tails.items() if not is_packed(name)}
+        tails = plain if self._reads_lines_apart else {}
+        return News(self._read_files(plant, folder, changed, tails), seen.cursor)
+
+    def _read_files(self, plant: Plant, folder: Path, files: list[Path], tails: dict[str, Tail]) -> Iterator[Batch]:
+        headers = {file: header(file, self._layout, _shown(file, folder)) for file in files}
+        self._check_columns(headers, folder, plant)
+        yield from self._batches(plant, folder, headers, Span(None, None), self._listed(folder), tails)
+
+    @property
+    def _reads_files_apart(self) -> bool:
+        """Tell whether the rows of a file mean the same when it is read alone."""
+        faults = (self.fault_column, self.fault_kind_column, self.fault_file, self.fault_flags)
+        by_row = (self.fault_from_row, self.fault_last_rows, self.first)
+        return all(option is None for option in (*faults, *by_row))
+
+    @property
+    def _reads_lines_apart(self) -> bool:
+        """Tell whether the lines of a file mean the same when those before them are not read."""
+        one_byte = ("utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252")
+        return self.layout == "wide" and self.first_in_name is None and self.encoding in one_byte
 
     @property
     def _layout(self) -> Layout:
@@ -161,12 +196,21 @@ class CsvFolder(CsvOptions):
         return uses | {column: f"sensor {sensor}" for sensor, column in self.sensor_columns(plant).items()}
 
     def _batches(
-        self, plant: Plant, folder: Path, headers: dict[Path, list[str]], span: Span, listed: ListedFaults
+        self,
+        plant: Plant,
+        folder: Path,
+        headers: dict[Path, list[str]],
+        span: Span,
+        listed: ListedFaults,
+        tails: dict[str, Tail] | None = None,
     ) -> Iterator[Batch]:
-        """Walk through the files chunk by chunk; the last batch waits for the faults that end with the readings."""
+        """Walk through the files chunk by chunk; the last batch waits for the faults that end with the readings.
+
+        ``tails`` are given if only what is new is read: the new lines of these files, and perhaps not every sensor.
+        """
         runs = FlaggedRuns()
         held: Batch | None = None
-        for shown, frame in self._frames(plant, folder, headers):
+        for shown, frame in self._frames(plant, folder, headers, tails):
             if frame is None:
                 held = held and with_faults(held, span.overlapping(runs.finish()))
                 continue
@@ -187,7 +231,7 @@ class CsvFolder(CsvOptions):
             yield with_faults(held, span.overlapping(runs.finish()))
 
     def _frames(
-        self, plant: Plant, folder: Path, headers: dict[Path, list[str]]
+        self, plant: Plant, folder: Path, headers: dict[Path, list[str]], tails: dict[str, Tail] | None
     ) -> Iterator[tuple[str, pd.DataFrame | None]]:
         """Yield each file's readings in pieces, with ``_utc`` and ``_kind``: the fault inside which a row lies.
 
@@ -200,11 +244,12 @@ class CsvFolder(CsvOptions):
             tags = self.tags(plant, (name for name in has if name not in self._others())) if self._is_spread else {}
             beside = self._flags_beside(file, folder)
             long = self.long_rows(plant, shown)
-            done = 0
+            done, tail = 0, (tails or {}).get(shown)
             if self.first_in_name is not None:
                 clock = Clock(self._begins(file.name, shown), plant)
-            for chunk in chunks(file, self._layout, self._columns(plant, has, tags), self._at_once(tags), shown):
-                if self.time_column and done == 0:
+            columns = self._columns(plant, has, tags)
+            for chunk in chunks(file, self._layout, columns, self._at_once(tags), shown, tail):
+                if self.time_column and done == 0 and tail is None:
                     self._require_readable_times(chunk, shown)
                 frame = self._frame(chunk, plant, self._asset_of(shown), clock, tags)
                 kind = self.fault_kind_of(chunk.rows, shown, self.decimal)
@@ -227,7 +272,7 @@ class CsvFolder(CsvOptions):
                 beside.require_end(done, shown)
             if not self._names_assets:
                 yield shown, None
-        if self.layout == "long":
+        if self.layout == "long" and tails is None:
             self._require_named(plant, named, folder)
 
     @property
@@ -380,3 +425,8 @@ class CsvFolder(CsvOptions):
 
 def _shown(file: Path, folder: Path) -> str:
     return file.relative_to(folder).as_posix()
+
+
+def _stamp(file: Path) -> Stamp:
+    about = file.stat()
+    return Stamp(about.st_size, about.st_mtime_ns, file)

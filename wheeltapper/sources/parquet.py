@@ -12,10 +12,11 @@ from pydantic import Field
 
 from wheeltapper.config import Plant
 from wheeltapper.errors import SourceError
-from wheeltapper.sources import Batch, Example
+from wheeltapper.sources import Batch, Cursor, Example, News
 from wheeltapper.sources._files import asset_name
 from wheeltapper.sources._flagged import FlaggedRuns
-from wheeltapper.sources._parquet import ParquetFile, find
+from wheeltapper.sources._parquet import ParquetFile, find, look_into, stamps
+from wheeltapper.sources._seen import look
 from wheeltapper.sources._shape import Piece, ShapedSource, in_batches
 from wheeltapper.sources._span import Span
 from wheeltapper.sources._typed import as_text
@@ -74,8 +75,29 @@ class Parquet(ShapedSource):
         if count == 0 and start is None and end is None:
             raise SourceError(f"the {len(files)} parquet files in {self.path} hold no rows.")
 
-    def _pieces(self, plant: Plant, files: list[ParquetFile], span: Span) -> Iterator[Piece]:
-        """Walk through the files chunk by chunk."""
+    def read_new(self, plant: Plant, cursor: Cursor | None, since: datetime | None) -> News:  # noqa: ARG002
+        """Return the rows of files that are new or changed, see `Source.read_new`.
+
+        Faults may reach from one file into the next: then all files are read if one has changed.
+        """
+        system, shown, found = stamps(self.path, plant)
+        seen = look(found, cursor)
+        has_faults = self.fault_column is not None or self.fault_kind_column is not None
+        if cursor is None or (seen.changed and has_faults):
+            return News(self.read(plant), seen.cursor)
+        if not seen.changed:
+            return News(iter(()), seen.cursor, is_empty=True)
+        changed = {file: name for file, name in shown.items() if name in seen.changed}
+        return News(self._read_files(plant, look_into(system, changed)), seen.cursor)
+
+    def _read_files(self, plant: Plant, files: list[ParquetFile]) -> Iterator[Batch]:
+        for file in files:
+            self.require_columns(plant, file.names, file.shown)
+        span = Span(None, None)
+        yield from in_batches(self._pieces(plant, files, span, is_all=False), span, FlaggedRuns())
+
+    def _pieces(self, plant: Plant, files: list[ParquetFile], span: Span, *, is_all: bool = True) -> Iterator[Piece]:
+        """Walk through the files chunk by chunk; all of them together have every sensor."""
         columns = list(self.required(plant))
         seen: set[str | None] = set()
         for file in files:
@@ -92,7 +114,7 @@ class Parquet(ShapedSource):
                 yield Piece(file.shown, last)
             if self.asset_column is None:
                 yield Piece(file.shown, None)
-        if self.layout == "long" and span.bounds == (None, None):
+        if self.layout == "long" and span.bounds == (None, None) and is_all:
             self.require_sensors(plant, (name for name in seen if isinstance(name, str)), self.path)
 
     def _tables(self, file: ParquetFile, columns: list[str], span: Span) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from wheeltapper.config import AssetType, Duration, Instant, Plant, format_durat
 from wheeltapper.config.sensor_faults import describe
 from wheeltapper.errors import SourceError
 from wheeltapper.simulation.fleet import Disturbances, Span, physics_of, simulate
-from wheeltapper.sources import Batch, Example, Source
+from wheeltapper.sources import Batch, Cursor, Example, News, Source
 
 
 class Simulator(Source):
@@ -112,6 +112,15 @@ class Simulator(Source):
                 rows=readings[inside].reset_index(drop=True),
                 faults=faults[touched].reset_index(drop=True),
             )
+
+    def read_new(self, plant: Plant, cursor: Cursor | None, since: datetime | None) -> News:  # noqa: ARG002
+        """Return the readings after the last one of an earlier time; see `Source.read_new`."""
+        span = Span(self.start, self.duration, self.step or plant.asset_type.step)
+        until = span.at(span.readings)
+        begin = None if cursor is None else datetime.fromisoformat(cursor["until"])
+        is_empty = begin is not None and begin >= until
+        batches = iter(()) if is_empty else self.read(plant, begin)
+        return News(batches, {"until": until.isoformat()}, is_empty)
 
     def _kinds(self, asset_type: AssetType) -> tuple[str, ...]:
         """Return the fault kinds to use.

@@ -12,13 +12,15 @@ from pydantic import ConfigDict, Field, model_validator
 
 from wheeltapper.config import Plant
 from wheeltapper.errors import SourceError
-from wheeltapper.sources import Batch
+from wheeltapper.sources import Batch, Cursor, News
 from wheeltapper.sources._cells import constant
 from wheeltapper.sources._database import Database, database
 from wheeltapper.sources._flagged import FlaggedRuns
+from wheeltapper.sources._inserts import as_json, from_json, look_back
 from wheeltapper.sources._queries import Bounds, Selection, Side, as_array
 from wheeltapper.sources._shape import Piece, ShapedSource, in_batches
 from wheeltapper.sources._span import Span
+from wheeltapper.sources._table import missing
 from wheeltapper.sources._typed import as_text, as_times
 from wheeltapper.spelling import near_miss
 
@@ -31,10 +33,11 @@ class Sql(ShapedSource):
     arrive meanwhile wait for the next time. On PostgreSQL times come in UTC, whatever the server's own zone;
     timestamps without a zone are wall-clock times of ``time_zone``.
 
-    Only what is new: ``wheeltapper ingest PLANT --new`` (and every scheduled ``wheeltapper watch``) reads from where
-    the stored readings of the asset furthest behind end, less a day for late ones; the database sends nothing older.
-    ``--start`` does the same from any instant, such as before a delivery that was a week late. Reading a row again
-    changes nothing.
+    Only what is new: ``wheeltapper ingest PLANT --new`` (and every scheduled ``wheeltapper watch``) reads the rows that
+    were inserted since, if ``cursor_column`` tells them, and knows at once if there are none. Some rows before them are
+    read again: one that was inserted first may have become visible last. Without that column, or with faults, it reads
+    from where the stored readings of the asset furthest behind end, less a day for late ones. ``--start`` reads from
+    any instant, such as before a delivery that was a week late. Reading a row again changes nothing.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -48,6 +51,11 @@ class Sql(ShapedSource):
     query: str | None = Field(None, description="SELECT statement, in place of table")
     asset: str | None = Field(
         None, description="name of the one asset, where no asset_column names it; by default the table's"
+    )
+    cursor_column: str | None = Field(
+        None,
+        description="column that grows with every row that is inserted, such as a serial number or the time of the "
+        "insert: only rows beyond it are new, however old their timestamps are. Without it, a day is read again",
     )
     chunk_rows: int = Field(50_000, ge=1, description="most rows in memory at once")
 
@@ -85,11 +93,45 @@ class Sql(ShapedSource):
             pieces = self._pieces(plant, place, connection, rows.within(bounds))
             yield from in_batches(pieces, span, runs, later=later)
 
+    def read_new(self, plant: Plant, cursor: Cursor | None, since: datetime | None) -> News:
+        """Return the rows that were inserted after those of an earlier time; see `Source.read_new`."""
+        if self.cursor_column is None:
+            return News(self.read(plant, since), {})
+        newest = self._newest_insert(plant)
+        if cursor is None or newest is None or self.fault_column or self.fault_kind_column:
+            is_empty = cursor is not None and as_json(newest) == cursor["newest"]
+            begin = None if cursor is None else since
+            return News(iter(()) if is_empty else self.read(plant, begin), {"newest": as_json(newest)}, is_empty)
+        if as_json(newest) == cursor["newest"]:
+            return News(iter(()), cursor, is_empty=True)
+        after = look_back(from_json(cursor["newest"]))
+        return News(self._inserted(plant, after, newest), {"newest": as_json(newest)})
+
+    def _newest_insert(self, plant: Plant) -> Any:
+        """Return the largest value of the column that grows with every insert; None in an empty table."""
+        place = database(self.url, plant)
+        with place.connect() as connection:
+            rows = self._selection(plant, place, connection)
+            return connection.execute(sa.select(sa.func.max(rows.source.c[str(self.cursor_column)]))).scalar()
+
+    def _inserted(self, plant: Plant, after: Any, newest: Any) -> Iterator[Batch]:
+        """Read the rows that were inserted after one value of that column and up to another."""
+        place = database(self.url, plant)
+        with place.connect() as connection:
+            rows = self._selection(plant, place, connection)
+            inserted = rows.source.c[str(self.cursor_column)]
+            new = rows.where(*([inserted > after] if after is not None else []), inserted <= newest)
+            yield from in_batches(self._pieces(plant, place, connection, new), Span(None, None), FlaggedRuns())
+
     def _selection(self, plant: Plant, place: Database, connection: sa.Connection) -> Selection:
         """Find the table or query and its columns."""
         has, source = self._query(connection) if self.query is not None else self._table(place, connection)
         self.require_columns(plant, has, self._shown)
-        selection = Selection(source, tuple(self.required(plant)), self.time_column, self.asset_column)
+        if self.cursor_column is not None and self.cursor_column not in has:
+            raise SourceError(missing(self._shown, self.cursor_column, "cursor_column", has, False))
+        selection = Selection(
+            source, tuple(self.required(plant)), self.time_column, self.asset_column, inserted=self.cursor_column
+        )
         if self.sensor_column is None:
             return selection
         name = selection.source.c[self.sensor_column]

@@ -12,11 +12,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from wheeltapper import faultpoints
 from wheeltapper.errors import StoreError
 from wheeltapper.store import sealed
 
 BESIDE = "_wheeltapper"
 """Folder in a table's folder for what we keep beside Delta's log; readers of Delta skip names with an underscore."""
+
+MERGED = 10
+"""Segments of one size that become one: two thousand entries a file, and few loose entries meanwhile."""
 
 _SEGMENT = re.compile(r"^(\d{20})-(\d{20})\.entries$")
 _CODEC = "zstd"
@@ -53,12 +57,26 @@ class Archive:
             If its segment is damaged.
         """
         if self._open is None or not 0 <= version - self._open[1] < len(self._open[2]):
-            found = [(first, path) for first, last, path in self.segments() if first <= version <= last]
-            if not found:
+            self._open = self._find(version) or self._find(version)  # a second look: ten may just have become one
+            if self._open is None:
                 return None
-            first, path = found[0]
-            self._open = (path, first, _entries_in(path))
         return self._open[2][version - self._open[1]]
+
+    def _drop_held_twice(self) -> None:
+        """Delete segments whose entries a larger one holds too: a killed writer left them."""
+        segments = self.segments()
+        for first, last, path in segments:
+            if any(begin <= first and last <= end and path != other for begin, end, other in segments):
+                path.unlink(missing_ok=True)
+
+    def _find(self, version: int) -> tuple[Path, int, list[bytes]] | None:
+        for first, last, path in self.segments():
+            if first <= version <= last:
+                try:
+                    return path, first, _entries_in(path)
+                except FileNotFoundError:
+                    return None
+        return None
 
     def write(self, first: int, entries: Sequence[bytes]) -> Path:
         """Write entries of consecutive versions as one segment, and read it back before it is trusted.
@@ -76,10 +94,28 @@ class Archive:
             raise StoreError(f"{path} does not return what was written. See that the disk is sound.")
         return path
 
+    def merge(self, size: int) -> None:
+        """Make one segment of the last ten, if each has so many entries; they go once it is on the disk."""
+        self._drop_held_twice()
+        last = self.segments()[-MERGED:]
+        if len(last) < MERGED or any(end - first + 1 != size for first, end, _ in last):
+            return
+        self.write(last[0][0], _held(last))
+        faultpoints.hit("store.after_merge")
+        for _, _, path in last:
+            path.unlink(missing_ok=True)
+            faultpoints.hit("store.after_unlink")
+
+
+def _held(segments: Sequence[tuple[int, int, Path]]) -> list[bytes]:
+    return [entry for _, _, path in segments for entry in _entries_in(path)]
+
 
 def _entries_in(path: Path) -> list[bytes]:
     try:
         segment = sealed.read(path)
+    except FileNotFoundError:
+        raise
     except StoreError as error:
         raise SegmentError(path, str(error)) from error
     content = pa.Codec(_CODEC).decompress(segment.body, segment.facts["size"], asbytes=True)

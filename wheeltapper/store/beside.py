@@ -80,6 +80,8 @@ class BesideLog:
 def _wrong_with(path: Path, sha256: str) -> str | None:
     try:
         found = sealed.read(path).sha256
+    except FileNotFoundError:
+        return f"{path} is missing"
     except StoreError as error:
         return str(error)
     return None if found == sha256 else f"{path} is not the one that was written"

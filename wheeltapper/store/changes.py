@@ -27,6 +27,8 @@ class _Period:
 
 def changes(reader: TableReader, before: State, now: State) -> pd.DataFrame:
     """Return the keys of rows that were added, removed or changed between two versions, see `Store.changes`."""
+    for period in _differing(before, now).values():
+        reader.require_kept(before.version, period.gone)
     found = [
         _changed_keys(reader, period, before.columns, now.columns)
         for period in _differing(before, now).values()

@@ -14,7 +14,7 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 from wheeltapper import faultpoints
 from wheeltapper.errors import StoreError
 from wheeltapper.store import checkpoints, upkeep
-from wheeltapper.store.entries import APPLICATION, CHECK, RECORD, State
+from wheeltapper.store.entries import APPLICATION, CHECK, RECORD, Retired, State
 from wheeltapper.store.files import File, make_folder
 from wheeltapper.store.layout import PERIOD, Columns, PeriodKind, arrow_schema
 from wheeltapper.store.log import LOG_FOLDER, Log
@@ -38,6 +38,8 @@ class Commit:
     add: tuple[File, ...]
     remove: tuple[File, ...]
     made_from: dict[str, int] = field(default_factory=dict)
+    retired: Retired | None = None
+    """The versions that are given up from here on, where it says so."""
 
 
 def commit(log: Log, state: State, change: Commit) -> State:
@@ -148,6 +150,7 @@ def _record(state: State, change: Commit) -> dict[str, Any]:
         "columns": [list(column) for column in change.columns],
         "add": [file.as_dict() for file in change.add],
         "remove": sorted(file.path for file in change.remove),
+        **({"retired": change.retired.as_dict()} if change.retired else {}),
         **({"snapshot": list(state.snapshot)} if state.snapshot else {}),
         "previous": state.head,
         **({"made_from": change.made_from} if change.made_from else {}),

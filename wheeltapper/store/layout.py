@@ -60,9 +60,14 @@ def to_frame(rows: pa.Table, columns: Columns) -> pd.DataFrame:
     return frame.astype({name: DTYPES[kind] for name, kind in columns if name in frame})
 
 
+def empty(columns: Columns) -> pd.DataFrame:
+    """Return a frame of these columns without rows."""
+    return to_frame(arrow_schema(columns).empty_table(), columns)
+
+
 def sort(frame: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
-    """Order rows by their key, with a fresh index."""
-    return frame.sort_values(list(key), ignore_index=True)
+    """Order rows by their key, with a fresh index; an earlier release may have written a table with a shorter key."""
+    return frame.sort_values([name for name in key if name in frame], ignore_index=True)
 
 
 def columns_of_empty(table: Table) -> Columns:
@@ -90,5 +95,8 @@ def cut(table: Table, rows: pd.DataFrame, kind: PeriodKind | None) -> list[tuple
     rows = sort(rows, table.key)
     if kind is None:
         return [(None, rows)]
-    groups = rows.groupby(periods(rows[str(table.time)], kind), sort=True)
+    labels = periods(rows[str(table.time)], kind)
+    if (labels == labels[0]).all():  # the usual delivery: an hour
+        return [(str(labels[0]), rows)]
+    groups = rows.groupby(labels, sort=True)
     return [(str(period), part.reset_index(drop=True)) for period, part in groups]

@@ -137,6 +137,11 @@ class Log:
             raise StoreError(f"{path} is missing from the log")
         return parse(path, version, data)
 
+    def is_retired(self, version: int) -> bool:
+        """Say whether a version was given up; the newest never is."""
+        newest = self.newest()
+        return version < newest and version in self.state(newest).retired
+
     def names(self, first: int, last: int) -> Iterator[str]:
         """Return the names of the writes from a version to another."""
         return (entry.txn for entry in self.entries(first, last))

@@ -59,6 +59,11 @@ class Merged:
         return not (self.replaced or self.dropped)
 
 
+def all_new(rows: pd.DataFrame) -> Merged:
+    """Return what an upsert of sorted rows makes where none of their keys exists."""
+    return Merged(rows=rows, added=rows, existing=0, replaced=0, dropped=0)
+
+
 def merge(table: Table, old: pd.DataFrame, new: pd.DataFrame, drop: pd.DataFrame | None) -> Merged:
     """Add new rows, replace those that differ in more than volatile columns, delete the dropped ones."""
     before, after = index_of(table, old), index_of(table, new)

@@ -83,7 +83,6 @@ def upsert(
     if state.version >= 0 and not batch.rows.empty:
         _require_same_columns(table, state.columns, batch.columns)
     columns = state.columns or batch.columns
-    none = layout.to_frame(layout.arrow_schema(columns).empty_table(), columns)
     has_rows = len(batch.rows) > 0
     pieces = dict(layout.cut(table, batch.rows[[name for name, _ in columns]], kind)) if has_rows else {}
     drops = dict(layout.cut(table, batch.drop, kind)) if batch.drop is not None else {}
@@ -91,7 +90,8 @@ def upsert(
     planner = _Planner(table, state, columns, load, ending, is_append)
     change = Change(columns, [], [])
     for period in sorted({*pieces, *drops, *([ending] if ending else [])}, key=str):
-        planner.change(change, period, pieces.get(period, none), drops.get(period))
+        new = pieces[period] if period in pieces else layout.empty(columns)
+        planner.change(change, period, new, drops.get(period))
     return change if change.add or change.remove else None
 
 
@@ -111,13 +111,13 @@ class _Planner:
         """Add to a change what becomes of one period."""
         live = [file for file in self.state.files.values() if file.period == period]
         hit = self._with_a_key(live, new, drop)
-        merged = merging.merge(self.table, self.load(hit, self.columns), new, drop)
+        merged = merging.merge(self.table, self.load(hit, self.columns), new, drop) if hit else merging.all_new(new)
         if self.is_append and merged.existing:
             raise KeyExistsError(
                 f"{merged.existing} of the rows to append to {self.table.name} have a key {self.table.key} that "
                 "exists already. Use upsert to replace them."
             )
-        if not merged.is_change and period != self.ending:
+        if not merged.is_change and not self._ends(period):
             return
         removed = [] if merged.only_adds else hit
         rows = merged.added if merged.only_adds else merged.rows
@@ -127,7 +127,7 @@ class _Planner:
         self, change: Change, period: str | None, rows: pd.DataFrame, others: list[File], removed: list[File]
     ) -> None:
         """Add a piece in place of removed files, merged with the others of its size."""
-        choose = compaction.to_close if period == self.ending else compaction.to_merge
+        choose = compaction.to_close if self._ends(period) else compaction.to_merge
         along = choose(len(rows), others, len(self.columns))
         change.remove.extend([*removed, *along])
         if along:
@@ -135,11 +135,16 @@ class _Planner:
         if len(rows):
             change.add.append((period, rows))
 
+    def _ends(self, period: str | None) -> bool:
+        return self.ending is not None and period == self.ending
+
     def _with_a_key(self, live: list[File], new: pd.DataFrame, drop: pd.DataFrame | None) -> list[File]:
         """List the files that hold a key of these rows; statistics rule out most, key columns are read of the rest."""
         names = list(self.table.key)
         keys = new[names] if drop is None else pd.concat([new[names], drop[names]])
         near = [file for file in live if statistics.may_share_a_key(self.table, file, keys)]
+        if not near:
+            return []
         columns = tuple(column for column in self.columns if column[0] in self.table.key)
         wanted = merging.index_of(self.table, keys)
         return [file for file in near if merging.index_of(self.table, self.load([file], columns)).isin(wanted).any()]

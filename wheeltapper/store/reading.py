@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pyarrow as pa
 
+from wheeltapper.errors import StoreError
 from wheeltapper.store import digests, files, layout, statistics
 from wheeltapper.store.entries import State
 from wheeltapper.store.files import File, Span
@@ -42,6 +43,7 @@ class TableReader:
         available = state.columns or layout.columns_of_empty(self.table)
         selection = select(self.table, available, columns=columns, start=start, end=end, assets=assets)
         live = [file for file in state.files.values() if selection.may_be_in(file)]
+        self.require_kept(state.version, live)
         rows = self._load(live, selection)
         return (layout.sort(rows, self.table.key) if len(live) > 1 else rows)[selection.names]
 
@@ -53,6 +55,19 @@ class TableReader:
         names = [name for name, _ in selection.needed]
         parts = [selection.cut(files.load(self.log.folder, file, names, selection.may_be_in_group)) for file in live]
         return layout.to_frame(pa.concat_tables(parts) if parts else selection.empty(), selection.needed)
+
+    def require_kept(self, version: int, live: Sequence[File]) -> None:
+        """Require that the files of a version were not deleted because it was given up.
+
+        Raises
+        ------
+        StoreError
+        """
+        if self.log.is_retired(version) and any(not (self.log.folder / file.path).exists() for file in live):
+            raise StoreError(
+                f"version {version} of table {self.table.name} was given up: its files are gone "
+                "(WHEELTAPPER_KEEP_VERSIONS says how long versions stay). Read a newer version."
+            )
 
     def digest(self, state: State) -> str:
         """Return the hash of the table's content at a state. Reads the log only."""

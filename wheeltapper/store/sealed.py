@@ -41,11 +41,15 @@ def read(path: Path) -> Sealed:
 
     Raises
     ------
+    FileNotFoundError
+        If there is none.
     StoreError
-        If it is missing, or not as it was written.
+        If it is not as it was written.
     """
     try:
         data = path.read_bytes()
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error}") from error
     header, _, body = data.partition(b"\n")

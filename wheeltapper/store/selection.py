@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -132,5 +133,6 @@ def _aware(time: datetime | None, name: str) -> pd.Timestamp | None:
     return stamp.tz_convert("UTC")
 
 
+@lru_cache(maxsize=16)  # asked for every file of a table
 def _microseconds(time: pd.Timestamp) -> int:
     return int((time - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(microseconds=1))

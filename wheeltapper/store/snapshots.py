@@ -83,7 +83,10 @@ def read(folder: Path, version: int, names: Names) -> Snapshot:
     StoreError
         If it is missing or damaged.
     """
-    file = sealed.read(path(folder, version))
+    try:
+        file = sealed.read(path(folder, version))
+    except FileNotFoundError as error:
+        raise StoreError(f"{path(folder, version)} is missing") from error
     content = json.loads(pa.Codec(_CODEC).decompress(file.body, file.facts["size"], asbytes=True))
     if file.facts["version"] != version:
         raise StoreError(f"{path(folder, version)} is the snapshot of version {file.facts['version']}")

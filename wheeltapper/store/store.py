@@ -8,14 +8,14 @@ deleted (a `Ref` recorded elsewhere shows that).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 
 from wheeltapper.errors import StoreError
-from wheeltapper.store import verification
+from wheeltapper.store import retention, verification
 from wheeltapper.store.changes import changes
 from wheeltapper.store.entries import State
 from wheeltapper.store.layout import PeriodKind
@@ -205,9 +205,15 @@ class Store:
 
     # -- checking --------------------------------------------------------------------------------------------------
 
-    def verify(self) -> list[Damage]:
-        """Read everything and list what is not as it was written; an empty list if nothing is damaged."""
-        return verification.verify_plant(self.folder)
+    def verify(self, everything: bool = True) -> list[Damage]:
+        """List what is not as it was written; an empty list if nothing is damaged.
+
+        Parameters
+        ----------
+        everything : read every entry and file; else what came after the last look that found no damage, and the files
+            of the newest version whose size or time is another than it was then
+        """
+        return verification.verify_plant(self.folder, everything)
 
     def strays(self) -> list[Path]:
         """List files that killed writers left behind. They cost free space and do no other harm."""
@@ -216,6 +222,35 @@ class Store:
     def sweep(self) -> list[Path]:
         """Delete the files of `strays`, table by table while no other process writes to it; return their paths."""
         return verification.sweep(self.folder)
+
+    def retain(self, keep: Collection[tuple[str, int]], older_than: datetime) -> list[Path]:
+        """Give up old versions of all tables: record it in the log, then delete the files that only they need.
+
+        A version stays if it is the newest, if it was still the newest at ``older_than``, or if it is in ``keep``. The
+        log keeps the entry of every version; reading the rows of one that was given up says so. The tables
+        ``corrections``, ``missing`` and ``ledger`` are never touched. A writer that is killed in between leaves files
+        that `sweep` deletes.
+
+        Parameters
+        ----------
+        keep : table's name and version: what a live model, the ledger or a replay needs
+        older_than : an instant with a time zone
+
+        Returns
+        -------
+        list of Path
+            The deleted files.
+
+        Raises
+        ------
+        StoreError
+            If a log is damaged, or the instant has no time zone.
+        """
+        deleted = []
+        for folder in verification.folders_in(self.folder):
+            kept = frozenset(version for name, version in keep if name == folder.name)
+            deleted += retention.retain(folder, kept, older_than)
+        return deleted
 
     # -- one table -------------------------------------------------------------------------------------------------
 

@@ -73,7 +73,7 @@ class Index:
             file = sealed.read(part.path(self.folder))
             if file.sha256 == part.sha256:
                 return np.frombuffer(file.body, dtype="S16")
-        except StoreError:  # `store verify` names it; the log has every name
+        except (OSError, StoreError):  # `store verify` names it; the log has every name
             pass
         self.rebuilt.add(part)
         return sorted_hashes(self.names(part.first, part.last))

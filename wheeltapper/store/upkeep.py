@@ -15,14 +15,14 @@ from wheeltapper.store.entries import State
 from wheeltapper.store.log import Log
 from wheeltapper.syncing import sync_folder
 
-SNAPSHOT_EVERY = 200
-"""Commits between two snapshots: opening replays at most so many entries, some ten milliseconds."""
+SNAPSHOT_EVERY = 50
+"""Commits between two snapshots: opening replays at most so many entries, a few milliseconds."""
 
-CHECKPOINT_EVERY = 20
+CHECKPOINT_EVERY = 10
 """Commits between two checkpoints: Delta replays the entries after the newest at each commit, 0.5 ms an entry."""
 
-SEGMENT = 500
-"""Entries of one segment of the archive."""
+SEGMENT = 200
+"""Entries of one segment of the archive; ten of them become one."""
 
 
 def after_commit(log: Log, state: State) -> None:
@@ -69,8 +69,7 @@ def _drop_old(log: Log, kept: Sequence[int], listed: Sequence[txns.Listed]) -> N
 
 def _archive(log: Log, version: int) -> None:
     """Move whole segments of entries older than the newest snapshot into the archive; the newest entry stays."""
-    archived = log.archive.segments()
-    first = archived[-1][1] + 1 if archived else 0
+    first = max((last for _, last, _ in log.archive.segments()), default=-1) + 1
     while first + SEGMENT <= version:
         try:
             data = [log.path(number).read_bytes() for number in range(first, first + SEGMENT)]
@@ -80,6 +79,7 @@ def _archive(log: Log, version: int) -> None:
         log.archive.write(first, data)
         faultpoints.hit("store.after_segment")
         first += SEGMENT
+        log.archive.merge(SEGMENT)
     _drop_archived(log, first)
 
 

@@ -66,7 +66,7 @@ def _parameters(space: Workspace, objective: Objective) -> dict[str, Any]:
 
 
 def _require_undamaged(space: Workspace) -> None:
-    damage = space.store.verify()
+    damage = space.store.verify(everything=False)
     if damage:
         raise StoreError(
             f"{len(damage)} damaged files, first {damage[0].path}: {damage[0].what}. Nothing is trained on them."

@@ -7,11 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from wheeltapper.config import AssetType
 from wheeltapper.errors import DataError
+from wheeltapper.features.columns import Feature
 from wheeltapper.features.compute import rows_of
 from wheeltapper.features.conditioning import Track
 from wheeltapper.features.memory import Arrivals, AssetMemory, Changed, needed_since
 from wheeltapper.features.plan import FeaturePlan
+from wheeltapper.features.recipe import Recipe
+from wheeltapper.features.sets import Stretch
+from wheeltapper.features.sets.rolling import Rolling
 
 MINUTE = 60_000_000
 PUMP = {"name": "pump", "step": "1min", "sensors": {"flow": {"unit": "m³/h", "low": 0, "high": 250}}}
@@ -158,3 +163,74 @@ def test_it_forgets_what_no_reading_can_need() -> None:
     assert ends(memory.add(track(495, flow=7))) == [495, 496, 497]
     with pytest.raises(DataError, match="is late"):
         memory.add(track(100, flow=7))
+
+
+class RollingAndRange(Rolling):
+    """A set as a user may write it: on top of a compiled one, with a column more."""
+
+    def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
+        """List the range of each sensor, and what rolling has."""
+        ranges = tuple(Feature(f"{sensor}__range", (sensor,), "statistic") for sensor in asset_type.sensors)
+        return (*ranges, *super().columns(asset_type))
+
+    def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, np.ndarray]:
+        """Return both."""
+        values = stretch.sensors["flow"]
+        windows = [values[first : last + 1] for first, last in zip(stretch.first, stretch.last, strict=True)]
+        return super().compute(stretch, asset_type) | {"flow__range": np.array([np.ptp(each) for each in windows])}
+
+
+def test_a_set_that_adds_to_a_compiled_one_is_asked() -> None:
+    """What it computes itself counts, and what it inherits stays in its columns."""
+    machine = plan_of().asset_type
+    recipe = Recipe.of([RollingAndRange()], machine, ["flow__rolling_mean", "flow__range"])
+    stretch = Stretch(np.arange(3.0), {"flow": np.array([1.0, 2, 6])}, np.array([0]), np.array([2]))
+    assert not recipe.compiled
+    ((_, columns),) = recipe.others
+    computed = RollingAndRange().compute(stretch, machine)
+    assert [computed[name].tolist() for name in columns] == [[5], [3]]
+
+
+def test_readings_that_are_forgotten_are_not_missed() -> None:
+    """Over many more readings than are held, every window is the one of the whole history."""
+    plan = plan_of(sets=["latest", "rolling", "rates", "restlessness", {"long_rolling": {"rows": [9], "whole": False}}])
+    whole = eventful(400)
+    memory = AssetMemory(plan)
+    rows = [memory.add(at(whole, place)).rows.values for place in range(400)]
+    np.testing.assert_array_equal(np.concatenate(rows), rows_of(plan, whole).values)
+
+
+@pytest.mark.parametrize(
+    "windows",
+    [
+        {"rows": 4},
+        {"rows": 2, "every": 3},
+        {"length": "5min"},
+        {"length": "90s", "every": 2},
+        {"length": "4min", "max_gap": "1min"},
+    ],
+)
+def test_windows_are_cut_as_for_the_whole_history(windows: dict[str, Any]) -> None:
+    """Readings on full minutes with pauses, holes and changes of state, one by one: all that belongs to a window."""
+    plan, whole = plan_of(windows={"max_gap": "3min"} | windows), eventful(120)
+    memory, expected = AssetMemory(plan), rows_of(plan, whole)
+    found = [memory.add(at(whole, place)).rows for place in range(120)]
+    for name in ("ends", "starts", "regimes", "why_not", "values"):
+        rows = np.concatenate([getattr(part, name) for part in found])
+        np.testing.assert_array_equal(rows, getattr(expected, name), err_msg=name)
+    assert len(set(expected.why_not)) > 3
+
+
+def eventful(n: int) -> Track:
+    """Return readings on full minutes with pauses, holes, and normal, idle and other states."""
+    number = np.arange(n)
+    minutes = number + 2 * (number // 17) + 9 * (number // 41)
+    flow = np.where(number % 23 == 5, np.nan, (number * 37) % 11)
+    states = np.array(["normal", "off", "high_load", "normal", "maintenance"], dtype=object)
+    return Track(minutes * MINUTE, {"flow": flow}, states[number // 7 % 5])
+
+
+def at(readings: Track, place: int) -> Track:
+    """Return one of the readings."""
+    part = slice(place, place + 1)
+    return Track(readings.micros[part], {"flow": readings.sensors["flow"][part]}, readings.regimes[part])

@@ -75,6 +75,14 @@ def test_values_that_do_not_fit_are_refused(bundle: Bundle) -> None:
             Scorer(bundle).score("mill-1", np.array(["normal", "normal"]), np.zeros(shape))
 
 
+@pytest.mark.parametrize("regime", [None, np.nan])
+def test_a_window_without_a_regime_is_refused(bundle: Bundle, regime: Any) -> None:
+    """It is not scored as if its regime were one that was never seen."""
+    regimes = np.array(["normal", regime], dtype=object)
+    with pytest.raises(DataError, match="every window needs the name of its regime, got"):
+        Scorer(bundle).score("mill-1", regimes, np.zeros((2, len(bundle.columns))))
+
+
 def test_no_windows_get_no_scores(bundle: Bundle) -> None:
     """An hour without a window is not an error."""
     found = Scorer(bundle).score("mill-1", np.array([], dtype=object), np.zeros((0, len(bundle.columns))))

@@ -85,6 +85,17 @@ def test_a_delivery_across_the_end_of_a_month(tmp_path: Path) -> None:
     assert hours(plant.read(FLOWS)) == [741, 742, 743, 744]
 
 
+def test_a_table_in_one_piece_is_merged_by_size_too(tmp_path: Path) -> None:
+    """Nine notes one by one: two files of four and one of one."""
+    notes = Table(name="notes", key=("number",), columns=(Column("number", "count", "0, 1, …"),))
+    plant = Store(tmp_path, "mill")
+    for number in range(9):
+        plant.upsert(notes, pd.DataFrame({"number": [number]}), txn=str(number))
+    state = Log(plant.folder / "notes").state()
+    assert sorted(file.rows for file in state.files.values()) == [1, 4, 4]
+    assert plant.read(notes)["number"].tolist() == list(range(9))
+
+
 def test_large_files_stay_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No merged file has more cells than a writer may hold in memory, whether a month goes on or ends."""
     monkeypatch.setattr(compaction, "MOST_CELLS", 4 * 2 * 3)

@@ -132,7 +132,7 @@ def test_a_read_of_a_span_opens_only_the_files_of_the_asset_in_it(plant: Store) 
     assert plant.read(FLOWS, assets=["b"], start=at(25)).empty
 
 
-@pytest.mark.parametrize("turn", range(20))
+@pytest.mark.parametrize("turn", range(8))
 def test_selected_rows_are_those_of_a_whole_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turn: int) -> None:
     """Whatever the size of row groups and files: a selection equals reading everything and selecting in the frame."""
     chance = random.Random(turn)

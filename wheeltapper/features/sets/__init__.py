@@ -124,31 +124,38 @@ class FeatureSet(Model, ABC):
         """Return how far back the set looks; by default no further than its window."""
         return Reach()
 
-    def compiled(self, asset_type: AssetType) -> Fill | None:  # noqa: ARG002 - sets that are compiled need it
-        """Return a faster door to what `compute` returns, the same to the last bit; by default there is none.
-
-        It is asked for once and called for every new reading, so it should be a compiled function (see
-        `wheeltapper.compiled`) and get numbers and arrays only. A set that has one inherits from `CompiledSet`.
-        """
-        return None
-
     def only(self, columns: Iterable[str]) -> Self:  # noqa: ARG002 - sets that can leave something out need it
         """Return a set that computes no more than it must for these of its columns; by default it computes all."""
         return self
 
 
 class CompiledSet(FeatureSet):
-    """A feature set whose values come from compiled code, for one new reading as for a million."""
+    """A feature set with a faster door: compiled code, for one new reading as for a million.
+
+    `compute` comes from `compiled`, so both give the same values. A class that writes a `compute` of its own is asked
+    through that one.
+    """
 
     needs: ClassVar[tuple[str, ...]] = ("numba",)
 
     @abstractmethod
     def compiled(self, asset_type: AssetType) -> Fill:
-        """Return the compiled function that fills the columns in their order."""
+        """Return the function that fills the columns, in the order in which the same class describes them.
+
+        It is asked for once and called for every new reading. So it should be a compiled function (see
+        `wheeltapper.compiled`), with everything that does not depend on readings prepared: numbers and arrays only.
+        It must not look at a place after a window's last one: there is no reading yet.
+        """
+
+    def filled(self, asset_type: AssetType) -> tuple[str, ...]:
+        """List the names of the columns that `compiled` fills, which are fewer than those of a class that adds some."""
+        kinds = (kind for kind in type(self).__mro__ if issubclass(kind, CompiledSet))
+        owner = next(kind for kind in kinds if "compiled" in vars(kind))
+        return tuple(feature.name for feature in owner.columns(self, asset_type))
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
         """Return each feature's value of every window."""
-        names, block = self.names(asset_type), Block.of(stretch, asset_type.sensors)
+        names, block = self.filled(asset_type), Block.of(stretch, asset_type.sensors)
         table = np.empty((len(names), len(stretch.last)))
         # Always contiguous and writable: numba compiles afresh for every other kind of array.
         first, last = (np.require(places, np.int64, ["C", "W"]) for places in (stretch.first, stretch.last))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wheeltapper.compiled import compiled
-from wheeltapper.features.sets._moments import BLOCK, all_means, all_moments, bounds, extremes, means, moments
+from wheeltapper.features.sets._moments import BLOCK, all_means, all_moments, bounds, copy, extremes, means, moments
 
 MEAN, STD, MIN, MAX = 0, 1, 2, 3
 """The statistics of `over_spans`."""
@@ -118,7 +118,10 @@ def over_spans(
         fill_begins(rows, spans, grace, whole, block, last[window], begins[:, window])
     start = 0
     while start < windows:
-        end = min(windows, start + max(BLOCK, 2 * (last[start] - begins[:, start].min() + 1)))
+        furthest = last[start]
+        for look in range(looks):
+            furthest = min(furthest, begins[look, start])
+        end = min(windows, start + max(BLOCK, 2 * (last[start] - furthest + 1)))
         part = slice(start, end)
         for row in range(len(chosen)):
             series, rows_from = block.values[chosen[row]], at + row * looks * len(what)
@@ -166,7 +169,7 @@ def of_block(
     runs, squares = np.empty((2, n)), np.zeros((2, n))
     # How many readings count before each place, and how many of them have a value.
     expected, so_far = np.zeros(n + 1, dtype=np.int64), np.zeros(n + 1, dtype=np.int64)
-    begin, end, asks = np.empty((3, looks * windows), dtype=np.int64)
+    asks = np.empty((4, looks * windows), dtype=np.int64)
     mean, std = np.empty(looks * windows), np.empty(looks * windows)
     is_done = np.zeros(windows, dtype=np.bool_)
     for window in range(windows):
@@ -182,53 +185,64 @@ def of_block(
             so_far[place + 1] = so_far[place] + has_value
             if has_value:
                 runs[0, so_far[place]] = series[low + place]
-        asked, longest = 0, 0
-        for ask in range(window, looks * windows):
-            begun, ended = begins[ask // windows, ask % windows], last[ask % windows]
-            if begun < 0 or (state != ANY and states[ended] != state):
+        asked, longest = ask_windows(states, state, low, expected, so_far, present, begins, last, asks)
+        fill_statistics(runs, squares, so_far[n], asks, asked, longest, what, mean, std, out)
+
+
+@compiled
+def ask_windows(
+    states: Any,
+    state: Any,
+    low: Any,
+    expected: Any,
+    so_far: Any,
+    present: Any,
+    begins: Any,
+    last: Any,
+    asks: Any,
+) -> Any:
+    """List the look backs of one state that have enough values, and return how many there are and the longest.
+
+    ``asks`` gets, for each, the place of its first and last value among those that count, its look and its window.
+    """
+    asked, longest = 0, 0
+    for look in range(len(begins)):
+        for window in range(len(last)):
+            begun, ended = begins[look, window] - low, last[window] - low + 1
+            if begun + low < 0 or (state != ANY and states[last[window]] != state):
                 continue
-            counted = so_far[ended - low + 1] - so_far[begun - low]
-            if counted > 0 and counted >= present * (expected[ended - low + 1] - expected[begun - low]):
-                begin[asked], end[asked], asks[asked] = so_far[begun - low], so_far[ended - low + 1] - 1, ask
+            counted = so_far[ended] - so_far[begun]
+            if counted > 0 and counted >= present * (expected[ended] - expected[begun]):
+                asks[0, asked], asks[1, asked] = so_far[begun], so_far[ended] - 1
+                asks[2, asked], asks[3, asked] = look, window
                 asked, longest = asked + 1, max(longest, counted)
-        fill_statistics(runs, squares, so_far[n], begin[:asked], end[:asked], asks, longest, what, mean, std, out)
+    return asked, longest
 
 
 @compiled
 def fill_statistics(
-    runs: Any,
-    squares: Any,
-    n: Any,
-    begin: Any,
-    end: Any,
-    asks: Any,
-    longest: Any,
-    what: Any,
-    mean: Any,
-    std: Any,
-    out: Any,
+    runs: Any, squares: Any, n: Any, asks: Any, asked: Any, longest: Any, what: Any, mean: Any, std: Any, out: Any
 ) -> None:
     """Fill the asked statistics of windows of the first n values of ``runs[0]``."""
-    windows, asked = out.shape[1], len(begin)
-    has_std = False
+    begin, end, looks, windows = asks[0, :asked], asks[1, :asked], asks[2, :asked], asks[3, :asked]
+    kept, has_mean, has_std = np.empty(n), False, False
     for statistic in what:
+        has_mean |= statistic == MEAN
         has_std |= statistic == STD
-    kept = runs[0, :n].copy()
+    for place in range(n):
+        kept[place], squares[0, place] = runs[0, place], 0.0
     if has_std:
-        squares[0, :n] = 0.0
         moments(runs, squares, n, begin, end, longest, mean[:asked], std[:asked])
-    else:
+    elif has_mean:
         means(runs, n, begin, end, longest, mean[:asked])
     for place in range(len(what)):
-        column = mean
-        if what[place] == STD:
-            column = std
-        elif what[place] != MEAN:
-            runs[0, :n] = kept
+        column = std if what[place] == STD else mean
+        if what[place] == MIN or what[place] == MAX:
+            copy(kept, 0, n, runs)
             column = np.empty(asked)
             extremes(runs, n, begin, end, longest, what[place] == MAX, column)
         for which in range(asked):
-            out[asks[which] // windows * len(what) + place, asks[which] % windows] = column[which]
+            out[looks[which] * len(what) + place, windows[which]] = column[which]
 
 
 @compiled
@@ -255,13 +269,15 @@ def restless(
     at: Any,
 ) -> None:
     """Fill the eighth root of the mean square change over each look back of each sensor."""
-    start, most = 0, rows.max()
+    start, most = 0, 0
+    for count in rows:
+        most = max(most, count)
     while start < len(last):
         end = min(len(last), start + max(BLOCK, 2 * most))
         part = slice(start, end)
         for row in range(len(chosen)):
             out = table[at + row * len(rows) : at + (row + 1) * len(rows), part]
-            restless_block(block.values[chosen[row]], block.states, block.opens, rows, last[part], out)
+            restless_block(block.values[chosen[row]], block.states, block.opens, rows, most, last[part], out)
         start = end
     for row in range(len(chosen)):
         for look in range(len(rows)):
@@ -269,14 +285,14 @@ def restless(
 
 
 @compiled
-def restless_block(series: Any, states: Any, opens: Any, rows: Any, last: Any, out: Any) -> None:
+def restless_block(series: Any, states: Any, opens: Any, rows: Any, most: Any, last: Any, out: Any) -> None:
     """Fill the restlessness of one sensor for a block of windows.
 
     Changes of the state that a window ends in count; where it has none, those within any one state; else all.
     """
     out[:] = np.nan
     looks, windows = out.shape
-    low = max(last[0] - rows.max() + 2, opens + 1)
+    low = max(last[0] - most + 2, opens + 1)
     n = last[-1] - low + 1
     if n < 1:
         return
@@ -286,8 +302,7 @@ def restless_block(series: Any, states: Any, opens: Any, rows: Any, last: Any, o
         change = min(max(change, -FAR), FAR) if not np.isnan(change) else change
         square[place] = change * change
     so_far = np.zeros(n + 1, dtype=np.int64)
-    begin, end, asks = np.empty((3, looks * windows), dtype=np.int64)
-    mean = np.empty(looks * windows)
+    asks, mean = np.empty((4, looks * windows), dtype=np.int64), np.empty(looks * windows)
     is_done = np.zeros(windows, dtype=np.bool_)
     for window in range(windows):
         state = states[last[window]]
@@ -295,14 +310,14 @@ def restless_block(series: Any, states: Any, opens: Any, rows: Any, last: Any, o
             continue
         for other in range(window, windows):
             is_done[other] |= states[last[other]] == state
-        fill_restless(square, states, low, opens, rows, last, state, runs, so_far, begin, end, asks, mean, out)
+        fill_restless(square, states, low, opens, rows, last, state, runs, so_far, asks, mean, out)
     for any_state in (ANY, ALL):
         is_open = False
         for look in range(looks):
             for window in range(windows):
                 is_open |= np.isnan(out[look, window])
         if is_open:
-            fill_restless(square, states, low, opens, rows, last, any_state, runs, so_far, begin, end, asks, mean, out)
+            fill_restless(square, states, low, opens, rows, last, any_state, runs, so_far, asks, mean, out)
 
 
 @compiled
@@ -316,8 +331,6 @@ def fill_restless(
     state: Any,
     runs: Any,
     so_far: Any,
-    begin: Any,
-    end: Any,
     asks: Any,
     mean: Any,
     out: Any,
@@ -339,12 +352,12 @@ def fill_restless(
             begun = max(last[window] - rows[look] + 2, opens + 1)
             counted = so_far[last[window] - low + 1] - so_far[begun - low] if begun <= last[window] else 0
             if counted > 0:
-                begin[asked], end[asked] = so_far[begun - low], so_far[last[window] - low + 1] - 1
-                asks[asked] = look * windows + window
+                asks[0, asked], asks[1, asked] = so_far[begun - low], so_far[last[window] - low + 1] - 1
+                asks[2, asked], asks[3, asked] = look, window
                 asked, longest = asked + 1, max(longest, counted)
-    means(runs, so_far[len(square)], begin[:asked], end[:asked], longest, mean[:asked])
+    means(runs, so_far[len(square)], asks[0, :asked], asks[1, :asked], longest, mean[:asked])
     for which in range(asked):
-        out[asks[which] // windows, asks[which] % windows] = np.sqrt(np.sqrt(np.sqrt(mean[which])))
+        out[asks[2, which], asks[3, which]] = np.sqrt(np.sqrt(np.sqrt(mean[which])))
 
 
 @compiled

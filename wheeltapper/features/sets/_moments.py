@@ -35,6 +35,13 @@ def bounds(first: Any, last: Any, begin: Any, end: Any) -> Any:
 
 
 @compiled
+def copy(values: Any, low: Any, n: Any, runs: Any) -> None:
+    """Copy n values to the first row of ``runs``; numba compiles ``runs[0] = …`` for seconds."""
+    for place in range(n):
+        runs[0, place] = values[low + place]
+
+
+@compiled
 def all_moments(values: Any, first: Any, last: Any, mean: Any, std: Any) -> None:
     """Fill mean and standard deviation of each window; NaN where it lacks a value."""
     begin = 0
@@ -42,7 +49,7 @@ def all_moments(values: Any, first: Any, last: Any, mean: Any, std: Any) -> None
         end = block_of(first, last, begin)
         low, high, longest = bounds(first, last, begin, end)
         runs, squares = np.empty((2, high - low + 1)), np.zeros((2, high - low + 1))
-        runs[0] = values[low : high + 1]
+        copy(values, low, high - low + 1, runs)
         part = slice(begin, end)
         moments(runs, squares, high - low + 1, first[part] - low, last[part] - low, longest, mean[part], std[part])
         begin = end
@@ -87,7 +94,7 @@ def all_means(values: Any, first: Any, last: Any, mean: Any) -> None:
         end = block_of(first, last, begin)
         low, high, longest = bounds(first, last, begin, end)
         runs = np.empty((2, high - low + 1))
-        runs[0] = values[low : high + 1]
+        copy(values, low, high - low + 1, runs)
         means(runs, high - low + 1, first[begin:end] - low, last[begin:end] - low, longest, mean[begin:end])
         begin = end
 

@@ -69,6 +69,28 @@ def settle(store: Store, arrivals: pd.DataFrame, withdrawn: pd.DataFrame | None,
     return contest.decide(known, arrivals[~is_contested], pd.Timestamp(now))
 
 
+def without_stored(store: Store, arrivals: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the arrivals that are stored with the same values, unless the same delivery says something else, too.
+
+    Parameters
+    ----------
+    store : Store
+    arrivals : DataFrame
+        Cleaned readings in the order of their arrival; may have further columns with delivered values.
+    """
+    stored = stored_readings(store, arrivals[KEY])
+    sensors = [name for name in _sensors(stored) if name in arrivals]
+    if stored.empty or len(sensors) < len(_sensors(stored)):
+        return arrivals
+    columns = [*KEY, "regime", *sensors]
+    is_single = ~arrivals.duplicated(KEY, keep=False).to_numpy()
+    values = pd.Series(_hash_values(stored[columns]), index=_keys(stored))
+    known = values.reindex(_keys(arrivals), fill_value=0).to_numpy()
+    is_same = _keys(arrivals).isin(_keys(stored)) & (known == _hash_values(arrivals[columns]))
+    unknown: pd.DataFrame = arrivals[~(is_same & is_single)].reset_index(drop=True)
+    return unknown
+
+
 @dataclass(frozen=True)
 class _Contest:
     """Stored readings and arrivals that share their asset and time, each instant in the order of arrival."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import pandas as pd
 
-from wheeltapper import sources
 from wheeltapper.readings import clean
 from wheeltapper.readings.delivery.fingerprints import digest, row_hashes
 from wheeltapper.readings.plain_values import settle
@@ -39,6 +37,8 @@ class Delivery:
     """Remark on rows that are kept → how many rows."""
     rows: int = 0
     """Rows that arrived."""
+    last_origin: str = ""
+    """The file or query of the last batch: more of it may come in the next delivery."""
 
     def add(self, batch: Batch, parsed: clean.Parsed, batch_id: str) -> None:
         """Add one batch and the result of its cleaning."""
@@ -48,21 +48,14 @@ class Delivery:
         self.faults.append(batch.faults)
         self.notes.update(parsed.notes)
         self.rows += len(batch.rows)
+        self.last_origin = batch.origin
 
 
-def read_deliveries(space: Workspace, start: datetime | None, end: datetime | None) -> Iterator[Delivery]:
-    """Read a plant's source batch by batch, clean each batch, and gather them into deliveries.
-
-    Parameters
-    ----------
-    space : Workspace
-    start, end : datetime with a time zone, optional
-        First instant to read, and first instant to leave out.
-    """
+def gather(space: Workspace, batches: Iterable[Batch]) -> Iterator[Delivery]:
+    """Clean the batches of a plant's source one after the other, and gather them into deliveries."""
     delivery = Delivery()
-    source = sources.build(space.plant.source, space.plant.plug_ins)
     batches_by_origin = Counter[str]()
-    for batch in source.read(space.plant, start, end):
+    for batch in batches:
         _log.debug("reading %s", batch.origin)
         parsed = clean.parse(batch, space.plant)
         delivery.add(batch, parsed, _batch_id(space, batch, batches_by_origin[batch.origin]))

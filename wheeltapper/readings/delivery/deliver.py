@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 
-from wheeltapper import faultpoints, tables
+from wheeltapper import faultpoints, sources, tables
 from wheeltapper.checks import TableCheck
 from wheeltapper.errors import DataError, SourceError
 from wheeltapper.readings import clean
 from wheeltapper.readings.delivery import missing
-from wheeltapper.readings.delivery.arrivals import settle
-from wheeltapper.readings.delivery.batches import Delivery, read_deliveries
+from wheeltapper.readings.delivery.arrivals import settle, without_stored
+from wheeltapper.readings.delivery.batches import Delivery, gather
 from wheeltapper.readings.delivery.counts import Counts, most_frequent
-from wheeltapper.readings.delivery.earlier import QUARANTINE_COLUMNS, EarlierDeliveries
+from wheeltapper.readings.delivery.cursor import find_new, read_cursor, write_cursor
+from wheeltapper.readings.delivery.earlier import EarlierDeliveries
 from wheeltapper.readings.delivery.faults import DeliveredFaults
 from wheeltapper.readings.delivery.fingerprints import digest
-from wheeltapper.readings.delivery.quarantine import no_longer_kept, no_rejected, split_rejected
+from wheeltapper.readings.delivery.quarantine import (
+    instants,
+    no_longer_kept,
+    no_rejected,
+    split_rejected,
+    store_rejected,
+)
 from wheeltapper.readings.order import KEY, seconds_behind
+from wheeltapper.sources import Batch, News
 from wheeltapper.store import Ref
 from wheeltapper.workspace import Workspace
 
@@ -57,6 +66,8 @@ class Ingested:
     def summary(self) -> list[str]:
         """Describe the result for people, line by line."""
         unnamed = len(self.lost_origins) - LOST_FILES
+        if not self.rows:
+            return ["nothing is new"]
         return [
             f"{self.kept:,} readings kept, {self.quarantined:,} put aside",
             *(f"  put aside: {why} ({count:,} rows)" for why, count in list(self.reasons.items())[:LINES]),
@@ -92,19 +103,48 @@ def deliver(
     """
     space.claim()
     run = _Run(space, now, check)
-    for number, delivery in enumerate(read_deliveries(space, start, end), start=1):
-        run.store(delivery, space.reports / "data_docs" / f"readings_{number}")
+    source = sources.build(space.plant.source, space.plant.plug_ins)
+    is_all = start is None and end is None
+    news = source.read_new(space.plant, None, None) if is_all else News(source.read(space.plant, start, end), {})
+    run.store_all(news.batches)
     _require_rows(space, run.counts, start, end)
     run.faults.store(space.store)
-    return Ingested(
-        rows=run.counts.rows,
-        kept=run.counts.kept,
-        quarantined=run.counts.quarantined,
-        reasons=most_frequent(run.counts.reasons, REASONS),
-        lost_origins=tuple(run.counts.lost_origins()),
-        notes=most_frequent(run.counts.notes, LINES),
-        readings=space.store.ref(tables.READINGS),
-    )
+    if is_all:
+        write_cursor(space, news.cursor, now)
+    return run.result()
+
+
+def deliver_new(space: Workspace, now: datetime, check: TableCheck) -> Ingested:
+    """Store what is new in a plant's source since the last delivery, as `deliver`; nothing new is no error.
+
+    Only readings that are not stored yet are checked. If the source knows that nothing is new, nothing is read.
+
+    Parameters
+    ----------
+    space : Workspace
+    now : datetime with a time zone
+        When the rows are stored.
+    check : TableCheck
+        Checks the new readings of a delivery before they are stored.
+
+    Raises
+    ------
+    ConfigError, SourceError
+        As `deliver`.
+    DataError
+        If a delivery breaks a critical promise; the source is read from the same place next time.
+    """
+    space.claim()
+    cursor = read_cursor(space)
+    # With other settings, what is stored may have to be put aside: then it is checked again.
+    run = _Run(space, now, check, passes_over_known=cursor is not None)
+    news = find_new(space, cursor, now)
+    if not news.is_empty:
+        run.store_all(news.batches)
+    if run.faults.has_readings:
+        run.faults.store(space.store)
+    write_cursor(space, news.cursor, now)
+    return run.result()
 
 
 @dataclass
@@ -115,11 +155,42 @@ class _Run:
     now: datetime
     check: TableCheck
     counts: Counts = field(default_factory=Counts)
+    passes_over_known: bool = False
+    """Whether readings that are stored already are passed over."""
     earlier: EarlierDeliveries = field(default_factory=EarlierDeliveries)
     faults: DeliveredFaults = field(default_factory=DeliveredFaults)
 
+    def store_all(self, batches: Iterable[Batch]) -> None:
+        """Store the source's batches, delivery by delivery."""
+        docs = self.space.reports / "data_docs"
+        for number, delivery in enumerate(gather(self.space, batches), start=1):
+            self.store(
+                self._without_known(delivery) if self.passes_over_known else delivery, docs / f"readings_{number}"
+            )
+
+    def result(self) -> Ingested:
+        """Return what has become of all rows."""
+        return Ingested(
+            rows=self.counts.rows,
+            kept=self.counts.kept,
+            quarantined=self.counts.quarantined,
+            reasons=most_frequent(self.counts.reasons, REASONS),
+            lost_origins=tuple(self.counts.lost_origins()),
+            notes=most_frequent(self.counts.notes, LINES),
+            readings=self.space.store.ref(tables.READINGS),
+        )
+
+    def _without_known(self, delivery: Delivery) -> Delivery:
+        """Leave out the readings that are stored with the same values."""
+        self.faults.add(delivery)
+        rows = without_stored(self.space.store, pd.concat(delivery.readings, ignore_index=True))
+        known = sum(map(len, delivery.readings)) - len(rows)
+        return replace(delivery, readings=[rows], faults=[], rows=delivery.rows - known)
+
     def store(self, delivery: Delivery, docs: Path) -> None:
         """Check one delivery, and write quarantine and readings, each exactly once."""
+        if not delivery.rows:
+            return
         readings, rejected, failures = self._checked(delivery, docs)
         if not failures and len(readings) + len(rejected) != delivery.rows:
             raise DataError(
@@ -127,7 +198,7 @@ class _Run:
             )
         # A file may return to what it was before, so a write's name says what it follows; equal rows change nothing.
         name = digest(*sorted({*readings["batch_id"], *rejected["batch_id"]}))
-        self._quarantine(rejected, name)
+        store_rejected(self.space.store, rejected, self.earlier, goes_on=delivery.last_origin, name=name)
         self._count(delivery, readings, rejected)
         if failures:
             raise DataError(f"{self.space.plant.name}: {'; '.join(failures)}")
@@ -147,7 +218,8 @@ class _Run:
         """Return the readings of a delivery in the order of arrival, its rejected rows, and the promises it broke."""
         readings, broken, failures = self._split_by_promises(pd.concat(delivery.readings, ignore_index=True), docs)
         rejected = pd.concat([*delivery.rejected, broken], ignore_index=True)
-        rejected = tables.QUARANTINE.check(rejected.assign(ingested_at=pd.Timestamp(self.now)))
+        rejected = rejected.assign(ingested_at=pd.Timestamp(self.now), measured_at=instants(rejected["timestamp"]))
+        rejected = tables.QUARANTINE.check(rejected)
         return readings, rejected, failures
 
     def _split_by_promises(self, rows: pd.DataFrame, docs: Path) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...]]:
@@ -159,21 +231,10 @@ class _Run:
         readings, broken = split_rejected(rows, findings.rejected, self.space.plant)
         return clean.without_delivered(readings), broken, findings.failures
 
-    def _quarantine(self, rejected: pd.DataFrame, name: str) -> None:
-        """Write the rejected rows that are not in quarantine yet."""
-        if rejected.empty:
-            return
-        store = self.space.store
-        quarantine = store.read(tables.QUARANTINE, columns=QUARANTINE_COLUMNS)
-        new = rejected[~self.earlier.repeat_rejected(rejected, quarantine)]
-        if len(new):
-            after = store.version(tables.QUARANTINE)
-            store.upsert(tables.QUARANTINE, new, txn=f"quarantine:{name}:after {after}")
-
     def _store_readings(self, delivery: Delivery, readings: pd.DataFrame, rejected: pd.DataFrame, name: str) -> None:
         """Write readings, what they replace and what they lack, and delete stored ones that may no longer be kept."""
         store = self.space.store
-        withdrawn = no_longer_kept(store, rejected, readings, self.earlier)
+        withdrawn = no_longer_kept(store, rejected, self.earlier)
         settled = settle(store, readings, withdrawn, self.now)
         self.counts.notes[REPLACED] += len(settled.corrections)
         self.counts.notes[REPEATED] += settled.repeated

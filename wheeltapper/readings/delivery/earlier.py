@@ -27,7 +27,9 @@ class EarlierDeliveries:
     _spans: list[pd.DataFrame] = field(default_factory=list)
     _batches: set[str] = field(default_factory=set)
     _rejected: Counter[int] = field(default_factory=Counter)
-    """Hash of a row that was put aside → how often it arrived."""
+    """Hash of a row that was put aside → how often it arrived, for the file that was read last."""
+    _origin: str = ""
+    """That file."""
 
     def remember(self, readings: pd.DataFrame) -> None:
         """Remember the keys of readings that were kept."""
@@ -44,7 +46,7 @@ class EarlierDeliveries:
             is_repeated[inside] = np.isin(keys, np.concatenate(self._keys))
         return is_repeated
 
-    def repeat_rejected(self, rejected: pd.DataFrame, quarantine: pd.DataFrame) -> NDArray[np.bool_]:
+    def repeat_rejected(self, rejected: pd.DataFrame, quarantine: pd.DataFrame, goes_on: str) -> NDArray[np.bool_]:
         """Return which rejected rows another run has put aside already: one of other days, or of a shorter file.
 
         Two equal rows of a file are two rows: at most as many count as repeated as the other run has put aside.
@@ -54,14 +56,18 @@ class EarlierDeliveries:
         rejected : DataFrame
             Rows of one delivery, with the columns of the quarantine. They are remembered.
         quarantine : DataFrame
-            The stored quarantine, with at least the columns `QUARANTINE_COLUMNS`.
+            Stored rows of the same days, with at least the columns `QUARANTINE_COLUMNS`.
+        goes_on : str
+            The delivery's last file: more of it may come in the next one.
         """
         self._batches |= set(rejected["batch_id"])
         hashes = pd.Series(row_hashes(rejected[_SAME_ROW]))
         is_of_another_run = ~quarantine["batch_id"].isin(self._batches)
         stored = pd.Series(row_hashes(quarantine.loc[is_of_another_run, _SAME_ROW])).value_counts()
         place = hashes.groupby(hashes).cumcount() + hashes.map(self._rejected).fillna(0)
-        self._rejected.update(hashes.tolist())
+        if goes_on != self._origin:
+            self._origin, self._rejected = goes_on, Counter()
+        self._rejected.update(hashes[(rejected["origin"] == goes_on).to_numpy()].tolist())
         return (place < hashes.map(stored).fillna(0)).to_numpy(dtype=bool)
 
 

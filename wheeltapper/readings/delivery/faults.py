@@ -29,6 +29,11 @@ class DeliveredFaults:
         self._faults += [faults for faults in delivery.faults if len(faults)]
         self._spans += [asset_spans(readings) for readings in delivery.readings]
 
+    @property
+    def has_readings(self) -> bool:
+        """Tell whether any reading was delivered."""
+        return any(len(spans) for spans in self._spans)
+
     def faults(self) -> pd.DataFrame:
         """Return all faults; one that was cut between two batches is whole in the later one."""
         if not self._faults:

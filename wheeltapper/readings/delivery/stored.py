@@ -46,9 +46,17 @@ def stored_rows(store: Store, table: Table, keys: pd.DataFrame) -> pd.DataFrame:
     return rows[pd.MultiIndex.from_frame(rows[KEY]).isin(wanted)].reset_index(drop=True)
 
 
+def stored_on_days_of(store: Store, table: Table, times: pd.Series[pd.Timestamp], columns: list[str]) -> pd.DataFrame:
+    """Return the rows of a table that is cut by time from the days of these times."""
+    parts = [store.read(table, columns=columns, start=first, end=last + _TICK) for first, last in _spans(times)]
+    return pd.concat(parts, ignore_index=True) if parts else store.read(table, version=-1)[columns]
+
+
 def _spans(times: pd.Series[pd.Timestamp]) -> Iterator[tuple[pd.Timestamp, pd.Timestamp]]:
     """Yield first and last of the times, day by day where days lie between them: one late row reads one day."""
     micros = np.unique(tables.microseconds(times))
+    if not len(micros):
+        return
     begins = np.flatnonzero(np.diff(micros // _DAY, prepend=micros[0] // _DAY - 2) > 1)
     for first, after in zip(begins, [*begins[1:], len(micros)], strict=True):
         yield _instant(micros[first]), _instant(micros[after - 1])

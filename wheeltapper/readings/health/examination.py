@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -89,7 +90,7 @@ def _as_rows(found: list[tuple[str, Found]]) -> pd.DataFrame:
     """Put flags into one frame."""
     found = [(name, flags) for name, flags in found if len(flags.runs)]
     if not found:
-        return tables.FLAGS.empty().drop(columns="asset_id")
+        return _no_rows()
     lengths = [len(flags.runs) for _, flags in found]
     first = np.concatenate([flags.runs.first for _, flags in found], axis=1)
     last = np.concatenate([flags.runs.last for _, flags in found], axis=1)
@@ -103,6 +104,11 @@ def _as_rows(found: list[tuple[str, Found]]) -> pd.DataFrame:
             "detail": [detail for _, flags in found for detail in flags.details],
         }
     )
+
+
+@cache
+def _no_rows() -> pd.DataFrame:
+    return tables.FLAGS.empty().drop(columns="asset_id")
 
 
 def _instants(times: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> pd.DatetimeIndex:

@@ -1,7 +1,7 @@
 """What the update of the flags remembers between two runs: a cache beside the tables, never a second truth.
 
-It belongs to one version of the readings, one version of the flags and one set of settings, and says so. Where anything
-of that is not as it was, or a byte of it is, everything is computed from the tables again.
+It belongs to one version of the readings and of the flags, to one set of settings and to this code, and says so. Where
+anything of that is not as it was, or a byte of it is not, everything is computed from the tables again.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import hashlib
 import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,13 @@ from wheeltapper.config import AssetType
 from wheeltapper.readings.health import states
 from wheeltapper.readings.health.examination import Examination
 
-FORMAT = 1
-"""Counts up whenever the same readings would get other flags, or a state other fields."""
 DAYS = 8
 """Days from whose ends a late reading is followed."""
 MONTHS = 12
 """Months from whose ends a late reading is followed; one that is later still costs the asset's whole history."""
 
-_DAY = 86_400_000_000
+DAY = 86_400_000_000
+"""Microseconds."""
 
 
 @dataclass
@@ -64,7 +65,7 @@ class MemoryFolder:
         self._folder = folder
         self._root = folder / "memory"
         self._asset_type, self._kinds = asset_type, kinds
-        self.settings = hashlib.sha256(f"{FORMAT}|{asset_type.model_dump_json()}|{list(kinds)}".encode()).hexdigest()[
+        self.settings = hashlib.sha256(f"{_code()}|{asset_type.model_dump_json()}|{list(kinds)}".encode()).hexdigest()[
             :16
         ]
 
@@ -135,6 +136,13 @@ class MemoryFolder:
         draft.replace(path)
 
 
+@cache
+def _code() -> str:
+    """Return a hash of this folder's code: what it remembers under other code is not trusted."""
+    paths = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+
+
 def is_worth_keeping(until: int | None, following: int, newest: int) -> bool:
     """Tell whether the moment between two readings of an asset is one that a late reading may be followed from.
 
@@ -143,9 +151,9 @@ def is_worth_keeping(until: int | None, following: int, newest: int) -> bool:
     until, following : the two readings' times
     newest : time of the newest reading of all
     """
-    if until is None or until // _DAY == following // _DAY:
+    if until is None or until // DAY == following // DAY:
         return False
-    return newest // _DAY - until // _DAY < DAYS or (
+    return newest // DAY - until // DAY < DAYS or (
         _month(until) != _month(following) and _month(newest) - _month(until) <= MONTHS
     )
 
@@ -154,13 +162,11 @@ def thin_out(earlier: dict[int, str], newest: int) -> dict[int, str]:
     """Keep the end of each of the last `DAYS` days and `MONTHS` months."""
     last_of_month = {_month(at): at for at in sorted(earlier)}
     months = {at for month, at in last_of_month.items() if 0 < _month(newest) - month <= MONTHS}
-    days = {at for at in earlier if newest // _DAY - at // _DAY < DAYS}
+    days = {at for at in earlier if newest // DAY - at // DAY < DAYS}
     return {at: file for at, file in sorted(earlier.items()) if at in months | days}
 
 
 def _month(time: int) -> int:
     """Return the month of a time, counted from January 1970."""
-    from datetime import UTC, datetime
-
     moment = datetime.fromtimestamp(time // 1_000_000, UTC)
     return (moment.year - 1970) * 12 + moment.month

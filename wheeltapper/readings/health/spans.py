@@ -49,6 +49,8 @@ def longest_after(
     counts : dict
         Kind of flag → flags of it afterwards.
     """
+    if not old["kind"].isin(HEALTH).any() and not new["kind"].isin(HEALTH).any():
+        return before
     gone = set(zip(*(old[name] for name in _COLUMNS[:4]), strict=True)) if len(old) else set()
     kept = _frame([span for span in before if (*span[:3], _instant(span[3])) not in gone])
     after = longest(pd.concat([kept, new[_COLUMNS]], ignore_index=True))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from wheeltapper import faultpoints, tables
@@ -16,10 +17,13 @@ from wheeltapper.errors import StoreError
 from wheeltapper.readings.health import spans
 from wheeltapper.readings.health.examination import Examination
 from wheeltapper.readings.health.flagging import HEALTH
-from wheeltapper.readings.health.memory import Memory, MemoryFolder, Remembered, is_worth_keeping, thin_out
-from wheeltapper.readings.health.pieces import Pieces, first_changes
+from wheeltapper.readings.health.memory import DAY, Memory, MemoryFolder, Remembered, is_worth_keeping, thin_out
+from wheeltapper.readings.health.stored_readings import StoredReadings, first_changes, instant
 from wheeltapper.store import Ref, Store
 from wheeltapper.workspace import Workspace
+
+EVER = -(2**62)
+"""Earlier than any reading, in microseconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -85,61 +89,77 @@ class _Update:
     """Flags of the table that may be others now."""
     new: list[pd.DataFrame] = field(default_factory=list)
     """Flags that take their place."""
+    before: pd.DataFrame | None = None
+    """All flags that the memory belongs to, where the table holds others by now."""
 
     def run(self, readings: Ref, flags: Ref) -> Memory:
         """Examine what is new, write the flags that differ, and remember."""
-        base = (flags.version, flags.digest) if self.memory is None else self.memory.flags
-        self._go_back(base[0])
+        try:
+            self._go_back(flags)
+        except StoreError:  # a version that the memory belongs to is no longer on the disk
+            self.memory = None
+            self._begin_anew(flags)
         self._examine()
         old, new = _joined(self.old), _joined(self.new)
-        after = self._write(readings, flags, base, old, new)
+        after = self._write(readings, flags, old, new)
         faultpoints.hit("flag.after_write")
         return self._remember(readings, after, old, new)
 
-    def _go_back(self, base: int) -> None:
+    def _go_back(self, flags: Ref) -> None:
         """Choose where the examination of each asset goes on, and collect the flags that this puts in question."""
         if self.memory is None:
-            self.old.append(self.store.read(tables.FLAGS, version=base))
+            self._begin_anew(flags)
             return
+        base, digest = self.memory.flags
         changes = first_changes(self.store, self.memory.readings[0])
-        assets = self.memory.assets
-        self.assets = {name: assets.get(name) or Remembered(self.folder.begin()) for name in changes}
+        known = self.memory.assets
+        self.assets = {name: known.get(name) or Remembered(self.folder.begin()) for name in changes}
+        back: dict[str, Examination] = {}
         for name, one in self.assets.items():
             stands_at = self.folder.before(one, changes[name])
             if stands_at is one.now:
                 self.old.append(_of(name, stands_at.growing()))
             else:
-                one.now = stands_at or self.folder.begin()
-                self.old.append(self._questioned(name, one.now, base))
+                one.now = back[name] = stands_at or self.folder.begin()
+        if back:
+            self.old.append(self._questioned(back, base))
+        if digest != flags.digest:
+            self.before = self.store.read(tables.FLAGS, version=base)
 
-    def _questioned(self, asset: str, examination: Examination, base: int) -> pd.DataFrame:
-        """Return the flags of an asset that an examination has not settled."""
-        flags = self.store.read(tables.FLAGS, version=base, assets=[asset])
-        if examination.until is None:
-            return flags
-        start = tables.microseconds(flags["start"])
-        from_ = {(sensor, kind): time for sensor, kind, time in examination.unsettled()}
-        later = examination.until + 1
-        times = [from_.get(key) for key in zip(flags["sensor"], flags["kind"], strict=True)]
-        return flags[start >= [later if time is None else time for time in times]]
+    def _begin_anew(self, flags: Ref) -> None:
+        """Put all flags in question; every asset is examined from its first reading."""
+        self.assets, self.before = {}, None
+        self.old = [self.store.read(tables.FLAGS, version=flags.version)]
+
+    def _questioned(self, back: dict[str, Examination], base: int) -> pd.DataFrame:
+        """Return the flags of some assets that their examinations have not settled."""
+        bounds: dict[tuple[str, str, str], int] = {}
+        for asset, examination in back.items():
+            later = EVER if examination.until is None else examination.until + 1
+            for sensor, kind, time in examination.unsettled():
+                bounds[asset, sensor, kind] = later if time is None else time
+        start = min(bounds.values())
+        flags = self.store.read(
+            tables.FLAGS, version=base, assets=sorted(back), start=None if start == EVER else instant(start)
+        )
+        keys = zip(flags["asset_id"], flags["sensor"], flags["kind"], strict=True)
+        return flags[tables.microseconds(flags["start"]) >= [bounds.get(key, EVER) for key in keys]]
 
     def _examine(self) -> None:
         """Go through the readings that are new to the assets, in order of time."""
-        pieces = Pieces(self.store, self.sensors)
+        readings = StoredReadings(self.store, self.sensors)
         until = None if self.memory is None else {name: one.now.until for name, one in self.assets.items()}
-        for asset, rows in pieces.after(until):
+        for asset, rows in readings.after(until):
             one = self.assets.setdefault(asset, Remembered(self.folder.begin()))
-            self._advance(asset, one, rows, pieces.newest)
+            self._advance(asset, one, rows, readings.newest)
         for asset, one in self.assets.items():
             self.new.append(_of(asset, one.now.growing()))
 
     def _advance(self, asset: str, one: Remembered, rows: pd.DataFrame, newest: int) -> None:
         """Examine an asset's next readings; keep the examination at moments that a late reading may go back to."""
         times = tables.microseconds(rows["timestamp"])
-        days = times // 86_400_000_000
-        begins = [0, *(i + 1 for i in range(len(days) - 1) if days[i] != days[i + 1])]
         begin = 0
-        for place in begins:
+        for place in [0, *(np.flatnonzero(np.diff(times // DAY)) + 1)]:
             until = one.now.until if place == 0 else int(times[place - 1])
             if is_worth_keeping(until, int(times[place]), newest):
                 self._advance_part(asset, one, rows.iloc[begin:place])
@@ -152,14 +172,12 @@ class _Update:
         if len(rows):
             self.new.append(_of(asset, one.now.advance(rows)))
 
-    def _write(self, readings: Ref, flags: Ref, base: tuple[int, str], old: pd.DataFrame, new: pd.DataFrame) -> Ref:
+    def _write(self, readings: Ref, flags: Ref, old: pd.DataFrame, new: pd.DataFrame) -> Ref:
         """Write the flags that differ. A run that was killed may have written some or all of them already."""
-        if base[1] != flags.digest:
-            before = self.store.read(tables.FLAGS, version=base[0])
-            new = _joined([before[~_keys(before).isin(_keys(old))], new])
+        if self.before is not None:
+            new = _joined([self.before[~_keys(self.before).isin(_keys(old))], new])
             old = self.store.read(tables.FLAGS)
-        drop = old.loc[~_keys(old).isin(_keys(new)), list(tables.FLAGS.key)]
-        differing = _not_in(new, old)
+        drop, differing = _differences(old, new)
         faultpoints.hit("flag.before_write")
         if drop.empty and differing.empty:
             return self.store.ref(tables.FLAGS)
@@ -183,7 +201,7 @@ class _Update:
 
 
 def _of(asset: str, flags: pd.DataFrame) -> pd.DataFrame:
-    return flags.assign(asset_id=asset)
+    return flags.assign(asset_id=asset) if len(flags) else flags
 
 
 def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
@@ -196,6 +214,11 @@ def _keys(flags: pd.DataFrame) -> pd.MultiIndex:
     return pd.MultiIndex.from_frame(flags[list(tables.FLAGS.key)])
 
 
-def _not_in(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
-    """Return the flags that are not in another table exactly so."""
-    return new[~pd.MultiIndex.from_frame(new).isin(pd.MultiIndex.from_frame(old[list(new.columns)]))]
+def _differences(old: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the keys of old flags that are gone, and the new flags that were not there exactly so."""
+    before, after = _keys(old), _keys(new)
+    place = before.get_indexer(after)
+    is_same = place >= 0
+    for column in ("end", "count", "detail"):
+        is_same[is_same] = np.asarray(old[column].array[place[is_same]] == new[column].array[is_same], dtype=bool)
+    return old.loc[~before.isin(after), list(tables.FLAGS.key)], new[~is_same]

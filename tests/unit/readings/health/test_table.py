@@ -14,7 +14,7 @@ import pytest
 
 from tests.unit.readings.health.plants import KINDS, TYPE, readings
 from wheeltapper import faultpoints, tables
-from wheeltapper.readings.health import pieces
+from wheeltapper.readings.health import stored_readings
 from wheeltapper.readings.health.flagging import HEALTH, flag_readings
 from wheeltapper.readings.health.table import Flagged, update_flags
 from wheeltapper.store import Ref, Store
@@ -170,7 +170,7 @@ def test_a_late_reading_costs_the_time_since(mill: Mill, read_rows: list[int]) -
 
 def test_memory_is_bounded_by_pieces_of_time(mill: Mill, read_rows: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     """All readings are examined again in pieces of about a set size, and each of them is read once."""
-    monkeypatch.setattr(pieces, "ROWS", 500)
+    monkeypatch.setattr(stored_readings, "ROWS", 500)
     rows = two_assets(2)
     mill.bring(rows)
     update_flags(mill.space)
@@ -220,6 +220,20 @@ def test_a_cache_that_is_damaged_gone_or_old_is_made_again(mill: Mill) -> None:
     mill.bring(rows[3500:3501].assign(voltage=123.0))
     mill.check()
     assert mill.space.store.verify() == []
+
+
+def test_versions_that_are_gone_are_not_needed(mill: Mill) -> None:
+    """Where the files of the readings before are deleted, everything is examined again."""
+    rows = two_assets(4)
+    mill.bring(rows[:3000])
+    update_flags(mill.space)
+    store = mill.space.store
+    before = {path for path in (store.folder / "readings").rglob("*.parquet") if "_delta_log" not in path.parts}
+    fixed = {"origin": "o", "batch_id": "b", "ingested_at": NOON}
+    store.overwrite(tables.READINGS, tables.READINGS.check(rows[:4000].assign(**fixed)), txn="anew")
+    for path in before:
+        path.unlink()
+    mill.check()
 
 
 def test_flags_that_someone_else_changed_are_put_right(mill: Mill) -> None:

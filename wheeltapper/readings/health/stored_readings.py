@@ -16,7 +16,7 @@ ROWS = 500_000
 _FIXED = ["asset_id", "timestamp", "regime"]
 
 
-class Pieces:
+class StoredReadings:
     """Reads the table of readings piece by piece, in order of time.
 
     Parameters
@@ -46,11 +46,13 @@ class Pieces:
         known = [time for time in until.values() if time is not None] if until else []
         begin = min(known) + 1 if until and len(known) == len(until) else None
         for start, end in self._spans(begin):
-            names = None if until is None else sorted(name for name, time in until.items() if (time or 0) < end)
+            names = (
+                None if until is None else sorted(name for name, time in until.items() if time is None or time < end)
+            )
             if names == []:
                 continue
             rows = self._store.read(
-                tables.READINGS, columns=self._columns, start=_instant(start), end=_instant(end), assets=names
+                tables.READINGS, columns=self._columns, start=instant(start), end=instant(end), assets=names
             )
             for asset, part in rows.groupby("asset_id", sort=True):
                 after = (until or {}).get(str(asset))
@@ -86,9 +88,14 @@ def first_changes(store: Store, since: int) -> dict[str, int]:
     return {str(asset): _microseconds(time) for asset, time in first.items()}
 
 
+def _is_before(time: int | None, end: int) -> bool:
+    return time is None or time < end
+
+
 def _microseconds(time: datetime) -> int:
     return (time - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
 
 
-def _instant(time: int) -> datetime:
+def instant(time: int) -> datetime:
+    """Return a time in microseconds since 1970 as an instant."""
     return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=time)
