@@ -188,15 +188,15 @@ def machine() -> dict[str, Any]:
     }
 
 
-def save(name: str, content: Any) -> None:
+def save(name: str, content: Any, path: Path = RESULT) -> None:
     """Write one part of the results; the other parts stay as they are."""
-    results = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.is_file() else {}
+    results = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     results |= {"machine": machine(), name: content}
     text = json.dumps(results, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     if str(Path.home()) + os.sep in text or str(ROOT) in text or tempfile.gettempdir() + os.sep in text:
-        sys.exit(f"a path of this machine would get into {RESULT.relative_to(ROOT)}; nothing was written")
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(text, encoding="utf-8")
+        sys.exit(f"a path of this machine would get into {path.relative_to(ROOT)}; nothing was written")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ real. The last commits, which are measured, are real ones through `Store.upsert`
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import os
@@ -80,21 +81,20 @@ def write_long(root: Path, commits: int) -> None:
     shutil.rmtree(log.folder / "_delta_log")
     log.path(0).parent.mkdir()
     log = Log(log.folder)
-    state, pending, begin = State(), [], 0
-    for version, data in enumerate(_history(commits, seeds, first)):
+    pending, begin, live = [], 0, []
+    for version, (data, is_last) in enumerate(_history(commits, seeds, first)):
         pending.append(data)
-        state = replay([parse(log.path(version), version, data)], _short(state))
+        if is_last or version == 0:
+            live.append(parse(log.path(version), version, data))
         if len(pending) == upkeep.SEGMENT and version < commits - 1:
             begin = _put_away(log, begin, pending)
             pending = []
     for offset, data in enumerate(pending):
         log.path(begin + offset).write_bytes(data)
-    upkeep.after_commit(log, state)
-
-
-def _short(state: State) -> State:
-    """Return a state without the names of its writes: the index gets them from the entries."""
-    return State(**{**state.__dict__, "txns": State().txns})
+    # The names of the writes are left out: the index takes them from the entries.
+    last = replay(live)
+    files = {file.path: file for entry in live[1:] for file in entry.add}
+    upkeep.after_commit(log, dataclasses.replace(last, files=files, txns=State().txns))
 
 
 def _put_away(log: Log, begin: int, entries: list[bytes]) -> int:
@@ -102,8 +102,8 @@ def _put_away(log: Log, begin: int, entries: list[bytes]) -> int:
     return begin + len(entries)
 
 
-def _history(commits: int, seeds: list[Any], first: tuple[Any, Any]) -> Iterator[bytes]:
-    """Yield the entries: every month's file is replaced again and again; its last version is the real one."""
+def _history(commits: int, seeds: list[Any], first: tuple[Any, Any]) -> Iterator[tuple[bytes, bool]]:
+    """Yield each entry, and whether its file is live: a month's file is replaced again and again until the real one."""
     previous, before = "", None
     for version in range(commits):
         place = version * PERIODS // commits
@@ -115,7 +115,7 @@ def _history(commits: int, seeds: list[Any], first: tuple[Any, Any]) -> Iterator
             seed |= {"sha256": name, "content": name[:32], "path": path}
         removed = [] if before is None else [before]
         data = _entry(version, seeds[place], seed, removed, previous, first if version == 0 else ())
-        yield data
+        yield data, is_last
         previous, before = hashlib.sha256(data).hexdigest(), None if is_last else seed["path"]
 
 

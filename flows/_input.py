@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 PlantName = Annotated[str, Field(min_length=1, description="A plant's name in conf/, or the path of its YAML file.")]
 Start = Annotated[datetime | None, Field(description="First instant to take in (UTC); empty: from the beginning.")]
-OnlyNew = Annotated[bool, Field(description="Begin where the stored readings end, less a day; not at start.")]
+OnlyNew = Annotated[bool, Field(description="Only what the source has not delivered yet; not from start.")]
 End = Annotated[datetime | None, Field(description="First instant to leave out (UTC); empty: to the end.")]
 
 

@@ -15,7 +15,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from multiprocessing import forkserver
 from pathlib import Path
@@ -28,14 +28,18 @@ from expectations import features as feature_promises
 from expectations import readings as reading_promises
 from expectations import scores as score_promises
 from wheeltapper import faultpoints, objectives, plants, sources, tables
+from wheeltapper.checks import Findings, TableCheck
 from wheeltapper.config import Settings
 from wheeltapper.decisions import ledger, promotion
 from wheeltapper.features import job as jobs
 from wheeltapper.features import table as feature_table
+from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import clean
 from wheeltapper.readings.delivery.deliver import deliver
 from wheeltapper.readings.health.table import update_flags
 from wheeltapper.scoring import alarm_records, batch
+from wheeltapper.scoring.live import CHAMPION, Answer, advance
+from wheeltapper.scoring.restore import restore, track_of
 from wheeltapper.training.candidate_run import train_candidate
 from wheeltapper.training.opening import open_trainings
 from wheeltapper.training.shared import Shared
@@ -54,8 +58,20 @@ POINTS = (
 
 Delivery = tuple[str, pd.DataFrame]
 """Name of a file, and its rows."""
-Way = Callable[[pd.DataFrame, timedelta, np.random.Generator], Iterator[Delivery]]
-"""Cuts the rest of a plant's readings into deliveries; the duration is that of an hourly one."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often a plant's readings come."""
+
+    hour: timedelta
+    """What one delivery holds; an hour where readings come each minute."""
+    day: timedelta
+    """Within this time deliveries come in any order."""
+
+
+Way = Callable[[pd.DataFrame, Pace, np.random.Generator], Iterator[Delivery]]
+"""Cuts the rest of a plant's readings into deliveries."""
 
 
 # -- a plant and its two parts -----------------------------------------------------------------------------------------
@@ -92,36 +108,56 @@ class Brought:
         name, rows = delivery
         rows.to_csv(data / f"{name}.csv", index=False)
 
-    def bring(self, deliveries: Iterator[Delivery]) -> list[float]:
+    def bring(self, deliveries: Iterator[Delivery], checks: Checks | None = None) -> list[float]:
         """Bring deliveries, and look after each; return the core seconds of each look."""
         seconds = []
         for number, delivery in enumerate(deliveries):
             self.put(delivery)
             began = time.process_time()
-            follow(self.space, BEGIN + timedelta(minutes=number))
+            follow(self.space, BEGIN + timedelta(minutes=number), checks or ACCEPT)
             seconds.append(time.process_time() - began)
         return seconds
 
 
-def follow(space: Workspace, now: datetime) -> None:
-    """Look at the plant once, as the flow `watch` does: readings, flags, features, scores and alarms."""
-    with space.alone():
-        deliver(space, None, None, now, reading_promises.check)
-        update_flags(space)
-        job = jobs.plan_job(space)
-        if job.is_whole:
-            parts = [feature_table.compute_part(space, job, part, feature_promises.check) for part in job.parts]
-            feature_table.store_parts(space, job, parts)
-        else:
-            feature_table.update(space, job, feature_promises.check)
-        if ledger.live(space.store, OBJECTIVE) is not None:
-            batch.score_windows(space, _check_scores)
+@dataclass(frozen=True)
+class Checks:
+    """What checks the tables before they are stored."""
+
+    readings: TableCheck
+    features: TableCheck
+    scores: batch.CheckScores
+
+
+def _accept(*_: Any, **__: Any) -> Any:
+    nothing = pd.DataFrame({"row": pd.Series(dtype="int64"), "expectation": "", "reason": ""})
+    return Findings(ok=True, failures=(), rejected=nothing, notes=())
 
 
 def _check_scores(
     scores: pd.DataFrame, *, title: str, regimes: tuple[str, ...], learned_until: Mapping[str, str], docs: Path
 ) -> Any:
     return score_promises.check(scores, score_promises.Terms(title, regimes, learned_until), docs)
+
+
+PROMISES = Checks(reading_promises.check, feature_promises.check, _check_scores)
+"""The checks of the flows."""
+ACCEPT = Checks(_accept, _accept, _accept)
+"""Let everything pass: `read` has left out what would be rejected, and the checks take most of a small look's time."""
+
+
+def follow(space: Workspace, now: datetime, checks: Checks) -> None:
+    """Look at the plant once, as the flow `watch` does: readings, flags, features, scores and alarms."""
+    with space.alone():
+        deliver(space, None, None, now, checks.readings)
+        update_flags(space)
+        job = jobs.plan_job(space)
+        if job.is_whole:
+            parts = [feature_table.compute_part(space, job, part, checks.features) for part in job.parts]
+            feature_table.store_parts(space, job, parts)
+        else:
+            feature_table.update(space, job, checks.features)
+        if ledger.live(space.store, OBJECTIVE) is not None:
+            batch.score_windows(space, checks.scores)
 
 
 @dataclass(frozen=True)
@@ -136,10 +172,12 @@ class Divided:
 
 
 def read(content: Mapping[str, Any], name: str, folder: Path = ROOT / "conf") -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return all readings of a plant's source, in the order of time, and its faults."""
+    """Return the readings of a plant's source that keep its promises, in the order of time, and its faults."""
     plant = plants.parse(json.dumps(content, default=str), name=name, folder=folder, where=name)
     batches = list(sources.build(plant.source).read(plant))
     rows = pd.concat([clean.parse(one, plant).rows for one in batches], ignore_index=True)
+    rejected = reading_promises.check(rows.assign(row=range(len(rows))), plant, None).rejected["row"]
+    rows = rows.drop(index=rejected.to_numpy(dtype=int))
     columns = ["timestamp", "asset_id", "regime", *plant.asset_type.sensors]
     faults = pd.concat([one.faults for one in batches], ignore_index=True)
     return rows[columns].sort_values(["timestamp", "asset_id"], ignore_index=True), faults
@@ -161,12 +199,12 @@ def prepare(content: Mapping[str, Any], divided: Divided, name: str, folder: Pat
     made.plant_file.write_text(json.dumps({**content, "source": {"csv_folder": source}}, default=str), encoding="utf-8")
     made.put(("first", divided.first))
     space = made.space
-    follow(space, BEGIN - timedelta(days=2))
+    follow(space, BEGIN - timedelta(days=2), ACCEPT)
     faults = tables.FAULTS.check(divided.faults.assign(origin="person"))  # no source deletes what a person has said
     known = faults[faults["start"] <= divided.first["timestamp"].max()]
     space.store.upsert(tables.FAULTS, known, txn="faults of the first part")
     train(space)
-    batch.score_windows(space, _check_scores)
+    batch.score_windows(space, PROMISES.scores)
     return made
 
 
@@ -183,64 +221,67 @@ def train(space: Workspace) -> None:
 # -- ways to bring the rest --------------------------------------------------------------------------------------------
 
 
-def pieces(rows: pd.DataFrame, piece: timedelta) -> list[Delivery]:
+def pieces(rows: pd.DataFrame, length: timedelta) -> list[Delivery]:
     """Cut rows at even times."""
-    groups = rows.groupby(rows["timestamp"].dt.floor(pd.Timedelta(piece)))
+    groups = rows.groupby(rows["timestamp"].dt.floor(pd.Timedelta(length)))
     return [(f"{begin:%Y%m%dT%H%M%S}", of_piece) for begin, of_piece in groups]
 
 
-def once(rest: pd.DataFrame, _piece: timedelta, _rng: np.random.Generator) -> Iterator[Delivery]:
+def once(rest: pd.DataFrame, _pace: Pace, _rng: np.random.Generator) -> Iterator[Delivery]:
     """Everything in one delivery."""
     yield "rest", rest
 
 
-def hours(rest: pd.DataFrame, piece: timedelta, _rng: np.random.Generator) -> Iterator[Delivery]:
+def hours(rest: pd.DataFrame, pace: Pace, _rng: np.random.Generator) -> Iterator[Delivery]:
     """Hour by hour."""
-    yield from pieces(rest, piece)
+    yield from pieces(rest, pace.hour)
 
 
-def singles(rest: pd.DataFrame, _piece: timedelta, _rng: np.random.Generator, count: int = 36) -> Iterator[Delivery]:
-    """Some single readings through the tables, then the others."""
+def singles(rest: pd.DataFrame, _pace: Pace, _rng: np.random.Generator, count: int = 24) -> Iterator[Delivery]:
+    """Some single readings, each through all tables, then the others."""
     for number in range(count):
         yield f"single-{number}", rest.iloc[[number]]
     yield "others", rest.iloc[count:]
 
 
-def shuffled(rest: pd.DataFrame, piece: timedelta, rng: np.random.Generator) -> Iterator[Delivery]:
+def shuffled(rest: pd.DataFrame, pace: Pace, rng: np.random.Generator) -> Iterator[Delivery]:
     """All hours of a day in any order, the rows in each in any order; some hours come twice."""
-    for _, day in rest.groupby(rest["timestamp"].dt.floor(pd.Timedelta(24 * piece))):
-        of_day = [(name, rows.iloc[rng.permutation(len(rows))]) for name, rows in pieces(day, piece)]
+    for _, day in pieces(rest, pace.day):
+        of_day = [(name, rows.iloc[rng.permutation(len(rows))]) for name, rows in pieces(day, pace.hour)]
         places = rng.permutation(len(of_day))
         yield from (of_day[place] for place in [*places, *places[::7]])
 
 
-def late(rest: pd.DataFrame, piece: timedelta, _rng: np.random.Generator) -> Iterator[Delivery]:
+def late(rest: pd.DataFrame, pace: Pace, _rng: np.random.Generator) -> Iterator[Delivery]:
     """The second hour comes when all others are there."""
-    of_rest = pieces(rest, piece)
+    of_rest = pieces(rest, pace.hour)
     held_back = of_rest.pop(1)
-    yield from _in_days(of_rest, piece)
+    yield from _in_days(of_rest, pace)
     yield held_back
 
 
-def corrected(rest: pd.DataFrame, piece: timedelta, _rng: np.random.Generator) -> Iterator[Delivery]:
+def corrected(rest: pd.DataFrame, pace: Pace, _rng: np.random.Generator) -> Iterator[Delivery]:
     """The second hour is wrong in every sensor; when all others are there, it comes once more as it was."""
-    of_rest = pieces(rest, piece)
+    of_rest = pieces(rest, pace.hour)
     name, right = of_rest[1]
     sensors = [column for column in rest.columns if column not in ("timestamp", "asset_id", "regime")]
     wrong = right.assign(**{sensor: right[sensor] * 0.6 for sensor in sensors})
-    yield from _in_days([of_rest[0], (name, wrong), *of_rest[2:]], piece)
+    yield from _in_days([of_rest[0], (name, wrong), *of_rest[2:]], pace)
     yield f"{name}-corrected", right
 
 
-def _in_days(deliveries: list[Delivery], piece: timedelta) -> Iterator[Delivery]:
-    """Join deliveries of a day into one."""
-    together = pd.concat([rows for _, rows in deliveries])
-    for begin, rows in together.groupby(together["timestamp"].dt.floor(pd.Timedelta(24 * piece))):
-        yield f"day-{begin:%Y%m%dT%H%M%S}", rows
+def _in_days(deliveries: list[Delivery], pace: Pace) -> Iterator[Delivery]:
+    """Join the deliveries of each day into one."""
+    yield from pieces(pd.concat([rows for _, rows in deliveries]), pace.day)
 
 
 WAYS: dict[str, Way] = {
-    way.__name__: way for way in (once, hours, singles, shuffled, late, corrected)  # type: ignore[attr-defined]
+    "once": once,
+    "hours": hours,
+    "singles": singles,
+    "shuffled": shuffled,
+    "late": late,
+    "corrected": corrected,
 }
 
 
@@ -305,7 +346,7 @@ def _forks() -> Any:
 
 def _look(brought: Brought, now: datetime, order: str) -> None:
     os.environ[faultpoints.VARIABLE] = order
-    follow(brought.space, now)
+    follow(brought.space, now, ACCEPT)
 
 
 # -- what came of it ---------------------------------------------------------------------------------------------------
@@ -320,7 +361,7 @@ def standing_alarms(space: Workspace) -> pd.DataFrame:
 def digests(brought: Brought) -> dict[str, str]:
     """Return table → digest of all that must be the same in every way."""
     space = brought.space
-    alarms = standing_alarms(space).to_json(orient="records", date_format="iso", date_unit="us", double_precision=15)
+    alarms = standing_alarms(space).to_csv(index=False)  # writes every number exactly
     of_tables = {table.name: space.store.digest(table) for table in COMPARED}
     return of_tables | {"alarms": hashlib.sha256(alarms.encode()).hexdigest()}
 
@@ -341,3 +382,102 @@ def differences(one: Brought, other: Brought) -> list[str]:
 
 def _plain(brought: Brought, table: tables.Table) -> pd.DataFrame:
     return brought.space.store.read(table).drop(columns=list(table.volatile))
+
+
+# -- the live core beside the tables -----------------------------------------------------------------------------------
+
+
+def live_differences(before: Brought, after: Brought, rest: pd.DataFrame) -> list[str]:
+    """Bring the rest reading by reading through `scoring.live.advance`; describe what is unlike the tables.
+
+    Parameters
+    ----------
+    before : Brought
+        The plant before the rest came: the live state is restored from its tables.
+    after : Brought
+        The plant that has read the rest.
+    rest : DataFrame
+        Readings in the order in which they come.
+    """
+    state, history = restore(before.space)
+    plan = FeaturePlan.of(before.space.plant)
+    told = _Told.of(before.space)
+    for at in range(len(rest)):
+        row = rest.iloc[at : at + 1]
+        state, answers = advance(state, {str(row["asset_id"].iloc[0]): track_of(row, plan)}, history)
+        for asset, answer in answers.items():
+            told.take(asset, answer)
+    return told.differences(before.space, after.space, plan)
+
+
+@dataclass
+class _Told:
+    """What a listener of the live core has been told."""
+
+    windows: dict[tuple[str, int], tuple[Any, ...]] = field(default_factory=dict)
+    """Asset and end of a window → its start, regime, reason why it is not usable, and values."""
+    scores: dict[tuple[str, int], tuple[Any, ...]] = field(default_factory=dict)
+    alarms: dict[tuple[str, int], tuple[Any, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, space: Workspace) -> _Told:
+        """Begin with the alarms that are stored."""
+        return cls(alarms=_alarms_of(space))
+
+    def take(self, asset: str, answer: Answer) -> None:
+        """Take in what new readings mean."""
+        rows, scored = answer.rows, answer.scores[CHAMPION]
+        columns = zip(rows.starts.tolist(), rows.regimes, rows.why_not, rows.values.tolist(), strict=True)
+        self.windows |= {
+            (asset, end): (*row[:3], *row[3]) for end, row in zip(rows.ends.tolist(), columns, strict=True)
+        }
+        figures = zip(scored.score.tolist(), scored.threshold.tolist(), scored.severity.tolist(), strict=True)
+        self.scores |= {(asset, end): row for end, row in zip(scored.ends.tolist(), figures, strict=True)}
+        for change in answer.transitions:
+            self.alarms.pop((asset, change.was_opened_at), None)
+            alarm = change.alarm
+            if change.change != "withdrawn":
+                state = "open" if alarm.is_open else "closed"
+                self.alarms[asset, alarm.opened_at] = (alarm.last_at, alarm.peak_severity, alarm.regime, state)
+
+    def differences(self, before: Workspace, after: Workspace, plan: FeaturePlan) -> list[str]:
+        """Compare with what the tables have more than before."""
+        fixed = ["asset_id", "window_end", "window_start", "regime", "why_not"]
+        windows = _new_rows(before, after, tables.FEATURES, [*fixed, *plan.columns])
+        windows["window_start"] = tables.microseconds(windows["window_start"])
+        scores = _new_rows(before, after, tables.SCORES, ["asset_id", "window_end", "score", "threshold", "severity"])
+        return [
+            *_unlike("features", self.windows, _by_window(windows)),
+            *_unlike("scores", self.scores, _by_window(scores)),
+            *_unlike("alarms", self.alarms, _alarms_of(after)),
+        ]
+
+
+def _new_rows(before: Workspace, after: Workspace, table: tables.Table, columns: list[str]) -> pd.DataFrame:
+    """Return the rows that a table has more than before."""
+    key = ["asset_id", "window_end"]
+    old, new = (space.store.read(table, columns=columns) for space in (before, after))
+    is_old = pd.MultiIndex.from_frame(new[key]).isin(pd.MultiIndex.from_frame(old[key]))
+    return new[~is_old].reset_index(drop=True)
+
+
+def _by_window(rows: pd.DataFrame) -> dict[tuple[str, int], tuple[Any, ...]]:
+    keys = zip(rows["asset_id"], tables.microseconds(rows["window_end"]).tolist(), strict=True)
+    values = rows.drop(columns=["asset_id", "window_end"]).itertuples(index=False, name=None)
+    return dict(zip(keys, values, strict=True))
+
+
+def _alarms_of(space: Workspace) -> dict[tuple[str, int], tuple[Any, ...]]:
+    rows = standing_alarms(space)
+    keys = zip(rows["asset_id"], tables.microseconds(rows["opened_at"]).tolist(), strict=True)
+    last = tables.microseconds(rows["last_at"]).tolist()
+    values = zip(last, rows["peak_severity"], rows["regime"], rows["state"], strict=True)
+    return dict(zip(keys, values, strict=True))
+
+
+def _unlike(name: str, told: dict[Any, tuple[Any, ...]], stored: dict[Any, tuple[Any, ...]]) -> list[str]:
+    """Describe keys of which other values were told than are stored; NaN equals NaN."""
+    keys = sorted({*told, *stored})
+    unlike = [key for key in keys if repr(told.get(key)) != repr(stored.get(key))]
+    shown = [f"{key}: told {told.get(key)}, stored {stored.get(key)}" for key in unlike[:4]]
+    return ["\n".join([f"live {name}: {len(unlike)} of {len(keys)} differ", *shown])] if unlike else []

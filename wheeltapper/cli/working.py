@@ -30,9 +30,7 @@ def ingest(
     plant: PlantArgument,
     start: StartOption = None,
     end: EndOption = None,
-    new: Annotated[
-        bool, typer.Option("--new", help="Read only what is new: from one day before the end of the stored readings.")
-    ] = False,
+    new: Annotated[bool, typer.Option("--new", help="Read only what the source has not delivered yet.")] = False,
 ) -> None:
     """Read the source and store its readings; rows that fail a check go to quarantine, with the reason."""
     if new and start is not None:

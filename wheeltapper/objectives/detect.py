@@ -246,6 +246,7 @@ def _prepared(job: Job) -> Preparation:
     def make() -> Preparation:
         table = job.table
         ready = prepare(job.plant, table.every, table.part, table.faults, table.flags)
+        table.every.give_back()
         if ready.selection:
             _log.info("  note: %s", ready.selection)
         if ready.sample:

@@ -94,6 +94,10 @@ class ReportData:
         return self.champion if self.verdict == "keep" else self.chosen or self.champion
 
 
+NOT_DRAWN = ("batch_id", "origin", "ingested_at")
+"""Columns of the readings that no figure and no table needs: where a reading came from takes the most memory."""
+
+
 def gather(space: Workspace, judged: Mapping[str, Any], now: datetime) -> ReportData:
     """Read what a plant's report shows from its tables, its live model and the verdict of a run.
 
@@ -111,7 +115,11 @@ def gather(space: Workspace, judged: Mapping[str, Any], now: datetime) -> Report
     bundle = fingerprint(champion) if champion else ""
     scores, alarms = scores[scores["bundle"] == bundle], alarms[alarms["bundle"] == bundle]
     moved, weights = attribution(space, champion, scores, alarms)
-    readings = store.read(tables.READINGS)
+    known = store.read(tables.READINGS, assets=[]).columns
+    readings = store.read(tables.READINGS, columns=[name for name in known if name not in NOT_DRAWN])
+    times = store.read(tables.READINGS, columns=parts.TIMES)
+    cuts = parts.cuts(times, space.plant, normal_from(store.read(tables.WITHHELD)))
+    del times
     quarantined = store.read(tables.QUARANTINE, columns=["expectation"])
     return ReportData(
         plant=space.plant,
@@ -132,7 +140,7 @@ def gather(space: Workspace, judged: Mapping[str, Any], now: datetime) -> Report
         alarms=alarms,
         faults=store.read(tables.FAULTS),
         flags=store.read(tables.FLAGS),
-        parts=parts.cuts(readings, space.plant, normal_from(store.read(tables.WITHHELD))),
+        parts=cuts,
         roc={label: curves["roc"] for label, curves in judged["curves"].items() if curves},
         pr={label: curves["pr"] for label, curves in judged["curves"].items() if curves},
         moved=moved,

@@ -138,22 +138,24 @@ class LiveState:
 
     def __post_init__(self) -> None:
         """Find out which columns each model takes from which plan."""
+        self._plans = {self.plan.hash: self.plan}
         self._columns = {model.role: self._columns_of(model) for model in self.models}
 
     def of(self, asset_id: str) -> AssetState:
         """Return the state of a machine; a new one where none was heard of yet."""
         if asset_id not in self.assets:
-            plans = {plan.hash: plan for plan, _ in self._columns.values()} | {self.plan.hash: self.plan}
-            memories = {name: AssetMemory(plan) for name, plan in plans.items()}
+            memories = {name: AssetMemory(plan) for name, plan in self._plans.items()}
             self.assets[asset_id] = AssetState(memories, AlarmState(self.rule, self.max_gap))
         return self.assets[asset_id]
 
     def _columns_of(self, model: LiveModel) -> tuple[FeaturePlan, NDArray[np.intp] | None]:
         """Return the plan that a model's features are computed with, and the places of its columns; None for all."""
         plan = model.bundle.plan
-        if plan.hash == self.plan.hash or not plan.is_part_of(self.plan):
-            return plan, None
-        return self.plan, np.array([self.plan.columns.index(column) for column in plan.columns], dtype=np.intp)
+        computed = self.plan if plan.is_part_of(self.plan) else self._plans.setdefault(plan.hash, plan)
+        if plan.columns == computed.columns:
+            return computed, None
+        # A plan's hash says nothing about the order of its columns: a sensor may have been written elsewhere since.
+        return computed, np.array([computed.columns.index(column) for column in plan.columns], dtype=np.intp)
 
     def plan_of(self, role: str) -> tuple[FeaturePlan, NDArray[np.intp] | None]:
         """Return the plan and the places of the columns of the model in a role."""

@@ -58,7 +58,7 @@ def may_share_a_key(table: Table, file: File, keys: pd.DataFrame) -> bool:
         return not keys.empty
     times = microseconds(keys[str(table.time)])
     is_inside = (times >= file.first) & (times <= file.last)
-    if not is_inside.any() or file.assets is None:
+    if not is_inside.any() or file.assets is None or ASSET not in table.key:
         return bool(is_inside.any())
     for name, span in _spans(table, keys[is_inside]).items():
         held = file.assets.get(name)

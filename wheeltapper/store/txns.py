@@ -1,7 +1,7 @@
 """The names of all writes that a log holds, so that the same write twice is one write however long the log is.
 
 Names since the newest snapshot are kept as they are. Older ones are kept as sorted hashes of 16 bytes in a few files;
-ten files of one size are merged into one, so that half a million names are 8 MB in at most a few dozen files.
+four files of one size are merged into one, so that half a million names are 8 MB in at most two dozen files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wheeltapper.errors import StoreError
 from wheeltapper.store import sealed
 from wheeltapper.store.archive import BESIDE
 
-MERGED = 10
+MERGED = 4
 """Files of one size that are merged into one."""
 
 Hashes = NDArray[np.bytes_]

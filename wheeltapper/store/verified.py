@@ -40,7 +40,7 @@ def load(folder: Path) -> Verified | None:
         note = sealed.read(_path(folder))
     except (OSError, StoreError):
         return None
-    stamps = {path: (size, modified, sha256) for path, (size, modified, sha256) in json.loads(note.body).items()}
+    stamps = {path: (size, modified, sha256) for path, (size, modified, sha256) in json.loads(bytes(note.body)).items()}
     return Verified(note.facts["version"], note.facts["head"], stamps)
 
 

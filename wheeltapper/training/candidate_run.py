@@ -93,6 +93,7 @@ def _train(
         documents={DOCUMENT: result.document()},
         datasets=_datasets(table, training),
     )
+    table.every.give_back()
     faultpoints.hit("train.before_finish")
     space.registry.finish(run_id)
     _log.info("%s: %s", label, trained.summary)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -9,11 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wheeltapper.config import Plant
+from wheeltapper.evaluation.exposure import places_by_asset
 from wheeltapper.evaluation.judge import judge
 from wheeltapper.evaluation.judgement import Judgement
 from wheeltapper.scoring import alarms, diagnosis
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.scoring.diagnosis import Diagnosis
+from wheeltapper.tables import microseconds
 from wheeltapper.training.rows import FeatureRows, LoadedRows, as_rows
 
 
@@ -80,28 +83,44 @@ def _names(
     """Diagnose each alarm; of rows that are not in memory, read those that a diagnosis looks at."""
     if isinstance(rows, LoadedRows):
         return diagnosis.name_alarms(bundle, rows.frame, folded, open_after=open_after, flags=flags)
-    windows = [_looked_at(rows.windows, scores, alarm, open_after) for alarm in folded.itertuples()]
+    known, scored = _by_asset(rows.windows), _by_asset(scores)
+    looked_at = [
+        _looked_at(known[str(alarm.asset_id)], scored[str(alarm.asset_id)], alarm, open_after)
+        for alarm in folded.itertuples()
+    ]
     is_needed = np.zeros(len(rows), dtype=bool)
-    for places in windows:
+    for places in looked_at:
         is_needed[places] = True
     needed, numbers = rows.where(is_needed).read(), rows.windows.index
     return [
         diagnosis.name_alarms(
             bundle, needed.loc[numbers[places]], folded.iloc[[at]], open_after=open_after, flags=flags
         )[0]
-        for at, places in enumerate(windows)
+        for at, places in enumerate(looked_at)
     ]
 
 
-def _looked_at(windows: pd.DataFrame, scores: pd.DataFrame, alarm: Any, open_after: int) -> NDArray[np.int64]:
+@dataclass(frozen=True)
+class _Windows:
+    """The windows of one asset in time order."""
+
+    place: NDArray[np.int64]
+    end: NDArray[np.int64]
+    """In microseconds since the epoch."""
+
+
+def _by_asset(rows: pd.DataFrame) -> dict[str, _Windows]:
+    end = microseconds(rows["window_end"])
+    return {asset: _Windows(places, end[places]) for asset, places in places_by_asset(rows["asset_id"]).items()}
+
+
+def _looked_at(known: _Windows, scored: _Windows, alarm: Any, open_after: int) -> NDArray[np.int64]:
     """Return the places of the windows that the diagnosis of an alarm looks at."""
-    ends = scores.loc[scores["asset_id"] == alarm.asset_id, "window_end"]
-    first = int(ends.searchsorted(alarm.opened_at, "left"))
-    stop = int(ends.searchsorted(alarm.last_at, "right"))
-    inside = ends.iloc[max(first - open_after + 1, 0) : stop]
-    inside = inside.iloc[:: max(-(-len(inside) // diagnosis.MOST_WINDOWS), 1)]
-    of_asset = np.flatnonzero(windows["asset_id"] == alarm.asset_id)
-    places: NDArray[np.int64] = of_asset[windows["window_end"].iloc[of_asset].searchsorted(inside)]
+    opened, last = microseconds(pd.Series([alarm.opened_at, alarm.last_at]))
+    first = int(np.searchsorted(scored.end, opened, "left"))
+    inside = scored.end[max(first - open_after + 1, 0) : int(np.searchsorted(scored.end, last, "right"))]
+    inside = inside[:: max(-(-len(inside) // diagnosis.MOST_WINDOWS), 1)]
+    places: NDArray[np.int64] = known.place[np.searchsorted(known.end, inside)]
     return places
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from wheeltapper import tables
 from wheeltapper.errors import StoreError
 from wheeltapper.scoring.bundle import Bundle
-from wheeltapper.store import Store
+from wheeltapper.store import Store, memory
 
 IN_MEMORY = 40_000_000
 """Most feature values that are kept in memory, 320 MB; a longer table is read again by each candidate."""
@@ -53,6 +53,9 @@ class FeatureRows(ABC):
         """Return all rows at once, with the index of ``windows``."""
         pieces = [rows for _, rows in self.chunks(columns)]
         return pieces[0] if len(pieces) == 1 else pd.concat(pieces).sort_index()
+
+    def give_back(self) -> None:  # noqa: B027 - rows in memory have nothing to give back
+        """Return memory that pieces have needed to the system."""
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -115,6 +118,10 @@ class StoredRows(FeatureRows):
                 yield self._chunk(inside, is_chosen[inside], columns, start, end)
         if is_empty:
             yield np.empty(0, dtype=np.int64), self._read(columns, None, None, []).iloc[:0]
+
+    def give_back(self) -> None:
+        """Return memory that pieces have needed to the system."""
+        memory.give_back()
 
     def _chunk(
         self,

@@ -109,6 +109,7 @@ def read(space: Workspace, refs: Mapping[str, Ref], embargo: timedelta) -> Train
     for remark in [*starved[:MOST_REMARKS], *flagged.notes[:MOST_REMARKS]]:
         _log.info("  note: %s", remark)
     in_doubt = withheld.in_doubt(stored["withheld"], cuts["validate_from"])
+    every.give_back()
     return TrainingTable(
         with_windows(every, usable), part, faults, cuts, flagged.flags, exclude.tally(reason, part), in_doubt
     )

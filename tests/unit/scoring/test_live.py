@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from tests.unit.mill import Mill
+from tests.unit.mill import Mill, mill
 from wheeltapper.errors import DataError
 from wheeltapper.features.conditioning import Track
 from wheeltapper.features.memory import Arrivals
@@ -200,6 +200,20 @@ def test_a_champion_with_another_plan_keeps_a_memory_of_its_own(the_mill: Mill, 
     told = listen(the_mill, [LiveModel(champion, CHAMPION)], in_chunks(readings, np.random.default_rng(7)))
     assert {asset: dict(sorted(rows.items())) for asset, rows in told.kept.scored.items()} == in_batch(
         other_mill, champion
+    )[0]
+
+
+def test_the_order_in_which_the_plant_names_its_sensors_does_not_matter(the_mill: Mill, bundle: Bundle) -> None:
+    """The plan has the same hash and its columns another order than when the champion was trained."""
+    lines = "    load: {unit: A, low: 0, high: 80}\n", "    speed: {unit: rpm, low: 0, high: 3000}\n"
+    turned = mill(**{lines[1] + lines[0]: lines[0] + lines[1]})
+    plans = FeaturePlan.of(turned.plant), bundle.plan
+    assert plans[0].hash == plans[1].hash
+    assert plans[0].columns != plans[1].columns
+    readings = the_mill.readings.sort_values(["timestamp", "asset_id"], ignore_index=True)
+    told = listen(turned, [LiveModel(bundle, CHAMPION)], in_chunks(readings, np.random.default_rng(7)))
+    assert {asset: dict(sorted(rows.items())) for asset, rows in told.kept.scored.items()} == in_batch(
+        the_mill, bundle
     )[0]
 
 

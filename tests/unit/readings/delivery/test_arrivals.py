@@ -187,13 +187,13 @@ def test_a_delivery_that_is_broken_off_and_repeated_corrects_once(
     """It fails between two commits; the next run, later and with one more row, ends as if nothing had happened."""
     mill.deliver(f=line(0, 1) + line(1, 5))
     monkeypatch.setenv("WHEELTAPPER_FAULT", f"{point}:{nth}:raise")
-    changed = line(0, 2) + line(0, 3) + line(1, 5, product="X")
+    changed = line(0, 2) + line(0, 3) + line(1, 5, product="X") + line(3, 7) + line(3, 8)
     with contextlib.suppress(faultpoints.InjectedFaultError):
         mill.deliver(f=changed)
     monkeypatch.delenv("WHEELTAPPER_FAULT")
     mill.deliver(f=changed + line(2, 9))
-    assert mill.flows() == [3, 5, 9]
-    assert sorted(mill.replaced()) == [1, 2, 5]
+    assert mill.flows() == [3, 5, 9, 8]
+    assert sorted(mill.replaced()) == [1, 2, 5, 7]
     assert mill.space.store.read(tables.MISSING)["detail"].tolist() == ["product 'X' is none of L, M"]
 
 

@@ -70,6 +70,17 @@ def test_only_the_days_of_rejected_rows_are_written(space: Workspace) -> None:
     assert {instant.date() for instant in changed} == {datetime(2026, 1, 5).date()}
 
 
+def test_a_bad_row_that_was_put_aside_once_is_not_put_aside_again(space: Workspace) -> None:
+    """Another good row and another name of the delivery: no row is put aside twice, whichever assets a day has."""
+    bring(space)
+    (space.plant.folder / "data" / "g.csv").write_text("time,flow\n2026-01-05T00:01Z,cold\n", encoding="utf-8")
+    bring(space)
+    bring(space, "2026-01-05T00:03Z,3")
+    rows = space.store.read(QUARANTINE)
+    assert sorted(rows["asset_id"].unique()) == ["f", "g"]
+    assert len(rows) == 7
+
+
 def test_a_good_row_leaves_the_quarantine_alone(space: Workspace) -> None:
     """Its version stays."""
     bring(space)
