@@ -273,7 +273,7 @@ def lengthen(place: Path, kept: Kept, days: int) -> None:
         older = pd.concat(_moved(store.read(table), table, days, 1))
         store.upsert(table, older, txn=f"benchmark: {days} days")
     followed = store.read(tables.FOLLOWED)
-    versions = {table.name: store.version(table) for table in (tables.READINGS, tables.FEATURES)}
+    versions = {table.name: store.version(table) for table in tables.TABLES.values()}
     moved_on = followed.assign(version=followed["table"].map(versions).astype("int64"))
     store.upsert(tables.FOLLOWED, moved_on, txn=f"benchmark: {days} days")
 
