@@ -77,17 +77,18 @@ source:
     time_column: timestamp
     time_zone: UTC
     asset_column: asset_id
-    regime_column: regime
-    fault_kind_column: fault
-windows: {rows: 5, every: 1}
+    regime_column: regime{labels}
+windows: {{rows: 5, every: 1}}
 features: [latest, rolling, rates, ratios]
-parts: {by: fraction, train: 0.4, calibrate: 0.25, validate: 0.2, test: 0.15}
+parts: {{by: fraction, train: 0.4, calibrate: 0.25, validate: 0.2, test: 0.15}}
 models: pooled
 candidates: [isolation_forest, lof, autoencoder, pca_residual]
 alarm_budget: 1
-alarms: {open_after: 3, close_after: 6}
+alarms: {{open_after: 3, close_after: 6}}
 seed: 42
 """
+LABELS = "\n    fault_kind_column: fault"
+"""What was faulty is known of the days that are trained on; a logger does not write it."""
 SIMULATED = """
 asset_type: pump
 seed: 42
@@ -132,13 +133,13 @@ for queue in (APILogWorker, EventsWorker):
 """
 """The packages to import are its arguments."""
 WATCH = """
-import atexit, sys
+import atexit, site, sys
 from wheeltapper.cli import main
 sys.argv = ["wheeltapper", "watch", {plant!r}]
 def packages():
-    own = {{"wheeltapper", "flows", "tasks", "expectations"}}
-    files = {{name: getattr(module, "__file__", None) or "" for name, module in list(sys.modules.items())}}
-    return sorted({{name for name, file in files.items() if "site-packages" in file and "." not in name}} - own)
+    places = {{site.getsitepackages()[0] + "/" + name + end for name in sys.modules for end in ("/__init__.py", ".py")}}
+    files = {{name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}}
+    return sorted(name for name, file in files.items() if file in places and "." not in name)
 
 atexit.register(lambda: open({listed!r}, "w").write(" ".join(packages())))
 main()
@@ -191,11 +192,12 @@ def build_base(kept: Kept, api: str) -> None:
     shutil.rmtree(place, ignore_errors=True)
     (place / "data" / "readings").mkdir(parents=True)
     kept.later.mkdir(parents=True, exist_ok=True)
-    kept.plant.write_text(PLANT, encoding="utf-8")
+    kept.plant.write_text(PLANT.format(labels=LABELS), encoding="utf-8")
     write_files(place / "data" / "readings", kept.later)
     command = [sys.executable, "-m", "wheeltapper.cli", "run", str(kept.plant)]
     print(f"training on {TRAINED} days (once)", flush=True)
     run.measure(command, environment(place, api))
+    kept.plant.write_text(PLANT.format(labels=""), encoding="utf-8")
     (place / "built").touch()
 
 
@@ -215,7 +217,7 @@ def write_files(folder: Path, later: Path) -> None:
     for day, part in rows[rows["timestamp"] < until].groupby(rows["timestamp"].dt.strftime("%Y-%m-%d")):
         part.to_csv(folder / f"{day}.csv", index=False)
     for hour, part in rows[rows["timestamp"] >= until].groupby(rows["timestamp"].dt.strftime("%Y-%m-%dT%H")):
-        part.to_csv(later / f"{hour}.csv", index=False)
+        part.drop(columns="fault").to_csv(later / f"{hour}.csv", index=False)
 
 
 def build_history(kept: Kept, days: int, api: str) -> dict[str, Any]:
@@ -271,7 +273,7 @@ def lengthen(place: Path, kept: Kept, days: int) -> None:
         older = pd.concat(_moved(store.read(table), table, days, 1))
         store.upsert(table, older, txn=f"benchmark: {days} days")
     followed = store.read(tables.FOLLOWED)
-    versions = {table.name: store.version(table) for table in (tables.READINGS, tables.FEATURES)}
+    versions = {table.name: store.version(table) for table in tables.TABLES.values()}
     moved_on = followed.assign(version=followed["table"].map(versions).astype("int64"))
     store.upsert(tables.FOLLOWED, moved_on, txn=f"benchmark: {days} days")
 

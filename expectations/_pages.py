@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
 _OUTSIDE = re.compile(
-    r"<script\b.*?</script>|<iframe\b.*?</iframe>|url\(['\"]?https?://[^)]*\)|<(?:link|img|source)\b[^>]*https?://[^>]*>|<link\b[^>]*\bhref=[\"']//[^>]*>",
+    r"<script\b.*?</script>|<iframe\b.*?</iframe>|url\(['\"]?https?://[^)]*\)|<(?:link|img|source)\b[^>]*https?://[^>]*>"
+    r"|<link\b[^>]*\bhref=[\"']//[^>]*>|<link\b[^>]*\brel=[\"']shortcut icon[^>]*>",
     re.IGNORECASE | re.DOTALL,
 )
 # Parts that need a script, or that the start page shows better: a failure that is only for information.
@@ -30,27 +32,44 @@ h5 { font-size: 1.15rem; } summary { cursor: pointer; margin-top: 1.5rem; color:
 .broken { color: #b42318; font-weight: 600; } .noted { color: #b25e09; } .kept { color: #1a7f37; }
 </style>"""
 
+KEPT = 24
+"""Outcomes of earlier runs that stay, of each suite."""
+
 Line = tuple[str, str, str, str]
 """Promise; its consequence if broken; ``kept``, ``broken`` or ``noted``; and the outcome as a sentence."""
 
 
-def write_pages(docs: Path, *, suite: str, title: str, lines: Sequence[Line]) -> None:
-    """Make the pages of a run readable without a network, and write the start page.
+def write_pages(docs: Path, *, suite: str, title: str, lines: Sequence[Line], details: Mapping[str, str]) -> None:
+    """Write the start page of a run, and the pages of its details so that they are readable without a network.
 
-    The generated pages load their style and scripts from five other hosts, and their start page is empty without them;
-    a plant's network often has no access to the internet.
+    GX's pages load their style and scripts from five other hosts; a plant's network often has no access to the
+    internet. Of the outcomes of earlier runs the newest `KEPT` stay: a plant that is watched for years makes one an
+    hour.
+
+    Parameters
+    ----------
+    details : mapping of path to HTML
+        GX's pages; the paths are relative to ``docs``.
     """
-    for page in docs.rglob("*.html"):
-        _make_self_contained(page)
+    for path, page in details.items():
+        place = docs / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(_self_contained(page), encoding="utf-8")
+    _forget_old(docs)
+    docs.mkdir(parents=True, exist_ok=True)
     (docs / "index.html").write_text(_start_page(docs, suite, title, lines), encoding="utf-8")
 
 
-def _make_self_contained(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    clean = _OUTSIDE.sub("", text)
-    clean = _ONLY_NOTED.sub(r"fa-exclamation-triangle\1", _IDLE.sub("", clean))
-    if clean != text:
-        page.write_text(clean.replace("</head>", f"{_STYLE}\n</head>", 1), encoding="utf-8")
+def _self_contained(page: str) -> str:
+    clean = _ONLY_NOTED.sub(r"fa-exclamation-triangle\1", _IDLE.sub("", _OUTSIDE.sub("", page)))
+    return clean.replace("</head>", f"{_STYLE}\n</head>", 1)
+
+
+def _forget_old(docs: Path) -> None:
+    """Delete all outcomes but the newest of each suite; folders of outcomes are named by time."""
+    for runs in docs.glob("validations/*/*"):
+        for old in sorted(runs.iterdir())[:-KEPT]:
+            shutil.rmtree(old)
 
 
 def _start_page(docs: Path, suite: str, title: str, lines: Sequence[Line]) -> str:

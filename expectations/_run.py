@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from expectations import _details
 from expectations._pages import Line, write_pages
 from wheeltapper.checks import Findings
 
@@ -30,6 +31,7 @@ CONSEQUENCES: Mapping[Severity, str] = {
 }
 """Severity → consequence of a broken promise, as the Data Docs show it."""
 
+_COMPLETE = {"result_format": "COMPLETE", "return_unexpected_index_query": False}
 _ONE_AT_A_TIME = RLock()
 """GX keeps its current context in a global variable."""
 
@@ -152,7 +154,7 @@ def run(
     tables = {"": frame.reset_index(drop=True), **others}
     checked = tuple(promise for promise in promises if promise.table in tables and _is_about(promise, tables))
     with _ONE_AT_A_TIME, _quiet():
-        results = _validate(tables, checked, suite, title, docs)
+        results, details = _validate(tables, checked, suite, title, docs is not None)
     failures: list[str] = []
     unchecked: list[str] = []
     notes: list[str] = []
@@ -175,7 +177,7 @@ def run(
     if docs is None:
         return findings
     lines = [_line(tables[promise.table], promise, result) for promise, result in zip(checked, results, strict=True)]
-    write_pages(docs, suite=suite, title=title, lines=lines)
+    write_pages(docs, suite=suite, title=title, lines=lines, details=details)
     return replace(findings, docs=docs / "index.html")
 
 
@@ -199,49 +201,29 @@ def _quiet() -> Iterator[None]:
 
 
 def _validate(
-    tables: Mapping[str, pd.DataFrame], promises: tuple[Promise, ...], suite: str, title: str, docs: Path | None
-) -> list[dict[str, Any]]:
-    """Run GX in a context of its own and return a result for each promise, in their order."""
+    tables: Mapping[str, pd.DataFrame], promises: tuple[Promise, ...], suite: str, title: str, with_pages: bool
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Run GX in a context of its own; return a result for each promise, in their order, and the pages of details."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     source = context.data_sources.add_pandas("wheeltapper")
-    if docs is not None:
-        context.add_data_docs_site("docs", _site(docs))
-    identity = gx.RunIdentifier(run_name=title, run_time=_last_instant(tables[""]))
     by_name: dict[str, dict[str, Any]] = {}
-    for name, frame in tables.items():
-        about_table = [promise for promise in promises if promise.table == name]
-        if about_table:
-            checkpoint = _checkpoint(context, source, f"{suite}_{name}" if name else suite, about_table, docs)
-            runs = checkpoint.run(batch_parameters={"dataframe": frame}, run_id=identity).run_results.values()
-            results = [result for run in runs for result in run.results]
-            by_name |= {result.expectation_config.meta["name"]: result.to_json_dict() for result in results}
-    return [by_name[promise.name] for promise in promises]
-
-
-def _checkpoint(context: Any, source: Any, name: str, promises: list[Promise], docs: Path | None) -> Any:
-    """Have GX check one table; its pages go to the site of the context."""
-    import great_expectations as gx
-    from great_expectations.checkpoint import UpdateDataDocsAction
-
-    definition = context.validation_definitions.add(
-        gx.ValidationDefinition(
-            name=name,
-            data=source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all"),
-            suite=context.suites.add(gx.ExpectationSuite(name, [_expectation(promise) for promise in promises])),
-        )
-    )
-    return context.checkpoints.add(
-        gx.Checkpoint(
-            name=name,
-            validation_definitions=[definition],
-            actions=[UpdateDataDocsAction(name="docs", site_names=["docs"])] if docs is not None else [],
-            result_format={"result_format": "COMPLETE", "return_unexpected_index_query": False},
-        )
-    )
+    pages: dict[str, str] = {}
+    for table, frame in tables.items():
+        about_table = [promise for promise in promises if promise.table == table]
+        if not about_table:
+            continue
+        name = f"{suite}_{table}" if table else suite
+        checked = gx.ExpectationSuite(name, [_expectation(promise) for promise in about_table])
+        everything = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
+        result = everything.get_batch({"dataframe": frame}).validate(checked, result_format=_COMPLETE)
+        by_name |= {each.expectation_config.meta["name"]: each.to_json_dict() for each in result.results}
+        if with_pages:
+            pages |= _details.pages(checked, result, title, _last_instant(tables[""]))
+    return [by_name[promise.name] for promise in promises], pages
 
 
 def _expectation(promise: Promise) -> Any:
@@ -254,17 +236,6 @@ def _expectation(promise: Promise) -> Any:
         notes=promise.hint or None,
         meta={"name": promise.name},
     )
-
-
-def _site(docs: Path) -> dict[str, Any]:
-    store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs.resolve())}
-    builder = {"class_name": "DefaultSiteIndexBuilder"}
-    return {
-        "class_name": "SiteBuilder",
-        "store_backend": store,
-        "site_index_builder": builder,
-        "show_how_to_buttons": False,
-    }
 
 
 def _last_instant(frame: pd.DataFrame) -> datetime:

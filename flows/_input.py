@@ -6,10 +6,12 @@ import inspect
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import Field
 from pydantic.fields import FieldInfo
+
+Flow = TypeVar("Flow", bound=Callable[..., object])
 
 PlantName = Annotated[str, Field(min_length=1, description="A plant's name in conf/, or the path of its YAML file.")]
 Start = Annotated[datetime | None, Field(description="First instant to take in (UTC); empty: from the beginning.")]
@@ -24,6 +26,12 @@ def described(flow: Callable[..., object]) -> str:
         about = next(note.description for note in parameter.annotation.__metadata__ if isinstance(note, FieldInfo))
         lines.append(f"    {name}: {about}")
     return "\n".join(lines)
+
+
+def with_form(flow: Flow) -> Flow:
+    """Describe a flow's parameters in its docstring, for Prefect's form."""
+    flow.__doc__ = described(flow)
+    return flow
 
 
 def clock() -> datetime:

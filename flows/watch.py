@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from prefect import flow
 
-from flows._alone import alone
-from flows._input import PlantName, clock, run_name
-from flows.featurize import featurize
-from flows.ingest import ingest
-from flows.score import score
-from tasks.give_up import give_up_old_versions
-from wheeltapper.config import Settings
-from wheeltapper.readings.delivery.deliver import Ingested
-from wheeltapper.scoring.batch import Scored
+from flows._input import PlantName, run_name, with_form
+from wheeltapper import unchanged
+
+if TYPE_CHECKING:
+    from wheeltapper.readings.delivery.deliver import Ingested
+    from wheeltapper.scoring.batch import Scored
+
+_log = logging.getLogger("wheeltapper.watch")
 
 
 @dataclass(frozen=True)
 class Watched:
-    """The results of one look at a plant."""
+    """The results of one look at a plant; None where nothing had happened since the one before."""
 
-    ingest: Ingested
-    score: Scored
+    ingest: Ingested | None = None
+    score: Scored | None = None
 
 
 @flow(name="watch", flow_run_name=run_name)
-@alone
+@with_form
 def watch(plant: PlantName) -> Watched:
     """Store the readings that are new, score them with the champion and raise alarms."""
-    ingested = ingest(plant, new=True)
-    featurize(plant)
-    scored = score(plant)
-    if Settings().keep_versions is not None:
-        give_up_old_versions(plant, clock())
-    return Watched(ingested, scored)
+    if unchanged.title(plant) is not None:
+        _log.info("nothing is new")
+        return Watched()
+    from flows._look import look
+
+    return Watched(*look(plant))

@@ -30,18 +30,18 @@ def run_flow(name: str, plant: str, *, on: Console = out, **options: str | bool 
     arguments = {
         option: parse_instant(str(value)) if option in ("start", "end") else value for option, value in chosen.items()
     }
-    from wheeltapper import plants
+    from wheeltapper import unchanged
 
     gc.set_threshold(*processes.COLLECT_RARELY)
     settings = Settings()
-    description = plants.load(plant)
-    title = f"{description.name}: {description.description}" if description.description else description.name
-    with progress(title, on) as show_step:
-        # The plug-ins take seconds to open; so long nobody should look at an empty screen.
-        show_step("checking the plant")
-        from wheeltapper import check_plant
+    quiet = unchanged.title(plant) if name == "watch" else None
+    with progress(quiet or _title(plant), on) as show_step:
+        if quiet is None:
+            # The plug-ins take seconds to open; so long nobody should look at an empty screen.
+            show_step("checking the plant")
+            from wheeltapper import check_plant
 
-        check_plant.load(plant)
+            check_plant.load(plant)
         show_step("starting Prefect")
         with servers.prefect(settings, meanwhile=lambda: _import_flow(name)):
             try:
@@ -52,6 +52,12 @@ def run_flow(name: str, plant: str, *, on: Console = out, **options: str | bool 
 
                 send_the_rest()
     return result
+
+
+def _title(plant: str) -> str:
+    from wheeltapper import plants
+
+    return plants.load(plant).title
 
 
 def _import_flow(name: str) -> Callable[..., Any]:

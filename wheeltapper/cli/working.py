@@ -71,8 +71,9 @@ def score(plant: PlantArgument) -> None:
 def watch(plant: PlantArgument) -> None:
     """Read what is new, score it and open alarms; the schedule does this every hour."""
     result = run_flow("watch", plant)
-    kept, scored = result.ingest.kept, result.score
-    out.print(f"{kept:,} readings read, {scored.scored:,} windows scored, {scored.alarms} alarms.")
+    kept, scored = (result.ingest.kept, result.score.scored) if result.ingest else (0, 0)
+    alarms = result.score.alarms if result.score else 0
+    out.print(f"{kept:,} readings read, {scored:,} windows scored, {alarms} alarms.")
 
 
 @app.command()

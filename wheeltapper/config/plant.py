@@ -284,6 +284,11 @@ class Plant(Model):
         return self.cleaning.resample or self.asset_type.step
 
     @property
+    def title(self) -> str:
+        """Its name and, where there is one, its description."""
+        return f"{self.name}: {self.description}" if self.description else self.name
+
+    @property
     def max_gap(self) -> timedelta:
         """The longest pause inside a window."""
         return 3 * self.step if self.windows.max_gap is None else self.windows.max_gap

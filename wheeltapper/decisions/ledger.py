@@ -122,6 +122,15 @@ def live(store: Store, objective: str) -> dict[str, Any] | None:
     return as_entry(rows.iloc[-1])
 
 
+def challenger(store: Store, objective: str) -> dict[str, Any] | None:
+    """Return the entry of the latest challenger of an objective; None if a champion was made since."""
+    rows = entries(store, objective)
+    rows = rows[rows["verdict"].isin(MAKES_KNOWN)]
+    if rows.empty or rows["verdict"].iloc[-1] != "challenge":
+        return None
+    return as_entry(rows.iloc[-1])
+
+
 def of_run(store: Store, objective: str, run: str) -> dict[str, Any] | None:
     """Return the newest entry that was decided on a training run; None where there is none."""
     rows = entries(store, objective)

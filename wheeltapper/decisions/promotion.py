@@ -22,23 +22,12 @@ def follow_ledger(space: Workspace, objective: str) -> None:
         before = registry.champion(name, objective)
         current = before.version if before else None
         registry.set_alias(name, objective, "champion", int(live["version"]), expected=current)
-    rival, now = _challenger(space, objective), registry.challenger(name, objective)
+    rival, now = ledger.challenger(space.store, objective), registry.challenger(name, objective)
     current = now.version if now else None
     if rival is not None:
-        registry.set_alias(name, objective, "challenger", rival, expected=current)
+        registry.set_alias(name, objective, "challenger", int(rival["version"]), expected=current)
     elif current is not None:
         registry.drop_alias(name, objective, "challenger", expected=current)
-
-
-def _challenger(space: Workspace, objective: str) -> int | None:
-    """Return the version of the latest challenger; None if a champion was made since."""
-    entries = ledger.entries(space.store, objective)
-    for verdict, version in zip(entries["verdict"][::-1], entries["version"][::-1], strict=True):
-        if verdict == "challenge":
-            return int(version)
-        if verdict in ledger.MAKES_LIVE:
-            return None
-    return None
 
 
 def promote(space: Workspace, objective: str, to: int | None, *, actor: str, now: datetime) -> dict[str, Any]:

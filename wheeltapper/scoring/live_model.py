@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
 import pandas as pd
 
 from wheeltapper.decisions import ledger
-from wheeltapper.errors import RegistryError
+from wheeltapper.errors import BundleError, RegistryError
 from wheeltapper.features.compute import select
 from wheeltapper.features.plan import FeaturePlan
-from wheeltapper.registry import Version
 from wheeltapper.scoring import bundle as bundles
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.workspace import OBJECTIVE, Workspace
+
+if TYPE_CHECKING:
+    from wheeltapper.registry import Version
 
 
 def live_version(space: Workspace, objective: str) -> Version | None:
@@ -23,14 +31,18 @@ def live_version(space: Workspace, objective: str) -> Version | None:
         If the registry does not have the version.
     """
     entry = ledger.live(space.store, objective)
-    if entry is None:
-        return None
+    return None if entry is None else _registered(space, objective, entry)
+
+
+def _registered(space: Workspace, objective: str, entry: dict[str, Any]) -> Version:
+    """Return the registry's version of a ledger entry's bundle."""
     by_bundle = {version.bundle: version for version in space.registry.versions(space.plant.name, objective)}
     if entry["bundle"] not in by_bundle:
+        is_live = "is live" if entry["verdict"] in ledger.MAKES_LIVE else "is the challenger"
         raise RegistryError(
-            f"the ledger of {space.plant.name} says that bundle {entry['bundle'][:12]} (version {entry['version']}) is "
-            f"live, but the registry at {space.registry.tracking_uri} does not have it. Restore MLflow's database and "
-            "files, or delete WHEELTAPPER_HOME and start again."
+            f"the ledger of {space.plant.name} says that bundle {entry['bundle'][:12]} (version {entry['version']}) "
+            f"{is_live}, but the registry at {space.registry.tracking_uri} does not have it. Restore MLflow's database "
+            "and files, or delete WHEELTAPPER_HOME and start again."
         )
     return by_bundle[entry["bundle"]]
 
@@ -45,11 +57,8 @@ def live_bundle(space: Workspace) -> Bundle | None:
     BundleError
         If the bundle was changed since it was registered.
     """
-    version = live_version(space, OBJECTIVE)
-    if version is None:
-        return None
-    folder = space.registry.download(version)
-    return bundles.read(folder, expected=version.bundle, plug_ins=space.plant.plug_ins)
+    entry = ledger.live(space.store, OBJECTIVE)
+    return None if entry is None else _bundle_of(space, entry)
 
 
 def challenger_bundle(space: Workspace) -> Bundle | None:
@@ -57,14 +66,63 @@ def challenger_bundle(space: Workspace) -> Bundle | None:
 
     Raises
     ------
+    RegistryError
+        If the registry does not have the version.
     BundleError
         If the bundle was changed since it was registered.
     """
-    version = space.registry.challenger(space.plant.name, OBJECTIVE)
-    if version is None:
-        return None
-    folder = space.registry.download(version)
-    return bundles.read(folder, expected=version.bundle, plug_ins=space.plant.plug_ins)
+    entry = ledger.challenger(space.store, OBJECTIVE)
+    return None if entry is None else _bundle_of(space, entry)
+
+
+def _bundle_of(space: Workspace, entry: dict[str, Any]) -> Bundle:
+    """Read the bundle of a ledger entry from where it was found last, else from where the registry says."""
+    expected, place = str(entry["bundle"]), _Place(space, entry["bundle"])
+    folder = place.folder()
+    if folder is not None:
+        # A bundle that was moved or changed is asked for once more: the registry knows where it is, and the error that
+        # is raised then names the file.
+        with suppress(BundleError):
+            return bundles.read(folder, expected=expected, plug_ins=space.plant.plug_ins)
+    folder = space.registry.download(_registered(space, OBJECTIVE, entry))
+    bundle = bundles.read(folder, expected=expected, plug_ins=space.plant.plug_ins)
+    place.remember(folder)
+    return bundle
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a bundle was found last, in a file under the home: MLflow, which takes seconds to open, need not be asked.
+
+    It is believed only because the bundle's hash is checked whenever it is read.
+    """
+
+    space: Workspace
+    bundle: str
+
+    def folder(self) -> Path | None:
+        """Return the bundle's folder; None if it is not known or no longer there."""
+        if not self._file.is_file():
+            return None
+        folder = self._home / self._file.read_text(encoding="utf-8")
+        return folder if folder.is_dir() else None
+
+    def remember(self, folder: Path) -> None:
+        """Write down the folder; one under the home as seen from there, as a home may be moved."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        inside = folder.resolve().is_relative_to(self._home)
+        text = str(folder.resolve().relative_to(self._home) if inside else folder.absolute())
+        unfinished = self._file.with_name(f".{self._file.name}.{uuid4().hex}")
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(self._file)
+
+    @property
+    def _home(self) -> Path:
+        return self.space.settings.home.resolve()
+
+    @property
+    def _file(self) -> Path:
+        return self._home / "live" / self.space.plant.name / f"{self.bundle}.txt"
 
 
 def stored_rows(space: Workspace, bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame | None:

@@ -16,6 +16,7 @@ from wheeltapper import tables
 from wheeltapper.config import Model, Plant, PlugIn, describe
 from wheeltapper.errors import ConfigError
 from wheeltapper.plugins import INSTALLED, SOURCES, PlugIns
+from wheeltapper.unchanged import Files
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,13 @@ class Source(Model, ABC):
             As `read`.
         """
         return News(self.read(plant, since), {})
+
+    def files_of(self, plant: Plant) -> Files | None:  # noqa: ARG002 - see below
+        """Return the files whose sizes and times of change tell whether anything is new; by default None.
+
+        Only for a source whose cursors name the state of each of these files, and that reads nothing else.
+        """
+        return None
 
 
 def suggest(plant: Plant) -> Suggestion | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from fnmatch import fnmatchcase
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from wheeltapper.sources._suggest import suggest_csv
 from wheeltapper.sources._table import missing
 from wheeltapper.sources._times import read_times, require_readable
 from wheeltapper.tables import FAULTS
+from wheeltapper.unchanged import Files
 
 
 class CsvFolder(CsvOptions):
@@ -108,6 +110,16 @@ class CsvFolder(CsvOptions):
         plain = {name: tail for name, tail in seen.tails.items() if not is_packed(name)}
         tails = plain if self._reads_lines_apart else {}
         return News(self._read_files(plant, folder, changed, tails), seen.cursor)
+
+    def files_of(self, plant: Plant) -> Files | None:
+        """Return the files to watch, unless faults or times come from elsewhere; see `Source.files_of`."""
+        if not self._reads_files_apart:
+            return None
+        place = locate(self.path, plant)
+        if place.is_file():
+            return Files(str(self.path), str(place.parent), (escape(place.name),))
+        patterns = (self.files,) if isinstance(self.files, str) else self.files
+        return Files(str(self.path), str(place), patterns)
 
     def _read_files(self, plant: Plant, folder: Path, files: list[Path], tails: dict[str, Tail]) -> Iterator[Batch]:
         headers = {file: header(file, self._layout, _shown(file, folder)) for file in files}

@@ -339,3 +339,17 @@ def test_runs_in_parallel_do_not_mix():
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(rejected, frames))
     assert [result[13][1].split()[1] for result in results] == ["100", "101", "102", "103"]
+
+
+def test_pages_of_earlier_runs_stay_up_to_a_number(tmp_path, monkeypatch):
+    """A plant that is watched for years does not fill its disk with outcomes; the newest ones are linked."""
+    monkeypatch.setattr("expectations._pages.KEPT", 2)
+    for hour in range(3):
+        rows = frame(pressure=[1.0, 2.0, 3.0, 4.0])
+        rows["timestamp"] += pd.Timedelta(hours=hour)
+        findings = readings.check(rows, PLANT, tmp_path / "docs")
+    outcomes = sorted(path.parent.name for path in (tmp_path / "docs").glob("validations/readings/*/*/*.html"))
+    assert len(outcomes) == 2
+    start = findings.docs.read_text(encoding="utf-8")
+    assert all(f"/{outcome}/" in start for outcome in outcomes)
+    assert outcomes[-1].startswith(f"{rows['timestamp'].max():%Y%m%dT%H%M}")

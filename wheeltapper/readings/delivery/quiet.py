@@ -1,0 +1,19 @@
+"""The end of a look at a plant: what the next one is compared with, so that it costs nothing where nothing is new."""
+
+from __future__ import annotations
+
+from wheeltapper import sources
+from wheeltapper.readings.delivery.cursor import read_cursor
+from wheeltapper.unchanged import Look
+from wheeltapper.workspace import Workspace
+
+
+def end(space: Workspace, look: Look) -> None:
+    """Record that everything was taken in, where the source's files tell whether something is new.
+
+    A plant with plug-ins of its own is always looked at: they may read anything.
+    """
+    files = sources.build(space.plant.source, space.plant.plug_ins).files_of(space.plant)
+    cursor = read_cursor(space)
+    if files is not None and cursor is not None and space.plant.plug_ins.folder is None:
+        look.end(space.plant.title, files, cursor["files"])
