@@ -66,21 +66,21 @@ HOURLY = Pace(timedelta(hours=1), timedelta(days=1))
 CASES = {
     "pump_station": Case(
         "pump_station",
-        {"source": {"assets": 3, "duration": "15d"}, "candidates": ["isolation_forest"]},
+        {"source": {"assets": 3, "duration": "10d"}, "candidates": ["isolation_forest"]},
         0.8,
         HOURLY,
     ),
-    "skab": Case("skab", {"candidates": ["pca_residual"]}, 0.75, Pace(timedelta(minutes=1), timedelta(hours=1)), 12),
+    "skab": Case("skab", {"candidates": ["pca_residual"]}, 0.75, Pace(timedelta(minutes=2), timedelta(hours=1)), 12),
     "power_meters": Case(
         "power_meters",
-        {"source": {"assets": 20, "duration": "42d"}, "candidates": ["lof"]},
-        0.93,
+        {"source": {"assets": 20, "duration": "30d"}, "candidates": ["lof"]},
+        0.934,
         HOURLY,
     ),
     "resampled": Case(
         "pump_station",
         {
-            "source": {"assets": 2, "duration": "15d", "jitter": "50s", "gap_rate": 0.05, "missing_rate": 0.02},
+            "source": {"assets": 2, "duration": "10d", "jitter": "50s", "gap_rate": 0.05, "missing_rate": 0.02},
             "cleaning": {
                 "resample": "5min",
                 "fill": {"pressure": "20min"},
@@ -92,7 +92,7 @@ CASES = {
         HOURLY,
     ),
 }
-"""The rest of a pump plant are three days. `resampled` is the pump station on a grid of five minutes."""
+"""The rest of all simulated plants are two days. `resampled` is the pump station on a grid of five minutes."""
 
 
 def prepare(name: str, case: Case, folder: Path) -> tuple[Brought, Divided]:

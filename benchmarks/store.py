@@ -5,6 +5,9 @@ that Delta and the store write (what `Store` itself replays and `store verify` a
 snapshot, index of names and checkpoint by the library's own functions, and the data files of its newest version are
 real. The last commits, which are measured, are real ones through `Store.upsert`, as is the whole table of five commits.
 
+Figures go to ``benchmarks/results/store.json``; beside the clock's time stands the core's, and the load, because a busy
+machine multiplies the former.
+
     python benchmarks/store.py                      half a million commits
     python benchmarks/store.py --commits 20000      fewer, for a try
 """
@@ -34,6 +37,7 @@ from wheeltapper.store.entries import APPLICATION, CHECK, RECORD, State, parse, 
 from wheeltapper.store.log import Log
 from wheeltapper.tables import READINGS
 
+RESULT = run.ROOT / "benchmarks" / "results" / "store.json"
 COMMITS, FEW, REPEATS = 500_000, 5, 20
 PERIODS = 120
 """Months of the long table; each has one data file in the newest version."""
@@ -219,7 +223,8 @@ def main() -> None:
         found = {name: measure(root, name) for name in ("few", "long")}
     found["long"] |= {"is_synthetic": True, "written_in_seconds": round(seconds)}
     if asked.commits == COMMITS:
-        run.save("store", found | {"load_before": round(busy_before, 1)})
+        text = json.dumps(found | {"machine": run.machine(), "load_before": round(busy_before, 1)}, indent=1)
+        RESULT.write_text(text + "\n", encoding="utf-8")
     print(json.dumps(found, indent=1))
 
 

@@ -35,7 +35,7 @@ from wheeltapper.features import job as jobs
 from wheeltapper.features import table as feature_table
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import clean
-from wheeltapper.readings.delivery.deliver import deliver
+from wheeltapper.readings.delivery.deliver import deliver_new
 from wheeltapper.readings.health.table import update_flags
 from wheeltapper.scoring import alarm_records, batch
 from wheeltapper.scoring.live import CHAMPION, Answer, advance
@@ -148,7 +148,7 @@ ACCEPT = Checks(_accept, _accept, _accept)
 def follow(space: Workspace, now: datetime, checks: Checks) -> None:
     """Look at the plant once, as the flow `watch` does: readings, flags, features, scores and alarms."""
     with space.alone():
-        deliver(space, None, None, now, checks.readings)
+        deliver_new(space, now, checks.readings)
         update_flags(space)
         job = jobs.plan_job(space)
         if job.is_whole:
@@ -244,6 +244,12 @@ def singles(rest: pd.DataFrame, _pace: Pace, _rng: np.random.Generator, count: i
     yield "others", rest.iloc[count:]
 
 
+def growing(rest: pd.DataFrame, pace: Pace, _rng: np.random.Generator) -> Iterator[Delivery]:
+    """One file, to which the lines of half a day are appended again and again."""
+    for _, rows in pieces(rest, pace.day / 2):
+        yield "growing", rest[rest["timestamp"] <= rows["timestamp"].max()]
+
+
 def shuffled(rest: pd.DataFrame, pace: Pace, rng: np.random.Generator) -> Iterator[Delivery]:
     """All hours of a day in any order, the rows in each in any order; some hours come twice."""
     for _, day in pieces(rest, pace.day):
@@ -279,6 +285,7 @@ WAYS: dict[str, Way] = {
     "once": once,
     "hours": hours,
     "singles": singles,
+    "growing": growing,
     "shuffled": shuffled,
     "late": late,
     "corrected": corrected,

@@ -119,9 +119,9 @@ def test_the_rest_raises_alarms(cut: Cut) -> None:
     assert (alarms["opened_at"] >= cut.rest["timestamp"].min()).sum() >= 2
 
 
-@pytest.mark.parametrize("way", ["hours", "singles", "shuffled", "late", "corrected"])
+@pytest.mark.parametrize("way", ["hours", "singles", "growing", "shuffled", "late", "corrected"])
 def test_the_tables_are_those_of_one_delivery(cut: Cut, way: str, tmp_path: Path) -> None:
-    """Hour by hour, reading by reading, shuffled within a day, one hour late, or wrong at first."""
+    """Hour by hour, reading by reading, in a file that grows, shuffled within a day, one hour late, or wrong at first."""
     other = cut.before.copy(tmp_path / way)
     bring: Callable[..., Any] = any_cut.WAYS[way]
     options = {"count": 8} if way == "singles" else {}

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from wheeltapper import plants, sources, tables
-from wheeltapper.scoring.batch import rescored
+from wheeltapper.scoring.notes import rescored
 
 STEP = pd.Timedelta("2min")
 KEY = ["asset_id", "window_end"]

@@ -122,16 +122,16 @@ def assign(features: pd.DataFrame, cut: pd.DataFrame, embargo: timedelta = timed
     -------
     Series of str, aligned with ``features``
     """
-    row_cuts = cut.reindex(features["asset_id"])
+    place = cut.index.get_indexer(pd.Index(features["asset_id"]))
     start, end = microseconds(features["window_start"]), microseconds(features["window_end"])
     label_end = end + embargo // timedelta(microseconds=1)
     part = np.full(len(features), "train", dtype=object)
     crosses = np.zeros(len(features), dtype=bool)
     for name, column in zip(PARTS[1:], _CUTS, strict=True):
-        instant = microseconds(row_cuts[column])
+        instant = microseconds(cut[column])[place]
         part[end >= instant] = name
         crosses |= (start < instant) & (label_end >= instant)
-    part[crosses | row_cuts[_CUTS[0]].isna().to_numpy()] = PURGED
+    part[crosses | (place < 0) | cut[_CUTS[0]].isna().to_numpy()[place]] = PURGED
     return pd.Series(part, index=features.index, name="part", dtype="str")
 
 

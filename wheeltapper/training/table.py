@@ -94,11 +94,11 @@ def read(space: Workspace, refs: Mapping[str, Ref], embargo: timedelta) -> Train
         If too few windows of an asset are left to train on.
     """
     stored = {name: space.store.read(LEARNT_FROM[name], version=refs[name].version) for name in _WHOLE}
-    times = space.store.read(tables.READINGS, version=refs["readings"].version, columns=parts.TIMES)
     plan, band, lead = FeaturePlan.of(space.plant), space.plant.window_reach, space.plant.lead
     every = open_rows(space.store, refs["features"].version, len(plan.columns))
     rows, faults = every.windows, stored["faults"]
-    cuts = parts.cuts(times, space.plant, withheld.normal_from(stored["withheld"]))
+    cuts = _cuts(space, refs["readings"], stored["withheld"])
+    every.give_back()
     part = parts.assign(rows, cuts, embargo)
     reaching = plan.reaching(rows)
     masked = exclude.why_masked(reaching, faults, band, lead=lead)
@@ -113,6 +113,12 @@ def read(space: Workspace, refs: Mapping[str, Ref], embargo: timedelta) -> Train
     return TrainingTable(
         with_windows(every, usable), part, faults, cuts, flagged.flags, exclude.tally(reason, part), in_doubt
     )
+
+
+def _cuts(space: Workspace, readings: Ref, spans: pd.DataFrame) -> pd.DataFrame:
+    """Return where each asset's parts begin; the times of all readings are in memory only for this."""
+    times = space.store.read(tables.READINGS, version=readings.version, columns=parts.TIMES)
+    return parts.cuts(times, space.plant, withheld.normal_from(spans))
 
 
 _WHOLE = ("faults", "flags", "withheld")

@@ -68,3 +68,10 @@ def test_the_report_adds_what_the_leaderboard_leaves_out(space: Workspace, judge
     (board_row,) = gathered(space, judged | {"leaderboard": [row], "judgements": judgements}).leaderboard
     assert board_row["false_alarms_by_asset"] == {"pump-01": 2}
     assert (board_row["is_baseline"], board_row["notes"][0]) == (False, "few faults")
+
+
+def test_the_report_reads_only_what_it_shows(space: Workspace, judged: dict[str, Any]) -> None:
+    """Where a reading came from takes more memory than its values, and no figure shows it."""
+    readings = gathered(space, judged).readings
+    assert list(readings.columns) == ["asset_id", "timestamp", "regime", "flow_rate"]
+    assert len(readings) == 2000

@@ -31,7 +31,8 @@ folder, rows, out = map(Path, sys.argv[1:4])
 bundles.read(folder, sys.argv[4]).score(pd.read_parquet(rows)).to_parquet(out)
 import wheeltapper.scoring
 # These read a plant's tables and registry.
-tables = {f"wheeltapper.scoring.{name}" for name in ("batch", "followed", "live_model", "restore", "window_rows")}
+readers = ("batch", "followed", "live_model", "restore", "update_alarms", "window_rows")
+tables = {f"wheeltapper.scoring.{name}" for name in readers}
 for room in pkgutil.iter_modules(wheeltapper.scoring.__path__, "wheeltapper.scoring."):
     if room.name not in tables:
         importlib.import_module(room.name)

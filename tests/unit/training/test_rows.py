@@ -16,7 +16,7 @@ from wheeltapper.store import Store
 from wheeltapper.training import preparation, rows
 from wheeltapper.training.judging import judge_scores
 from wheeltapper.training.preparation import prepare
-from wheeltapper.training.rows import FeatureRows, LoadedRows, StoredRows, open_rows, score
+from wheeltapper.training.rows import FeatureRows, LoadedRows, StoredRows, open_rows, score, with_windows
 
 
 @pytest.fixture
@@ -48,6 +48,17 @@ def test_some_rows_and_some_columns_are_read(the_mill: Mill, stored: FeatureRows
     frame = the_mill.features[is_late & (the_mill.features["asset_id"] == "mill-1")]
     pd.testing.assert_frame_equal(wanted, LoadedRows(frame).read(["load"]), check_like=True)
     assert "speed" not in wanted
+
+
+def test_rows_that_are_withheld_are_not_usable(stored: FeatureRows) -> None:
+    """Alarms that nobody has judged withhold windows; the store does not know of it."""
+    is_withheld = np.arange(len(stored)) % 7 == 0
+    windows = stored.windows.assign(usable=stored.windows["usable"] & ~is_withheld, why_not="")
+    windows["why_not"] = windows["why_not"].mask(is_withheld, "not judged")
+    read = with_windows(stored, windows).read()
+    assert not read.loc[is_withheld, "usable"].any()
+    assert (read.loc[is_withheld, "why_not"] == "not judged").all()
+    assert read.loc[~is_withheld, "usable"].equals(stored.windows.loc[~is_withheld, "usable"])
 
 
 def test_no_rows_are_one_empty_piece(stored: FeatureRows) -> None:

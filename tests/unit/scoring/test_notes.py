@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from wheeltapper.features.normalise import RegimeNormaliser
-from wheeltapper.scoring import batch, calibration
+from wheeltapper.scoring import calibration, notes
 from wheeltapper.scoring.calibration import ANY, Calibration
 from wheeltapper.scoring.promise import Promise
 
@@ -25,7 +25,7 @@ def caveats(known: Calibration, *scored: str) -> list[str]:
     bundle: Any = SimpleNamespace(
         normaliser=RegimeNormaliser().fit(windows("old").drop(columns="usable")), calibration=known
     )
-    return batch._caveats(bundle, windows(*scored))
+    return notes.caveats(bundle, windows(*scored))
 
 
 def test_new_machines_whose_thresholds_are_not_trusted_are_named() -> None:
