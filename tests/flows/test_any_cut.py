@@ -155,11 +155,12 @@ def test_the_live_core_says_what_the_tables_say(cut: Cut) -> None:
     assert any_cut.live_differences(cut.before, cut.after, cut.rest) == []
 
 
+@pytest.mark.long
 def test_looks_that_are_killed_leave_no_trace(cut: Cut, tmp_path: Path) -> None:
-    """Ten looks die at random moments and some at chosen points; each is run again until it ends."""
+    """About ten looks die at random moments, and twelve at chosen points; each is run again until it ends."""
     other = cut.before.copy(tmp_path / "killed")
     killing = any_cut.Killing(other, random.Random(20261201))
     killing.bring(any_cut.pieces(cut.rest, 2 * cut.pace.hour), kills=10, points=any_cut.POINTS)
-    assert killing.at_random >= 5
-    assert killing.at_points >= 4
+    assert killing.at_random >= 3
+    assert killing.at_points >= 8
     cut.requires_the_same(other)
