@@ -207,10 +207,11 @@ def test_a_process_that_ends_does_not_look_at_all_its_objects_again(tmp_path, is
     """Whether a server or a run: the system takes the memory back; a look at a million objects takes seconds."""
     if is_server:
         (tmp_path / "news.py").write_text(_NEWS)
-        log, code = tmp_path / "log", f"exec(open({str(tmp_path / 'news.py')!r}).read())"
+        log, code = tmp_path / "log", f"exec(open({str(tmp_path / 'news.py')!r}).read(), {{}})"
         process = processes.start(("timeit", "-n1", "-r1", code), log, dies_with_us=True)
         process.wait(timeout=20)
         processes.stop(process)
+        assert log.read_text().startswith("1 loop")
         assert "looked at" not in log.read_text()
     else:
         program = _NEWS + "from wheeltapper.station import processes; processes.collect_rarely()"
