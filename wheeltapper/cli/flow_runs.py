@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -32,7 +31,7 @@ def run_flow(name: str, plant: str, *, on: Console = out, **options: str | bool 
     }
     from wheeltapper import unchanged
 
-    gc.set_threshold(*processes.COLLECT_RARELY)
+    processes.collect_rarely()
     settings = Settings()
     quiet = unchanged.title(plant) if name == "watch" else None
     with progress(quiet or _title(plant), on) as show_step:

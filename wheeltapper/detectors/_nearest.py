@@ -8,13 +8,16 @@ from numpy.typing import NDArray
 from wheeltapper.compiled import compiled
 from wheeltapper.detectors import Floats
 
-_ROUNDING = 8 * 2.0**-52
-"""Rounding of a sum of squares, per number and in shares of the squared lengths of both rows; generous."""
-
 
 @compiled
 def nearest_of(
-    values: Floats, kept: Floats, lengths: Floats, products: Floats, n: int
+    values: Floats,
+    kept: Floats,
+    lengths: Floats,
+    products: Floats | NDArray[np.float32],
+    rounding: float,
+    smallest: float,
+    n: int,
 ) -> tuple[Floats, NDArray[np.int64]]:
     """Return each row's squared distances to the ``n`` nearest kept rows, and their places, nearest first.
 
@@ -29,6 +32,10 @@ def nearest_of(
     lengths : ndarray of shape (n_kept,)
         Squared lengths of the kept rows.
     products : ndarray of shape (n_rows, n_kept)
+    rounding : float
+        How far a product may be off, in shares of the squared lengths of both rows.
+    smallest : float
+        How far it may be off beside that, where numbers are too small for its precision.
     n : int
         From 1 to ``n_kept``.
 
@@ -40,24 +47,28 @@ def nearest_of(
     n_rows, n_features = values.shape
     n_kept = len(kept)
     squared, place = np.empty((n_rows, n)), np.zeros((n_rows, n), dtype=np.int64)
-    rough, slack = np.empty(n_kept), np.empty(n_kept)
-    rounding = _ROUNDING * (n_features + 8)
+    highest, longest = np.empty(n_kept), lengths.max()
     for row in range(n_rows):
         length = 0.0
         for feature in range(n_features):
             length += values[row, feature] * values[row, feature]
         for known in range(n_kept):
-            rough[known] = lengths[known] - 2.0 * products[row, known]
-            slack[known] = rounding * (length + lengths[known])
+            slack = rounding * (length + lengths[known]) + smallest
+            highest[known] = lengths[known] - 2.0 * products[row, known] + slack
         best, where = squared[row], place[row]
         best[:] = np.inf
+        limit = np.inf
         for known in range(n_kept):
-            if rough[known] + slack[known] < best[n - 1]:
-                _insert(best, where, rough[known] + slack[known], known)
-        limit = best[n - 1]
+            if highest[known] < limit:
+                _insert(best, where, highest[known], known)
+                limit = best[n - 1]
+        far = limit + 2.0 * (rounding * (length + longest) + smallest)
         best[:] = np.inf
         for known in range(n_kept):
-            if rough[known] - slack[known] <= limit:
+            if highest[known] > far:
+                continue
+            slack = rounding * (length + lengths[known]) + smallest
+            if highest[known] - 2.0 * slack <= limit:
                 exact = 0.0
                 for feature in range(n_features):
                     away = values[row, feature] - kept[known, feature]

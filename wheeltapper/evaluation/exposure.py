@@ -102,8 +102,10 @@ def places_by_asset(asset_ids: pd.Series) -> dict[str, Integers]:
     >>> {asset: places.tolist() for asset, places in places_by_asset(pd.Series(["a", "b", "a"])).items()}
     {'a': [0, 2], 'b': [1]}
     """
-    groups = pd.Series(np.arange(len(asset_ids))).groupby(asset_ids.array)
-    return {str(asset): places.to_numpy() for asset, places in groups}
+    numbers, assets = pd.factorize(asset_ids.array, sort=True)
+    in_order = np.argsort(numbers, kind="stable")
+    edges = np.searchsorted(numbers[in_order], np.arange(len(assets) + 1))
+    return {str(asset): in_order[first:last] for asset, first, last in zip(assets, edges[:-1], edges[1:], strict=True)}
 
 
 def is_in_fault(rows: pd.DataFrame, spans: pd.DataFrame) -> Flags:

@@ -13,7 +13,15 @@ from wheeltapper.config import Costs
 from wheeltapper.errors import DataError
 from wheeltapper.evaluation.costs import availability, break_down, missed_costs, price_events
 from wheeltapper.evaluation.events import Events, match
-from wheeltapper.evaluation.exposure import HOUR, WEEK_HOURS, Flags, is_in_fault, watched_rows
+from wheeltapper.evaluation.exposure import (
+    HOUR,
+    WEEK_HOURS,
+    Flags,
+    Integers,
+    is_in_fault,
+    places_by_asset,
+    watched_rows,
+)
 from wheeltapper.evaluation.intervals import median_interval, rate_interval, share_interval, total_interval
 from wheeltapper.evaluation.judgement import NO_FAULTS, Confusion, Judgement, KindResult, Outcome
 from wheeltapper.evaluation.lead import ends_in_failure, lead_figures, lead_notes
@@ -241,15 +249,32 @@ def _by_asset_week(events: Events, rows: pd.DataFrame, costs: Costs) -> dict[str
     """Sum the costs of events by asset and by the calendar week in which each began."""
     prices = price_events(events, costs)
     observed = events.faults[events.faults["is_observed"]]
-    assets = np.concatenate([rows["asset_id"], observed["asset_id"], events.alarms["asset_id"]])
-    began = np.concatenate([rows["time"], observed["start"], events.alarms["opened"]])
-    first = rows.groupby("asset_id")["time"].min().reindex(assets, fill_value=0).to_numpy()
-    week = np.maximum(began, first) // (WEEK_HOURS * HOUR)
-    cost = np.concatenate([np.zeros(len(rows)), prices.faults, prices.alarms])
+    watched = _watched_weeks(rows)
+    assets = np.concatenate([watched["asset_id"], observed["asset_id"], events.alarms["asset_id"]])
+    began = np.concatenate([watched["week"], *(_week(time) for time in (observed["start"], events.alarms["opened"]))])
+    first = watched.groupby("asset_id")["week"].min().reindex(assets, fill_value=0).to_numpy()
+    week = np.maximum(began, first)
+    cost = np.concatenate([np.zeros(len(watched)), prices.faults, prices.alarms])
     frame = pd.DataFrame({"asset_id": assets, "week": week - week.min(), "cost": cost})
     sums = frame.groupby(["asset_id", "week"], as_index=False)["cost"].sum()
     blocks = zip(sums["asset_id"], sums["week"], sums["cost"].tolist(), strict=True)
     return {f"{asset} week {number}": spent for asset, number, spent in blocks}
+
+
+def _watched_weeks(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the calendar weeks in which each asset has a watched window, counted since the epoch."""
+    weeks = _week(rows["time"])
+    return pd.concat(
+        [
+            pd.DataFrame({"asset_id": asset, "week": np.unique(weeks[places])})
+            for asset, places in places_by_asset(rows["asset_id"]).items()
+        ]
+    )
+
+
+def _week(times: pd.Series) -> Integers:
+    """Return the calendar week of instants in µs since the epoch."""
+    return times.to_numpy(np.int64) // (WEEK_HOURS * HOUR)
 
 
 def _window_figures(rows: pd.DataFrame, is_faulty: Flags, faults: int) -> dict[str, object]:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from wheeltapper.evaluation.exposure import Flags, Floats, places_by_asset
+from wheeltapper.evaluation.exposure import Flags, Floats, Integers, places_by_asset
 from wheeltapper.evaluation.intervals import mean_interval
 from wheeltapper.evaluation.vus import random_volume, volume
 
@@ -88,16 +88,22 @@ def mean_vus_pr(rows: pd.DataFrame, is_faulty: Flags, *, vus_window: int) -> flo
 
 def average_precision(labels: Flags, scores: Floats) -> float | None:
     """Return the mean precision over all thresholds, 0 to 1; None where there is only one class."""
-    from sklearn.metrics import average_precision_score
-
-    return float(average_precision_score(labels, scores)) if _has_both(labels) else None
+    if not _has_both(labels):
+        return None
+    found, marked = _counts(labels, scores)
+    return float(np.sum(np.diff(found, prepend=0) * (found / marked)) / found[-1])
 
 
 def roc_auc(labels: Flags, scores: Floats) -> float | None:
     """Return the chance that a faulty window scores above a normal one; None where there is only one class."""
-    from sklearn.metrics import roc_auc_score
+    return chance_above(scores[~labels], scores[labels]) if _has_both(labels) else None
 
-    return float(roc_auc_score(labels, scores)) if _has_both(labels) else None
+
+def _counts(labels: Flags, scores: Floats) -> tuple[Integers, Integers]:
+    """Return how many faulty rows, and how many rows, reach each score that occurs; the highest score first."""
+    order = np.argsort(-scores, kind="stable")
+    is_last = np.append(np.diff(scores[order]) != 0, True)
+    return np.cumsum(labels[order])[is_last], np.flatnonzero(is_last) + 1
 
 
 def chance_above(scores: Floats, other_scores: Floats) -> float:

@@ -9,6 +9,7 @@ thresholds, alarms or money, and it needs both faulty and normal rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -79,7 +80,8 @@ def volume(labels: ArrayLike, scores: ArrayLike, window: int) -> Volume | None:
 def random_volume(labels: ArrayLike, window: int, *, seed: int, draws: int = 10) -> Volume | None:
     """Return the volume of a score without skill on these faults: the mean over random scores.
 
-    Long faults make it high, so a VUS is only meaningful beside it.
+    Long faults make it high, so a VUS is only meaningful beside it. It does not depend on a candidate: it is computed
+    once for all that are judged on the same faults, and remembered.
 
     Parameters
     ----------
@@ -92,8 +94,28 @@ def random_volume(labels: ArrayLike, window: int, *, seed: int, draws: int = 10)
     draws : int
         Random scores to average over.
     """
-    faulty = np.asarray(labels, dtype=bool)
-    random = np.random.default_rng(seed)
+    return _random_volume(_Labels.of(labels), window, seed, draws)
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """Labels in an eighth of their memory, to be compared and remembered."""
+
+    packed: bytes
+    rows: int
+
+    @classmethod
+    def of(cls, labels: ArrayLike) -> _Labels:
+        faulty = np.asarray(labels, dtype=bool)
+        return cls(np.packbits(faulty).tobytes(), faulty.size)
+
+    def unpacked(self) -> Flags:
+        return np.unpackbits(np.frombuffer(self.packed, dtype=np.uint8), count=self.rows).astype(bool)
+
+
+@lru_cache(maxsize=64)
+def _random_volume(labels: _Labels, window: int, seed: int, draws: int) -> Volume | None:
+    faulty, random = labels.unpacked(), np.random.default_rng(seed)
     volumes = [volume(faulty, random.random(faulty.size), window) for _ in range(draws)]
     defined = [area for area in volumes if area is not None]
     if not defined:

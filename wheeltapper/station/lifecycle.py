@@ -16,13 +16,14 @@ from filelock import FileLock, Timeout
 
 from wheeltapper.config import Settings
 from wheeltapper.errors import ConfigError, WheeltapperError
-from wheeltapper.station import parts, processes
+from wheeltapper.station import new_database, parts, processes
 from wheeltapper.station.parts import Part, log_file, running
 from wheeltapper.station.prefect_api import POOL, PrefectApi
 from wheeltapper.station.servers import (
     Server,
     mlflow_server,
     port_is_free,
+    prefect_database,
     prefect_server,
     report_server,
     start,
@@ -119,6 +120,7 @@ def _require_ports(settings: Settings, alive: dict[str, Part]) -> None:
 def _start_servers(settings: Settings, alive: dict[str, Part], announce: Callable[[str], None]) -> dict[str, Part]:
     """Start the servers that do not run yet; return all of them."""
     settings.reports.mkdir(parents=True, exist_ok=True)
+    new_database.provide(prefect_database(settings), new_database.kept())
     servers = (
         prefect_server(settings.prefect_port),
         mlflow_server(settings, settings.mlflow_port),

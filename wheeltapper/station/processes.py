@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -16,10 +18,27 @@ COLLECT_RARELY = (100_000, 50, 100)
 """Thresholds of Python's garbage collector for programs that import a million objects and keep them: with the usual
 ones, a tenth of a run's time goes into looking at them again and again."""
 
+
+def collect_rarely() -> None:
+    """Let Python look for garbage rarely, and not at all when this process ends: the system takes all memory back.
+
+    Ending a run would look at each of its millions of objects three times, which takes seconds.
+    """
+    gc.set_threshold(*COLLECT_RARELY)
+    atexit.register(_leave_all)
+
+
+def _leave_all() -> None:
+    gc.disable()
+    gc.freeze()
+
+
 _TIED = f"""
-import gc, os, runpy, signal, sys, threading, time
+import atexit, gc, os, runpy, signal, sys, threading, time
 
 gc.set_threshold(*{COLLECT_RARELY})
+atexit.register(gc.freeze)
+atexit.register(gc.disable)
 
 def follow():
     os.read(0, 1)  # returns when the other end is closed, which the system does however its process ends

@@ -14,10 +14,11 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from wheeltapper.config import Settings
 from wheeltapper.errors import WheeltapperError
-from wheeltapper.station import processes
+from wheeltapper.station import new_database, processes
 from wheeltapper.station.parts import log_file, running
 from wheeltapper.station.prefect_api import PrefectApi
 
@@ -63,6 +64,11 @@ _ONE_RUN = {
     # A server for one run plans nothing: the deployments that `up` left in its database wait for the next `up`.
     f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false"
     for service in ("SCHEDULER", "LATE_RUNS", "FOREMAN", "TRIGGERS", "CANCELLATION_CLEANUP", "PAUSE_EXPIRATIONS")
+} | {
+    # Nor does it list Prefect's kinds of blocks, which only the UI shows. Prefect would remember that as done, and
+    # the server of `up`, which lists them, would leave them out.
+    "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
+    "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
 }
 
 
@@ -96,6 +102,11 @@ def prefect_server(port: int) -> Server:
     url = f"http://127.0.0.1:{port}"
     module = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
     return Server("prefect", module, url, f"{url}/api/health")
+
+
+def prefect_database(settings: Settings) -> Path:
+    """Return where Prefect's server has its database, unless its own settings name another one."""
+    return Path(os.environ.get("PREFECT_HOME", settings.prefect)).expanduser() / "prefect.db"
 
 
 def mlflow_server(settings: Settings, port: int) -> Server:
@@ -184,11 +195,15 @@ def prefect(settings: Settings, meanwhile: Callable[[], object]) -> Iterator[str
         return
     _log.info("starting a server for this run (10 to 20 s)")
     server = prefect_server(free_port())
+    database = prefect_database(settings)
+    is_new = new_database.is_new(database) and not new_database.provide(database, new_database.kept())
     process = _start_for_one_run(server, settings)
     try:
         os.environ["PREFECT_API_URL"] = f"{server.url}/api"
         meanwhile()
         wait(server, process, settings)
+        if is_new:
+            new_database.keep(database, new_database.kept())
         yield f"{server.url}/api"
     finally:
         os.environ.pop("PREFECT_API_URL", None)

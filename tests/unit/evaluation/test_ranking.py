@@ -33,6 +33,18 @@ def test_one_class_has_no_figure():
     assert roc_auc(np.ones(4, dtype=bool), scores) is None
 
 
+@pytest.mark.parametrize("digits", [0, 1, 12])
+def test_figures_equal_those_of_scikit_learn(digits):
+    """On scores of which many, some or none are equal."""
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    random = np.random.default_rng(digits)
+    labels = random.random(2000) < 0.05
+    scores = np.round(random.normal(size=2000) + labels, digits)
+    assert average_precision(labels, scores) == pytest.approx(average_precision_score(labels, scores), rel=1e-12)
+    assert roc_auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores), rel=1e-12)
+
+
 def test_assets_without_a_fault_stay_out_of_the_mean(draw):
     """Asset a is ranked perfectly; asset b has no fault and cannot be ranked."""
     result = ranking(draw("0090", asset="a") + draw("0900", asset="b"), "  F     ")

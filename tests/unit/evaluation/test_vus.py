@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from wheeltapper.errors import DataError
+from wheeltapper.evaluation import vus
 from wheeltapper.evaluation.vus import random_volume, volume
 
 DATA = Path(os.environ.get("WHEELTAPPER_DATA", Path(__file__).parents[4] / "shared" / "data"))
@@ -75,6 +76,19 @@ def test_random_score_has_the_random_value():
     assert chance.pr == pytest.approx(0.2, abs=0.05)
     assert chance.roc == pytest.approx(0.5, abs=0.05)
     assert random_volume(labels, 20, seed=3) == chance
+
+
+def test_random_value_is_computed_once_for_each_way_of_asking(monkeypatch):
+    """Candidates that are judged on the same faults share it; other faults, buffers, seeds and numbers do not."""
+    labels = np.zeros(1001, dtype=bool)
+    labels[500:530] = True
+    ways = [(labels, 20, 3, 4), (np.roll(labels, 1), 20, 3, 4), (labels, 10, 3, 4), (labels, 20, 4, 4)]
+    ways += [(labels, 20, 3, 5), (labels[:-1], 20, 3, 4)]
+    asked = [random_volume(flags, window, seed=seed, draws=draws) for flags, window, seed, draws in ways]
+    assert len(set(asked)) == len(ways)
+    monkeypatch.setattr(vus, "volume", None)
+    again = [random_volume(flags.copy(), window, seed=seed, draws=draws) for flags, window, seed, draws in ways]
+    assert again == asked
 
 
 def test_recall_counts_faults_that_were_touched():

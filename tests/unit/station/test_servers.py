@@ -193,6 +193,34 @@ def test_a_server_looks_for_garbage_rarely(tmp_path):
     assert (tmp_path / "log").read_text().startswith(str(processes.COLLECT_RARELY))
 
 
+_NEWS = """
+import os
+class Ring:
+    def __init__(self): self.me = self
+    def __del__(self, write=os.write): write(1, b"looked at")
+ring = Ring()
+"""
+
+
+@pytest.mark.parametrize("is_server", [True, False])
+def test_a_process_that_ends_does_not_look_at_all_its_objects_again(tmp_path, is_server):
+    """Whether a server or a run: the system takes the memory back; a look at a million objects takes seconds."""
+    if is_server:
+        (tmp_path / "news.py").write_text(_NEWS)
+        log, code = tmp_path / "log", f"exec(open({str(tmp_path / 'news.py')!r}).read(), {{}})"
+        process = processes.start(("timeit", "-n1", "-r1", code), log, dies_with_us=True)
+        process.wait(timeout=20)
+        processes.stop(process)
+        assert log.read_text().startswith("1 loop")
+        assert "looked at" not in log.read_text()
+    else:
+        program = _NEWS + "from wheeltapper.station import processes; processes.collect_rarely()"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert done.stdout == ""
+    control = subprocess.run([sys.executable, "-c", _NEWS], capture_output=True, text=True, check=True)
+    assert control.stdout == "looked at"
+
+
 def test_sums_take_one_core_unless_the_user_has_said_otherwise(tmp_path, monkeypatch):
     """Candidates train side by side; threads of OpenBLAS beside them would wait by spinning."""
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)

@@ -1,0 +1,73 @@
+"""Prefect's database in a new home: copied from one that was made before, for making it takes Prefect four seconds.
+
+The copy is kept in the virtual environment that holds Prefect, one for each version of Prefect. It has the tables of a
+database that no run has used yet. Prefect itself looks at its revision when the server starts, and migrates it if it
+wants another one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+
+def kept() -> Path | None:
+    """Return where the copy is kept; None outside a virtual environment, whose folders are not ours."""
+    if sys.prefix == sys.base_prefix:
+        return None
+    return Path(sys.prefix) / "cache" / f"prefect-{version('prefect')}.db"
+
+
+def is_new(database: Path) -> bool:
+    """Say whether nothing is left of a database; a log of changes without its database is something."""
+    return not any(database.parent.glob(f"{database.name}*"))
+
+
+def provide(database: Path, source: Path | None) -> bool:
+    """Copy the kept database to where none is yet; return whether that was done.
+
+    One that is there stays as it is, also where another run makes it at the same time.
+    """
+    if source is None or not is_new(database) or not _is_usable(source):
+        return False
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=database.parent) as folder, contextlib.suppress(OSError):
+        draft = Path(folder) / database.name
+        shutil.copyfile(source, draft)
+        os.link(draft, database)  # refuses where one has come meanwhile, which replacing would not
+        return True
+    return False
+
+
+def keep(database: Path, target: Path | None) -> None:
+    """Keep a copy of a database that Prefect has just made and no run has used; where that fails, keep none."""
+    if target is None or not database.is_file():
+        return
+    with contextlib.suppress(OSError, sqlite3.Error):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+            draft = Path(folder) / target.name
+            with contextlib.closing(sqlite3.connect(database, timeout=20)) as source:
+                source.execute("VACUUM INTO ?", (str(draft),))
+            if _is_usable(draft):
+                draft.replace(target)
+
+
+def _is_usable(database: Path) -> bool:
+    """Say whether a file is a whole database with a revision that no run has used."""
+    if not database.is_file():
+        return False
+    try:
+        with contextlib.closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as source:
+            sound = source.execute("PRAGMA quick_check").fetchone() == ("ok",)
+            revision = source.execute("SELECT version_num FROM alembic_version").fetchone()
+            used = [source.execute(f"SELECT 1 FROM {table}").fetchone() for table in ("flow_run", "configuration")]
+    except sqlite3.Error:
+        return False
+    return sound and revision is not None and not any(used)
