@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sqlite3
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,12 +44,35 @@ def connect(tracking_uri: str) -> MlflowClient:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
+        _create(tracking_uri)
         _migrate(tracking_uri)
         client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
         client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise RegistryError(f"MLflow cannot open {tracking_uri}: {error}") from error
     return client
+
+
+def _create(tracking_uri: str) -> None:
+    """Make the tables of a new database, all or nothing: MLflow cannot go on from half of them.
+
+    They are made in a file beside it, which then gets its name; of two runs that do so at once, the first one's stays.
+    """
+    from mlflow.store.db import utils
+
+    database = sqlite_file(tracking_uri)
+    if database is None or database.exists():
+        return
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=database.parent, prefix=f".{database.name}.") as folder:
+        draft = Path(folder) / database.name
+        engine = utils.create_sqlalchemy_engine_with_retry(f"sqlite:///{draft}")
+        try:
+            utils._initialize_tables(engine)
+        finally:
+            engine.dispose()
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, database)
 
 
 def _migrate(tracking_uri: str) -> None:

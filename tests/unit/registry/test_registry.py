@@ -22,7 +22,7 @@ import yaml
 from wheeltapper import faultpoints, manifest
 from wheeltapper.errors import BundleError, RegistryError
 from wheeltapper.registry import Dataset, Registry
-from wheeltapper.registry.database import schema_revision
+from wheeltapper.registry.database import connect, schema_revision
 
 PLANT, OBJECTIVE = "pump_station", "detect"
 ROOT = Path(__file__).parents[3]
@@ -609,3 +609,20 @@ def test_importing_the_door_does_not_import_mlflow() -> None:
     """`import wheeltapper.registry` stays light."""
     code = "import sys, wheeltapper.registry; sys.exit('mlflow' in sys.modules or 'pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_database_is_made_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run that makes MLflow's tables is stopped half-way: the next one finds nothing, and makes them all."""
+    from mlflow.store.db import utils
+
+    uri = f"sqlite:///{tmp_path / 'home' / 'mlflow.db'}"
+
+    def stop(_engine: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopped, pytest.raises(KeyboardInterrupt):
+        stopped.setattr(utils, "_upgrade_db", stop)
+        connect(uri)
+    assert list((tmp_path / "home").iterdir()) == []
+    assert [experiment.name for experiment in connect(uri).search_experiments()] == ["Default"]
