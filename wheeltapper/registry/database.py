@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheeltapper.errors import RegistryError
+from wheeltapper.station import new_database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,13 +42,23 @@ def connect(tracking_uri: str) -> MlflowClient:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
+    database = sqlite_file(tracking_uri)
+    is_new = database is not None and _is_made_anew(database)
     try:
         _migrate(tracking_uri)
         client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
         client.search_experiments(max_results=1)
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise RegistryError(f"MLflow cannot open {tracking_uri}: {error}") from error
+    if database is not None and is_new:
+        # MLflow's own first experiment has a place in this home; MLflow makes it where there is none.
+        new_database.keep(database, new_database.kept("mlflow"), without="experiments")
     return client
+
+
+def _is_made_anew(database: Path) -> bool:
+    """Copy the tables of a new database from one that was made before; say whether MLflow has to make them."""
+    return new_database.is_new(database) and not new_database.provide(database, new_database.kept("mlflow"))
 
 
 def _migrate(tracking_uri: str) -> None:
