@@ -3,8 +3,8 @@
 Six simulated pumps with one reading a minute, in CSV files of a folder, as a logger writes them: one file a day, and
 one more for each new hour (360 readings). Every case is a process of its own, `python -m wheeltapper.cli watch`,
 against one Prefect server that is up already; core seconds are those of the process and its children, in user mode and
-in the system, without the server's, which stand beside. Peak memory is the proportional set size, looked at ten times a
-second. Beside `watch`, in turn with it, run
+in the system, without the server's, which stand beside. Peak memory is the most that the process held resident, as the
+system counts it. Beside `watch`, in turn with it, run
 
     empty      an empty Prefect flow
     packages   a flow that imports the packages that `watch` imports and has Great Expectations validate one row
@@ -539,9 +539,9 @@ def main() -> None:
 def show_watch(found: dict[str, Any]) -> None:
     """Print the cases as a table."""
     columns = ("core_seconds", "system_seconds", "beyond_empty", "beyond_packages", "peak_mib", "wall_seconds")
-    print("\n" + " " * 20 + "".join(f"{name:>17}" for name in (*columns, "server_core_seconds")))
+    print("\n" + " " * 20 + "".join(f"{name:>20}" for name in (*columns, "server_core_seconds")))
     for name, figures in found["cases"].items():
-        print(f"{name:<20}" + "".join(f"{figures[column]:>17.2f}" for column in (*columns, "server_core_seconds")))
+        print(f"{name:<20}" + "".join(f"{figures[column]:>20.2f}" for column in (*columns, "server_core_seconds")))
 
 
 def show_advance(found: dict[str, Any]) -> None:

@@ -51,10 +51,11 @@ BEGIN = datetime(2027, 1, 1, tzinfo=UTC)
 COMPARED = (tables.READINGS, tables.FLAGS, tables.FEATURES, tables.SCORES)
 """Tables that must be the same in every way, beside the alarms."""
 POINTS = (
-    *("ingest.after_quarantine", "ingest.after_corrections", "flag.before_write", "flag.after_write"),
-    *("store.after_data", "store.after_commit", "score.after_scores"),
+    *("store.after_commit:1", "ingest.after_quarantine:1", "store.after_commit:2", "ingest.after_corrections:1"),
+    *("store.after_commit:3", "flag.before_write:1", "store.after_commit:4", "flag.after_write:1"),
+    *("store.after_commit:5", "store.after_data:2", "store.after_commit:6", "score.after_scores:1"),
 )
-"""Points of a look at the plant at which it can be killed."""
+"""Points of a look at which it is killed, and at which time that it passes them."""
 
 Delivery = tuple[str, pd.DataFrame]
 """Name of a file, and its rows."""
@@ -308,7 +309,7 @@ class Killing:
 
     def bring(self, deliveries: list[Delivery], kills: int, points: tuple[str, ...]) -> None:
         """Bring deliveries; each look is killed a few times, and run again until it ends."""
-        orders = [f"{point}:{self.chance.randint(1, 2)}:kill" for point in points]
+        orders = [f"{point}:kill" for point in points]
         usual = 1.0
         for number, delivery in enumerate(deliveries):
             self.brought.put(delivery)

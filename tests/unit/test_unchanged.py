@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from wheeltapper import unchanged
 from wheeltapper.config import Settings
 from wheeltapper.unchanged import Files, Look
 
+ROOT = Path(__file__).parents[2]
+LARGE = {"pandas", "pyarrow", "great_expectations", "mlflow", "sklearn", "scipy", "numba", "tensorflow"}
 TITLE = "mill: two machines"
 
 
@@ -125,3 +129,13 @@ def test_versions_that_are_due_are_given_up(mill: Mill, monkeypatch: pytest.Monk
     mill.look()
     monkeypatch.setenv("WHEELTAPPER_KEEP_VERSIONS", "30d")
     assert unchanged.title(str(mill.file)) is None
+
+
+def test_a_quiet_watch_imports_nothing_large() -> None:
+    """What the command line and the flow import before they know whether anything is new."""
+    code = (
+        "import sys, flows.watch, wheeltapper.cli.flow_runs, wheeltapper.unchanged; "
+        f"print(sorted({LARGE!r} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

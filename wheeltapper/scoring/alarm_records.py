@@ -6,6 +6,7 @@ champion raises it: a new alarm takes the identifier of a stored one of the same
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,7 @@ def standing(records: pd.DataFrame) -> pd.DataFrame:
     return records[records["state"] != WITHDRAWN]
 
 
-def match(folded: pd.DataFrame, stored: pd.DataFrame, bundle: str) -> Matched:
+def match(folded: pd.DataFrame, stored: pd.DataFrame, bundle: str, identifiers: Collection[str] = ()) -> Matched:
     """Find the stored alarm that each new one continues.
 
     Parameters
@@ -40,21 +41,23 @@ def match(folded: pd.DataFrame, stored: pd.DataFrame, bundle: str) -> Matched:
     folded : DataFrame with columns asset_id, opened_at, last_at
         New alarms, in the order of asset and time.
     stored : DataFrame
-        Rows of the table of alarms, of the same machines.
+        Rows of the table of alarms that new ones may overlap.
     bundle : str
         Hash of the bundle that raised the new ones: its own alarms are matched before those of others.
+    identifiers : collection of str
+        Identifiers of further stored alarms, which no new one may get.
     """
     order = stored.assign(is_other=stored["bundle"] != bundle, is_withdrawn=stored["state"] == WITHDRAWN).sort_values(
         ["is_withdrawn", "is_other", "opened_at", "alarm_id"]
     )
     by_asset = {asset: list(rows.itertuples()) for asset, rows in order.groupby("asset_id")}
-    identifiers: list[str] = []
+    taken, matched = {*identifiers, *stored["alarm_id"]}, list[str]()
     folded_alarms: list[Any] = list(folded.itertuples())
     for alarm in folded_alarms:
         same = _overlapping(by_asset.get(alarm.asset_id, []), alarm)
-        taken = {*stored["alarm_id"], *identifiers}
-        identifiers.append(str(same.alarm_id) if same else _new_identifier(alarm, bundle, taken))
-    return Matched(identifiers, stored[~stored["alarm_id"].isin(identifiers)])
+        matched.append(str(same.alarm_id) if same else _new_identifier(alarm, bundle, taken))
+        taken.add(matched[-1])
+    return Matched(matched, stored[~stored["alarm_id"].isin(matched)])
 
 
 def _overlapping(candidates: list[Any], alarm: Any) -> Any | None:

@@ -65,6 +65,12 @@ class Region:
         return is_before
 
     @property
+    def first(self) -> pd.Timestamp:
+        """End of its first window; NaT where it has none."""
+        first: pd.Timestamp = self._ends.min()
+        return first
+
+    @property
     def _ends(self) -> pd.Series[Any]:
         ends: pd.Series[Any] = pd.concat([self.before["window_end"], self.after["window_end"]])
         return ends

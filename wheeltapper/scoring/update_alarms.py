@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from wheeltapper import faultpoints, tables
 from wheeltapper.readings import exclude
 from wheeltapper.scoring import alarm_records
+from wheeltapper.scoring.alarm_records import OPEN
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.scoring.describe import describe, top_sensors
 from wheeltapper.scoring.diagnosis import FLAT
@@ -48,10 +50,11 @@ class AlarmUpdate:
         folded = pd.concat([region.fold(self._rule, self._max_gap) for region in around.values()], ignore_index=True)
         described = tables.ALARMS.empty()
         if self._model.role == CHAMPION:
-            records = self._stored_alarms(list(around))
-            matched = alarm_records.match(folded, records, self._model.name)
+            records = self._store.read(tables.ALARMS)
+            nearby = records[_may_change(records, around)]
+            matched = alarm_records.match(folded, nearby, self._model.name, records["alarm_id"])
             described = self._describe(folded, matched.identifiers, after)
-            described = alarm_records.unless_rounded(described, records) if is_first else described
+            described = alarm_records.unless_rounded(described, nearby) if is_first else described
         after = after.assign(top_sensors=top_sensors(after, described))
         self._store_scores(before, after)
         faultpoints.hit("score.after_scores")
@@ -136,7 +139,7 @@ class AlarmUpdate:
             parts.append(alarm_records.withdraw(of_asset[is_ours & is_inside], _TAKEN_BACK))
             # Windows have come after a pause, or the alarm is of a former champion: it is over.
             is_over = ~is_ours | region.follows(of_asset["last_at"])
-            parts.append(alarm_records.close(of_asset[is_over & (of_asset["state"] == alarm_records.OPEN)]))
+            parts.append(alarm_records.close(of_asset[is_over & (of_asset["state"] == OPEN)]))
         return pd.concat(parts, ignore_index=True)
 
     def _store_scores(self, before: pd.DataFrame, after: pd.DataFrame) -> None:
@@ -178,6 +181,13 @@ class AlarmUpdate:
             str(asset): Changed(rows["opened_at"].min(), rows["last_at"].max(), none, none[["asset_id", "window_end"]])
             for asset, rows in concerned
         }
+
+
+def _may_change(records: pd.DataFrame, around: Mapping[str, Region]) -> pd.Series[Any]:
+    """Tell which stored alarms are open, or reach into the time of their machine that was folded again."""
+    begins = records["asset_id"].map({asset: region.first for asset, region in around.items()})
+    is_here: pd.Series[Any] = begins.notna() & ((records["last_at"] >= begins) | (records["state"] == OPEN))
+    return is_here
 
 
 def is_unlearnt(bundle: Bundle, rows: pd.DataFrame) -> pd.Series:

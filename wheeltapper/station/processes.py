@@ -15,8 +15,9 @@ from pathlib import Path
 import psutil
 
 COLLECT_RARELY = (100_000, 50, 100)
-"""Thresholds of Python's garbage collector for programs that import a million objects and keep them: with the usual
-ones, a tenth of a run's time goes into looking at them again and again."""
+"""Thresholds of Python's garbage collector for runs, which import a million objects and keep them: with the usual ones,
+a tenth of a run's time goes into looking at them again and again. For servers only while they start: a request whose
+client was killed leaves a database connection that only the collector returns, and until then it locks the database."""
 
 
 def collect_rarely() -> None:
@@ -36,9 +37,18 @@ def _leave_all() -> None:
 _TIED = f"""
 import atexit, gc, os, runpy, signal, sys, threading, time
 
+usual = gc.get_threshold()
 gc.set_threshold(*{COLLECT_RARELY})
 atexit.register(gc.freeze)
 atexit.register(gc.disable)
+
+def collect_as_usual():
+    time.sleep(8)  # it has started
+    gc.collect()
+    gc.freeze()  # what it has imported stays
+    gc.set_threshold(*usual)
+
+threading.Thread(target=collect_as_usual, daemon=True).start()
 
 def follow():
     os.read(0, 1)  # returns when the other end is closed, which the system does however its process ends

@@ -13,7 +13,7 @@ from wheeltapper.errors import ConfigError
 from wheeltapper.features import compute as computing
 from wheeltapper.features.plan import FeaturePlan, build_set
 from wheeltapper.features.sets import Stretch
-from wheeltapper.features.sets.rolling import window_moments
+from wheeltapper.features.sets.rolling import window_extremes, window_moments
 
 TANK = AssetType.model_validate({"name": "tank", "step": "1h", "sensors": {"level": {"unit": "m"}}})
 
@@ -87,8 +87,11 @@ def test_agrees_with_numpy(mixed: bool) -> None:
     first = last - (rng.integers(0, 70, size=130) if mixed else 37)
     each = [values[begin : end + 1] for begin, end in zip(first, last, strict=True)]
     mean, std = window_moments(values, first, last)
+    lowest, highest = window_extremes(values, first, last)
     np.testing.assert_allclose(mean, [one.mean() for one in each], rtol=1e-13)
     np.testing.assert_allclose(std, [one.std() for one in each], rtol=1e-11, atol=1e-15)
+    assert lowest.tolist() == [one.min() for one in each]
+    assert highest.tolist() == [one.max() for one in each]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 7, 64, 93])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -181,7 +182,7 @@ def test_every_server_listens_on_this_machine_only(tmp_path):
         assert server.module[place + 1] == "127.0.0.1"
 
 
-def test_a_server_looks_for_garbage_rarely(tmp_path):
+def test_a_server_looks_for_garbage_rarely_while_it_starts(tmp_path):
     """Python's garbage collector would take a tenth of a server's start."""
     module = tmp_path / "thresholds.py"
     module.write_text("import gc\nprint(gc.get_threshold())\n")
@@ -191,6 +192,19 @@ def test_a_server_looks_for_garbage_rarely(tmp_path):
     process.wait(timeout=20)
     processes.stop(process)
     assert (tmp_path / "log").read_text().startswith(str(processes.COLLECT_RARELY))
+
+
+@pytest.mark.slow
+def test_a_server_that_has_started_looks_for_garbage_as_usual(tmp_path):
+    """A request whose client was killed leaves a database connection, which only the collector returns."""
+    module = tmp_path / "thresholds.py"
+    module.write_text("import gc, time\ntime.sleep(10)\nprint(gc.get_threshold(), gc.get_freeze_count() > 1000)\n")
+    process = processes.start(
+        ("timeit", "-n1", "-r1", f"exec(open({str(module)!r}).read())"), tmp_path / "log", dies_with_us=True
+    )
+    process.wait(timeout=60)
+    processes.stop(process)
+    assert (tmp_path / "log").read_text().startswith(f"{gc.get_threshold()} True")
 
 
 _NEWS = """

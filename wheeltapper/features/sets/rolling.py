@@ -68,3 +68,33 @@ def window_moments(values: Floats, first: Places, last: Places) -> tuple[Floats,
     places = (np.require(each, np.int64, ["C", "W"]) for each in (first, last))
     all_moments(np.require(values, np.float64, ["C", "W"]), *places, mean, std)
     return mean, std
+
+
+def window_extremes(values: Floats, first: Places, last: Places) -> tuple[Floats, Floats]:
+    """Return lowest and highest value of each window.
+
+    Two runs of the longest power of two that fits cover a window, one from its beginning and one to its end; both
+    may hold a value without harm.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_readings,)
+        In any unit, NaN where missing.
+    first, last : ndarray of shape (n_windows,)
+        Positions of each window's first and last value.
+
+    Returns
+    -------
+    lowest, highest : ndarray of shape (n_windows,)
+        In the values' unit; NaN where the window lacks a value.
+    """
+    lengths = last - first + 1
+    lowest, highest = np.full(len(last), np.nan), np.full(len(last), np.nan)
+    low, high, size = values, values, 1
+    while size <= lengths.max(initial=0):
+        fits = np.flatnonzero((lengths >= size) & (lengths < 2 * size))
+        begin, end = first[fits], last[fits] + 1 - size
+        lowest[fits], highest[fits] = np.minimum(low[begin], low[end]), np.maximum(high[begin], high[end])
+        low, high = np.minimum(low[:-size], low[size:]), np.maximum(high[:-size], high[size:])
+        size *= 2
+    return lowest, highest
