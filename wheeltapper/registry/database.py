@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wheeltapper.errors import RegistryError
+from wheeltapper.station import new_database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -56,13 +57,17 @@ def connect(tracking_uri: str) -> MlflowClient:
 def _create(tracking_uri: str) -> None:
     """Make the tables of a new database, all or nothing: MLflow cannot go on from half of them.
 
-    They are made in a file beside it, which then gets its name; of two runs that do so at once, the first one's stays.
+    They are copied from those of another home where there are any, for making them takes MLflow a second. Else they are
+    made in a file beside it, which then gets its name; of two runs that do so at once, the first one's stays.
     """
+    database = sqlite_file(tracking_uri)
+    if database is None or not new_database.is_new(database):
+        return
+    kept = new_database.kept("mlflow")
+    if new_database.provide(database, kept):
+        return
     from mlflow.store.db import utils
 
-    database = sqlite_file(tracking_uri)
-    if database is None or database.exists():
-        return
     database.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=database.parent, prefix=f".{database.name}.") as folder:
         draft = Path(folder) / database.name
@@ -71,6 +76,7 @@ def _create(tracking_uri: str) -> None:
             utils._initialize_tables(engine)
         finally:
             engine.dispose()
+        new_database.keep(draft, kept)
         with contextlib.suppress(FileExistsError):
             os.link(draft, database)
 

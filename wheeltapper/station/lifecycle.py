@@ -120,7 +120,7 @@ def _require_ports(settings: Settings, alive: dict[str, Part]) -> None:
 def _start_servers(settings: Settings, alive: dict[str, Part], announce: Callable[[str], None]) -> dict[str, Part]:
     """Start the servers that do not run yet; return all of them."""
     settings.reports.mkdir(parents=True, exist_ok=True)
-    new_database.provide(prefect_database(settings), new_database.kept())
+    new_database.provide(prefect_database(settings), new_database.kept("prefect"))
     servers = (
         prefect_server(settings.prefect_port),
         mlflow_server(settings, settings.mlflow_port),

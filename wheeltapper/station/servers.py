@@ -196,14 +196,14 @@ def prefect(settings: Settings, meanwhile: Callable[[], object]) -> Iterator[str
     _log.info("starting a server for this run (10 to 20 s)")
     server = prefect_server(free_port())
     database = prefect_database(settings)
-    is_new = new_database.is_new(database) and not new_database.provide(database, new_database.kept())
+    is_new = new_database.is_new(database) and not new_database.provide(database, new_database.kept("prefect"))
     process = _start_for_one_run(server, settings)
     try:
         os.environ["PREFECT_API_URL"] = f"{server.url}/api"
         meanwhile()
         wait(server, process, settings)
         if is_new:
-            new_database.keep(database, new_database.kept())
+            new_database.keep(database, new_database.kept("prefect"))
         yield f"{server.url}/api"
     finally:
         os.environ.pop("PREFECT_API_URL", None)

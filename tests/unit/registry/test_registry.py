@@ -23,6 +23,7 @@ from wheeltapper import faultpoints, manifest
 from wheeltapper.errors import BundleError, RegistryError
 from wheeltapper.registry import Dataset, Registry
 from wheeltapper.registry.database import connect, schema_revision
+from wheeltapper.station import new_database
 
 PLANT, OBJECTIVE = "pump_station", "detect"
 ROOT = Path(__file__).parents[3]
@@ -62,6 +63,23 @@ def register(registry: Registry, place: Path, number: int) -> int:
     run = registry.candidate_run(parent, f"candidate-{number}", "lof")
     folder, bundle = write_bundle(place, number)
     return registry.register(PLANT, OBJECTIVE, registry.log_bundle(run, folder, ["a"], ["numpy"]), run, bundle)
+
+
+def test_a_new_home_gets_a_copy_of_an_empty_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first home's database is made and kept; the second is copied, and holds nothing of the first."""
+    kept, (first, second) = tmp_path / "cache" / "mlflow.db", (tmp_path / "first", tmp_path / "second")
+    monkeypatch.setattr(new_database, "kept", lambda _: kept)
+    for home in (first, second):
+        home.mkdir()
+        monkeypatch.chdir(home)
+        Registry(f"sqlite:///{home / 'mlflow.db'}", home / "files", PLANT).parent_run("training", home.name)
+        assert schema_revision(kept) == schema_revision(home / "mlflow.db")
+        assert not list(home.glob("mlflow.db.[0-9a-f]*"))  # nothing was migrated
+    with closing(sqlite3.connect(second / "mlflow.db")) as database:
+        assert database.execute("SELECT name FROM runs").fetchall() == [("second",)]
+        places = [place for (place,) in database.execute("SELECT artifact_location FROM experiments")]
+    assert len(places) == 2
+    assert all(str(second) in place for place in places)
 
 
 # -- runs
@@ -621,8 +639,10 @@ def test_a_database_is_made_as_a_whole(tmp_path: Path, monkeypatch: pytest.Monke
     def stop(_engine: object) -> None:
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(new_database, "kept", lambda _package: tmp_path / "kept.db")
     with monkeypatch.context() as stopped, pytest.raises(KeyboardInterrupt):
         stopped.setattr(utils, "_upgrade_db", stop)
         connect(uri)
     assert list((tmp_path / "home").iterdir()) == []
     assert [experiment.name for experiment in connect(uri).search_experiments()] == ["Default"]
+    assert (tmp_path / "kept.db").is_file()

@@ -73,7 +73,7 @@ def test_without_a_sound_copy_prefect_makes_its_database_itself(tmp_path, conten
 def test_only_a_virtual_environment_keeps_a_copy(monkeypatch):
     """Folders of the system's Python are not ours."""
     monkeypatch.setattr(sys, "prefix", sys.base_prefix)
-    assert new_database.kept() is None
+    assert new_database.kept("prefect") is None
 
 
 _ANSWER = """
@@ -81,7 +81,7 @@ import json, sys, urllib.request
 from pathlib import Path
 from wheeltapper.config import Settings
 from wheeltapper.station import new_database, servers
-new_database.kept = lambda: Path(sys.argv[2])
+new_database.kept = lambda package: Path(sys.argv[2])
 settings = Settings(home=sys.argv[1])
 servers.prepare_environment(settings)
 with servers.prefect(settings, lambda: None) as api:
