@@ -185,7 +185,8 @@ class AlarmUpdate:
 
 def _may_change(records: pd.DataFrame, around: Mapping[str, Region]) -> pd.Series[Any]:
     """Tell which stored alarms are open, or reach into the time of their machine that was folded again."""
-    begins = records["asset_id"].map({asset: region.first for asset, region in around.items()})
+    firsts = {asset: region.first for asset, region in around.items()}
+    begins = pd.to_datetime(records["asset_id"].map(firsts), utc=True)  # also where there is none at all
     is_here: pd.Series[Any] = begins.notna() & ((records["last_at"] >= begins) | (records["state"] == OPEN))
     return is_here
 
