@@ -318,7 +318,7 @@ def eventful(seed: int, n: int) -> Track:
 
 TOGETHER = {
     "those of a plant that names none": [{chosen.name: chosen.options} for chosen in FEATURES],
-    "readings, moments, steps and quotients": ["latest", "rolling", "rates", "ratios"],
+    "those of the pump station": ["latest", "rolling", "rates", "ratios"],
     "compiled ones and others": ["lags", {"long_rolling": {"over": ["5h"], "rows": [7], "same_regime": True}}, "twin"],
 }
 
