@@ -364,3 +364,14 @@ def test_live_rows_of_several_sets_are_those_of_the_whole_history(
         if number % 20 == 19:
             following.restart()
     assert following.windows == by_end(rows_of(plan, track))
+
+
+@pytest.mark.parametrize("seed", [37, 41, 52, 3641574])
+def test_a_stored_reading_that_comes_again_beside_a_late_one_hides_no_window(seed: int) -> None:
+    """The late reading takes an earlier window's place; the repeated one was there before, so that window is gone."""
+    windows = {"max_gap": "3h", "length": "5h", "every": 2}
+    plan = FeaturePlan.model_validate({"asset_type": PUMP, "sets": ["latest", "rolling"], "windows": windows})
+    following, rng = Following(plan), np.random.default_rng(seed)
+    for arrived in in_disorder(eventful(seed, 160), rng, 6):
+        following.deliver(arrived)
+        assert following.windows == following.batch()

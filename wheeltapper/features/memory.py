@@ -167,11 +167,14 @@ class AssetMemory:
         gone = [np.array([], dtype=np.int64)]
         for begin, end in self._spans(late.micros):
             needed = begin - self._reach, end + self._wait + 1
-            before = self._stored(*needed, late, earlier)
-            after = overlaid(before, within(late, *needed))
-            rows_before, rows_after = (_until(rows_of(self._plan, track, begin), end) for track in (before, after))
-            rows.append(_part_of_rows(rows_after, ~_is_in(rows_after, rows_before)))
-            gone.append(np.setdiff1d(rows_before.ends, rows_after.ends, assume_unique=True))
+            befores = self._stored(*needed, late, earlier)
+            after = overlaid(befores[0], within(late, *needed))
+            rows_after = _until(rows_of(self._plan, after, begin), end)
+            rows_before = [_until(rows_of(self._plan, before, begin), end) for before in befores]
+            is_as_before = np.logical_and.reduce([_is_in(rows_after, known) for known in rows_before])
+            rows.append(_part_of_rows(rows_after, ~is_as_before))
+            ends_before = np.concatenate([known.ends for known in rows_before])
+            gone.append(np.setdiff1d(ends_before, rows_after.ends))
         return rows, np.concatenate(gone)
 
     def _spans(self, late: Micros) -> Iterator[tuple[int, int]]:
@@ -184,11 +187,15 @@ class AssetMemory:
         for places in np.split(np.arange(len(late)), cuts):
             yield int(begins[places[0]]), int(ends[places[-1]])
 
-    def _stored(self, begin: int, end: int, late: Track, earlier: Earlier | None) -> Track:
-        """Return the readings of a span as they were before the late ones came, from what is held and stored."""
+    def _stored(self, begin: int, end: int, late: Track, earlier: Earlier | None) -> list[Track]:
+        """Return the readings of a span as they may have been before the late ones came, from what is held and stored.
+
+        A stored reading that equals a late one was stored just now, or is repeated. Nothing tells which, so the span is
+        returned without it and with it.
+        """
         held = within(self._tail.track(begin), begin, end)
         if self._tail.complete_since is None or begin >= self._tail.complete_since:
-            return held
+            return [held]
         if earlier is None:
             at = int(late.micros[np.searchsorted(late.micros, begin + self._reach)])
             raise DataError(
@@ -198,8 +205,9 @@ class AssetMemory:
             )
         until = min(end, self._tail.complete_since)
         stored = within(in_order(self._plan, earlier(begin, until)), begin, until)
-        # A stored reading that is the late one was stored just now, or is repeated: taken as new, nothing is missed.
-        return overlaid(select(stored, ~is_known(stored, late)), held)
+        is_late = is_known(stored, late)
+        without = overlaid(select(stored, ~is_late), held)
+        return [without, overlaid(stored, held)] if is_late.any() else [without]
 
     def _unknown(self, late: Track) -> Track:
         """Leave out the readings that are held just as they came: they change nothing."""
