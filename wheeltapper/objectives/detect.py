@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 
 from wheeltapper import __version__, tables
@@ -280,10 +281,12 @@ def _judge_champion(decision: Decision, champion: Bundle) -> Judgement:
 
 def _label_gates(plant: Plant, table: TrainingTable) -> list[Gate]:
     """Check whether labels are a rule of the newest readings, or one target under two names, without the test part."""
-    rows = table.every.where(table.windows["usable"] & table.part.isin(["train", "calibrate", "validate"]))
+    is_judged = table.part.isin(["train", "calibrate", "validate"])
+    is_asked = np.array(table.windows["usable"] & is_judged, dtype=bool)
     sensors = [feature.name for feature in that_show(FeaturePlan.of(plant).features, "latest")]
-    looked_at = label_rule.looked_at(rows.windows["window_end"])
-    readings = rows.where(looked_at).read(sensors)[["asset_id", "window_end", *sensors]]
+    # Few of many windows are looked at: only these are copied.
+    is_asked[is_asked] = label_rule.looked_at(table.windows.loc[is_asked, "window_end"])
+    readings = table.every.where(is_asked).read(sensors)[["asset_id", "window_end", *sensors]]
     readings = readings.rename(columns={"window_end": "timestamp"})
     return [
         label_rule.label_rule(readings, sensors, table.faults),

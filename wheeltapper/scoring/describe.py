@@ -44,12 +44,11 @@ def describe(
         Anomalous windows in a row that opened them.
     """
     diagnoses = diagnosis.name_alarms(bundle, features, folded, open_after=open_after, flags=flags)
-    by_asset = dict(iter(features[features["usable"]].groupby("asset_id")))
+    by_asset = diagnosis.usable_windows(features)
     sentences, ranked = [], []
     folded_alarms: list[Any] = list(folded.itertuples())
     for alarm, cause in zip(folded_alarms, diagnoses, strict=True):
-        rows = by_asset[alarm.asset_id]
-        inside = rows[(rows["window_end"] >= alarm.opened_at) & (rows["window_end"] <= alarm.last_at)]
+        inside = features.iloc[diagnosis.windows_inside(by_asset[alarm.asset_id], alarm)]
         # A start-up inside the alarm may hold its peak; the explanation is about the regime that the machine
         # mostly ran in.
         mostly = alarm._replace(regime=str(inside["regime"].mode().iloc[0]))

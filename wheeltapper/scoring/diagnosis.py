@@ -141,13 +141,11 @@ def name_alarms(
         One for each alarm, in their order.
     """
     features = bundle.rows_of_plan(features)
-    by_asset = {
-        asset: rows.sort_values("window_end") for asset, rows in features[features["usable"]].groupby("asset_id")
-    }
+    by_asset = usable_windows(features)
     flat = flags[flags["kind"] == FLAT] if flags is not None else None
     diagnoses = []
     for alarm in alarms.itertuples():
-        rows = bundle.complete(_windows_of(by_asset, alarm, open_after))
+        rows = bundle.complete(features.iloc[_windows_of(by_asset[alarm.asset_id], alarm, open_after)])
         stuck = frozenset() if flat is None else _stuck_in(flat, alarm)
         diagnoses.append(diagnose(bundle.asset_type, bundle.plan.features, bundle.normaliser, rows, stuck))
     return diagnoses
@@ -180,12 +178,26 @@ def parts_of_kinds(asset_type: AssetType, kinds: Iterable[str]) -> dict[str, str
     return of_machine | {kind: "sensor" for kind in kinds if is_sensor_kind(kind, asset_type)}
 
 
-def _windows_of(by_asset: Mapping[Any, pd.DataFrame], alarm: Any, open_after: int) -> pd.DataFrame:
-    rows = by_asset[alarm.asset_id]
-    first = int(rows["window_end"].searchsorted(alarm.opened_at, "left"))
-    stop = int(rows["window_end"].searchsorted(alarm.last_at, "right"))
-    inside = rows.iloc[max(first - open_after + 1, 0) : stop]
-    return inside.iloc[:: -(-len(inside) // MOST_WINDOWS)] if len(inside) > MOST_WINDOWS else inside
+def usable_windows(features: pd.DataFrame) -> dict[Any, pd.Series[Any]]:
+    """Return the ends of each asset's usable windows, in order, with the places of their rows as index.
+
+    The rows themselves are taken only where an alarm asks for them: they have a hundred columns.
+    """
+    ends = features["window_end"].reset_index(drop=True)[features["usable"].to_numpy(bool)].sort_values(kind="stable")
+    return dict(iter(ends.groupby(features["asset_id"].to_numpy()[ends.index])))
+
+
+def windows_inside(ends: pd.Series[Any], alarm: Any, led_by: int = 0) -> NDArray[np.int64]:
+    """Return the places of the rows whose windows end inside an alarm, and of some before them."""
+    first = int(ends.searchsorted(alarm.opened_at, "left"))
+    stop = int(ends.searchsorted(alarm.last_at, "right"))
+    return ends.index[max(first - led_by, 0) : stop].to_numpy(np.int64)
+
+
+def _windows_of(ends: pd.Series[Any], alarm: Any, open_after: int) -> NDArray[np.int64]:
+    """Return the places of an alarm's rows, and of those that led to it."""
+    inside = windows_inside(ends, alarm, led_by=open_after - 1)
+    return inside[:: -(-len(inside) // MOST_WINDOWS)] if len(inside) > MOST_WINDOWS else inside
 
 
 def diagnose(

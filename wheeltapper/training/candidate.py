@@ -14,7 +14,7 @@ from wheeltapper.config import Plant, PlugIn
 from wheeltapper.detectors import Detector
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import calibrate, calibration
-from wheeltapper.scoring.bundle import POOLED, Bundle, inputs
+from wheeltapper.scoring.bundle import POOLED, Bundle
 from wheeltapper.scoring.effect import is_far
 from wheeltapper.training.preparation import MIN_TRAIN_ROWS, Preparation, prepare
 from wheeltapper.training.rows import FeatureRows, as_rows
@@ -135,13 +135,11 @@ def _fit_detectors(plant: Plant, detector: PlugIn, ready: Preparation) -> dict[s
             detector.name, detector.options, seed=plant.seed, plug_ins=plant.plug_ins, features=ready.plan.features
         )
 
-    train = ready.train
-    z = inputs(make(), ready.normaliser, train)
     # In the order of time over all assets: the rows that a detector holds back at the end are then the latest.
-    in_time = train["window_end"].sort_values(kind="stable").index
-    fitted = {POOLED: make().fit(z.loc[in_time])}
+    in_time = ready.in_units if make().in_units else ready.in_deviations
+    fitted = {POOLED: make().fit(in_time)}
     if plant.models == "per_asset":
-        for asset, rows_of_asset in train.groupby("asset_id").groups.items():
+        for asset, rows_of_asset in ready.train.groupby("asset_id").groups.items():
             if len(rows_of_asset) >= MIN_TRAIN_ROWS:
-                fitted[str(asset)] = make().fit(z.loc[rows_of_asset])
+                fitted[str(asset)] = make().fit(in_time.loc[rows_of_asset])
     return fitted

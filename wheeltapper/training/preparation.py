@@ -7,6 +7,7 @@ of it uses the train part alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -49,6 +50,18 @@ class Preparation:
     """Result of selecting relevant features, as a sentence; empty where the plant selects none."""
     sample: dict[str, int]
     """Rows that were drawn and rows that they were drawn from, where memory has no room for all; else empty."""
+
+    @property
+    def in_units(self) -> pd.DataFrame:
+        """The features of the training rows, in the order of time over all assets."""
+        in_time = self.train["window_end"].sort_values(kind="stable").index
+        return self.train.loc[in_time, list(self.normaliser.columns)]
+
+    @cached_property
+    def in_deviations(self) -> pd.DataFrame:
+        """The same in usual deviations, computed once for all candidates, which do not change it."""
+        in_time = self.train["window_end"].sort_values(kind="stable").index
+        return self.normaliser.transform(self.train).loc[in_time]
 
 
 def prepare(

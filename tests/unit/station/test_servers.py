@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -245,3 +247,50 @@ def test_sums_take_one_core_unless_the_user_has_said_otherwise(tmp_path, monkeyp
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "8")
     servers.prepare_environment(Settings(home=tmp_path))
     assert os.environ["OPENBLAS_NUM_THREADS"] == "8"
+
+
+@pytest.mark.parametrize(
+    ("variable", "ours", "another"),
+    [("NUMPY_MADVISE_HUGEPAGE", "0", "1"), ("ARROW_DEFAULT_MEMORY_POOL", "system", "x")],
+)
+def test_large_arrays_come_from_the_heap_unless_the_user_has_said_otherwise(
+    tmp_path, monkeypatch, variable, ours, another
+):
+    """NumPy and Arrow read these when they are imported: huge pages cost a run a tenth of its processor time."""
+    monkeypatch.delenv(variable, raising=False)
+    servers.prepare_environment(Settings(home=tmp_path))
+    assert os.environ[variable] == ours
+    monkeypatch.setenv(variable, another)
+    servers.prepare_environment(Settings(home=tmp_path))
+    assert os.environ[variable] == another
+
+
+_COPIES = """
+import resource
+import numpy as np
+{before}
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    np.ones(6_000_000)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="another C library than glibc")
+def test_a_run_uses_the_memory_of_one_table_again_for_the_next():
+    """Ten arrays of 48 MB, one after the other: without it, the system hands out and clears the memory of each."""
+
+    def pages(before):
+        program, environment = _COPIES.format(before=before), os.environ | servers.MEMORY
+        command = [sys.executable, "-c", program]
+        return int(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+
+    usual = pages("")
+    again = pages("from wheeltapper.station import processes; processes.use_memory_again()")
+    assert usual > 5 * again
+
+
+def test_a_c_library_without_settings_is_left_alone(monkeypatch):
+    """Musl and macOS have no mallopt."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: SimpleNamespace())
+    processes.use_memory_again()

@@ -10,9 +10,11 @@ import pytest
 
 from wheeltapper import tables
 from wheeltapper.errors import ConfigError, DataError
+from wheeltapper.features.normalise import RegimeNormaliser
 from wheeltapper.scoring import alarms
 from wheeltapper.scoring.bundle import POOLED, fingerprint
 from wheeltapper.training.candidate import calibrated
+from wheeltapper.training.preparation import prepare
 
 
 def spoilt(features: pd.DataFrame, where: Any) -> pd.DataFrame:
@@ -29,6 +31,21 @@ def test_the_same_seed_gives_the_same_bundle(the_mill: Any, detector: str) -> No
     first = fingerprint(the_mill.fit(detector))
     np.random.default_rng().random(10)
     assert fingerprint(the_mill.fit(detector)) == first
+
+
+def test_candidates_share_one_copy_of_the_scaled_training_rows(the_mill: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are scaled once, whoever asks first, and no detector changes them for the next."""
+    alone = fingerprint(the_mill.fit("isolation_forest"))
+    ready = prepare(the_mill.plant, the_mill.features, the_mill.part, the_mill.faults)
+    scaled = []
+    usual = RegimeNormaliser.transform
+    monkeypatch.setattr(
+        RegimeNormaliser, "transform", lambda self, rows: scaled.append(rows is ready.train) or usual(self, rows)
+    )
+    for detector in ("pca_residual", "k_sigma", "lof", "isolation_forest"):
+        bundle = the_mill.fit(detector, prepared=ready)
+    assert sum(scaled) == 1
+    assert fingerprint(bundle) == alone
 
 
 def test_another_seed_gives_another_forest(the_mill: Any) -> None:
