@@ -32,7 +32,7 @@ def run_flow(name: str, plant: str, *, on: Console = out, **options: str | bool 
     from wheeltapper import unchanged
 
     processes.collect_rarely()
-    processes.use_memory_again()
+    processes.keep_little_memory()
     settings = Settings()
     quiet = unchanged.title(plant) if name == "watch" else None
     with progress(quiet or _title(plant), on) as show_step:

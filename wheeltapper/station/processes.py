@@ -30,28 +30,26 @@ def collect_rarely() -> None:
     atexit.register(_leave_all)
 
 
+LARGE = 2**20
+"""Bytes from which the C library (glibc) asks the system for a piece of memory, and returns it when it is free."""
+ARENAS = 2
+"""Regions from which glibc serves smaller pieces; each keeps free memory that the others cannot use."""
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+
+
+def keep_little_memory() -> None:
+    """Let this process return memory to the system soon after it is free, where the C library is glibc."""
+    try:
+        set_option = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # musl, macOS and Windows have no such function
+        return
+    for option, value in ((_M_TRIM_THRESHOLD, LARGE), (_M_MMAP_THRESHOLD, LARGE), (_M_ARENA_MAX, ARENAS)):
+        set_option(option, value)
+
+
 def _leave_all() -> None:
     gc.disable()
     gc.freeze()
-
-
-_LIMITS_OF_HEAP = {-1: 512 * 2**20, -3: 128 * 2**20, -8: 1}
-"""Settings of glibc's ``mallopt``: free memory at the heap's end that is kept, size from which a block is memory of its
-own that is returned at once, and number of heaps (one for each thread would keep free memory from all others)."""
-
-
-def use_memory_again() -> None:
-    """Let the C library keep memory that became free for the next table, within limits.
-
-    By default each array of some megabytes is fetched from the system, which fills it with zeros first, and returned
-    soon after: in a run, this takes a tenth of the processor time.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # another C library than glibc has no such function
-        return
-    for setting, value in _LIMITS_OF_HEAP.items():
-        mallopt(setting, value)
 
 
 _TIED = f"""

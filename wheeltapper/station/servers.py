@@ -60,12 +60,16 @@ ONE_CORE_EACH = {
     "OPENBLAS_NUM_THREADS": "1",
 }
 
-MEMORY = {
-    # Tables are copied often, and each copy of some megabytes would be filled with zeros first, 2 MB at a time, which
-    # takes a tenth of a run's processor time. Without huge pages, and with Arrow in the C library's heap, memory that
-    # became free is used again.
-    "NUMPY_MADVISE_HUGEPAGE": "0",
+LITTLE_SPARE_MEMORY = {
+    # By default the C library and Arrow keep what was freed, for the next that asks; of a long table, that is as much
+    # as is in use. `processes.keep_little_memory` says the same to a process that is already there.
+    "MALLOC_MMAP_THRESHOLD_": str(processes.LARGE),
+    "MALLOC_TRIM_THRESHOLD_": str(processes.LARGE),
+    "MALLOC_ARENA_MAX": str(processes.ARENAS),
     "ARROW_DEFAULT_MEMORY_POOL": "system",
+    # NumPy would ask for each array of some megabytes in pages of 2 MB, which the system has to clear first, used or
+    # not: that takes several seconds of a run's processor time.
+    "NUMPY_MADVISE_HUGEPAGE": "0",
 }
 
 _ONE_RUN = {
@@ -81,8 +85,8 @@ _ONE_RUN = {
 
 
 def prepare_environment(settings: Settings) -> None:
-    """Set the variables that Prefect, MLflow, TensorFlow and NumPy read at import; those that the user has set stay."""
-    for name, value in (QUIET | ONE_CORE_EACH | MEMORY).items():
+    """Set the variables that libraries and servers read when they start; those that the user has set stay."""
+    for name, value in (QUIET | ONE_CORE_EACH | LITTLE_SPARE_MEMORY).items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("PREFECT_HOME", str(settings.prefect))
 

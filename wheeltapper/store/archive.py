@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -34,12 +35,31 @@ class SegmentError(StoreError):
         self.path = path
 
 
+@dataclass(frozen=True)
+class _Read:
+    """A segment that was read, with the time at which it was written."""
+
+    path: Path
+    written_ns: int
+    first: int
+    entries: list[bytes]
+
+    def holds(self, version: int) -> bool:
+        """Say whether it has the entry of a version, and its file is still the one that was read."""
+        if not 0 <= version - self.first < len(self.entries):
+            return False
+        try:
+            return self.path.stat().st_mtime_ns == self.written_ns
+        except FileNotFoundError:  # it has become part of a larger one, or somebody deleted the table
+            return False
+
+
 class Archive:
     """The segments of the table in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / BESIDE / "archive"
-        self._open: tuple[Path, int, list[bytes]] | None = None
+        self._read: _Read | None = None
 
     def segments(self) -> list[tuple[int, int, Path]]:
         """List first version, last version and path of each segment, in order."""
@@ -56,11 +76,13 @@ class Archive:
         SegmentError
             If its segment is damaged.
         """
-        if self._open is None or not 0 <= version - self._open[1] < len(self._open[2]):
-            self._open = self._find(version) or self._find(version)  # a second look: ten may just have become one
-            if self._open is None:
+        segment = self._read
+        if segment is None or not segment.holds(version):
+            segment = self._find(version) or self._find(version)  # a second look: ten may just have become one
+            if segment is None:
                 return None
-        return self._open[2][version - self._open[1]]
+            self._read = segment
+        return segment.entries[version - segment.first]
 
     def _drop_held_twice(self) -> None:
         """Delete segments whose entries a larger one holds too: a killed writer left them."""
@@ -69,11 +91,11 @@ class Archive:
             if any(begin <= first and last <= end and path != other for begin, end, other in segments):
                 path.unlink(missing_ok=True)
 
-    def _find(self, version: int) -> tuple[Path, int, list[bytes]] | None:
+    def _find(self, version: int) -> _Read | None:
         for first, last, path in self.segments():
             if first <= version <= last:
                 try:
-                    return path, first, _entries_in(path)
+                    return _Read(path, path.stat().st_mtime_ns, first, _entries_in(path))
                 except FileNotFoundError:
                     return None
         return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from wheeltapper.errors import StoreError
@@ -34,7 +35,7 @@ class Damage:
 
 
 class Log:
-    """Reads the log of the table in ``folder``.
+    """Reads the log of the table in ``folder``; several threads may use it at once.
 
     An accepted entry is kept in memory while its file's size and time stay the same.
     """
@@ -171,9 +172,10 @@ class Log:
             stamp = (path.stat().st_size, path.stat().st_mtime_ns)
         except OSError as error:
             raise StoreError(f"{path} cannot be read: {error}") from error
-        if self._snapshot is None or self._snapshot[0] != stamp or self._snapshot[1].state.version != version:
-            self._snapshot = (stamp, snapshots.read(self.folder, version, self.names))
-        found = self._snapshot[1]
+        kept = self._snapshot
+        if kept is None or kept[0] != stamp or kept[1].state.version != version:
+            kept = self._snapshot = (stamp, snapshots.read(self.folder, version, self.names))
+        found = kept[1]
         if self.path(version).exists() and self.entry(version).sha256 != found.state.head:
             raise StoreError(f"{path} does not follow the entry {self.path(version).name} of the log")
         return found
@@ -223,6 +225,12 @@ class Log:
             self._accepted.clear()
         self._accepted[version] = (stamp, entry)
         return entry
+
+
+@lru_cache(maxsize=64)
+def log_in(folder: Path) -> Log:
+    """Return the log of the table in a folder; all stores of this process share it, with what it has accepted."""
+    return Log(folder)
 
 
 def _with_advice(message: str, path: Path, *, is_last: bool) -> str:

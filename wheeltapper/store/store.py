@@ -19,7 +19,7 @@ from wheeltapper.store import retention, verification
 from wheeltapper.store.changes import changes
 from wheeltapper.store.entries import State
 from wheeltapper.store.layout import PeriodKind
-from wheeltapper.store.log import Damage, Log
+from wheeltapper.store.log import Damage, Log, log_in
 from wheeltapper.store.reading import TableReader, instant
 from wheeltapper.store.refs import Ref, Staged
 from wheeltapper.store.writing import TableWriter
@@ -42,7 +42,6 @@ class Store:
         self.plant = plant
         self.period: PeriodKind = period
         self.folder = Path(root).absolute() / plant
-        self._logs: dict[str, Log] = {}
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -261,7 +260,7 @@ class Store:
         return TableWriter(self._reader(table), self.period)
 
     def _log(self, table: Table) -> Log:
-        return self._logs.setdefault(table.name, Log(self.folder / table.name))
+        return log_in(self.folder / table.name)
 
     def _ref(self, table: Table, state: State) -> Ref:
         return Ref(self.plant, table.name, state.version, self._reader(table).digest(state))
