@@ -98,7 +98,7 @@ def write_long(root: Path, commits: int) -> None:
     # The names of the writes are left out: the index takes them from the entries.
     last = replay(live)
     files = {file.path: file for entry in live[1:] for file in entry.add}
-    upkeep.after_commit(log, dataclasses.replace(last, files=files, txns=State().txns))
+    upkeep.after_commit(log, dataclasses.replace(last, files=files, txns=State().txns), 1)
 
 
 def _put_away(log: Log, begin: int, entries: list[bytes]) -> int:

@@ -29,10 +29,10 @@ def run_flow(name: str, plant: str, *, on: Console = out, **options: str | bool 
     arguments = {
         option: parse_instant(str(value)) if option in ("start", "end") else value for option, value in chosen.items()
     }
-    from wheeltapper import unchanged
+    from wheeltapper import memory, unchanged
 
     processes.collect_rarely()
-    processes.keep_little_memory()
+    memory.keep_little()
     settings = Settings()
     quiet = unchanged.title(plant) if name == "watch" else None
     with progress(quiet or _title(plant), on) as show_step:

@@ -13,7 +13,7 @@ from zlib import crc32
 
 import pandas as pd
 
-from wheeltapper import faultpoints, tables
+from wheeltapper import faultpoints, memory, tables
 from wheeltapper.checks import TableCheck
 from wheeltapper.errors import DataError
 from wheeltapper.features.compute import compute, empty
@@ -60,12 +60,15 @@ def compute_part(space: Workspace, job: FeatureJob, part: FeaturePart, check: Ta
     staged = space.store.stage(tables.FEATURES, rows)
     faultpoints.hit("featurize.after_part")
     why_not = rows["why_not"].value_counts().head(5)
-    return ComputedPart(
+    computed = ComputedPart(
         staged,
         windows=len(rows),
         usable=int(rows["usable"].sum()),
         why_not={str(reason): int(count) for reason, count in why_not.items()},
     )
+    del rows
+    memory.give_back()
+    return computed
 
 
 def store_parts(space: Workspace, job: FeatureJob, parts: Sequence[ComputedPart]) -> Featurized:

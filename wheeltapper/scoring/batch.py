@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from wheeltapper import tables
+from wheeltapper import memory, tables
 from wheeltapper.errors import DataError, NoChampionError
 from wheeltapper.scoring.followed import Mark
 from wheeltapper.scoring.live import CHALLENGER, CHAMPION, LiveModel
@@ -153,7 +153,8 @@ class _Scoring:
     def _everything(self) -> Iterator[dict[str, Changed]]:
         """Yield all windows, some machines at a time."""
         for assets in self._asset_groups():
-            parts = [self._score(rows) for rows in self._windows.parts(assets)]
+            parts = [self._score(rows) for rows in self._windows.parts(assets, self._unlearnt_from(assets))]
+            memory.give_back()
             stored = self._update.read_scores(None, None, assets)
             scored = _unless_rounded(pd.concat(parts, ignore_index=True), stored)
             self._verify(scored)
@@ -162,6 +163,13 @@ class _Scoring:
                 str(asset): Changed(first, last, scored[scored["asset_id"] == asset], None)
                 for asset, first, last in ends.agg(["min", "max"]).itertuples()
             }
+
+    def _unlearnt_from(self, assets: list[str]) -> pd.Timestamp | None:
+        """Return an instant before which the bundle has learnt all windows of some machines; None if there is none."""
+        learnt = self._model.bundle.provenance["learned_until"]
+        if not all(asset in learnt for asset in assets):
+            return None
+        return min(pd.Timestamp(learnt[asset]) for asset in assets)
 
     def _changes(self, since: int) -> Iterator[dict[str, Changed]]:
         """Yield the windows that have changed since a version, a stretch of time after the other."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import gc
 import os
 import signal
@@ -28,23 +27,6 @@ def collect_rarely() -> None:
     """
     gc.set_threshold(*COLLECT_RARELY)
     atexit.register(_leave_all)
-
-
-LARGE = 2**20
-"""Bytes from which the C library (glibc) asks the system for a piece of memory, and returns it when it is free."""
-ARENAS = 2
-"""Regions from which glibc serves smaller pieces; each keeps free memory that the others cannot use."""
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-
-
-def keep_little_memory() -> None:
-    """Let this process return memory to the system soon after it is free, where the C library is glibc."""
-    try:
-        set_option = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # musl, macOS and Windows have no such function
-        return
-    for option, value in ((_M_TRIM_THRESHOLD, LARGE), (_M_MMAP_THRESHOLD, LARGE), (_M_ARENA_MAX, ARENAS)):
-        set_option(option, value)
 
 
 def _leave_all() -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from wheeltapper import memory
 from wheeltapper.config import Settings
 from wheeltapper.errors import WheeltapperError
 from wheeltapper.station import new_database, processes
@@ -60,18 +61,6 @@ ONE_CORE_EACH = {
     "OPENBLAS_NUM_THREADS": "1",
 }
 
-LITTLE_SPARE_MEMORY = {
-    # By default the C library and Arrow keep what was freed, for the next that asks; of a long table, that is as much
-    # as is in use. `processes.keep_little_memory` says the same to a process that is already there.
-    "MALLOC_MMAP_THRESHOLD_": str(processes.LARGE),
-    "MALLOC_TRIM_THRESHOLD_": str(processes.LARGE),
-    "MALLOC_ARENA_MAX": str(processes.ARENAS),
-    "ARROW_DEFAULT_MEMORY_POOL": "system",
-    # NumPy would ask for each array of some megabytes in pages of 2 MB, which the system has to clear first, used or
-    # not: that takes several seconds of a run's processor time.
-    "NUMPY_MADVISE_HUGEPAGE": "0",
-}
-
 _ONE_RUN = {
     # A server for one run plans nothing: the deployments that `up` left in its database wait for the next `up`.
     f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false"
@@ -86,7 +75,7 @@ _ONE_RUN = {
 
 def prepare_environment(settings: Settings) -> None:
     """Set the variables that libraries and servers read when they start; those that the user has set stay."""
-    for name, value in (QUIET | ONE_CORE_EACH | LITTLE_SPARE_MEMORY).items():
+    for name, value in (QUIET | ONE_CORE_EACH | memory.VARIABLES).items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("PREFECT_HOME", str(settings.prefect))
 

@@ -75,7 +75,7 @@ def commit(log: Log, state: State, change: Commit) -> State:
     faultpoints.hit("store.after_commit")
     sync(log, version)
     after = log.state(version)
-    upkeep.after_commit(log, after)
+    upkeep.after_commit(log, after, len(change.add) + len(change.remove))
     return after
 
 

@@ -7,6 +7,7 @@ Opening reads the newest sound snapshot and replays the entries after it; they a
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -169,16 +170,29 @@ class Log:
         """
         path = snapshots.path(self.folder, version)
         try:
-            stamp = (path.stat().st_size, path.stat().st_mtime_ns)
+            stamp = _stamp(path)
         except OSError as error:
             raise StoreError(f"{path} cannot be read: {error}") from error
         kept = self._snapshot
         if kept is None or kept[0] != stamp or kept[1].state.version != version:
             kept = self._snapshot = (stamp, snapshots.read(self.folder, version, self.names))
         found = kept[1]
-        if self.path(version).exists() and self.entry(version).sha256 != found.state.head:
+        if self._hash(version) not in (None, found.state.head):
             raise StoreError(f"{path} does not follow the entry {self.path(version).name} of the log")
         return found
+
+    def _hash(self, version: int) -> str | None:
+        """Return the SHA-256 of the entry of a version that has a file of its own; None if it has none."""
+        path = self.path(version)
+        try:
+            accepted = self._accepted.get(version)
+            if accepted and accepted[0] == _stamp(path):
+                return accepted[1].sha256
+            return hashlib.sha256(path.read_bytes()).hexdigest()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"{path} cannot be read: {error}") from error
 
     def _require_end(self) -> int:
         """Return the newest version, whose entry always has a file of its own.
@@ -210,8 +224,7 @@ class Log:
     def _read(self, path: Path, version: int) -> Entry:
         """Return the entry in its own file; raises FileNotFoundError if there is none."""
         try:
-            stat = path.stat()
-            stamp = (stat.st_size, stat.st_mtime_ns)
+            stamp = _stamp(path)
             accepted = self._accepted.get(version)
             if accepted and accepted[0] == stamp:
                 return accepted[1]
@@ -225,6 +238,11 @@ class Log:
             self._accepted.clear()
         self._accepted[version] = (stamp, entry)
         return entry
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
 
 
 @lru_cache(maxsize=64)

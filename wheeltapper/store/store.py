@@ -42,6 +42,7 @@ class Store:
         self.plant = plant
         self.period: PeriodKind = period
         self.folder = Path(root).absolute() / plant
+        self._logs: dict[str, Log] = {}
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -260,7 +261,7 @@ class Store:
         return TableWriter(self._reader(table), self.period)
 
     def _log(self, table: Table) -> Log:
-        return log_in(self.folder / table.name)
+        return self._logs.setdefault(table.name, log_in(self.folder / table.name))
 
     def _ref(self, table: Table, state: State) -> Ref:
         return Ref(self.plant, table.name, state.version, self._reader(table).digest(state))

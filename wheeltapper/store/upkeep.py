@@ -18,6 +18,9 @@ from wheeltapper.syncing import sync_folder
 SNAPSHOT_EVERY = 50
 """Commits between two snapshots: opening replays at most so many entries, a few milliseconds."""
 
+MANY_FILES = 500
+"""Data files of one commit from which a snapshot follows at once: its entry takes as long to read as many others."""
+
 CHECKPOINT_EVERY = 10
 """Commits between two checkpoints: Delta replays the entries after the newest at each commit, 0.5 ms an entry."""
 
@@ -25,8 +28,15 @@ SEGMENT = 200
 """Entries of one segment of the archive; ten of them become one."""
 
 
-def after_commit(log: Log, state: State) -> None:
+def after_commit(log: Log, state: State, n_files: int) -> None:
     """Write what is due after a commit: checkpoint, snapshot, segments of the archive; remove what they replace.
+
+    Parameters
+    ----------
+    state : State
+        The table after the commit.
+    n_files : int
+        Data files that the commit added or removed.
 
     Raises
     ------
@@ -34,7 +44,7 @@ def after_commit(log: Log, state: State) -> None:
         If the disk is full or refuses; the commit itself is in the log.
     """
     before = state.snapshot[0] if state.snapshot else -1
-    is_due = state.version - before >= SNAPSHOT_EVERY
+    is_due = state.version - before >= SNAPSHOT_EVERY or n_files >= MANY_FILES
     if is_due or (state.version and state.version % CHECKPOINT_EVERY == 0):
         checkpoints.write(log, state)
         faultpoints.hit("store.after_checkpoint")

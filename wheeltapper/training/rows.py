@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wheeltapper import tables
+from wheeltapper import memory, tables
 from wheeltapper.errors import StoreError
 from wheeltapper.scoring.bundle import Bundle
-from wheeltapper.store import Store, memory
+from wheeltapper.store import Store
 
 IN_MEMORY = 40_000_000
 """Most feature values that are kept in memory, 320 MB; a longer table is read again by each candidate."""

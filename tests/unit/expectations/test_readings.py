@@ -1,6 +1,8 @@
 """The readings suite: which rows are put aside, what stops a batch, what is only noted, and its pages."""
 
+import gc
 import re
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -353,3 +355,20 @@ def test_pages_of_earlier_runs_stay_up_to_a_number(tmp_path, monkeypatch):
     start = findings.docs.read_text(encoding="utf-8")
     assert all(f"/{outcome}/" in start for outcome in outcomes)
     assert outcomes[-1].startswith(f"{rows['timestamp'].max():%Y%m%dT%H%M}")
+
+
+def test_a_table_that_was_checked_is_free_at_once():
+    """Python looks for garbage rarely in a run: GX's objects refer to each other and would keep it."""
+    values = np.array([0.1, 0.2, 0.3, 0.4])
+    kept = weakref.ref(values)
+    rows = frame(load=pd.Series(values, copy=False))
+    del values
+    gc.collect()
+    gc.disable()
+    try:
+        assert readings.check(rows, PLANT, None).ok
+        assert kept() is not None
+        del rows
+        assert kept() is None
+    finally:
+        gc.enable()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import platform
 import signal
 import socket
 import subprocess
@@ -212,7 +211,6 @@ def test_a_server_that_has_started_looks_for_garbage_as_usual(tmp_path):
 
 _NEWS = """
 import os
-import platform
 class Ring:
     def __init__(self): self.me = self
     def __del__(self, write=os.write): write(1, b"looked at")
@@ -247,36 +245,6 @@ def test_sums_take_one_core_unless_the_user_has_said_otherwise(tmp_path, monkeyp
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "8")
     servers.prepare_environment(Settings(home=tmp_path))
     assert os.environ["OPENBLAS_NUM_THREADS"] == "8"
-
-
-_HOLES = """
-import numpy as np
-from pathlib import Path
-def held():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-for _ in range(3):
-    np.ones(2**19)  # freeing it tells the C library that such pieces come often
-before = held()
-pieces, between = [], []
-for number in range(100):
-    pieces.append(np.ones(2**19 - 1000))
-    between.append(np.ones(2**13))
-pieces.clear()
-print((held() - before) // 2**20)
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps what was freed, and can be told not to")
-def test_memory_that_a_run_has_freed_goes_back_to_the_system():
-    """400 MiB in pieces of 4, with small ones in between that stay."""
-    program = "from wheeltapper.station import processes; processes.keep_little_memory()\n" + _HOLES
-    usual = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-    mib, control = (
-        int(subprocess.run([sys.executable, "-c", code], env=usual, capture_output=True, text=True, check=True).stdout)
-        for code in (program, _HOLES)
-    )
-    assert mib < 50
-    assert control > 300
 
 
 def test_arrays_come_in_small_pages_unless_the_user_has_said_otherwise(tmp_path, monkeypatch):

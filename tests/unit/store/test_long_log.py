@@ -10,8 +10,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.another_process import fresh
 from wheeltapper.errors import StoreError
 from wheeltapper.store import Store, archive, snapshots, txns, upkeep, verify_all
+from wheeltapper.store import log as log_module
 from wheeltapper.store.archive import BESIDE
 from wheeltapper.tables import Column, Table
 
@@ -64,11 +66,6 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def plant(tmp_path: Path, written: Path) -> Store:
     shutil.copytree(written, tmp_path, dirs_exist_ok=True)
     return Store(tmp_path, "mill")
-
-
-def fresh(plant: Store) -> Store:
-    """The same store as another process sees it."""
-    return Store(plant.folder.parent, plant.plant)
 
 
 def beside(plant: Store, kind: str) -> list[Path]:
@@ -221,12 +218,25 @@ def test_a_table_of_an_earlier_release_is_taken_over(tmp_path: Path, monkeypatch
     """Forty entries without any snapshot: the next commit writes what is due, and everything is as it was."""
     plant = Store(tmp_path, "mill")
     with monkeypatch.context() as earlier:
-        earlier.setattr(upkeep, "after_commit", lambda log, state: None)
+        earlier.setattr(upkeep, "after_commit", lambda *_: None)
         write(plant, 0, 40)
     assert not (plant.folder / "notes" / BESIDE).exists()
     write(fresh(plant), 40, 41)
     assert len(beside(plant, "archive")) == 3
     check(plant, 40)
+
+
+def test_a_commit_of_many_files_is_followed_by_a_snapshot(plant: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its entry would take as long to read as many others, at each opening."""
+    newest = plant.version(NOTES)
+    assert newest is not None
+    write(plant, newest + 1, newest + 2)
+    before = beside(plant, "snapshots")
+    monkeypatch.setattr(upkeep, "MANY_FILES", 1)
+    write(plant, newest + 2, newest + 3)
+    assert [path.stem for path in beside(plant, "snapshots") if path not in before] == [f"{newest + 2:020d}"]
+    monkeypatch.setattr(log_module, "parse", lambda path, *_: pytest.fail(f"{path} was read"))
+    assert fresh(plant).read(NOTES)["x"].tolist() == expected(newest + 2)
 
 
 POINTS = ("checkpoint", "txns", "snapshot", "segment", "merge", "unlink", "drop")

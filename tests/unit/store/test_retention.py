@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.another_process import fresh
 from wheeltapper.config import Settings
 from wheeltapper.errors import StoreError
 from wheeltapper.store import Store
@@ -48,11 +49,6 @@ def plant(tmp_path: Path) -> Store:
     for version in range(VERSIONS):
         write(plant, float(version))
     return plant
-
-
-def fresh(plant: Store) -> Store:
-    """The same store as another process sees it."""
-    return Store(plant.folder.parent, plant.plant)
 
 
 def test_only_the_newest_and_the_kept_versions_stay(plant: Store) -> None:

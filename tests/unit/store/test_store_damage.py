@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tests.another_process import fresh
 from wheeltapper.errors import StoreError
 from wheeltapper.store import Store, files, upkeep, verify_all, writing
 from wheeltapper.store.log import Log
@@ -39,11 +40,6 @@ def plant(tmp_path: Path) -> Store:
     plant.upsert(NOISE, noise(6), txn="2")
     plant.upsert(NOISE, noise(5).assign(level=1.0).iloc[:10], txn="3")
     return plant
-
-
-def fresh(plant: Store) -> Store:
-    """The same store as another process sees it."""
-    return Store(plant.folder.parent, plant.plant)
 
 
 def live_files(plant: Store) -> list[Path]:

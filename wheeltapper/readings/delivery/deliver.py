@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from wheeltapper import faultpoints, sources, tables
+from wheeltapper import faultpoints, memory, sources, tables
 from wheeltapper.checks import TableCheck
 from wheeltapper.errors import DataError, SourceError
 from wheeltapper.readings import clean
@@ -205,6 +205,7 @@ class _Run:
         faultpoints.hit("ingest.after_quarantine")
         self._store_readings(delivery, readings, rejected, name)
         self.faults.add(delivery)
+        memory.give_back()
 
     def _count(self, delivery: Delivery, readings: pd.DataFrame, rejected: pd.DataFrame) -> None:
         """Count what came, what was kept, and what is worth a remark."""

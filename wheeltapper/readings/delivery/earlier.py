@@ -42,8 +42,9 @@ class EarlierDeliveries:
         if self._spans:
             ends = rows["asset_id"].map(pd.concat(self._spans).groupby(level=0)["max"].max())
             inside = (rows["timestamp"] <= ends).to_numpy(dtype=bool)  # most rows are newer: nothing to look up
-            keys = row_hashes(rows.loc[inside, list(tables.READINGS.key)])
-            is_repeated[inside] = np.isin(keys, np.concatenate(self._keys))
+            if inside.any():
+                keys = row_hashes(rows.loc[inside, list(tables.READINGS.key)])
+                is_repeated[inside] = np.isin(keys, np.concatenate(self._keys))
         return is_repeated
 
     def repeat_rejected(self, rejected: pd.DataFrame, quarantine: pd.DataFrame, goes_on: str) -> NDArray[np.bool_]:
