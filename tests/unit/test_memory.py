@@ -28,6 +28,8 @@ def test_memory_is_given_back_with_any_c_library(monkeypatch: pytest.MonkeyPatch
 _HOLES = """
 import numpy as np
 from pathlib import Path
+from wheeltapper import memory
+{first}
 def held():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 for _ in range(3):
@@ -38,18 +40,23 @@ for number in range(100):
     pieces.append(np.ones(2**19 - 1000))
     between.append(np.ones(2**13))
 pieces.clear()
+{then}
 print((held() - before) // 2**20)
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps what was freed, and can be told not to")
-def test_memory_that_a_run_has_freed_goes_back_to_the_system():
+@pytest.mark.parametrize(
+    ("first", "then", "is_kept"),
+    [
+        ("memory.keep_little()", "", False),
+        ("memory.use_again()", "", True),
+        ("memory.use_again()", "memory.give_back()", False),
+    ],
+)
+def test_a_run_keeps_what_it_has_freed_until_it_gives_it_back(first: str, then: str, is_kept: bool) -> None:
     """400 MiB in pieces of 4, with small ones in between that stay."""
-    program = "from wheeltapper import memory; memory.keep_little()\n" + _HOLES
+    program = _HOLES.format(first=first, then=then)
     usual = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-    mib, control = (
-        int(subprocess.run([sys.executable, "-c", code], env=usual, capture_output=True, text=True, check=True).stdout)
-        for code in (program, _HOLES)
-    )
-    assert mib < 50
-    assert control > 300
+    done = subprocess.run([sys.executable, "-c", program], env=usual, capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 300 if is_kept else int(done.stdout) < 50

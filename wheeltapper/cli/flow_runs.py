@@ -32,7 +32,7 @@ def run_flow(name: str, plant: str, *, on: Console = out, **options: str | bool 
     from wheeltapper import memory, unchanged
 
     processes.collect_rarely()
-    memory.keep_little()
+    memory.use_again()
     settings = Settings()
     quiet = unchanged.title(plant) if name == "watch" else None
     with progress(quiet or _title(plant), on) as show_step:

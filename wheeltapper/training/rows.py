@@ -169,6 +169,7 @@ def open_rows(store: Store, version: int, n_features: int) -> FeatureRows:
     periods = store.sizes(tables.FEATURES, version=version)
     if sum(rows for *_, rows in periods) * n_features <= IN_MEMORY:
         return LoadedRows(store.read(tables.FEATURES, version=version))
+    memory.keep_little()
     windows = store.read(tables.FEATURES, version=version, columns=WINDOW)
     return StoredRows(store, version, windows, np.arange(len(windows)), _spans(periods, n_features))
 
