@@ -42,15 +42,7 @@ def overlaps(rows: pd.DataFrame, spans: pd.DataFrame, guard: timedelta = timedel
     -------
     Series of bool, aligned with ``rows``
     """
-    inside = np.zeros(len(rows), dtype=bool)
-    places = rows.reset_index(drop=True).groupby("asset_id").indices
-    starts, ends = microseconds(rows["window_start"]), microseconds(rows["window_end"])
-    from_, until = microseconds(spans["start"] - guard), microseconds(spans["end"] + guard)
-    for asset, start, end in zip(spans["asset_id"], from_, until, strict=True):
-        windows = places.get(asset)
-        if windows is not None:
-            inside[windows] |= (ends[windows] >= start) & (starts[windows] <= end)
-    return pd.Series(inside, index=rows.index)
+    return pd.Series(_touches(rows, spans.assign(start=spans["start"] - guard, end=spans["end"] + guard)), rows.index)
 
 
 def leads(faults: pd.DataFrame, lead: timedelta) -> pd.DataFrame:
@@ -225,13 +217,15 @@ def _share(touched: NDArray[np.bool_]) -> float:
 
 
 def _touches(rows: pd.DataFrame, spans: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return which windows touch one of their asset's spans; the spans do not overlap each other."""
+    """Return which windows touch one of their asset's spans, shape (n_windows,)."""
     touched = np.zeros(len(rows), dtype=bool)
     places = rows.reset_index(drop=True).groupby("asset_id").indices
     starts, ends = microseconds(rows["window_start"]), microseconds(rows["window_end"])
     for asset, asset_spans in spans.sort_values("start").groupby("asset_id"):
         windows = places.get(asset)
         if windows is not None:
+            # Of the spans that begin before a window is over, the one that ends last decides.
             latest = np.searchsorted(microseconds(asset_spans["start"]), ends[windows], "right") - 1
-            touched[windows] = (latest >= 0) & (microseconds(asset_spans["end"])[latest] >= starts[windows])
+            last_end = np.maximum.accumulate(microseconds(asset_spans["end"]))
+            touched[windows] = (latest >= 0) & (last_end[latest] >= starts[windows])
     return touched

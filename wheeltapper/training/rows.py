@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -15,6 +15,7 @@ from wheeltapper import memory, tables
 from wheeltapper.errors import StoreError
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.store import Store
+from wheeltapper.tables import microseconds
 
 IN_MEMORY = 40_000_000
 """Most feature values that are kept in memory, 320 MB; a longer table is read again by each candidate."""
@@ -23,7 +24,7 @@ AT_ONCE = 8_000_000
 WINDOW = [column for column in tables.FEATURES.names() if column != "plan"]
 """Columns that say what a window is."""
 
-Places = NDArray[np.int64]
+Places = NDArray[np.integer]
 Chosen = NDArray[np.bool_] | pd.Series
 
 
@@ -82,6 +83,17 @@ class LoadedRows(FeatureRows):
 
 
 @dataclass(frozen=True)
+class Span:
+    """A span of time whose rows are read at once."""
+
+    start: datetime | None
+    end: datetime | None
+    """First instant after it."""
+    inside: Places
+    """Numbers of the windows that end in it, in the order of the table."""
+
+
+@dataclass(frozen=True)
 class StoredRows(FeatureRows):
     """Rows that stay in the store until they are needed; of their windows only what `WINDOW` names is in memory."""
 
@@ -91,8 +103,8 @@ class StoredRows(FeatureRows):
     """All windows of the table, numbered in its order."""
     chosen: Places
     """Numbers of the windows that these rows are."""
-    spans: tuple[tuple[datetime | None, datetime | None], ...]
-    """Spans of time that are read one after the other: first instant, and first instant after it."""
+    spans: tuple[Span, ...]
+    """Spans of time that are read one after the other."""
 
     @property
     def windows(self) -> pd.DataFrame:
@@ -103,19 +115,18 @@ class StoredRows(FeatureRows):
     def where(self, chosen: Chosen) -> StoredRows:
         """Return some of the rows."""
         places = self.chosen[np.asarray(chosen, dtype=bool)]
-        return StoredRows(self.store, self.version, self.every_window, places, self.spans)
+        return replace(self, chosen=places)
 
     def chunks(self, columns: Sequence[str] | None = None) -> Iterator[tuple[Places, pd.DataFrame]]:
         """Yield all rows, one span of time after the other."""
-        ends = self.every_window["window_end"]
-        is_chosen = np.zeros(len(ends), dtype=bool)
+        is_chosen = np.zeros(len(self.every_window), dtype=bool)
         is_chosen[self.chosen] = True
         is_empty = True
-        for start, end in self.spans:
-            inside = np.flatnonzero(_between(ends, start, end))
-            if is_chosen[inside].any():
+        for span in self.spans:
+            is_wanted = is_chosen[span.inside]
+            if is_wanted.any():
                 is_empty = False
-                yield self._chunk(inside, is_chosen[inside], columns, start, end)
+                yield self._chunk(span, is_wanted, columns)
         if is_empty:
             yield np.empty(0, dtype=np.int64), self._read(columns, None, None, []).iloc[:0]
 
@@ -124,21 +135,16 @@ class StoredRows(FeatureRows):
         memory.give_back()
 
     def _chunk(
-        self,
-        inside: Places,
-        is_chosen: NDArray[np.bool_],
-        columns: Sequence[str] | None,
-        start: datetime | None,
-        end: datetime | None,
+        self, span: Span, is_wanted: NDArray[np.bool_], columns: Sequence[str] | None
     ) -> tuple[Places, pd.DataFrame]:
-        rows = self._read(columns, start, end)
-        if len(rows) != len(inside):
+        rows = self._read(columns, span.start, span.end)
+        if len(rows) != len(span.inside):
             raise StoreError(
-                f"version {self.version} of the features has {len(rows)} windows from {start} to {end}, and had "
-                f"{len(inside)} when the training began. Verify the tables: wheeltapper store verify"
+                f"version {self.version} of the features has {len(rows)} windows from {span.start} to {span.end}, and "
+                f"had {len(span.inside)} when the training began. Verify the tables: wheeltapper store verify"
             )
-        numbers = inside[is_chosen]
-        rows = rows[is_chosen].set_index(pd.Index(numbers))
+        numbers = span.inside[is_wanted].astype(np.int64)
+        rows = rows[is_wanted].set_index(pd.Index(numbers))
         # Alarms that nobody has judged withhold windows from training that are usable otherwise.
         rows = rows.assign(**{name: self.every_window[name].iloc[numbers] for name in ("usable", "why_not")})
         return np.searchsorted(self.chosen, numbers), rows
@@ -171,7 +177,8 @@ def open_rows(store: Store, version: int, n_features: int) -> FeatureRows:
         return LoadedRows(store.read(tables.FEATURES, version=version))
     memory.keep_little()
     windows = store.read(tables.FEATURES, version=version, columns=WINDOW)
-    return StoredRows(store, version, windows, np.arange(len(windows)), _spans(periods, n_features))
+    spans = _with_windows(_begins(periods, n_features), windows["window_end"])
+    return StoredRows(store, version, windows, np.arange(len(windows)), spans)
 
 
 def as_rows(rows: pd.DataFrame | FeatureRows) -> FeatureRows:
@@ -182,7 +189,7 @@ def as_rows(rows: pd.DataFrame | FeatureRows) -> FeatureRows:
 def with_windows(rows: FeatureRows, windows: pd.DataFrame) -> FeatureRows:
     """Return all rows of a table with other values of ``usable`` and ``why_not``."""
     if isinstance(rows, StoredRows):
-        return StoredRows(rows.store, rows.version, windows, rows.chosen, rows.spans)
+        return replace(rows, every_window=windows)
     return LoadedRows(windows)
 
 
@@ -198,23 +205,12 @@ def _own(rows: pd.DataFrame) -> list[str]:
     return [name for name in tables.FEATURES.names() if name in rows]
 
 
-def _between(times: pd.Series, start: datetime | None, end: datetime | None) -> NDArray[np.bool_]:
-    inside = np.ones(len(times), dtype=bool)
-    if start is not None:
-        inside &= np.asarray(times >= start)
-    if end is not None:
-        inside &= np.asarray(times < end)
-    return inside
+def _begins(periods: list[tuple[datetime, datetime, int]], n_features: int) -> list[datetime]:
+    """Return where spans begin, but for the first, so that each holds about `AT_ONCE` values at most.
 
-
-def _spans(
-    periods: list[tuple[datetime, datetime, int]], n_features: int
-) -> tuple[tuple[datetime | None, datetime | None], ...]:
-    """Put neighbouring periods together, and cut long ones, so that each span holds about `AT_ONCE` values at most.
-
-    The first and the last span have no end.
+    Neighbouring periods are put together, and long ones are cut.
     """
-    begins: list[datetime | None] = [None]
+    begins: list[datetime] = []
     held = 0
     for first, last, rows in sorted(periods):
         if held and (held + rows) * n_features > AT_ONCE:
@@ -223,4 +219,13 @@ def _spans(
         pieces = max(1, -(-rows * n_features // AT_ONCE))
         begins += [first + (last - first) * piece / pieces for piece in range(1, pieces)]
         held += rows // pieces
-    return tuple(zip(begins, [*begins[1:], None], strict=True))
+    return begins
+
+
+def _with_windows(begins: list[datetime], ends: pd.Series) -> tuple[Span, ...]:
+    """Return spans of time, of which the first has no start and the last no end, with the windows that end in each."""
+    span_of = np.searchsorted(microseconds(pd.DatetimeIndex(begins)), microseconds(ends), side="right")
+    in_order = np.argsort(span_of, kind="stable").astype(np.int32)
+    borders = np.cumsum(np.bincount(span_of, minlength=len(begins) + 1))[:-1]
+    parts = zip([None, *begins], [*begins, None], np.split(in_order, borders), strict=True)
+    return tuple(Span(start, end, inside) for start, end, inside in parts)
