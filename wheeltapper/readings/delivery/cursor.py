@@ -40,3 +40,17 @@ def write_cursor(space: Workspace, cursor: Cursor, now: datetime) -> None:
     after = space.store.version(tables.DELIVERIES)
     rows = pd.DataFrame([{**row, "delivered_at": pd.Timestamp(now)}])
     space.store.upsert(tables.DELIVERIES, rows, txn=f"cursor:{digest(*row.values())}:after {after}")
+
+
+def read_mark(space: Workspace, door: str) -> int:
+    """Return the number of the last entry of a live door's journal whose readings are stored; 0 before the first."""
+    stored = space.store.read(tables.DELIVERIES)
+    stored = stored[(stored["source"] == door) & (stored["settings"] == "")]
+    return int(json.loads(stored["cursor"].iloc[0])) if len(stored) else 0
+
+
+def write_mark(space: Workspace, door: str, number: int, now: datetime) -> None:
+    """Record that all entries of a live door's journal up to a number are stored."""
+    row = {"source": door, "settings": "", "cursor": json.dumps(number), "delivered_at": pd.Timestamp(now)}
+    after = space.store.version(tables.DELIVERIES)
+    space.store.upsert(tables.DELIVERIES, pd.DataFrame([row]), txn=f"mark:{door}:{number}:after {after}")

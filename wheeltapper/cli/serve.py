@@ -1,0 +1,44 @@
+"""The live service, and the process beside it that brings what came in into the tables."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from wheeltapper.cli.application import app, open_plant, out
+from wheeltapper.cli.options import PlantArgument
+
+PlantArguments = Annotated[
+    list[str], typer.Argument(metavar="PLANT...", help="Names of plants in conf/, or paths of their YAML files.")
+]
+
+
+@app.command()
+def serve(
+    plants: PlantArguments,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen at.")] = 8000,
+) -> None:
+    """Take readings in over HTTP, and answer what they mean; ends with Ctrl-C."""
+    from wheeltapper.serving.server import serve_plants
+
+    serve_plants([open_plant(plant) for plant in plants], host=host, port=port, announce=out.print)
+
+
+@app.command(hidden=True)
+def fold(plant: PlantArgument) -> None:
+    """Bring what came in through live doors into the tables, again and again; `serve` starts it."""
+    from expectations import features, readings
+    from expectations import scores as score_promises
+    from wheeltapper.serving.fold import Checks
+    from wheeltapper.serving.folding import fold_on
+
+    def check_scores(scores: Any, *, title: str, regimes: tuple[str, ...], learned_until: Any, docs: Any) -> Any:
+        return score_promises.check(scores, score_promises.Terms(title, regimes, learned_until), docs)
+
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s")
+    fold_on(open_plant(plant), Checks(readings.check, features.check, check_scores), lambda: datetime.now(UTC))

@@ -1,0 +1,75 @@
+"""The service: one FastAPI application for some plants."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+from fastapi import FastAPI
+
+from wheeltapper import __version__
+from wheeltapper.errors import WheeltapperError
+from wheeltapper.serving.live_plant import LivePlant
+from wheeltapper.serving.routes import assets, readings, state
+
+LOOK_SECONDS = 1.0
+"""Pause between two looks at what is live, and at what is in the tables."""
+
+_log = logging.getLogger("wheeltapper.serving")
+
+
+def create_app(plants: Mapping[str, LivePlant]) -> FastAPI:
+    """Return the service.
+
+    Parameters
+    ----------
+    plants : mapping of name to LivePlant
+        They are closed when the service ends.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        looks = [asyncio.create_task(_look_after(plant)) for plant in plants.values()]
+        try:
+            yield
+        finally:
+            for look in looks:
+                look.cancel()
+            await asyncio.gather(*looks, return_exceptions=True)
+            for plant in plants.values():
+                plant.close()
+
+    app = FastAPI(
+        title="Wheeltapper",
+        version=__version__,
+        summary="Sensor readings in; what they mean, and alarms, out.",
+        lifespan=lifespan,
+    )
+    app.state.plants = plants
+    for router in (state.open_router, state.router, readings.router, assets.router):
+        app.include_router(router)
+    return app
+
+
+async def _look_after(plant: LivePlant) -> None:
+    """Follow what is live and what is in the tables, as long as the service runs."""
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        await _safely(plant, "what is in the tables", lambda: asyncio.to_thread(plant.follow_tables))
+        if await _safely(plant, "what is live", lambda: asyncio.to_thread(plant.follow_models)):
+            _log.info("%s: serving %s", plant.plant.name, ", ".join(f"{m.role} {m.name[:12]}" for m in plant.models))
+
+
+async def _safely(plant: LivePlant, what: str, look: Callable[[], Awaitable[bool]]) -> bool:
+    """Look, and note a failure as the plant's trouble: what was served before is served on."""
+    try:
+        has_changed = await look()
+    except WheeltapperError as error:
+        if plant.troubles.get(what) != str(error):
+            _log.warning("%s: cannot see %s: %s", plant.plant.name, what, error)
+        plant.troubles[what] = str(error)
+        return False
+    plant.troubles.pop(what, None)
+    return has_changed
