@@ -105,7 +105,9 @@ def shuffled(rest: pd.DataFrame, rng: np.random.Generator) -> Iterator[pd.DataFr
 def late(rest: pd.DataFrame, _rng: np.random.Generator) -> Iterator[pd.DataFrame]:
     """Readings of the beginning are wrong, and come once more as they were when all others are there."""
     sensors = [name for name in rest if name not in ("asset_id", "timestamp", "regime")]
-    wrong = rest.iloc[10:40].assign(**{name: rest[name].iloc[10:40] * 0.6 for name in sensors})
+    wrong = rest.iloc[10:40].assign(
+        **{name: (rest[name].iloc[10:40] * 0.6).clip(lower=rest[name].min()) for name in sensors}  # no value is refused
+    )
     yield rest.iloc[:10]
     yield wrong
     for begin in range(40, len(rest), 60):

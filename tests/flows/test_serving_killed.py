@@ -1,0 +1,91 @@
+"""The service is killed under load again and again: nothing that it acknowledged is lost, and nothing is twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.flows.cut_plants import Cut
+from tests.flows.test_serving import bodies
+from wheeltapper.station import processes
+
+pytestmark = pytest.mark.long
+
+KILLS = 4
+PATIENCE = 90.0
+
+
+class Process:
+    """`wheeltapper serve` as a process of its own."""
+
+    def __init__(self, plant_file: Path, home: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._command = [sys.executable, "-m", "wheeltapper.cli", "serve", str(plant_file), "--port", str(self.port)]
+        self._environment = os.environ | {"WHEELTAPPER_HOME": str(home)}
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
+        self.start()
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self.process = subprocess.Popen(self._command, env=self._environment, start_new_session=True)
+        self.wait_for(lambda: self.client.get("/healthz").status_code == 200)
+
+    def wait_for(self, happened: Any) -> None:
+        """Wait until something is true; a service that does not answer yet is waited for."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                if happened():
+                    return
+            except httpx.TransportError:
+                assert self.process.poll() is None, "the service has ended"
+            assert time.monotonic() < end, "it takes too long"
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """Kill it with everything that it started, as a power cut does."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def end(self) -> None:
+        """End it as systemd does."""
+        self.process.terminate()
+        assert self.process.wait(timeout=20) in (0, -signal.SIGTERM)
+        self.client.close()
+
+
+@pytest.mark.parametrize("cut", ["pumps"], indirect=True)
+def test_nothing_that_was_acknowledged_is_lost_or_twice(cut: Cut, tmp_path: Path) -> None:
+    """A client sends each piece until it is acknowledged; the tables end as if all had come at once."""
+    plant = cut.before.copy(tmp_path / "served")
+    chance = random.Random(20261201)
+    pieces = [bodies(cut.rest.iloc[begin : begin + 6]) for begin in range(0, len(cut.rest), 6)]
+    deaths = sorted(chance.sample(range(5, len(pieces) - 5), KILLS))
+    service = Process(plant.plant_file, plant.folder / "home")
+    try:
+        for number, piece in enumerate(pieces):
+            if number in deaths:
+                service.kill()
+                service.start()
+            answer = service.client.post(f"/v1/plants/{plant.name}/readings", json=piece)
+            assert answer.status_code == 200, answer.text
+            if number in deaths:  # the client did not hear the answer, and sends once more
+                assert service.client.post(f"/v1/plants/{plant.name}/readings", json=piece).status_code == 200
+            time.sleep(0.02)
+        service.wait_for(lambda: service.client.get("/readyz").json()["plants"][plant.name]["waiting"] == 0)
+        service.end()
+    finally:
+        processes.end_groups({service.process.pid: processes.born(service.process.pid) or ""})
+    cut.requires_the_same(plant)
