@@ -248,8 +248,8 @@ class Store:
         """
         deleted = []
         for folder in verification.folders_in(self.folder):
-            kept = frozenset(version for name, version in keep if name == folder.name)
-            deleted += retention.retain(folder, kept, older_than)
+            kept_versions = frozenset(version for name, version in keep if name == folder.name)
+            deleted += retention.retain(folder, kept_versions, older_than)
         return deleted
 
     # -- one table -------------------------------------------------------------------------------------------------
