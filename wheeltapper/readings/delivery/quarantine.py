@@ -102,5 +102,5 @@ def no_longer_kept(store: Store, rejected: pd.DataFrame, earlier: EarlierDeliver
     keys = keys.loc[keys["timestamp"] != _NO_INSTANT, ["asset_id", "timestamp", "origin"]]
     keys = keys[~earlier.contain(keys)]
     stored = stored_readings(store, keys)
-    both = stored.merge(keys.drop_duplicates(), on=["asset_id", "timestamp", "origin"])[KEY]
-    return both if len(both) else None
+    rejected_now = stored.merge(keys.drop_duplicates(), on=["asset_id", "timestamp", "origin"])[KEY]
+    return rejected_now if len(rejected_now) else None

@@ -42,8 +42,8 @@ def stored_rows(store: Store, table: Table, keys: pd.DataFrame) -> pd.DataFrame:
         store.read(table, start=first, end=last + _TICK, assets=assets) for first, last in _spans(keys["timestamp"])
     ]
     rows = pd.concat(parts, ignore_index=True)
-    wanted = pd.MultiIndex.from_frame(keys[KEY])
-    return rows[pd.MultiIndex.from_frame(rows[KEY]).isin(wanted)].reset_index(drop=True)
+    index = pd.MultiIndex.from_frame(keys[KEY])
+    return rows[pd.MultiIndex.from_frame(rows[KEY]).isin(index)].reset_index(drop=True)
 
 
 def stored_on_days_of(store: Store, table: Table, times: pd.Series[pd.Timestamp], columns: list[str]) -> pd.DataFrame:

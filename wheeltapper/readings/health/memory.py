@@ -79,8 +79,10 @@ class MemoryFolder:
         if saved is None or saved["settings"] != self.settings:
             return None
         assets = {
-            name: Remembered(states.restore(self.begin(), one["now"]), {int(at): file for at, file in one["earlier"]})
-            for name, one in saved["assets"].items()
+            name: Remembered(
+                states.restore(self.begin(), asset["now"]), {int(at): file for at, file in asset["earlier"]}
+            )
+            for name, asset in saved["assets"].items()
         }
         refs = tuple(saved["readings"]), tuple(saved["flags"])
         return Memory(*refs, assets, saved["counts"], saved["longest"])
@@ -88,15 +90,15 @@ class MemoryFolder:
     def save(self, memory: Memory) -> None:
         """Put a memory in place of the one before, and delete what it no longer needs."""
         assets = {
-            name: {"now": states.dump(one.now), "earlier": [list(pair) for pair in one.earlier.items()]}
-            for name, one in memory.assets.items()
+            name: {"now": states.dump(asset.now), "earlier": [list(pair) for pair in asset.earlier.items()]}
+            for name, asset in memory.assets.items()
         }
         refs = {"readings": list(memory.readings), "flags": list(memory.flags)}
         summary = {"counts": memory.counts, "longest": memory.longest}
         self._write(self._root, states.encode({"settings": self.settings, **refs, **summary, "assets": assets}))
-        needed = {self._root.name, *(file for one in memory.assets.values() for file in one.earlier.values())}
+        names_in_use = {self._root.name, *(file for asset in memory.assets.values() for file in asset.earlier.values())}
         for path in self._folder.iterdir():
-            if path.name not in needed:
+            if path.name not in names_in_use:
                 path.unlink(missing_ok=True)
 
     def keep(self, examination: Examination) -> str:

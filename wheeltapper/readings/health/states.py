@@ -66,10 +66,10 @@ def decode(data: bytes) -> Any:
     ------
     DamagedStateError
     """
-    digest, _, rest = data.partition(b"\n")
-    if hashlib.sha256(rest).hexdigest().encode() != digest:
+    digest, _, payload = data.partition(b"\n")
+    if hashlib.sha256(payload).hexdigest().encode() != digest:
         raise DamagedStateError("the state's bytes do not have the SHA-256 that they begin with")
-    text, _, arrays = rest.partition(b"\n")
+    text, _, arrays = payload.partition(b"\n")
     return _with_arrays(json.loads(text), arrays)
 
 

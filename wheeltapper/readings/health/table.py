@@ -112,15 +112,15 @@ class _Update:
             return
         base, digest = self.memory.flags
         changes = first_changes(self.store, self.memory.readings[0])
-        known = self.memory.assets
-        self.assets = {name: known.get(name) or Remembered(self.folder.begin()) for name in changes}
+        remembered_assets = self.memory.assets
+        self.assets = {name: remembered_assets.get(name) or Remembered(self.folder.begin()) for name in changes}
         back: dict[str, Examination] = {}
-        for name, one in self.assets.items():
-            stands_at = self.folder.before(one, changes[name])
-            if stands_at is one.now:
+        for name, remembered in self.assets.items():
+            stands_at = self.folder.before(remembered, changes[name])
+            if stands_at is remembered.now:
                 self.old.append(_of(name, stands_at.growing()))
             else:
-                one.now = back[name] = stands_at or self.folder.begin()
+                remembered.now = back[name] = stands_at or self.folder.begin()
         if back:
             self.old.append(self._questioned(back, base))
         if digest != flags.digest:
@@ -135,9 +135,9 @@ class _Update:
         """Return the flags of some assets that their examinations have not settled."""
         bounds: dict[tuple[str, str, str], int] = {}
         for asset, examination in back.items():
-            later = EVER if examination.until is None else examination.until + 1
+            next_time = EVER if examination.until is None else examination.until + 1
             for sensor, kind, time in examination.unsettled():
-                bounds[asset, sensor, kind] = later if time is None else time
+                bounds[asset, sensor, kind] = next_time if time is None else time
         start = min(bounds.values())
         flags = self.store.read(
             tables.FLAGS, version=base, assets=sorted(back), start=None if start == EVER else instant(start)
@@ -148,29 +148,31 @@ class _Update:
     def _examine(self) -> None:
         """Go through the readings that are new to the assets, in order of time."""
         readings = StoredReadings(self.store, self.sensors)
-        until = None if self.memory is None else {name: one.now.until for name, one in self.assets.items()}
+        until = (
+            None if self.memory is None else {name: remembered.now.until for name, remembered in self.assets.items()}
+        )
         for asset, rows in readings.after(until):
-            one = self.assets.setdefault(asset, Remembered(self.folder.begin()))
-            self._advance(asset, one, rows, readings.newest)
-        for asset, one in self.assets.items():
-            self.new.append(_of(asset, one.now.growing()))
+            remembered = self.assets.setdefault(asset, Remembered(self.folder.begin()))
+            self._advance(asset, remembered, rows, readings.newest)
+        for asset, remembered in self.assets.items():
+            self.new.append(_of(asset, remembered.now.growing()))
 
-    def _advance(self, asset: str, one: Remembered, rows: pd.DataFrame, newest: int) -> None:
+    def _advance(self, asset: str, remembered: Remembered, rows: pd.DataFrame, newest: int) -> None:
         """Examine an asset's next readings; keep the examination at moments that a late reading may go back to."""
         times = tables.microseconds(rows["timestamp"])
         begin = 0
         for place in [0, *(np.flatnonzero(np.diff(times // DAY)) + 1)]:
-            until = one.now.until if place == 0 else int(times[place - 1])
+            until = remembered.now.until if place == 0 else int(times[place - 1])
             if is_worth_keeping(until, int(times[place]), newest):
-                self._advance_part(asset, one, rows.iloc[begin:place])
+                self._advance_part(asset, remembered, rows.iloc[begin:place])
                 begin = place
-                one.earlier[int(one.now.until or 0)] = self.folder.keep(one.now)
-        self._advance_part(asset, one, rows.iloc[begin:])
-        one.earlier = thin_out(one.earlier, newest)
+                remembered.earlier[int(remembered.now.until or 0)] = self.folder.keep(remembered.now)
+        self._advance_part(asset, remembered, rows.iloc[begin:])
+        remembered.earlier = thin_out(remembered.earlier, newest)
 
-    def _advance_part(self, asset: str, one: Remembered, rows: pd.DataFrame) -> None:
+    def _advance_part(self, asset: str, remembered: Remembered, rows: pd.DataFrame) -> None:
         if len(rows):
-            self.new.append(_of(asset, one.now.advance(rows)))
+            self.new.append(_of(asset, remembered.now.advance(rows)))
 
     def _write(self, readings: Ref, flags: Ref, old: pd.DataFrame, new: pd.DataFrame) -> Ref:
         """Write the flags that differ. A run that was killed may have written some or all of them already."""
@@ -193,7 +195,7 @@ class _Update:
         if longest is None:
             longest = spans.longest(self.store.read(tables.FLAGS))
         assets = ({} if before is None else before.assets) | self.assets
-        assets = {name: one for name, one in sorted(assets.items()) if one.now.until is not None}
+        assets = {name: remembered for name, remembered in sorted(assets.items()) if remembered.now.until is not None}
         refs = (readings.version, readings.digest), (flags.version, flags.digest)
         memory = Memory(*refs, assets, counts, longest)
         self.folder.save(memory)
