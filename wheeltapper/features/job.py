@@ -76,19 +76,19 @@ def plan_job(space: Workspace, start: datetime | None = None, end: datetime | No
     if computed_from is None or stored_plan(space.store) != plan.hash:
         return plan_whole(space)
     if start is not None or end is not None:
-        parts = _reached(space, plan, start, end, None)
+        parts = _parts_reached(space, plan, start, end, None)
         return FeatureJob(space.store.ref(tables.READINGS), plan.hash, False, False, tuple(parts))
     readings = space.store.ref(tables.READINGS)  # first: what arrives meanwhile is new to the next run
     changed = space.store.changes(tables.READINGS, computed_from)
     parts = (
         part
         for stretch in _stretches(changed, APART + plan.needed_before + plan.needed_after)
-        for part in _reached(space, plan, *stretch)
+        for part in _parts_reached(space, plan, *stretch)
     )
     return FeatureJob(readings, plan.hash, False, True, tuple(parts))
 
 
-def _reached(
+def _parts_reached(
     space: Workspace,
     plan: FeaturePlan,
     start: datetime | None,

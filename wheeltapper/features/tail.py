@@ -49,7 +49,7 @@ class Tail:
         self._compiled = _newest
         self._plan, self.complete_since = plan, complete_since
         self.is_plain = not (plan.conditioning.resample or plan.conditioning.fill or plan.conditioning.smooth)
-        self._kept = 2 * ticks(plan.needed_before) + ticks(plan.needed_after)
+        self._span = 2 * ticks(plan.needed_before) + ticks(plan.needed_after)
         self._reach, self._max_gap = ticks(plan.needed_before), ticks(plan.max_gap)
         self._numbers: dict[Any, int] = {}
         self._counters = np.array([plan.sensors.index(name) for name in plan.counters], dtype=np.int64)
@@ -145,16 +145,16 @@ class Tail:
         count = len(readings.micros)
         dropped = 0
         if count:
-            oldest = int(readings.micros[-1]) - self._kept
+            oldest = int(readings.micros[-1]) - self._span
             dropped = int(np.searchsorted(readings.micros, oldest))
             self.complete_since = oldest if dropped else self.complete_since
-        kept = count - dropped
+        n_kept = count - dropped
         micros, sensors, regimes = readings.micros[dropped:], readings.sensors, readings.regimes[dropped:]
         raw = np.array([sensors[name][dropped:] for name in self._plan.sensors], dtype=np.float64)
-        self._make_room(max(_ROOM, 2 * kept))
-        self._micros[:kept], self._raw[:, :kept] = micros, raw
-        self._start, self._stop, self._opens = 0, kept, 0
-        for place in range(kept):
+        self._make_room(max(_ROOM, 2 * n_kept))
+        self._micros[:n_kept], self._raw[:, :n_kept] = micros, raw
+        self._start, self._stop, self._opens = 0, n_kept, 0
+        for place in range(n_kept):
             self._write_regime(place, regimes[place])
         self._settle(0)
 

@@ -186,5 +186,5 @@ def _name_missing(lacks: Flags, names: list[str]) -> Texts:
 def _missing(pattern: Flags, names: list[str]) -> str:
     """Write ``missing a, b, c and 4 more``: a dead logger must not fill the table with its sensors' names."""
     absent = [name for name, is_absent in zip(names, pattern, strict=True) if is_absent]
-    rest = len(absent) - _NAMED
-    return f"missing {', '.join(absent[:_NAMED])}" + (f" and {rest} more" if rest > 0 else "")
+    n_unnamed = len(absent) - _NAMED
+    return f"missing {', '.join(absent[:_NAMED])}" + (f" and {n_unnamed} more" if n_unnamed > 0 else "")

@@ -34,15 +34,7 @@ def latest(chosen: Any, block: Any, first: Any, last: Any, table: Any, at: Any) 
 
 
 @compiled
-def rates(
-    chosen: Any,
-    unit: Any,
-    block: Any,
-    first: Any,
-    last: Any,
-    table: Any,
-    at: Any,
-) -> None:
+def rates(chosen: Any, unit: Any, block: Any, first: Any, last: Any, table: Any, at: Any) -> None:
     """Fill each sensor's change since the reading before the last, per unit of time."""
     for row in range(len(chosen)):
         series, out = block.values[chosen[row]], table[at + row]
@@ -50,8 +42,8 @@ def rates(
             end = last[window]
             out[window] = np.nan
             if end > block.opens:
-                passed = (block.seconds[end] - block.seconds[end - 1]) / unit
-                out[window] = (series[end] - series[end - 1]) / passed
+                elapsed = (block.seconds[end] - block.seconds[end - 1]) / unit
+                out[window] = (series[end] - series[end - 1]) / elapsed
         blank_incomplete(series, first, last, out)
 
 
@@ -63,16 +55,7 @@ def rolling(chosen: Any, block: Any, first: Any, last: Any, table: Any, at: Any)
 
 
 @compiled
-def pairs(
-    ratios: Any,
-    smallest: Any,
-    products: Any,
-    block: Any,
-    first: Any,
-    last: Any,
-    table: Any,
-    at: Any,
-) -> None:
+def pairs(ratios: Any, smallest: Any, products: Any, block: Any, first: Any, last: Any, table: Any, at: Any) -> None:
     """Fill quotients of window means, then window means of products; a divisor is never closer to zero than allowed."""
     divisor = np.empty(len(last))
     for row in range(len(ratios)):
@@ -101,7 +84,7 @@ def over_spans(
     whole: Any,
     by_state: Any,
     present: Any,
-    what: Any,
+    statistics: Any,
     block: Any,
     first: Any,
     last: Any,
@@ -124,13 +107,13 @@ def over_spans(
         end = min(windows, start + max(BLOCK, 2 * (last[start] - furthest + 1)))
         part = slice(start, end)
         for row in range(len(chosen)):
-            series, rows_from = block.values[chosen[row]], at + row * looks * len(what)
-            out = table[rows_from : rows_from + looks * len(what), part]
-            of_block(series, block.states, begins[:, part], last[part], by_state, present, what, out)
+            series, rows_from = block.values[chosen[row]], at + row * looks * len(statistics)
+            out = table[rows_from : rows_from + looks * len(statistics), part]
+            of_block(series, block.states, begins[:, part], last[part], by_state, present, statistics, out)
         start = end
     for row in range(len(chosen)):
-        for column in range(looks * len(what)):
-            blank_incomplete(block.values[chosen[row]], first, last, table[at + row * looks * len(what) + column])
+        for column in range(looks * len(statistics)):
+            blank_incomplete(block.values[chosen[row]], first, last, table[at + row * looks * len(statistics) + column])
 
 
 @compiled
@@ -155,7 +138,7 @@ def in_micros(seconds: Any) -> Any:
 
 @compiled
 def of_block(
-    series: Any, states: Any, begins: Any, last: Any, by_state: Any, present: Any, what: Any, out: Any
+    series: Any, states: Any, begins: Any, last: Any, by_state: Any, present: Any, statistics: Any, out: Any
 ) -> None:
     """Fill the statistics of one sensor for a block of windows, state by state."""
     out[:] = np.nan
@@ -176,8 +159,8 @@ def of_block(
         state = states[last[window]] if by_state else ANY
         if is_done[window] or state == NONE:
             continue
-        for other in range(window, windows):
-            is_done[other] |= state == ANY or states[last[other]] == state
+        for later_window in range(window, windows):
+            is_done[later_window] |= state == ANY or states[last[later_window]] == state
         for place in range(n):
             counts = state == ANY or states[low + place] == state
             has_value = counts and not np.isnan(series[low + place])
@@ -185,27 +168,19 @@ def of_block(
             so_far[place + 1] = so_far[place] + has_value
             if has_value:
                 runs[0, so_far[place]] = series[low + place]
-        asked, longest = ask_windows(states, state, low, expected, so_far, present, begins, last, asks)
-        fill_statistics(runs, squares, so_far[n], asks, asked, longest, what, mean, std, out)
+        n_asks, longest = ask_windows(states, state, low, expected, so_far, present, begins, last, asks)
+        fill_statistics(runs, squares, so_far[n], asks, n_asks, longest, statistics, mean, std, out)
 
 
 @compiled
 def ask_windows(
-    states: Any,
-    state: Any,
-    low: Any,
-    expected: Any,
-    so_far: Any,
-    present: Any,
-    begins: Any,
-    last: Any,
-    asks: Any,
+    states: Any, state: Any, low: Any, expected: Any, so_far: Any, present: Any, begins: Any, last: Any, asks: Any
 ) -> Any:
     """List the look backs of one state that have enough values, and return how many there are and the longest.
 
     ``asks`` gets, for each, the place of its first and last value among those that count, its look and its window.
     """
-    asked, longest = 0, 0
+    n_asks, longest = 0, 0
     for look in range(len(begins)):
         for window in range(len(last)):
             begun, ended = begins[look, window] - low, last[window] - low + 1
@@ -213,36 +188,45 @@ def ask_windows(
                 continue
             counted = so_far[ended] - so_far[begun]
             if counted > 0 and counted >= present * (expected[ended] - expected[begun]):
-                asks[0, asked], asks[1, asked] = so_far[begun], so_far[ended] - 1
-                asks[2, asked], asks[3, asked] = look, window
-                asked, longest = asked + 1, max(longest, counted)
-    return asked, longest
+                asks[0, n_asks], asks[1, n_asks] = so_far[begun], so_far[ended] - 1
+                asks[2, n_asks], asks[3, n_asks] = look, window
+                n_asks, longest = n_asks + 1, max(longest, counted)
+    return n_asks, longest
 
 
 @compiled
 def fill_statistics(
-    runs: Any, squares: Any, n: Any, asks: Any, asked: Any, longest: Any, what: Any, mean: Any, std: Any, out: Any
+    runs: Any,
+    squares: Any,
+    n: Any,
+    asks: Any,
+    n_asks: Any,
+    longest: Any,
+    statistics: Any,
+    mean: Any,
+    std: Any,
+    out: Any,
 ) -> None:
     """Fill the asked statistics of windows of the first n values of ``runs[0]``."""
-    begin, end, looks, windows = asks[0, :asked], asks[1, :asked], asks[2, :asked], asks[3, :asked]
-    kept, has_mean, has_std = np.empty(n), False, False
-    for statistic in what:
+    begin, end, looks, windows = asks[0, :n_asks], asks[1, :n_asks], asks[2, :n_asks], asks[3, :n_asks]
+    values, has_mean, has_std = np.empty(n), False, False
+    for statistic in statistics:
         has_mean |= statistic == MEAN
         has_std |= statistic == STD
     for place in range(n):
-        kept[place], squares[0, place] = runs[0, place], 0.0
+        values[place], squares[0, place] = runs[0, place], 0.0
     if has_std:
-        moments(runs, squares, n, begin, end, longest, mean[:asked], std[:asked])
+        moments(runs, squares, n, begin, end, longest, mean[:n_asks], std[:n_asks])
     elif has_mean:
-        means(runs, n, begin, end, longest, mean[:asked])
-    for place in range(len(what)):
-        column = std if what[place] == STD else mean
-        if what[place] == MIN or what[place] == MAX:
-            copy(kept, 0, n, runs)
-            column = np.empty(asked)
-            extremes(runs, n, begin, end, longest, what[place] == MAX, column)
-        for which in range(asked):
-            out[looks[which] * len(what) + place, windows[which]] = column[which]
+        means(runs, n, begin, end, longest, mean[:n_asks])
+    for place in range(len(statistics)):
+        column = std if statistics[place] == STD else mean
+        if statistics[place] == MIN or statistics[place] == MAX:
+            copy(values, 0, n, runs)
+            column = np.empty(n_asks)
+            extremes(runs, n, begin, end, longest, statistics[place] == MAX, column)
+        for which in range(n_asks):
+            out[looks[which] * len(statistics) + place, windows[which]] = column[which]
 
 
 @compiled
@@ -259,15 +243,7 @@ def place_after(seconds: Any, opens: Any, last: Any, micros: Any) -> Any:
 
 
 @compiled
-def restless(
-    chosen: Any,
-    rows: Any,
-    block: Any,
-    first: Any,
-    last: Any,
-    table: Any,
-    at: Any,
-) -> None:
+def restless(chosen: Any, rows: Any, block: Any, first: Any, last: Any, table: Any, at: Any) -> None:
     """Fill the eighth root of the mean square change over each look back of each sensor."""
     start, most = 0, 0
     for count in rows:
@@ -308,8 +284,8 @@ def restless_block(series: Any, states: Any, opens: Any, rows: Any, most: Any, l
         state = states[last[window]]
         if is_done[window] or state == NONE:
             continue
-        for other in range(window, windows):
-            is_done[other] |= states[last[other]] == state
+        for later_window in range(window, windows):
+            is_done[later_window] |= states[last[later_window]] == state
         fill_restless(square, states, low, opens, rows, last, state, runs, so_far, asks, mean, out)
     for any_state in (ANY, ALL):
         is_open = False
@@ -344,7 +320,7 @@ def fill_restless(
         so_far[place + 1] = so_far[place] + counts
         if counts:
             runs[0, so_far[place]] = square[place]
-    asked, longest = 0, 0
+    n_asks, longest = 0, 0
     for look in range(looks):
         for window in range(windows):
             if not np.isnan(out[look, window]) or (state >= 0 and states[last[window]] != state):
@@ -352,11 +328,11 @@ def fill_restless(
             begun = max(last[window] - rows[look] + 2, opens + 1)
             counted = so_far[last[window] - low + 1] - so_far[begun - low] if begun <= last[window] else 0
             if counted > 0:
-                asks[0, asked], asks[1, asked] = so_far[begun - low], so_far[last[window] - low + 1] - 1
-                asks[2, asked], asks[3, asked] = look, window
-                asked, longest = asked + 1, max(longest, counted)
-    means(runs, so_far[len(square)], asks[0, :asked], asks[1, :asked], longest, mean[:asked])
-    for which in range(asked):
+                asks[0, n_asks], asks[1, n_asks] = so_far[begun - low], so_far[last[window] - low + 1] - 1
+                asks[2, n_asks], asks[3, n_asks] = look, window
+                n_asks, longest = n_asks + 1, max(longest, counted)
+    means(runs, so_far[len(square)], asks[0, :n_asks], asks[1, :n_asks], longest, mean[:n_asks])
+    for which in range(n_asks):
         out[asks[2, which], asks[3, which]] = np.sqrt(np.sqrt(np.sqrt(mean[which])))
 
 
