@@ -106,10 +106,25 @@ def _parts_reached(
 
 def _stretches(keys: pd.DataFrame, pause: timedelta) -> Iterator[tuple[datetime, datetime, tuple[str, ...]]]:
     """Yield first instant, first instant after it, and machines of readings that lie near each other in time."""
-    keys = keys.sort_values("timestamp", ignore_index=True)
-    for _, part in keys.groupby((keys["timestamp"].diff() > pause).cumsum()):
+    for part in cut_at_pauses(keys, "timestamp", pause):
         times = part["timestamp"]
         yield times.iloc[0], times.iloc[-1] + _TICK, tuple(sorted(set(part["asset_id"])))
+
+
+def cut_at_pauses(keys: pd.DataFrame, time: str, pause: timedelta) -> Iterator[pd.DataFrame]:
+    """Cut keys, in the order of their time, wherever a longer pause lies between two; of assets and times only.
+
+    Parameters
+    ----------
+    keys : DataFrame with the columns asset_id and ``time``
+    time : str
+        Name of the column with the times.
+    pause : timedelta
+        The longest pause inside a part.
+    """
+    keys = keys[["asset_id", time]].sort_values(time, ignore_index=True)
+    for _, part in keys.groupby((keys[time].diff() > pause).cumsum()):
+        yield part
 
 
 def plan_whole(space: Workspace) -> FeatureJob:

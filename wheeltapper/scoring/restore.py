@@ -91,8 +91,8 @@ def restore(space: Workspace, models: list[LiveModel] | None = None) -> tuple[Li
     champion = next(model.name for model in models if model.role == CHAMPION)
     history = TableHistory(space.store, plan, champion)
     newest = {asset: _micros(time) for asset, time in space.store.newest(tables.READINGS).items()}
-    plans = {one.hash: one for one in [plan, *(state.plan_of(model.role)[0] for model in models)]}
-    memories = {name: _memories(space.store, one, newest) for name, one in plans.items()}
+    plans = {model_plan.hash: model_plan for model_plan in [plan, *(state.plan_of(model.role)[0] for model in models)]}
+    memories = {name: _memories(space.store, model_plan, newest) for name, model_plan in plans.items()}
     for asset, time in newest.items():
         state.assets[asset] = AssetState(
             {name: by_asset[asset] for name, by_asset in memories.items()}, _alarm(state, history, asset, time)
