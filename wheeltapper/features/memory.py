@@ -140,12 +140,12 @@ class AssetMemory:
         arrived = in_order(self._plan, readings)
         newer_from = 0 if newest is None else int(np.searchsorted(arrived.micros, newest, side="right"))
         late, newer = self._unknown(part(arrived, slice(0, newer_from))), part(arrived, slice(newer_from, None))
-        corrected, gone = self._corrected(late, earlier)
+        corrected, ends_gone = self._corrected(late, earlier)
         track = overlaid(overlaid(self._tail.track(), self._reachable(late)), newer)
         since = None if newest is None else newest + 1
         completed = [rows_of(self._plan, track, since)] if len(newer.micros) else []
         self._tail = Tail(self._plan, track, self._tail.complete_since)
-        return Changed(_joined(self._plan, [*corrected, *completed]), gone, is_in_order=not len(late.micros))
+        return Changed(_joined(self._plan, [*corrected, *completed]), ends_gone, is_in_order=not len(late.micros))
 
     def _add_newest(self, reading: Track | Arrivals, newest: int | None) -> Changed:
         """Take in one reading that is newer than all before; this is what a live asset does, and must be fast."""

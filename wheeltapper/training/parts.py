@@ -188,13 +188,13 @@ def _by_first_rows(readings: pd.DataFrame, rule: PartsByFirstRows) -> pd.DataFra
     assets = sorted(readings["asset_id"].unique())
     times = {asset: group.sort_values() for asset, group in readings.groupby("asset_id")["timestamp"]}
     for place, asset in enumerate(assets):
-        asset_times, needed = times[asset], rule.train + rule.calibrate
-        if len(asset_times) <= needed:
+        asset_times, count = times[asset], rule.train + rule.calibrate
+        if len(asset_times) <= count:
             raise DataError(
-                f"{asset} has {len(asset_times)} readings, but its first {needed} are for training and calibration. "
+                f"{asset} has {len(asset_times)} readings, but its first {count} are for training and calibration. "
                 "Lower parts.train or parts.calibrate, or leave this asset out of the source."
             )
-        judged_from = asset_times.iloc[needed]
+        judged_from = asset_times.iloc[count]
         columns["calibrate_from"].append(asset_times.iloc[rule.train])
         columns["validate_from"].append(judged_from)
         columns["test_from"].append(_NEVER if place % 2 == 0 else judged_from)

@@ -63,8 +63,13 @@ class Examination:
 
     def growing(self) -> pd.DataFrame:
         """Return the flags that the next readings may make longer; columns as those of `advance`."""
-        each = self.detectors.items()
-        return _as_rows([(name, flags) for name, all_ in each for one in all_ for flags in one.growing()])
+        by_sensor = [
+            (name, flags)
+            for name, detectors in self.detectors.items()
+            for detector in detectors
+            for flags in detector.growing()
+        ]
+        return _as_rows(by_sensor)
 
     def unsettled(self) -> Iterator[tuple[str, str, int | None]]:
         """Yield sensor, kind of flag, and the time from which on its flags may still begin or change.
