@@ -1,5 +1,5 @@
 """Readings that arrive in pieces, late, twice and corrected; and the table of windows that follows from what a memory
-says about each delivery.
+returns for each delivery.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Row = tuple[int, Any, Any, bytes]
 
 @dataclass
 class Following:
-    """What is stored of one asset: its readings, and the windows as its memory says; one delivery after another."""
+    """The stored readings of one asset, and the windows that its memory returns for them, delivery by delivery."""
 
     plan: FeaturePlan
     stores_first: bool = False
-    """Whether new readings are stored before the memory is told of them."""
+    """Whether new readings are stored before the memory takes them in."""
     readings: dict[int, tuple[tuple[float, ...], Any]] = field(default_factory=dict)
     windows: dict[int, Row] = field(default_factory=dict)
 
@@ -32,7 +32,7 @@ class Following:
         self.memory = AssetMemory(self.plan)
 
     def deliver(self, arrived: Arrivals) -> Changed:
-        """Take one delivery in, and do with the windows what the memory says."""
+        """Take one delivery in, and change the windows as the memory returns."""
         is_fresh = not self.stores_first and not set(arrived.micros.tolist()) & set(self.readings)
         if self.stores_first:
             self._store(arrived)
@@ -43,7 +43,7 @@ class Following:
         assert sorted(ends_gone) == ends_gone
         assert list(rows) == sorted(rows)
         assert not set(ends_gone) & set(rows)
-        if is_fresh:  # of a reading that is stored already, a memory that does not hold it cannot tell what it changes
+        if is_fresh:  # what a stored reading changes is unknown to a memory that does not hold it
             assert set(ends_gone) <= set(self.windows)
             assert not any(self.windows.get(end) == row for end, row in rows.items())
         if changed.is_in_order:
@@ -53,7 +53,7 @@ class Following:
         return changed
 
     def restart(self) -> None:
-        """Begin with a new memory, from the stored readings that it says it needs."""
+        """Begin with a new memory, from the stored readings that it needs."""
         if self.readings:
             newest = max(self.readings)
             assert self.memory.needed_since == needed_since(self.plan, newest)

@@ -98,7 +98,7 @@ class PreparedPlant:
     def copy(self, folder: Path) -> PreparedPlant:
         """Return a copy of the plant and all that it has learnt."""
         shutil.copytree(self.folder, folder)
-        shutil.rmtree(folder / "home" / "plants", ignore_errors=True)  # it says where the original lies
+        shutil.rmtree(folder / "home" / "plants", ignore_errors=True)  # the path of the original is written there
         return PreparedPlant(folder, self.name)
 
     def put(self, delivery: Delivery) -> None:
@@ -203,7 +203,7 @@ def prepare(content: Mapping[str, Any], divided: Divided, name: str, folder: Pat
     prepared.put(("first", divided.first))
     space = prepared.space
     follow(space, BEGIN - timedelta(days=2), ACCEPT)
-    faults = tables.FAULTS.check(divided.faults.assign(origin="person"))  # no source deletes what a person has said
+    faults = tables.FAULTS.check(divided.faults.assign(origin="person"))  # no source deletes the faults of a person
     first_faults = faults[faults["start"] <= divided.first["timestamp"].max()]
     space.store.upsert(tables.FAULTS, first_faults, txn="faults of the first part")
     train(space)

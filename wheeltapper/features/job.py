@@ -145,7 +145,7 @@ def plan_whole(space: Workspace) -> FeatureJob:
 def stored_plan(store: Store) -> str | None:
     """Return the hash of the plan that the stored feature rows follow; None if there are none.
 
-    All rows follow one plan, as a new plan replaces the whole table: the newest row tells.
+    All rows follow one plan, as a new plan replaces the whole table, so one row is read.
     """
     periods = store.sizes(tables.FEATURES)
     if not periods:

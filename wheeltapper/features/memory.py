@@ -119,7 +119,7 @@ class AssetMemory:
             Readings in any order. Of several for one instant, and of a new and a held one, the later arrival counts.
         earlier : callable, optional
             ``earlier(start, end)`` returns the stored readings of the asset from ``start`` (inclusive) to ``end``
-            (exclusive), in microseconds. It is asked where a reading comes so late that its windows reach further back
+            (exclusive), in microseconds. It is called where a reading comes so late that its windows reach further back
             than what is held. Whether it returns the new readings, too, does not matter for the rows; if it does,
             ``gone`` may name instants at which there never was a window.
 
@@ -167,10 +167,10 @@ class AssetMemory:
         ends_gone = [np.array([], dtype=np.int64)]
         for begin, end in self._spans(late.micros):
             span = begin - self._reach, end + self._wait + 1
-            befores = self._stored(*span, late, earlier)
-            after = overlaid(befores[0], within(late, *span))
+            tracks_before = self._stored(*span, late, earlier)
+            after = overlaid(tracks_before[0], within(late, *span))
             rows_after = _until(rows_of(self._plan, after, begin), end)
-            rows_before = [_until(rows_of(self._plan, before, begin), end) for before in befores]
+            rows_before = [_until(rows_of(self._plan, before, begin), end) for before in tracks_before]
             is_as_before = np.logical_and.reduce([_is_in(rows_after, stored_rows) for stored_rows in rows_before])
             rows.append(_part_of_rows(rows_after, ~is_as_before))
             ends_before = np.concatenate([stored_rows.ends for stored_rows in rows_before])
@@ -190,8 +190,8 @@ class AssetMemory:
     def _stored(self, begin: int, end: int, late: Track, earlier: Earlier | None) -> list[Track]:
         """Return the readings of a span as they may have been before the late ones came, from what is held and stored.
 
-        A stored reading that equals a late one was stored just now, or is repeated. Nothing tells which, so the span is
-        returned without it and with it.
+        A stored reading that equals a late one is either that one, stored just now, or an older one that it repeats.
+        The two cannot be distinguished, so the span is returned without it and with it.
         """
         held_readings = within(self._tail.track(begin), begin, end)
         if self._tail.complete_since is None or begin >= self._tail.complete_since:

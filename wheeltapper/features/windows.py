@@ -162,7 +162,7 @@ def why_not(
 
 
 def why_not_one(lacks: Flags, names: list[str], idle: Sequence[str]) -> str:
-    """Return what `why_not` says of one window, from which sensors it lacks and which idle regimes it has seen."""
+    """Return the text of `why_not` for one window, from the sensors that it lacks and the idle regimes inside it."""
     text = _missing(lacks, names) if lacks.any() else ""
     for regime in idle:
         text = _with_idle(text, regime)

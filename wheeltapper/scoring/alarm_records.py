@@ -1,7 +1,7 @@
 """The records of alarms: each keeps its identifier, and one that late readings take back is withdrawn, never deleted.
 
-What a person was told under an identifier stays under it, also where late readings move the alarm's opening or another
-champion raises it: a new alarm takes the identifier of a stored one of the same machine that it overlaps.
+People know an alarm by its identifier, so it keeps that where late readings move its opening or another champion raises
+it: a new alarm takes the identifier of a stored one of the same machine that it overlaps.
 """
 
 from __future__ import annotations
@@ -78,14 +78,14 @@ def _new_identifier(alarm: Any, bundle: str, used_identifiers: set[str]) -> str:
 
 
 def unless_rounded(described: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
-    """Return records with the stored ones where these say the same: an earlier release may have rounded otherwise."""
+    """Return records, the stored ones where only severity or sensors differ: an earlier release rounded otherwise."""
     columns = [name for name in tables.ALARMS.names() if name not in ("peak_severity", "sensors")]
     same = stored.merge(described[columns], on=columns)
     return pd.concat([described[~described["alarm_id"].isin(same["alarm_id"])], same], ignore_index=True)
 
 
 def withdraw(records: pd.DataFrame, reason: str) -> pd.DataFrame:
-    """Return the records as withdrawn, with the reason before what they said."""
+    """Return the records as withdrawn, with the reason before their explanation."""
     if records.empty:
         return records
     explanation = records["explanation"].where(records["state"] != WITHDRAWN, "")

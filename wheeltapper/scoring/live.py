@@ -1,9 +1,9 @@
 """The live core: what new readings mean.
 
-A schedule, an HTTP request, a broker's message, a replay and an edge box ask the same question, and `advance` answers
-it: features of the newest windows, scores of champion and challenger, and what changes about the champion's alarms. It
-knows no table, no server and no clock. Its answers are those of the scheduled flows, to the last bit, in whatever order
-and number readings come.
+A schedule, an HTTP request, a broker's message, a replay and an edge box all call `advance`. It returns the features of
+the newest windows, the scores of champion and challenger, and what changes about the champion's alarms. It uses no
+table, no server and no clock. Its results are those of the scheduled flows, to the last bit, in whatever order and
+number readings come.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Answer:
 
 
 class History(Protocol):
-    """What was read and scored before, for readings that come late: a plant's tables, or what a test keeps."""
+    """What was read and scored before, for readings that come late; usually a plant's tables."""
 
     def readings(self, asset_id: str, start: int, end: int) -> Track:
         """Return the readings of a span: from ``start`` (inclusive) to ``end`` (exclusive), in microseconds."""

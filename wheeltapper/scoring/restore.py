@@ -1,6 +1,6 @@
 """The live state from a plant's tables: after a start, a crash, or a change of the champion.
 
-The tables are the only truth. The state holds nothing that they do not say, so it can be thrown away at any time.
+Everything in the state can be computed from the tables, so it may be thrown away at any time.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class TableHistory:
 def restore(space: Workspace, models: list[LiveModel] | None = None) -> tuple[LiveState, TableHistory]:
     """Return the live state of all machines as the tables leave it, and the history for late readings.
 
-    Windows that were not scored yet are not made up for: bring the tables up to date first
+    Windows that are not scored yet are left out: bring the tables up to date first
     (`wheeltapper.scoring.batch.score_windows`).
 
     Raises

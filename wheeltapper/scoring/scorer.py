@@ -1,4 +1,4 @@
-"""The scorer: arrays in, arrays out. What can be prepared is prepared once; batch and live ask the same function.
+"""The scorer: arrays in, arrays out. What can be prepared is prepared once; batch and live use the same function.
 
 Fill, scale by asset and regime, detector, calibration, smallest effect: each window goes through them by itself, so it
 gets the same score alone, in any batch and at any place in it, to the last bit.
@@ -199,7 +199,7 @@ def _joined(parts: Sequence[Scores]) -> Scores:
 
 
 class _Pairs:
-    """What is known of each asset in each regime, under one number; the last of both stand for all unseen ones."""
+    """Group, scale and limit of each asset in each regime, by number; the last of both stand for unseen ones."""
 
     def __init__(self, normaliser: RegimeNormaliser, calibration: Calibration) -> None:
         learned_pairs = [*normaliser.groups, *calibration.typical]

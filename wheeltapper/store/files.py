@@ -158,7 +158,7 @@ def load(
     Parameters
     ----------
     columns : names, all by default
-    may_hold : says of a row group whether it can hold rows that are wanted; all groups are read by default
+    may_hold : tells of a row group whether it is read; all groups are by default
 
     Raises
     ------

@@ -17,7 +17,7 @@ from wheeltapper.store.locking import locked
 from wheeltapper.store.log import Log
 
 NEVER = frozenset({"corrections", "missing", "ledger"})
-"""Tables that say what happened to others: all their versions stay."""
+"""Tables that record what happened to others: all their versions stay."""
 
 
 def retain(folder: Path, kept_versions: frozenset[int], older_than: datetime) -> list[Path]:

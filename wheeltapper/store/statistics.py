@@ -1,4 +1,4 @@
-"""What the log says of each file's assets: rows, first and last time; nothing is read to answer from it.
+"""What the log records of each file's assets: rows, first and last time; no data file is read for it.
 
 Files that an earlier release wrote, and files of very many assets, lack it: their key columns are read instead.
 """
@@ -19,7 +19,7 @@ from wheeltapper.store.layout import is_cut
 from wheeltapper.tables import Table, microseconds
 
 MOST_ASSETS = 2_000
-"""Assets of one file that the log lists (about 100 kB of text); beyond it, key columns are read when asked."""
+"""Assets of one file that the log lists (about 100 kB of text); with more of them, key columns are read when needed."""
 
 ASSET = "asset_id"
 

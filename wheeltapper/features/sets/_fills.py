@@ -152,7 +152,7 @@ def of_block(
     runs, squares = np.empty((2, n)), np.zeros((2, n))
     # How many readings count before each place, and how many of them have a value.
     expected, so_far = np.zeros(n + 1, dtype=np.int64), np.zeros(n + 1, dtype=np.int64)
-    asks = np.empty((4, looks * windows), dtype=np.int64)
+    look_backs = np.empty((4, looks * windows), dtype=np.int64)
     mean, std = np.empty(looks * windows), np.empty(looks * windows)
     is_done = np.zeros(windows, dtype=np.bool_)
     for window in range(windows):
@@ -168,19 +168,20 @@ def of_block(
             so_far[place + 1] = so_far[place] + has_value
             if has_value:
                 runs[0, so_far[place]] = series[low + place]
-        n_asks, longest = ask_windows(states, state, low, expected, so_far, present, begins, last, asks)
-        fill_statistics(runs, squares, so_far[n], asks, n_asks, longest, statistics, mean, std, out)
+        n_look_backs, longest = list_look_backs(states, state, low, expected, so_far, present, begins, last, look_backs)
+        fill_statistics(runs, squares, so_far[n], look_backs, n_look_backs, longest, statistics, mean, std, out)
 
 
 @compiled
-def ask_windows(
-    states: Any, state: Any, low: Any, expected: Any, so_far: Any, present: Any, begins: Any, last: Any, asks: Any
+def list_look_backs(
+    states: Any, state: Any, low: Any, expected: Any, so_far: Any, present: Any, begins: Any, last: Any, look_backs: Any
 ) -> Any:
     """List the look backs of one state that have enough values, and return how many there are and the longest.
 
-    ``asks`` gets, for each, the place of its first and last value among those that count, its look and its window.
+    ``look_backs`` gets, for each, the places of its first and last value among those that count, its number and its
+    window.
     """
-    n_asks, longest = 0, 0
+    n_look_backs, longest = 0, 0
     for look in range(len(begins)):
         for window in range(len(last)):
             begun, ended = begins[look, window] - low, last[window] - low + 1
@@ -188,10 +189,10 @@ def ask_windows(
                 continue
             counted = so_far[ended] - so_far[begun]
             if counted > 0 and counted >= present * (expected[ended] - expected[begun]):
-                asks[0, n_asks], asks[1, n_asks] = so_far[begun], so_far[ended] - 1
-                asks[2, n_asks], asks[3, n_asks] = look, window
-                n_asks, longest = n_asks + 1, max(longest, counted)
-    return n_asks, longest
+                look_backs[0, n_look_backs], look_backs[1, n_look_backs] = so_far[begun], so_far[ended] - 1
+                look_backs[2, n_look_backs], look_backs[3, n_look_backs] = look, window
+                n_look_backs, longest = n_look_backs + 1, max(longest, counted)
+    return n_look_backs, longest
 
 
 @compiled
@@ -199,16 +200,21 @@ def fill_statistics(
     runs: Any,
     squares: Any,
     n: Any,
-    asks: Any,
-    n_asks: Any,
+    look_backs: Any,
+    n_look_backs: Any,
     longest: Any,
     statistics: Any,
     mean: Any,
     std: Any,
     out: Any,
 ) -> None:
-    """Fill the asked statistics of windows of the first n values of ``runs[0]``."""
-    begin, end, looks, windows = asks[0, :n_asks], asks[1, :n_asks], asks[2, :n_asks], asks[3, :n_asks]
+    """Fill the statistics of look backs on the first n values of ``runs[0]``."""
+    begin, end, looks, windows = (
+        look_backs[0, :n_look_backs],
+        look_backs[1, :n_look_backs],
+        look_backs[2, :n_look_backs],
+        look_backs[3, :n_look_backs],
+    )
     values, has_mean, has_std = np.empty(n), False, False
     for statistic in statistics:
         has_mean |= statistic == MEAN
@@ -216,16 +222,16 @@ def fill_statistics(
     for place in range(n):
         values[place], squares[0, place] = runs[0, place], 0.0
     if has_std:
-        moments(runs, squares, n, begin, end, longest, mean[:n_asks], std[:n_asks])
+        moments(runs, squares, n, begin, end, longest, mean[:n_look_backs], std[:n_look_backs])
     elif has_mean:
-        means(runs, n, begin, end, longest, mean[:n_asks])
+        means(runs, n, begin, end, longest, mean[:n_look_backs])
     for place in range(len(statistics)):
         column = std if statistics[place] == STD else mean
         if statistics[place] == MIN or statistics[place] == MAX:
             copy(values, 0, n, runs)
-            column = np.empty(n_asks)
+            column = np.empty(n_look_backs)
             extremes(runs, n, begin, end, longest, statistics[place] == MAX, column)
-        for which in range(n_asks):
+        for which in range(n_look_backs):
             out[looks[which] * len(statistics) + place, windows[which]] = column[which]
 
 
@@ -278,7 +284,7 @@ def restless_block(series: Any, states: Any, opens: Any, rows: Any, most: Any, l
         change = min(max(change, -FAR), FAR) if not np.isnan(change) else change
         square[place] = change * change
     so_far = np.zeros(n + 1, dtype=np.int64)
-    asks, mean = np.empty((4, looks * windows), dtype=np.int64), np.empty(looks * windows)
+    look_backs, mean = np.empty((4, looks * windows), dtype=np.int64), np.empty(looks * windows)
     is_done = np.zeros(windows, dtype=np.bool_)
     for window in range(windows):
         state = states[last[window]]
@@ -286,14 +292,14 @@ def restless_block(series: Any, states: Any, opens: Any, rows: Any, most: Any, l
             continue
         for later_window in range(window, windows):
             is_done[later_window] |= states[last[later_window]] == state
-        fill_restless(square, states, low, opens, rows, last, state, runs, so_far, asks, mean, out)
+        fill_restless(square, states, low, opens, rows, last, state, runs, so_far, look_backs, mean, out)
     for any_state in (ANY, ALL):
         is_open = False
         for look in range(looks):
             for window in range(windows):
                 is_open |= np.isnan(out[look, window])
         if is_open:
-            fill_restless(square, states, low, opens, rows, last, any_state, runs, so_far, asks, mean, out)
+            fill_restless(square, states, low, opens, rows, last, any_state, runs, so_far, look_backs, mean, out)
 
 
 @compiled
@@ -307,7 +313,7 @@ def fill_restless(
     state: Any,
     runs: Any,
     so_far: Any,
-    asks: Any,
+    look_backs: Any,
     mean: Any,
     out: Any,
 ) -> None:
@@ -320,7 +326,7 @@ def fill_restless(
         so_far[place + 1] = so_far[place] + counts
         if counts:
             runs[0, so_far[place]] = square[place]
-    n_asks, longest = 0, 0
+    n_look_backs, longest = 0, 0
     for look in range(looks):
         for window in range(windows):
             if not np.isnan(out[look, window]) or (state >= 0 and states[last[window]] != state):
@@ -328,12 +334,22 @@ def fill_restless(
             begun = max(last[window] - rows[look] + 2, opens + 1)
             counted = so_far[last[window] - low + 1] - so_far[begun - low] if begun <= last[window] else 0
             if counted > 0:
-                asks[0, n_asks], asks[1, n_asks] = so_far[begun - low], so_far[last[window] - low + 1] - 1
-                asks[2, n_asks], asks[3, n_asks] = look, window
-                n_asks, longest = n_asks + 1, max(longest, counted)
-    means(runs, so_far[len(square)], asks[0, :n_asks], asks[1, :n_asks], longest, mean[:n_asks])
-    for which in range(n_asks):
-        out[asks[2, which], asks[3, which]] = np.sqrt(np.sqrt(np.sqrt(mean[which])))
+                look_backs[0, n_look_backs], look_backs[1, n_look_backs] = (
+                    so_far[begun - low],
+                    so_far[last[window] - low + 1] - 1,
+                )
+                look_backs[2, n_look_backs], look_backs[3, n_look_backs] = look, window
+                n_look_backs, longest = n_look_backs + 1, max(longest, counted)
+    means(
+        runs,
+        so_far[len(square)],
+        look_backs[0, :n_look_backs],
+        look_backs[1, :n_look_backs],
+        longest,
+        mean[:n_look_backs],
+    )
+    for which in range(n_look_backs):
+        out[look_backs[2, which], look_backs[3, which]] = np.sqrt(np.sqrt(np.sqrt(mean[which])))
 
 
 @compiled

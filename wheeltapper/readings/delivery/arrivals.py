@@ -59,7 +59,7 @@ def settle(store: Store, arrivals: pd.DataFrame, withdrawn: pd.DataFrame | None,
     if withdrawn is not None:
         stored = stored[~_keys(stored).isin(_keys(withdrawn))]
     if len(stored) and _sensors(stored) != _sensors(arrivals):
-        stored = stored.head(0)  # the store refuses readings of other sensors, and says so
+        stored = stored.head(0)  # the store refuses readings of other sensors with an error
     is_contested = (arrivals.duplicated(KEY, keep=False) | _keys(arrivals).isin(_keys(stored))).to_numpy()
     if not is_contested.any():
         nothing = tables.CORRECTIONS.empty()
@@ -104,11 +104,11 @@ class _Contest:
     def of(cls, stored: pd.DataFrame, arrivals: pd.DataFrame) -> _Contest:
         """Put arrivals behind the stored readings that they meet."""
         before, after = stored.assign(row=-1, is_stored=True), arrivals.assign(is_stored=False)
-        together = pd.concat([before, after], ignore_index=True) if len(before) else after
-        together = together.sort_values(KEY, kind="stable", ignore_index=True)
-        together["value"] = _hash_values(together)
-        together["arrival"] = row_hashes(together[["origin", "value"]])
-        return cls(together)
+        merged = pd.concat([before, after], ignore_index=True) if len(before) else after
+        merged = merged.sort_values(KEY, kind="stable", ignore_index=True)
+        merged["value"] = _hash_values(merged)
+        merged["arrival"] = row_hashes(merged[["origin", "value"]])
+        return cls(merged)
 
     def disputed_keys(self) -> pd.DataFrame:
         """Return asset and time of the instants for which different values are known."""
@@ -157,13 +157,13 @@ class _Contest:
         pairs = rows.assign(place=range(len(rows)))[[*KEY, "arrival", "origin", "batch_id", "place"]].merge(
             entries[columns], on=[*KEY, "arrival"], suffixes=("", "_known")
         )
-        at = pairs["place"].to_numpy()
-        by_other = is_of_other[at] & (pairs["by_origin"] != pairs["origin"]).to_numpy(dtype=bool)
+        places = pairs["place"].to_numpy()
+        by_other = is_of_other[places] & (pairs["by_origin"] != pairs["origin"]).to_numpy(dtype=bool)
         in_pieces = (pairs["within_a_run"] & (pairs["batch_id"] == pairs["batch_id_known"])).to_numpy(dtype=bool)
-        is_old = np.zeros(len(rows), dtype=bool)
-        is_old[at[is_followed_by_origin[at] | by_other | in_pieces]] = True
-        is_old &= meets_stored & ~rows["is_stored"].to_numpy(dtype=bool)
-        return is_old
+        is_replaced = np.zeros(len(rows), dtype=bool)
+        is_replaced[places[is_followed_by_origin[places] | by_other | in_pieces]] = True
+        is_replaced &= meets_stored & ~rows["is_stored"].to_numpy(dtype=bool)
+        return is_replaced
 
 
 def _begins(rows: pd.DataFrame) -> Flags:

@@ -38,8 +38,8 @@ class DeliveredFaults:
         """Return all faults; one that was cut between two batches is whole in the later one."""
         if not self._faults:
             return tables.FAULTS.empty()
-        together = pd.concat(self._faults, ignore_index=True)
-        return together.drop_duplicates(list(tables.FAULTS.key), keep="last")
+        faults = pd.concat(self._faults, ignore_index=True)
+        return faults.drop_duplicates(list(tables.FAULTS.key), keep="last")
 
     def spans(self) -> pd.DataFrame:
         """Return each asset's first and last timestamp as columns min and max."""

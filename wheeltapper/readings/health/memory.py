@@ -1,7 +1,7 @@
 """What the update of the flags remembers between two runs: a cache beside the tables, never a second truth.
 
-It belongs to one version of the readings and of the flags, to one set of settings and to this code, and says so. Where
-anything of that is not as it was, or a byte of it is not, everything is computed from the tables again.
+It records which version of the readings and of the flags, which settings and which code it belongs to. Where one of
+these has changed, or a byte of it is damaged, everything is computed from the tables again.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class MemoryFolder:
             return None
 
     def _write(self, path: Path, data: bytes) -> None:
-        """Write a file whole or not at all; after a power cut its hash tells."""
+        """Write a file whole or not at all; after a power cut, its hash shows whether it is whole."""
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
         draft.write_bytes(data)

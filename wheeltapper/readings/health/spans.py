@@ -38,7 +38,7 @@ def longest(flags: pd.DataFrame) -> list[list[Any]]:
 def longest_after(
     before: list[list[Any]], old: pd.DataFrame, new: pd.DataFrame, counts: dict[str, int]
 ) -> list[list[Any]] | None:
-    """Return the longest spans after some flags were replaced by others; None if only the whole table tells.
+    """Return the longest spans after some flags were replaced by others; None if the whole table must be read for them.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ def restore(like: Any, saved: Any) -> Any:
 
     Parameters
     ----------
-    like : a new state of the same build, which says what is which dataclass
+    like : a new state of the same structure, whose dataclasses are filled
     saved : what `dump` returned
     """
     if is_dataclass(like):

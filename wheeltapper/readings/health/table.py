@@ -118,7 +118,7 @@ class _Update:
         for name, remembered in self.assets.items():
             stands_at = self.folder.before(remembered, changes[name])
             if stands_at is remembered.now:
-                self.old.append(_of(name, stands_at.growing()))
+                self.old.append(_with_asset(name, stands_at.growing()))
             else:
                 remembered.now = back[name] = stands_at or self.folder.begin()
         if back:
@@ -155,7 +155,7 @@ class _Update:
             remembered = self.assets.setdefault(asset, Remembered(self.folder.begin()))
             self._advance(asset, remembered, rows, readings.newest)
         for asset, remembered in self.assets.items():
-            self.new.append(_of(asset, remembered.now.growing()))
+            self.new.append(_with_asset(asset, remembered.now.growing()))
 
     def _advance(self, asset: str, remembered: Remembered, rows: pd.DataFrame, newest: int) -> None:
         """Examine an asset's next readings; keep the examination at moments that a late reading may go back to."""
@@ -172,7 +172,7 @@ class _Update:
 
     def _advance_part(self, asset: str, remembered: Remembered, rows: pd.DataFrame) -> None:
         if len(rows):
-            self.new.append(_of(asset, remembered.now.advance(rows)))
+            self.new.append(_with_asset(asset, remembered.now.advance(rows)))
 
     def _write(self, readings: Ref, flags: Ref, old: pd.DataFrame, new: pd.DataFrame) -> Ref:
         """Write the flags that differ. A run that was killed may have written some or all of them already."""
@@ -202,7 +202,7 @@ class _Update:
         return memory
 
 
-def _of(asset: str, flags: pd.DataFrame) -> pd.DataFrame:
+def _with_asset(asset: str, flags: pd.DataFrame) -> pd.DataFrame:
     return flags.assign(asset_id=asset) if len(flags) else flags
 
 
