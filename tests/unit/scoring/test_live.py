@@ -120,8 +120,8 @@ def in_batch(mill: Mill, bundle: Bundle) -> tuple[dict[str, dict[int, Any]], lis
         values = of_asset[["regime", "score", "threshold", "severity"]].itertuples(index=False, name=None)
         by_asset[str(asset)] = dict(zip(microseconds(of_asset["window_end"]).tolist(), values, strict=True))
     folded = alarms.fold(scores, mill.plant.alarms, MAX_GAP)
-    rows = zip(folded["asset_id"], alarm_tuples.of_folded(folded), strict=True)
-    return by_asset, sorted((asset, *row) for asset, row in rows)
+    raised = zip(folded["asset_id"], alarm_tuples.of_folded(folded), strict=True)
+    return by_asset, sorted((asset, *alarm) for asset, alarm in raised)
 
 
 def as_rows(told: Told) -> list[tuple[Any, ...]]:
