@@ -1,4 +1,4 @@
-"""What is to be computed of the table of features: all of it or a span of time, cut into parts that fit into memory."""
+"""What to compute of the table of features: all of it or a span of time, cut into parts that fit into memory."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _stretches(keys: pd.DataFrame, pause: timedelta) -> Iterator[tuple[datetime,
 
 
 def cut_at_pauses(keys: pd.DataFrame, time: str, pause: timedelta) -> Iterator[pd.DataFrame]:
-    """Cut keys, in the order of their time, wherever a longer pause lies between two; of assets and times only.
+    """Cut keys, in the order of their time, wherever a longer pause lies between two.
 
     Parameters
     ----------

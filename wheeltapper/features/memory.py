@@ -56,7 +56,7 @@ def needed_since(plan: FeaturePlan, newest: int) -> int:
     """Return from which instant on an `AssetMemory` must be given the stored readings, the newest one included.
 
     With them, every window that later readings complete has the values that the whole history gives. A reading that
-    arrives late takes stored readings from `FeaturePlan.needed_before` and `FeaturePlan.needed_after` before it.
+    arrives late needs stored readings from `FeaturePlan.needed_before` and `FeaturePlan.needed_after` before it.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ class AssetMemory:
         return _joined(self._plan, [])
 
     def _corrected(self, late: Track, earlier: Earlier | None) -> tuple[list[WindowRows], Micros]:
-        """Return the windows that late readings make other than before, and the ends of those that are gone."""
+        """Return the windows that late readings change, and the ends of those that no longer exist."""
         rows: list[WindowRows] = []
         ends_gone = [np.array([], dtype=np.int64)]
         for begin, end in self._spans(late.micros):

@@ -1,4 +1,4 @@
-"""Tail: the newest readings of one asset in arrays that one more reading is written to at no cost.
+"""Tail: the newest readings of one asset in arrays with room, so that one more reading costs next to nothing.
 
 Where the plan neither fills, smooths nor puts readings on a grid, it computes the window that a new reading ends from
 these arrays, with the compiled code that batch uses and without a frame, a sort or a copy.
@@ -24,7 +24,7 @@ _ROOM = 64
 
 
 class Tail:
-    """The newest readings of one asset, as far back as a reading can need that is late by less than the plan's reach.
+    """The newest readings of one asset: all that a reading can need that is late by less than the plan's reach.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ class Tail:
         return self._start + int(np.searchsorted(self._micros[self._start : self._stop], micros))
 
     def _take(self, readings: Track) -> None:
-        """Take these readings in the place of all others, with room for as many again, and drop the oldest."""
+        """Replace all readings by these without the oldest, and leave room for as many more."""
         count = len(readings.micros)
         dropped = 0
         if count:

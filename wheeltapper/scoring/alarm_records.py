@@ -70,7 +70,7 @@ def take_overlapping(candidates: list[Any], alarm: Any) -> Any | None:
 
 
 def _new_identifier(alarm: Any, bundle: str, used_identifiers: set[str]) -> str:
-    """Return an identifier that no other alarm has; one may be in use by an alarm that has moved away from here."""
+    """Return an identifier that no other alarm has; the first choice may belong to an alarm whose opening was moved."""
     identifier = alarm_id(str(alarm.asset_id), alarm.opened_at, bundle)
     while identifier in used_identifiers:
         identifier = alarm_id(identifier, alarm.opened_at, bundle)

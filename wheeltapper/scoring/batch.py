@@ -134,7 +134,7 @@ class _Scoring:
         return Scored(scored, alarm_count, self._model.name)
 
     def _follow_flags(self, *, is_first: bool) -> int:
-        """Describe alarms again whose sensors were flagged as stuck since, with hindsight; return how many."""
+        """Describe alarms again whose sensors were flagged as stuck only afterwards; return how many."""
         mark = Mark(self._store, f"alarms of {self._model.name}", tables.FLAGS)
         newest, since = self._store.version(tables.FLAGS), mark.version_taken_in()
         if newest is None or newest == since:

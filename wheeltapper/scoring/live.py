@@ -1,4 +1,4 @@
-"""The live core: what new readings mean.
+"""The live core: from new readings to features, scores and alarms.
 
 A schedule, an HTTP request, a broker's message, a replay and an edge box all call `advance`. It returns the features of
 the newest windows, the scores of champion and challenger, and what changes about the champion's alarms. It uses no

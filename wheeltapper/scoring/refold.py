@@ -1,6 +1,6 @@
-"""Folding again what new, late or corrected windows can change about a machine's alarms, and no more.
+"""Folding a machine's alarms again where new, late or corrected windows can change them, and nowhere else.
 
-Folding may begin behind a quiet time: as many windows below the threshold as close an alarm, or a pause. Nothing before
+Folding may begin after a quiet time: as many windows below the threshold as close an alarm, or a pause. Nothing before
 it has an influence on the alarms after it, so the cost follows what is new and not what is stored.
 """
 

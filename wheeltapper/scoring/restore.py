@@ -110,7 +110,7 @@ def track_of(rows: pd.DataFrame, plan: FeaturePlan) -> Track:
 
 
 def _memories(store: Store, plan: FeaturePlan, newest: dict[str, int]) -> dict[str, AssetMemory]:
-    """Return each asset's memory, read from the tail of its readings; assets of one age are read at once."""
+    """Return each asset's memory from its newest readings; assets whose newest are of one day are read at once."""
     columns = ["asset_id", "timestamp", "regime", *plan.sensors]
     memories: dict[str, AssetMemory] = {}
     for assets in _of_one_day(newest):

@@ -1,4 +1,4 @@
-"""Store scores and alarms of some machines, and what new, late or corrected windows change about those before."""
+"""Store scores and alarms of some machines, and change earlier ones where windows are new, late or corrected."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class AlarmUpdate:
         )
 
     def _flat_flags(self, folded: pd.DataFrame) -> pd.DataFrame:
-        """Return the flags of sensors that repeated themselves during alarms, without those of which it is usual."""
+        """Return the flags of sensors that were stuck during alarms, without sensors for which that is usual."""
         flags = self._store.read(tables.FLAGS)
         spans = folded.groupby("asset_id").agg(first=("opened_at", "min"), last=("last_at", "max"))
         first, last = flags["asset_id"].map(spans["first"]), flags["asset_id"].map(spans["last"])

@@ -86,7 +86,7 @@ class WindowRows:
     def parts(
         self, assets: list[str], start: pd.Timestamp | None = None, end: pd.Timestamp | None = None
     ) -> Iterator[pd.DataFrame]:
-        """Yield the rows of some assets in a span, a time after the other, so that no part takes much memory."""
+        """Yield the rows of some assets, one part of a span after the other, so that no part takes much memory."""
         most = max(1, AT_ONCE // len(self._bundle.plan.columns))
         rows = 0
         for first, last, size in self._store.sizes(self.table):

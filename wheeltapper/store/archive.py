@@ -1,7 +1,8 @@
 """Old entries of a log, byte for byte, in compressed segments beside it: the proof of every version, kept for ever.
 
-A folder of half a million small files is slow to list for everyone. An entry moves into a segment only after a
-snapshot and a checkpoint of Delta's that are as new; the segment is on the disk before the entry's own file goes.
+A folder of half a million small files is slow to list for everyone. An entry moves into a segment only if there is a
+snapshot and a checkpoint of Delta's of its version or a later one; the segment is on the disk before the entry's own
+file is deleted.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def write(log: Log, state: State) -> None:
 
 
 def ensure(log: Log, state: State) -> None:
-    """Write a checkpoint where Delta could not open the table: older entries are archived, and none is left."""
+    """Write a checkpoint if Delta cannot open the table without: its first entries are archived, and none is left."""
     loose = log.loose()
     if loose and loose[0] > 0 and not any(version >= loose[0] - 1 for version in versions(log)):
         write(log, state)

@@ -1,6 +1,6 @@
 """Old versions that are given up: recorded in the log first, then the data files that only they need are deleted.
 
-The log keeps the entries of every version for ever; what goes is rows that no version that stays can show.
+The log keeps the entries of every version for ever; only rows that no remaining version has are deleted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a writer does after a commit, so that the log opens as fast with half a million entries as with five.
 
-The order makes every step safe to be killed at: what is new is on the disk before anything that it stands for goes,
-and whatever was not finished is done after a later commit.
+The writer may be killed at every step: what is new is on the disk before what it replaces is deleted, and whatever was
+not finished is done after a later commit.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def over_spans(
 ) -> None:
     """Fill statistics over look backs in time (``spans``, microseconds), then in readings (``rows``).
 
-    ``begins`` holds the first place that a look back sees; −1 where the stretch does not go back so far and must.
+    ``begins`` holds the first place that a look back sees; −1 where the stretch must go back so far and does not.
     """
     looks, windows = len(spans) + len(rows), len(last)
     begins = np.empty((looks, windows), dtype=np.int64)
@@ -270,7 +270,8 @@ def restless(chosen: Any, rows: Any, block: Any, first: Any, last: Any, table: A
 def restless_block(series: Any, states: Any, opens: Any, rows: Any, most: Any, last: Any, out: Any) -> None:
     """Fill the restlessness of one sensor for a block of windows.
 
-    Changes of the state that a window ends in count; where it has none, those within any one state; else all.
+    The changes within the state that a window ends in are used; if there are none, those within any one state; if there
+    are none either, all changes.
     """
     out[:] = np.nan
     looks, windows = out.shape
@@ -317,7 +318,7 @@ def fill_restless(
     mean: Any,
     out: Any,
 ) -> None:
-    """Fill the windows that have no value yet from the changes within a state, any one or all readings."""
+    """Fill the windows that have no value yet, from the changes within one state, within any one, or all changes."""
     looks, windows = out.shape
     for place in range(len(square)):
         at = low + place

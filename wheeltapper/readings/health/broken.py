@@ -29,7 +29,8 @@ class Dropout:
     """Finds where a sensor has no value for much longer than usual, while other sensors of its asset have values.
 
     A row without any value is no reading, so where this sensor's value is missing, another sensor has one. A sensor
-    that never had a value is not silent, it is not there: that run begins with the series, without a past.
+    that never had a value is absent, not silent: its run begins with the series, and there is no past to compare it
+    with.
     """
 
     cutter: RunCutter = field(default_factory=RunCutter)

@@ -1,4 +1,4 @@
-"""What the update of the flags remembers between two runs: a cache beside the tables, never a second truth.
+"""What the update of the flags remembers between two runs: a cache, which the tables can replace at any time.
 
 It records which version of the readings and of the flags, which settings and which code it belongs to. Where one of
 these has changed, or a byte of it is damaged, everything is computed from the tables again.
@@ -110,9 +110,9 @@ class MemoryFolder:
         return name
 
     def before(self, remembered: Remembered, time: int) -> Examination | None:
-        """Return the newest examination that has not seen a time or anything later; None if none is left.
+        """Return the newest examination of readings before a time; None if there is none.
 
-        Later ones are forgotten.
+        Later ones are dropped.
         """
         if remembered.now.until is not None and remembered.now.until < time:
             return remembered.now
@@ -146,7 +146,7 @@ def _code() -> str:
 
 
 def is_worth_keeping(until: int | None, following: int, newest: int) -> bool:
-    """Tell whether the moment between two readings of an asset is one that a late reading may be followed from.
+    """Tell whether the examination between two readings is kept, so that a late reading can start from it.
 
     Parameters
     ----------

@@ -2,8 +2,8 @@
 
 The usual length is learnt from the sensor's own past: lengths of runs that together hold more than a small share of the
 readings before. So one odd event does not set the usual length, and a machine that stands still every night does, after
-its first night. A run is *known* to be too long only at one of its readings. Its start is reported as well, with
-hindsight: the readings between were not flagged when they arrived. Later readings can only make the last run longer.
+its first night. A run becomes too long at one of its readings. Its start is reported as well, although the readings
+before that one were not flagged when they arrived. Later readings can only make the last run longer.
 
 Everything here goes on from where it stopped: a series gives the same runs in one piece and in any number of pieces.
 """

@@ -1,8 +1,8 @@
 """The table of flags follows the table of readings: what is new is examined, what it changes is written.
 
-For each asset a `Memory` keeps where its examination stands. New readings go on from there. A reading that is late,
-corrected or gone takes its asset back to an earlier moment that is remembered, or to its beginning. Without a memory
-everything is computed from the readings, in bounded pieces of time, and only what differs is written.
+For each asset a `Memory` keeps where its examination stands. New readings go on from there. Where a reading is late,
+corrected or deleted, its asset is examined again from an earlier remembered moment, or from its beginning. Without a
+memory everything is computed from the readings, in bounded pieces of time, and only what differs is written.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class _Update:
         return self._remember(readings, after, old, new)
 
     def _go_back(self, flags: Ref) -> None:
-        """Choose where the examination of each asset goes on, and collect the flags that this puts in question."""
+        """Choose where the examination of each asset goes on, and collect the flags that may change."""
         if self.memory is None:
             self._begin_anew(flags)
             return

@@ -1,7 +1,7 @@
 """Flags: values that are unusual beside those just before them. They are marked, never deleted and never altered.
 
 No label is used, and no later value. A flag says that a value is unlike its own recent past: a spike is, but so is the
-first reading after a change of load. It is a hint for the eye, and masks nothing.
+first reading after a change of load. It is a hint for people; no value is left out for it.
 """
 
 from __future__ import annotations
