@@ -220,7 +220,7 @@ def _trial_data(variant: Variant, seed: int) -> _TrialData:
     features = compute(FeaturePlan.of(plant), readings)
     if not variant.knows_regimes:
         features = features.assign(regime=pd.Series(["normal"] * len(features), dtype="str", index=features.index))
-    part = parts.assign(features, parts.cuts(readings[parts.TIMES], plant))
+    part = parts.assign(features, parts.cuts(readings[parts.needed(plant)], plant))
     return _TrialData(plant, features, part, faults, prepare(plant, features, part, faults))
 
 

@@ -20,12 +20,15 @@ from wheeltapper.tables import microseconds
 
 PARTS = ("train", "calibrate", "validate", "test")
 PURGED = "purged"
-TIMES = ["asset_id", "timestamp", "origin"]
-"""Columns of the readings that are needed to cut the parts."""
 _AT_ONCE = 1_000_000
 """Readings whose parts are worked out at once."""
 _CUTS = ["calibrate_from", "validate_from", "test_from"]
 _EVER, _NEVER = pd.Timestamp("1700-01-01", tz="UTC"), pd.Timestamp("2262-01-01", tz="UTC")
+
+
+def needed(plant: Plant) -> list[str]:
+    """Return the columns of the readings that are needed to cut the parts of a plant."""
+    return ["asset_id", "timestamp", *(["origin"] if isinstance(plant.parts, PartsByFiles) else [])]
 
 
 def cuts(readings: pd.DataFrame, plant: Plant, normal_from: Mapping[str, pd.Timestamp] | None = None) -> pd.DataFrame:
@@ -37,8 +40,8 @@ def cuts(readings: pd.DataFrame, plant: Plant, normal_from: Mapping[str, pd.Time
 
     Parameters
     ----------
-    readings : DataFrame with columns asset_id, timestamp, origin
-        In any order.
+    readings : DataFrame
+        At least the columns that `needed` names, in any order.
     normal_from : mapping of asset to instant, optional
         Instant from which on an asset's new normal counts.
 

@@ -19,7 +19,7 @@ from wheeltapper.tables import microseconds
 
 IN_MEMORY = 40_000_000
 """Most feature values that are kept in memory, 320 MB; a longer table is read again by each candidate."""
-AT_ONCE = 8_000_000
+AT_ONCE = 4_000_000
 """Feature values of a chunk, about."""
 WINDOW = [column for column in tables.FEATURES.names() if column != "plan"]
 """Columns that say what a window is."""

@@ -228,7 +228,7 @@ def write_withheld(space: Workspace) -> Ref:
         scores = store.read(tables.SCORES, columns=[*tables.SCORES.key, "role"])
         reach_by_model = reach(scores[scores["role"] == "champion"], champions)
         spans = withheld(alarms, reach_by_model, decided, first_entries(store), space.plant)
-        times = store.read(tables.READINGS, columns=parts.TIMES)
+        times = store.read(tables.READINGS, columns=parts.needed(space.plant))
         spans = before_learning(spans, parts.cuts(times, space.plant, normal_from(spans))["validate_from"])
     content = hashlib.sha256(spans.to_json(orient="records", date_format="iso", date_unit="us").encode()).hexdigest()
     after = store.version(tables.WITHHELD)
