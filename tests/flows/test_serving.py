@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 
 from tests.flows import any_cut
-from tests.flows.any_cut import Brought
+from tests.flows.any_cut import PreparedPlant
 from tests.flows.cut_plants import Cut
 from wheeltapper import tables
 from wheeltapper.serving.app import create_app
@@ -30,7 +30,7 @@ NOW = datetime(2027, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture
-def plant(cut: Cut, tmp_path: Path) -> Brought:
+def plant(cut: Cut, tmp_path: Path) -> PreparedPlant:
     """The plant before its rest came."""
     return cut.before.copy(tmp_path / "served")
 
@@ -38,7 +38,7 @@ def plant(cut: Cut, tmp_path: Path) -> Brought:
 class Service:
     """A plant that is served by a real server, in a thread."""
 
-    def __init__(self, plant: Brought) -> None:
+    def __init__(self, plant: PreparedPlant) -> None:
         self.name = plant.name
         self.live = LivePlant(plant.space, lambda: NOW)
         config = uvicorn.Config(create_app({plant.name: self.live}), port=0, log_level="warning")
@@ -116,7 +116,7 @@ def late(rest: pd.DataFrame, _rng: np.random.Generator) -> Iterator[pd.DataFrame
 
 
 @pytest.mark.parametrize("way", [in_order, shuffled, late])
-def test_the_tables_are_those_of_one_delivery(cut: Cut, plant: Brought, way: Any) -> None:
+def test_the_tables_are_those_of_one_delivery(cut: Cut, plant: PreparedPlant, way: Any) -> None:
     """With folds in between, after which the service goes on, and a restart with readings that are not folded yet."""
     rng = np.random.default_rng(3)
     service = Service(plant)
@@ -133,7 +133,7 @@ def test_the_tables_are_those_of_one_delivery(cut: Cut, plant: Brought, way: Any
     cut.requires_the_same(plant)
 
 
-def test_the_answers_are_what_the_tables_say(cut: Cut, plant: Brought) -> None:
+def test_the_answers_are_what_the_tables_say(cut: Cut, plant: PreparedPlant) -> None:
     """Score, threshold and severity of each reading's window, to the last bit."""
     service = Service(plant)
     told = [meaning for rows in in_order(cut.rest, np.random.default_rng(1)) for meaning in service.send(rows)]
