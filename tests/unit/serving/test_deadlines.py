@@ -1,0 +1,203 @@
+"""Connections that keep the service waiting: raw sockets against both of uvicorn's parsers."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.unit.serving.conftest import Serve, Service, wait_for
+from tests.unit.serving.test_limits import read_answer
+from wheeltapper.serving.deadlines import h11_protocol, httptools_protocol, server_options
+from wheeltapper.serving.limits import Limits
+
+PROTOCOLS = [
+    pytest.param(h11_protocol, id="h11"),
+    pytest.param(
+        httptools_protocol,
+        id="httptools",
+        marks=pytest.mark.skipif(not importlib.util.find_spec("httptools"), reason="httptools is not installed"),
+    ),
+]
+Protocol = Callable[[Limits], Any]
+
+
+@pytest.fixture(params=PROTOCOLS)
+def start(request: pytest.FixtureRequest, serve: Serve) -> Serve:
+    return lambda limits: serve(limits, http=request.param(limits))
+
+
+def drip(connection: socket.socket, content: bytes, pause: float) -> threading.Thread:
+    """Send a byte now and then, until the service has enough of it."""
+
+    def send() -> None:
+        with contextlib.suppress(OSError):
+            for code in content:
+                connection.sendall(bytes([code]))
+                time.sleep(pause)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    return thread
+
+
+def ask(service: Service, path: str = "/v1/state/a", more: str = "") -> bytes:
+    return f"GET {path} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {service.all_scopes}\r\n{more}\r\n".encode()
+
+
+def read_one(connection: socket.socket) -> bytes:
+    """Return one answer, up to the end of its JSON body."""
+    content = b""
+    while not content.endswith(b"}"):
+        part = connection.recv(65536)
+        assert part, content
+        content += part
+    return content
+
+
+def test_slow_headers_are_given_up(start: Serve) -> None:
+    """A byte now and then never makes a request: 408, the connection is closed, and the log says so."""
+    with start(Limits(header_seconds=0.5)) as service, service.connect() as connection:
+        thread = drip(connection, b"GET / HTTP/1.1\r\n" + b"x-header: value\r\n" * 100, 0.02)
+        answer = read_answer(connection)
+        thread.join()
+    assert answer.startswith(b"HTTP/1.1 408 ") and b'"slow_headers"' in answer and b"connection: close" in answer
+    assert service.requests()[-1]["status"] == 408
+
+
+def test_a_silent_connection_is_closed(start: Serve) -> None:
+    """Without a word, as nothing was asked."""
+    with start(Limits(header_seconds=0.3)) as service, service.connect() as connection:
+        assert read_answer(connection) == b""
+
+
+def test_empty_lines_are_no_request(start: Serve) -> None:
+    """The parsers skip them; the deadline does not."""
+    with start(Limits(header_seconds=0.5)) as service, service.connect() as connection:
+        thread = drip(connection, b"\r\n" * 2000, 0.02)
+        read_answer(connection)
+        thread.join()
+
+
+def test_the_second_request_of_a_connection_has_a_deadline_too(start: Serve) -> None:
+    with start(Limits(header_seconds=0.5)) as service, service.connect() as connection:
+        connection.sendall(ask(service))
+        assert read_one(connection).startswith(b"HTTP/1.1 200 ")
+        thread = drip(connection, b"GET / HTTP/1.1\r\n" + b"x-header: value\r\n" * 100, 0.02)
+        assert read_answer(connection).startswith(b"HTTP/1.1 408 ")
+        thread.join()
+
+
+def test_a_request_that_takes_longer_than_its_headers_may_is_served(start: Serve) -> None:
+    """The deadline is for headers, not for what the service does, nor for the pause until the next request."""
+    from tests.unit.serving import conftest
+
+    with start(Limits(header_seconds=0.3)) as service, service.connect() as connection:
+        connection.sendall(ask(service, "/v1/wait"))
+        assert conftest.entered.acquire(timeout=20)
+        time.sleep(0.6)
+        conftest.leave.set()
+        connection.settimeout(20)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+        time.sleep(0.6)
+        connection.sendall(ask(service))
+        assert b'"asset":"a"' in read_one(connection)
+
+
+def test_slow_clients_do_not_keep_others_out(start: Serve) -> None:
+    """As many slow connections as there may be: whoever sends a whole request is served at once all the same."""
+    with start(Limits(header_seconds=30, connections=20)) as service, contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(service.connect()) for _ in range(60)]
+        for connection in slow:
+            with contextlib.suppress(OSError):
+                connection.sendall(b"GET / HTTP/1.1\r\nhost:")
+        for _ in range(5):
+            assert service.client().get("/v1/state/a").status_code == 200
+        assert len(service.server.server_state.connections) <= 21
+
+
+def test_where_all_connections_are_at_work_another_is_told_so(start: Serve) -> None:
+    from tests.unit.serving import conftest
+
+    with start(Limits(connections=2)) as service, contextlib.ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(service.connect()).sendall(ask(service, "/v1/wait"))
+            assert conftest.entered.acquire(timeout=20)
+        answer = read_answer(stack.enter_context(service.connect()))
+        assert answer.startswith(b"HTTP/1.1 503 ") and b"retry-after: 1" in answer
+        conftest.leave.set()
+
+
+def test_large_headers_are_refused(start: Serve) -> None:
+    with start(Limits(header_bytes=10_000)) as service, service.connect() as connection:
+        with contextlib.suppress(OSError):
+            connection.sendall(b"GET / HTTP/1.1\r\n")
+            for _ in range(100):
+                connection.sendall(b"x-header: " + b"y" * 1000 + b"\r\n")
+                time.sleep(0.005)
+        answer = read_answer(connection)
+        assert answer == b"" or answer.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))
+        assert service.client().get("/v1/state/a").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"hello\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx",
+        b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: a\r\nbad header\r\n\r\n",
+    ],
+)
+def test_nonsense_is_answered_in_the_one_form(start: Serve, nonsense: bytes) -> None:
+    with start(Limits()) as service, service.connect() as connection:
+        connection.sendall(nonsense)
+        answer = read_answer(connection)
+    assert answer.startswith(b"HTTP/1.1 400 ") and b'"not_http"' in answer and b'"request_id"' in answer
+
+
+def test_a_client_that_does_not_read_is_given_up(start: Serve) -> None:
+    """50 MB of an answer, of which it takes nothing: its connection ends, and with it the request."""
+    with start(Limits(write_seconds=0.5)) as service, service.connect() as connection:
+        connection.sendall(ask(service, "/v1/large"))
+        wait_for(lambda: any(line["route"] == "/v1/large" for line in service.requests()))
+        wait_for(lambda: not service.server.server_state.connections)
+
+
+def test_what_is_asked_before_the_answer_is_served_in_turn(start: Serve) -> None:
+    """Three requests in one packet (pipelining), the last of them in two halves."""
+    with start(Limits(header_seconds=5)) as service, service.connect() as connection:
+        content = ask(service) * 3
+        connection.sendall(content[:-10])
+        first = read_one(connection)
+        connection.sendall(content[-10:])
+        while first.count(b"HTTP/1.1 200 ") < 3:
+            first += connection.recv(65536)
+
+
+def test_a_stop_lets_requests_end(start: Serve) -> None:
+    """What is worked on is answered after the order to stop; new connections are not taken."""
+    from tests.unit.serving import conftest
+
+    with start(Limits()) as service, service.connect() as connection:
+        connection.sendall(ask(service, "/v1/wait"))
+        assert conftest.entered.acquire(timeout=20)
+        service.server.should_exit = True
+        wait_for(lambda: not service.server.servers[0].is_serving())
+        conftest.leave.set()
+        assert read_answer(connection).startswith(b"HTTP/1.1 200 ")
+
+
+def test_options_for_the_server() -> None:
+    """No header that names the software, no log line with addresses, and no proxy that is believed unasked."""
+    options = server_options(Limits(drain_seconds=7))
+    assert options["server_header"] is False and options["access_log"] is False and options["proxy_headers"] is False
+    assert options["timeout_graceful_shutdown"] == 7
+    assert server_options(proxies=["10.0.0.1"])["forwarded_allow_ips"] == ["10.0.0.1"]

@@ -1,0 +1,351 @@
+"""Access: who calls, and what they may do.
+
+Everything is closed but the paths that are named open. A program sends its key with each request; a person signs in
+once (`wheeltapper.serving.session_routes`), and a cookie stands for the key. Browsers send cookies by themselves, so
+what is asked with a cookie must come from our own page. A key in an address is refused: addresses end up in logs.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from starlette.types import Scope
+
+from wheeltapper.errors import ConfigError
+from wheeltapper.serving.errors import RETRY_SECONDS, Refused
+from wheeltapper.serving.keys import SCOPES, Key, KeyFile
+from wheeltapper.serving.logs import log_failure
+from wheeltapper.serving.sessions import Sessions
+
+SESSION_PATH = "/v1/session"
+HEALTH_PATHS = ("/healthz", "/readyz")
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+REALM = 'Bearer realm="wheeltapper"'
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_KEY_IN_ADDRESS = re.compile(rb"wt_[A-Za-z0-9_-]{43}")
+_COOKIE = "wheeltapper_session"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sent a request."""
+
+    name: str
+    """Name of the key; it stands in logs and beside decisions."""
+    scopes: frozenset[str]
+    by_header: bool
+    """The key came with the request itself; a browser does not send it by itself as it does with a cookie."""
+
+
+ANYONE = Caller("anyone", frozenset(SCOPES), by_header=False)
+"""Who sends a request where keys are off."""
+
+
+class Access:
+    """Decides who may come in.
+
+    Parameters
+    ----------
+    keys : KeyFile or None
+        None where keys are off, which is for loopback only (`require_safe_address`).
+    sessions : Sessions, optional
+        Who is signed in to the page; without it there is no page to sign in to.
+    open_paths : collection of str
+        Paths that need no key. One that ends with ``/`` stands for everything below it.
+    hosts : collection of str, optional
+        Names under which the service may be addressed (`allowed_hosts`), without ports; by default all.
+    origins : collection of str
+        Addresses of pages besides our own that may act for who is signed in, such as ``https://plant.example``.
+    """
+
+    def __init__(
+        self,
+        keys: KeyFile | None,
+        sessions: Sessions | None = None,
+        *,
+        open_paths: Collection[str] = (*HEALTH_PATHS, SESSION_PATH),
+        hosts: Collection[str] | None = None,
+        origins: Collection[str] = (),
+    ) -> None:
+        self.keys, self.sessions = keys, sessions
+        self._open = frozenset(path for path in open_paths if path == "/" or not path.endswith("/"))
+        self._open_below = tuple(path for path in open_paths if path != "/" and path.endswith("/"))
+        self._hosts = None if hosts is None else frozenset(host.lower() for host in hosts)
+        self._origins = frozenset(urlsplit(origin).netloc.lower() for origin in origins)
+
+    def identify(self, scope: Scope) -> Caller | None:
+        """Return who sent a request; None if they show no key, or one that is not accepted.
+
+        Raises
+        ------
+        Refused
+            503 if the file of the keys cannot be used: then nobody comes in.
+        """
+        if self.keys is None:
+            return ANYONE
+        sent = _sent(scope)
+        if sent.keys:
+            # Two keys are one too many: nobody can tell which of them is meant.
+            key = self.find_key(sent.keys[0]) if len(sent.keys) == 1 else None
+            return _caller(key, by_header=True)
+        if sent.session and self.sessions is not None:
+            with _readable():
+                return _caller(self.sessions.find(sent.session), by_header=False)
+        return None
+
+    def find_key(self, text: str) -> Key | None:
+        """Return the key with this text; None if it is not accepted, or keys are off.
+
+        Raises
+        ------
+        Refused
+            As by `identify`.
+        """
+        with _readable():
+            return None if self.keys is None else self.keys.find(text)
+
+    def admit(self, scope: Scope, caller: Caller | None) -> None:
+        """Refuse a request that may not come in.
+
+        Raises
+        ------
+        Refused
+            400 for a key in the address, 401 without a key, 403 from a foreign page, 421 for a foreign host name.
+        """
+        if _KEY_IN_ADDRESS.search(scope["query_string"]) or _KEY_IN_ADDRESS.search(scope["path"].encode()):
+            raise Refused(
+                400,
+                "key_in_address",
+                "There is a key in the address, where logs and histories keep it. Send it in the header "
+                "'Authorization: Bearer …', and replace it: wheeltapper keys rotate NAME",
+            )
+        self._require_host(scope)
+        if caller is None and not self.is_open(scope["path"]):
+            raise unauthorized(was_sent=bool(_sent(scope).keys or _sent(scope).session))
+        if scope["method"] not in _SAFE and not (caller is not None and caller.by_header):
+            self._require_own_page(scope, is_signed_in=caller is not None and self.keys is not None)
+
+    def is_open(self, path: str) -> bool:
+        """Tell whether a path needs no key."""
+        return path in self._open or path.startswith(self._open_below)
+
+    def _require_host(self, scope: Scope) -> None:
+        if self._hosts is None:
+            return
+        host = _host_name(_header(scope, b"host"))
+        if host not in self._hosts:
+            raise Refused(
+                421,
+                "wrong_host",
+                "This service does not answer under that host name. Use one of: " + ", ".join(sorted(self._hosts)),
+            )
+
+    def _require_own_page(self, scope: Scope, is_signed_in: bool) -> None:
+        origin = _header(scope, b"origin")
+        if origin:
+            netloc = urlsplit(origin).netloc.lower()
+            is_own = bool(netloc) and (netloc == _header(scope, b"host").lower() or netloc in self._origins)
+        else:
+            site = _header(scope, b"sec-fetch-site")
+            # Without a cookie a request that no browser made is as good as any other.
+            is_own = site == "same-origin" or (not site and not is_signed_in)
+        if not is_own:
+            raise Refused(
+                403,
+                "foreign_origin",
+                "This was asked from another page than that of this service. Programs send a key in the header "
+                "'Authorization: Bearer …' instead of a cookie; behind a proxy, let it pass on the Host header.",
+            )
+
+
+def require(scope: str) -> Callable[[Request], Awaitable[Caller]]:
+    """Return a FastAPI dependency that lets callers with a scope pass, and returns who they are.
+
+    ``caller: Annotated[Caller, Depends(require("decide"))]``. Raises `Refused`: 401 without a key, 403 without the
+    scope.
+    """
+    if scope not in SCOPES:
+        raise ConfigError(f"expected one of the scopes {', '.join(SCOPES)}, got {scope!r}")
+
+    async def required(request: Request) -> Caller:
+        caller = caller_of(request)
+        if scope not in caller.scopes:
+            raise Refused(
+                403,
+                "scope_missing",
+                f"The key '{caller.name}' is not for this: the scope '{scope}' is needed "
+                f"(it has: {', '.join(sorted(caller.scopes))}).",
+                headers={"www-authenticate": f'{REALM}, error="insufficient_scope", scope="{scope}"'},
+            )
+        return caller
+
+    required.scope = scope  # type: ignore[attr-defined]
+    return required
+
+
+def caller_of(request: Request) -> Caller:
+    """Return who sent a request.
+
+    Raises
+    ------
+    Refused
+        401 if nobody is known, also where the application runs without its protection.
+    """
+    caller = getattr(request.state, "caller", None)
+    if caller is None:
+        raise unauthorized(was_sent=False)
+    assert isinstance(caller, Caller)
+    return caller
+
+
+def unauthorized(was_sent: bool) -> Refused:
+    """Return the answer to a request without a key that is accepted."""
+    if was_sent:
+        text = "This key, or this session, is not accepted: it is wrong, was revoked, or has ended."
+        headers = {"www-authenticate": f'{REALM}, error="invalid_token"'}
+    else:
+        text = "A key is needed. Send it in the header 'Authorization: Bearer …' or 'X-API-Key: …'."
+        headers = {"www-authenticate": REALM}
+    return Refused(401, "key_needed", text, headers=headers)
+
+
+def cookie_name(scheme: str) -> str:
+    """Return the name of the session's cookie; over TLS, one that no other host can set."""
+    return f"__Host-{_COOKIE}" if scheme == "https" else _COOKIE
+
+
+def session_of(scope: Scope) -> str:
+    """Return the session's id that came with a request; empty if there is none."""
+    return _sent(scope).session
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address to listen on can be reached from this machine only.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0"), is_loopback("")
+    (True, False, False)
+    """
+    if not host:
+        return False
+    addresses = list(_addresses(host))
+    return bool(addresses) and all(address.is_loopback for address in addresses)
+
+
+def require_safe_address(host: str, has_keys: bool) -> None:
+    """Refuse to listen where others can reach the service, unless they need a key.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if not has_keys and not is_loopback(host):
+        raise ConfigError(
+            f"without keys the service listens on this machine only, not on {host or 'every address'}. "
+            "Turn keys on, or listen on 127.0.0.1."
+        )
+
+
+def allowed_hosts(host: str, more: Collection[str] = ()) -> frozenset[str] | None:
+    """Return the host names under which a service that listens on an address may be addressed.
+
+    On loopback these are the names of loopback, so that no page of the world can reach it by a name of its own that
+    leads here (DNS rebinding). Elsewhere it is what the operator names; None, which is all, if they name nothing.
+    """
+    if is_loopback(host):
+        return LOOPBACK_HOSTS | {host.lower().strip("[]"), *(name.lower() for name in more)}
+    return frozenset(name.lower() for name in more) or None
+
+
+def routes_without_scope(app: Any, access: Access) -> list[str]:
+    """Return the routes of an application that neither require a scope nor are open: somebody forgot `require`."""
+    forgotten = []
+    for route in app.routes:
+        dependant = getattr(route, "dependant", None)
+        if dependant is not None and not access.is_open(route.path) and not any(_scopes(dependant)):
+            forgotten.append(f"{', '.join(sorted(route.methods))} {route.path}")
+    return forgotten
+
+
+def _scopes(dependant: Any) -> Iterator[str]:
+    for part in dependant.dependencies:
+        if hasattr(part.call, "scope"):
+            yield part.call.scope
+        yield from _scopes(part)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Answer 503 if a file of keys or sessions cannot be used: then nobody comes in."""
+    try:
+        yield
+    except (ConfigError, OSError) as error:
+        log_failure(error)
+        retry = {"retry-after": str(RETRY_SECONDS)}
+        text = "The keys of this service cannot be read. Its log says why."
+        raise Refused(503, "keys_unreadable", text, headers=retry) from error
+
+
+class _Sent(NamedTuple):
+    """What a request shows of who sent it."""
+
+    keys: list[str]
+    session: str
+
+
+def _sent(scope: Scope) -> _Sent:
+    keys, session, wanted = list[str](), "", cookie_name(scope["scheme"])
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            kind, _, text = value.decode("latin-1").partition(" ")
+            keys.append(text.strip() if kind.lower() == "bearer" else "")
+        elif name == b"x-api-key":
+            keys.append(value.decode("latin-1").strip())
+        elif name == b"cookie":
+            session = _cookie(value.decode("latin-1"), wanted) or session
+    return _Sent(keys, session)
+
+
+def _cookie(header: str, wanted: str) -> str:
+    for part in header.split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == wanted:
+            return value
+    return ""
+
+
+def _caller(key: Key | None, by_header: bool) -> Caller | None:
+    return None if key is None else Caller(key.name, key.scopes, by_header)
+
+
+def _header(scope: Scope, wanted: bytes) -> str:
+    """Return a header; empty if it is missing, or if there are several of which one could hide another."""
+    values = [value for name, value in scope["headers"] if name == wanted]
+    return values[0].decode("latin-1").strip() if len(values) == 1 else ""
+
+
+def _host_name(host: str) -> str:
+    """Return the name in a Host header, without port and brackets."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _addresses(host: str) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return
+    for *_, place in found:
+        address = ipaddress.ip_address(str(place[0]).partition("%")[0])
+        mapped = getattr(address, "ipv4_mapped", None)
+        yield mapped or address
