@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
@@ -51,6 +51,8 @@ class Due(Generic[Token]):
     """In order of time, asset by asset."""
     settled: tuple[Token, ...] = ()
     """Tokens of values that change no reading: they were known already."""
+    values: tuple[TagValue, ...] = ()
+    """All values that are new; to be given to `Assembly.restore` when it is started again."""
 
 
 @dataclass
@@ -62,6 +64,8 @@ class _Cell(Generic[Token]):
     renewed: set[str] = field(default_factory=set)
     """Sensors that were measured in it."""
     tokens: list[Token] = field(default_factory=list)
+    new: list[TagValue] = field(default_factory=list)
+    """Values that came since the reading was given last."""
     given: LiveReading | None = None
     """The reading as it was given last; None while the cell is open."""
     due_at: int | None = None
@@ -144,7 +148,7 @@ class Assembly(Generic[Token]):
             )
         asset = self._assets.setdefault(tag.asset_id, _Asset())
         instant = _micros(tag.time)
-        end = -(-instant // self._step) * self._step
+        end = self._end(instant)
         cell = asset.cells.get(end)
         if cell is None and asset.ends and end < asset.ends[-1] - self._kept:
             return (
@@ -153,14 +157,12 @@ class Assembly(Generic[Token]):
             )
         if cell is None:
             cell = self._open(asset, end, _micros(now))
-        known = asset.values.get((tag.sensor, instant))
-        if known is None:
-            insort(asset.instants.setdefault(tag.sensor, []), instant)
-        elif known == tag and cell.due_at is None:
+        if asset.values.get((tag.sensor, instant)) != tag:
+            self._keep(asset, cell, tag, instant)
+            cell.new.append(tag)
+        elif cell.due_at is None:
             self._settled.append(token)
             return ""
-        asset.values[tag.sensor, instant] = tag
-        cell.renewed.add(tag.sensor)
         cell.tokens.append(token)
         self._schedule(tag.asset_id, end, cell)
         self._reopen_followers(tag.asset_id, asset, end)
@@ -169,7 +171,8 @@ class Assembly(Generic[Token]):
     def due(self, now: datetime) -> Due[Token]:
         """Return the readings whose cells are closed by ``now``, corrections included, and forget their tokens."""
         instant = _micros(now)
-        readings = []
+        readings: list[Assembled[Token]] = []
+        values: list[TagValue] = []
         while self._queue and self._queue[0][0] <= instant:
             entry = heappop(self._queue)
             if self._is_void(*entry):
@@ -178,7 +181,9 @@ class Assembly(Generic[Token]):
             asset = self._assets[asset_id]
             cell = asset.cells[end]
             reading = self._reading(asset_id, asset, end)
-            tokens, cell.tokens, cell.due_at = tuple(cell.tokens), [], None
+            tokens = tuple(cell.tokens)
+            values += cell.new
+            cell.tokens, cell.new, cell.due_at = [], [], None
             if reading == cell.given:
                 self._settled.extend(tokens)
             else:
@@ -186,7 +191,7 @@ class Assembly(Generic[Token]):
                 readings.append(Assembled(reading, tokens))
         settled, self._settled = tuple(self._settled), []
         readings.sort(key=lambda assembled: (assembled.reading.time, assembled.reading.asset_id))
-        return Due(tuple(readings), settled)
+        return Due(tuple(readings), settled, tuple(values))
 
     def next_due(self) -> datetime | None:
         """Return the earliest instant at which `due` may give something; None while there is nothing to wait for."""
@@ -195,6 +200,36 @@ class Assembly(Generic[Token]):
         while self._queue and self._is_void(*self._queue[0]):
             heappop(self._queue)
         return _EPOCH + self._queue[0][0] * _TICK if self._queue else None
+
+    def restore(self, values: Iterable[TagValue]) -> None:
+        """Remember values whose readings were taken in before, by another assembly; nothing of them is given again."""
+        for tag in values:
+            if tag.sensor in self._sensors:
+                asset = self._assets.setdefault(tag.asset_id, _Asset())
+                end = self._end(_micros(tag.time))
+                cell = asset.cells.get(end) or self._open(asset, end, end)
+                self._keep(asset, cell, tag, _micros(tag.time))
+        for asset_id, asset in self._assets.items():
+            for end, cell in asset.cells.items():
+                cell.given = self._reading(asset_id, asset, end)
+
+    def remembered(self) -> Iterator[TagValue]:
+        """Yield the values of all readings that were given and may still be corrected or held."""
+        for asset in self._assets.values():
+            for tag in asset.values.values():
+                cell = asset.cells.get(self._end(_micros(tag.time)))
+                if cell is None or tag not in cell.new:
+                    yield tag
+
+    def _end(self, instant: int) -> int:
+        """Return the end of the cell that an instant lies in."""
+        return -(-instant // self._step) * self._step
+
+    def _keep(self, asset: _Asset[Token], cell: _Cell[Token], tag: TagValue, instant: int) -> None:
+        if (tag.sensor, instant) not in asset.values:
+            insort(asset.instants.setdefault(tag.sensor, []), instant)
+        asset.values[tag.sensor, instant] = tag
+        cell.renewed.add(tag.sensor)
 
     def _is_void(self, due_at: int, asset_id: str, end: int) -> bool:
         cell = self._assets[asset_id].cells.get(end)

@@ -18,6 +18,7 @@ from wheeltapper.errors import ConfigError, DataError
 from wheeltapper.sources.live import Feed, FeedStatus, LiveSource, Refuse
 from wheeltapper.sources.live._broker import Broker, Message, Session
 from wheeltapper.sources.live._inbox import Inbox
+from wheeltapper.sources.live._values_kept import ValuesKept
 from wheeltapper.sources.live.assembly import Assembled, Assembly, TagValue
 from wheeltapper.sources.live.mapping import Arrival, JsonDecoder, MessageError, Topic
 from wheeltapper.sources.live.reading import LiveReading, Take
@@ -122,9 +123,13 @@ class Mqtt(LiveSource):
             raise ValueError("retry_up_to must be at least retry_after")
         return self
 
-    def open(self, plant: Plant, refuse: Refuse, memory: Path | None = None) -> MqttFeed:  # noqa: ARG002 - TODO
-        """Return a feed of this plant's readings; see `LiveSource.open`."""
-        return MqttFeed(self, plant, refuse)
+    def open(self, plant: Plant, refuse: Refuse, memory: Path | None = None) -> MqttFeed:
+        """Return a feed of this plant's readings; see `LiveSource.open`.
+
+        In its memory it keeps the single values of the last readings, so that a late one corrects them after a restart,
+        too, and those are held that come only when they change.
+        """
+        return MqttFeed(self, plant, refuse, memory)
 
     def session(self, plant: Plant, filters: Sequence[str]) -> Session:
         """Return what the broker is told.
@@ -190,6 +195,8 @@ class MqttFeed(Feed):
     options : Mqtt
     plant : Plant
     refuse : function
+    memory : Path, optional
+        Folder of what it remembers when it is started again.
     clock : function, optional
         Returns what time it is, in UTC.
     """
@@ -199,6 +206,7 @@ class MqttFeed(Feed):
         options: Mqtt,
         plant: Plant,
         refuse: Refuse,
+        memory: Path | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._options, self._refuse, self._clock = options, refuse, clock
@@ -212,6 +220,9 @@ class MqttFeed(Feed):
             max_age=options.max_age,
             corrected_for=options.corrected_for,
         )
+        self._kept = None if memory is None else ValuesKept(memory / "values.jsonl")
+        if self._kept is not None:
+            self._assembly.restore(self._kept.read())
         self._taken = self._refused = 0
         self._problem = ""
 
@@ -288,6 +299,7 @@ class MqttFeed(Feed):
         readings = [*whole, *due.readings]
         if readings:
             await self._take(readings, take)
+        await self._keep(due.values)
         for message in (*(token for assembled in readings for token in assembled.tokens), *due.settled):
             message.waiting -= 1
             if not message.waiting:
@@ -305,6 +317,16 @@ class MqttFeed(Feed):
                 return
             for message in dict.fromkeys(readings[0].tokens):
                 await self._put_aside(message, str(error))
+
+    async def _keep(self, values: Sequence[TagValue]) -> None:
+        """Remember single values that were taken in, before their messages are acknowledged."""
+        kept, what = self._kept, "keeping values for the next start"
+        if kept is None or not values:
+            return
+        await self._persist(what, lambda: asyncio.to_thread(kept.add, values))
+        if kept.is_long:
+            remembered = list(self._assembly.remembered())
+            await self._persist(what, lambda: asyncio.to_thread(kept.replace, remembered))
 
     async def _persist(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
         """Do something, again and again until it is done: nothing is acknowledged before."""

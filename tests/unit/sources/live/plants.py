@@ -20,10 +20,10 @@ def plant(folder: Path = Path(), more: str = "", step: str = "1s") -> Plant:
     return config.parse(text, name="tiny", folder=folder, where="tiny.yaml")
 
 
-def feed(kept: Any, folder: Path = Path(), **options: Any) -> Any:
+def feed(kept: Any, memory: Path | None = None, **options: Any) -> Any:
     """Open a feed of this plant that keeps what it refuses in the list ``kept``."""
 
     async def refuse(topic: str, payload: bytes, why: str) -> None:
         kept.append((topic, payload, why))
 
-    return live.build(PlugIn(name="mqtt", options=options)).open(plant(folder), refuse)
+    return live.build(PlugIn(name="mqtt", options=options)).open(plant(), refuse, memory)

@@ -228,3 +228,44 @@ def test_a_reading_with_a_missing_sensor_is_given_once_if_all_come_within_latene
     given += parts.due(at(10_000)).readings
     keys = [(each.reading.asset_id, each.reading.time) for each in given if "not measured" in each.reading.missing]
     assert len(keys) == len(set(keys))
+
+
+@given(values, st.sampled_from((0, 25, 60)), st.data())
+def test_an_assembly_that_is_started_again_gives_the_same_readings(messages, max_age, data):
+    """What was taken in before it ended is restored; what was not comes again, and perhaps some of the rest, too."""
+    options = {"max_age": max_age * SECOND, "corrected_for": timedelta(hours=1)}
+    expected = readings_of(messages, [100] * len(messages), **options)
+    stop = data.draw(st.integers(0, len(messages)))
+    first, second = assembly(**options), assembly(**options)
+    readings, kept, unacknowledged = {}, [], {}
+    for number, tag in enumerate(messages[:stop]):
+        unacknowledged[number] = tag
+        first.add(tag, number, at(100))
+        if data.draw(st.booleans()):
+            due = first.due(at(200))
+            kept += due.values
+            for each in due.readings:
+                readings[each.reading.asset_id, each.reading.time] = each.reading
+            for token in (*(token for each in due.readings for token in each.tokens), *due.settled):
+                if data.draw(st.booleans()):
+                    del unacknowledged[token]
+    second.restore(kept)
+    assert second.due(at(300)).readings == ()
+    for number, tag in enumerate([*unacknowledged.values(), *messages[stop:]]):
+        second.add(tag, number, at(300))
+    for each in second.due(at(10_000)).readings:
+        readings[each.reading.asset_id, each.reading.time] = each.reading
+    assert readings == expected
+
+
+def test_what_is_remembered_restores_the_same_assembly():
+    options = {"max_age": 30 * SECOND}
+    first, second = assembly(**options), assembly(**options)
+    for number in range(0, 500, 7):
+        first.add(flow(number, float(number)), "a", at(number))
+        first.due(at(number))
+    first.due(at(600))
+    second.restore(first.remembered())
+    for parts in (first, second):
+        parts.add(temp(471), "late", at(600))
+    assert due(first, 600) == due(second, 600) != []

@@ -15,6 +15,8 @@ import pytest
 from tests.mosquitto import Mosquitto
 from tests.unit.sources.live.plants import feed
 from wheeltapper.errors import DataError
+from wheeltapper.sources.live import _values_kept
+from wheeltapper.sources.live.assembly import TagValue
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ROOT = Path(__file__).parents[4]
@@ -331,6 +333,52 @@ def test_it_waits_for_a_broker_that_is_not_there_yet(broker):
 
     asyncio.run(story())
     assert reader.status().reconnects == 0
+
+
+def test_it_knows_after_a_restart_what_a_late_or_repeated_value_belongs_to(broker, tmp_path):
+    def start():
+        return source(broker, SINGLE, memory=tmp_path / "memory", lateness="1h", max_age="5s")
+
+    def whole(number):
+        return [value(number, "flow", number), value(number, "temp", 20), value(number, "mode", "eco")]
+
+    async def first(take):
+        await publish(broker, whole(1))
+        await take.until_taken([1])
+
+    async def then(take):
+        # The first is what the broker sends again after a crash between two acknowledgements.
+        await publish(broker, [value(1, "temp", 20), *whole(2)])
+        await take.until_taken([2])
+        await publish(broker, [value(1, "temp", 21)])
+        await take.until_taken([1])
+
+    play(broker, start(), first)
+    take = play(broker, start(), then)
+    assert [(each.time, dict(each.values)) for each in take.readings] == [
+        (second(2), {"flow": 2.0, "temp": 20.0, "mode": "eco"}),
+        (second(1), {"flow": 1.0, "temp": 21.0, "mode": "eco"}),
+    ]
+
+
+def test_the_memory_stays_short_and_a_torn_line_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(_values_kept, "_ROOM", 10)
+    kept = _values_kept.ValuesKept(tmp_path / "deep" / "values.jsonl")
+    tags = [TagValue("pump", "flow", second(number), float(number)) for number in range(11)]
+    for tag in tags:
+        kept.add([tag])
+    assert kept.is_long
+    kept.replace(tags[8:])
+    assert not kept.is_long
+    with (tmp_path / "deep" / "values.jsonl").open("ab") as file:
+        file.write(b'["pump", "fl')
+    kept.add([TagValue("pump", "mode", second(1), "eco"), TagValue("pump", "flow", second(1), None, "status: offline")])
+    read = list(_values_kept.ValuesKept(tmp_path / "deep" / "values.jsonl").read())
+    assert read[:3] == tags[8:]
+    assert [(tag.sensor, tag.value, tag.why) for tag in read[3:]] == [
+        ("mode", "eco", ""),
+        ("flow", None, "status: offline"),
+    ]
 
 
 READER = """
