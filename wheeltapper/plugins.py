@@ -58,9 +58,12 @@ class Kind:
 DETECTORS = Kind("detectors", "detector", "wheeltapper.detectors", shared=("rows",))
 FEATURE_SETS = Kind("feature_sets", "feature set", "wheeltapper.features.sets")
 SOURCES = Kind("sources", "source", "wheeltapper.sources")
+LIVE_SOURCES = Kind(
+    "live_sources", "live source", "wheeltapper.sources.live", shared=("assembly", "mapping", "reading", "sparkplug")
+)
 ASSET_TYPES = Kind("asset_types", "asset type", "wheeltapper.assets")
 OBJECTIVES = Kind("objectives", "objective", "wheeltapper.objectives")
-KINDS = (DETECTORS, FEATURE_SETS, SOURCES, ASSET_TYPES, OBJECTIVES)
+KINDS = (DETECTORS, FEATURE_SETS, SOURCES, LIVE_SOURCES, ASSET_TYPES, OBJECTIVES)
 
 
 @dataclass(frozen=True)

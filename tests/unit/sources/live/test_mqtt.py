@@ -1,0 +1,439 @@
+"""Readings from a real mosquitto that is killed and comes back: nothing is lost, and nothing is twice."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.mosquitto import Mosquitto
+from tests.unit.sources.live.plants import feed
+from wheeltapper.errors import DataError
+from wheeltapper.sources.live import _values_kept
+from wheeltapper.sources.live.assembly import TagValue
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+ROOT = Path(__file__).parents[4]
+TELEMETRY = {"topic": "plant/{asset_id}/telemetry", "time_field": "t", "time_format": "unix"}
+SINGLE = {"topic": "plant/{asset_id}/{sensor}", "payload": "value", "time_field": "t", "time_format": "unix"}
+FAST = {"retry_after": "100ms", "retry_up_to": "1s"}
+HANGS = 60
+"""Seconds after which a test gives up; none of them takes as long."""
+
+
+@pytest.fixture
+def broker(tmp_path):
+    """A broker that can be killed."""
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    broker = Mosquitto(folder)
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+def second(number):
+    return START + timedelta(seconds=number)
+
+
+def telemetry(number, asset="pump"):
+    """Return a message with a whole reading."""
+    payload = {"t": second(number).timestamp(), "flow": float(number), "temp": 20.0, "mode": "eco"}
+    return f"plant/{asset}/telemetry", json.dumps(payload)
+
+
+def value(number, sensor, what):
+    """Return a message with a single value."""
+    return f"plant/pump/{sensor}", json.dumps({"t": second(number).timestamp(), "value": what})
+
+
+class Taker:
+    """Keeps what it takes; waits at its gate, and raises what it is told to."""
+
+    def __init__(self):
+        self.readings = []
+        self.calls = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.errors = []
+        self.changed = asyncio.Event()
+
+    async def __call__(self, readings):
+        self.calls += 1
+        self.changed.set()
+        await self.gate.wait()
+        if self.errors:
+            raise self.errors.pop(0)
+        self.readings += readings
+        self.changed.set()
+
+    async def until(self, is_reached):
+        while not is_reached():
+            self.changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await self.changed.wait()
+
+    async def until_taken(self, numbers):
+        expected = {second(number) for number in numbers}
+        await self.until(lambda: {reading.time for reading in self.readings} >= expected)
+
+
+def play(broker, source, story):
+    """Run a feed while a story goes on; both end with the story."""
+
+    async def both():
+        take = Taker()
+        running = asyncio.create_task(source.run(take))
+        try:
+            async with asyncio.timeout(HANGS):
+                await take.until(lambda: source.status().is_connected or running.done())
+                await story(take)
+        finally:
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
+        return take
+
+    take = asyncio.run(both())
+    broker.wait_until_gone("wheeltapper-tiny")
+    return take
+
+
+def source(broker, *topics, kept=None, **options):
+    return feed(
+        [] if kept is None else kept, host="127.0.0.1", port=broker.port, topics=list(topics), **FAST, **options
+    )
+
+
+async def publish(broker, messages, **options):
+    await asyncio.to_thread(broker.publish, list(messages), **options)
+
+
+def test_whole_readings_are_taken_and_acknowledged(broker):
+    async def story(take):
+        await publish(broker, map(telemetry, range(100)))
+        await take.until_taken(range(100))
+
+    first = source(broker, TELEMETRY)
+    take = play(broker, first, story)
+    assert [(each.asset_id, each.time, each.values["flow"]) for each in take.readings] == [
+        ("pump", second(number), number) for number in range(100)
+    ]
+    status = first.status()
+    assert (status.received, status.taken, status.refused, status.reconnects) == (100, 100, 0, 0)
+    assert status.last_message is not None
+    assert not status.is_connected
+
+    async def nothing_more(take):
+        await publish(broker, [telemetry(1000)])
+        await take.until_taken([1000])
+
+    assert len(play(broker, source(broker, TELEMETRY), nothing_more).readings) == 1
+
+
+def test_what_was_published_while_nobody_was_there_comes_later(broker):
+    async def subscribe(take):
+        pass
+
+    play(broker, source(broker, TELEMETRY), subscribe)
+    broker.publish(map(telemetry, range(50)))
+
+    async def catch_up(take):
+        await take.until_taken(range(50))
+
+    assert len(play(broker, source(broker, TELEMETRY), catch_up).readings) == 50
+
+
+def test_a_message_is_acknowledged_only_after_it_was_taken(broker):
+    async def stop_before_taking(take):
+        take.gate.clear()
+        await publish(broker, map(telemetry, range(20)))
+        await take.until(lambda: take.calls)
+
+    assert play(broker, source(broker, TELEMETRY), stop_before_taking).readings == []
+
+    async def go_on(take):
+        await take.until_taken(range(20))
+
+    assert len(play(broker, source(broker, TELEMETRY), go_on).readings) == 20
+
+
+def test_single_values_become_readings_and_are_acknowledged_with_them(broker):
+    def values(number):
+        return [value(number, "flow", number), value(number, "temp", 20), value(number, "mode", "eco")]
+
+    async def half(take):
+        await publish(broker, [*values(1), *values(2)[:2]])
+        await take.until_taken([1])
+
+    (whole,) = play(broker, source(broker, SINGLE, lateness="1h"), half).readings
+    assert dict(whole.values) == {"flow": 1.0, "temp": 20.0, "mode": "eco"}
+
+    async def other_half(take):
+        await publish(broker, values(2)[2:])
+        await take.until_taken([2])
+
+    (whole,) = play(broker, source(broker, SINGLE, lateness="1h"), other_half).readings
+    assert dict(whole.values) == {"flow": 2.0, "temp": 20.0, "mode": "eco"}
+
+
+def test_a_reading_without_all_sensors_is_taken_after_lateness(broker):
+    async def story(take):
+        await publish(broker, [value(1, "flow", 1)])
+        await take.until_taken([1])
+
+    (reading,) = play(broker, source(broker, SINGLE, lateness="200ms"), story).readings
+    assert dict(reading.missing) == {"temp": "not measured", "mode": "not measured"}
+
+
+def test_a_message_that_cannot_be_used_is_kept_and_stops_nothing(broker):
+    kept = []
+
+    async def story(take):
+        await publish(broker, [("plant/pump/telemetry", "rubbish"), telemetry(1)])
+        await take.until_taken([1])
+
+    first = source(broker, TELEMETRY, kept=kept)
+    play(broker, first, story)
+    ((topic, payload, why),) = kept
+    assert (topic, payload) == ("plant/pump/telemetry", b"rubbish")
+    assert "no JSON" in why
+    assert first.status().refused == 1
+
+    async def again(take):
+        await publish(broker, [telemetry(2)])
+        await take.until_taken([2])
+
+    play(broker, source(broker, TELEMETRY, kept=kept), again)
+    assert len(kept) == 1
+
+
+def test_a_reading_that_cannot_be_taken_is_kept_and_the_others_are_taken(broker):
+    kept = []
+
+    class Picky(Taker):
+        async def __call__(self, readings):
+            if any(reading.time == second(2) for reading in readings):
+                raise DataError("reading 2 is from the future")
+            await super().__call__(readings)
+
+    async def story():
+        take = Picky()
+        running = asyncio.create_task(reader.run(take))
+        async with asyncio.timeout(HANGS):
+            await take.until(lambda: reader.status().is_connected)
+            await publish(broker, map(telemetry, range(5)))
+            await take.until_taken([0, 1, 3, 4])
+            await take.until(lambda: kept)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        return take
+
+    reader = source(broker, TELEMETRY, kept=kept)
+    take = asyncio.run(story())
+    assert sorted(each.time for each in take.readings) == [second(number) for number in (0, 1, 3, 4)]
+    assert [(topic, json.loads(payload)["flow"], why) for topic, payload, why in kept] == [
+        ("plant/pump/telemetry", 2.0, "reading 2 is from the future")
+    ]
+
+
+def test_a_disk_that_is_full_for_a_while_loses_nothing(broker):
+    reader = source(broker, TELEMETRY)
+
+    async def story(take):
+        take.errors = [OSError("no space left on device")] * 3
+        await publish(broker, map(telemetry, range(10)))
+        await take.until(lambda: "no space left" in reader.status().problem)
+        await take.until_taken(range(10))
+        await take.until(lambda: reader.status().problem == "")
+
+    take = play(broker, reader, story)
+    assert len(take.readings) == 10
+
+
+def test_the_broker_sends_no_more_than_may_be_unacknowledged(broker):
+    reader = source(broker, TELEMETRY, most_unacknowledged=10)
+
+    async def story(take):
+        take.gate.clear()
+        await publish(broker, map(telemetry, range(200)))
+        await take.until(lambda: reader.status().received == 10)
+        # What the broker would send beyond that has had time to come: this message has been there and back.
+        await publish(broker, [("elsewhere", "")])
+        assert reader.status().received == 10
+        take.gate.set()
+        await take.until_taken(range(200))
+
+    assert len(play(broker, reader, story).readings) == 200
+
+
+def test_nothing_is_read_on_while_the_buffer_is_full_of_messages_without_a_promise(broker):
+    reader = source(broker, TELEMETRY, most_unacknowledged=10)
+
+    async def story(take):
+        take.gate.clear()
+        await publish(broker, [telemetry(0)], qos=0)
+        await take.until(lambda: take.calls)
+        await publish(broker, map(telemetry, range(1, 100)), qos=0)
+        await take.until(lambda: reader.status().received >= 11)
+        assert reader.status().received <= 12
+        take.gate.set()
+        await take.until_taken(range(100))
+
+    play(broker, reader, story)
+
+
+def test_nothing_is_lost_when_the_broker_is_killed(broker):
+    reader = source(broker, TELEMETRY)
+
+    async def story(take):
+        await publish(broker, map(telemetry, range(50)))
+        await take.until_taken(range(50))
+        take.gate.clear()
+        await publish(broker, map(telemetry, range(50, 100)))
+        await asyncio.to_thread(broker.save, telemetry(99)[1])
+        await asyncio.to_thread(broker.kill)
+        await take.until(lambda: not reader.status().is_connected)
+        take.gate.set()
+        await asyncio.to_thread(broker.start)
+        await publish(broker, map(telemetry, range(100, 150)))
+        await take.until_taken(range(150))
+
+    take = play(broker, reader, story)
+    readings = {(each.asset_id, each.time): each.values["flow"] for each in take.readings}
+    assert readings == {("pump", second(number)): float(number) for number in range(150)}
+    assert reader.status().reconnects == 1
+    assert reader.status().problem == ""
+
+
+def test_it_waits_for_a_broker_that_is_not_there_yet(broker):
+    broker.kill()
+    reader = source(broker, TELEMETRY)
+
+    async def story():
+        take = Taker()
+        running = asyncio.create_task(reader.run(take))
+        async with asyncio.timeout(HANGS):
+            await take.until(lambda: "cannot connect" in reader.status().problem)
+            await asyncio.to_thread(broker.start)
+            await take.until(lambda: reader.status().is_connected)
+            await publish(broker, [telemetry(1)])
+            await take.until_taken([1])
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    asyncio.run(story())
+    assert reader.status().reconnects == 0
+
+
+def test_it_knows_after_a_restart_what_a_late_or_repeated_value_belongs_to(broker, tmp_path):
+    def start():
+        return source(broker, SINGLE, memory=tmp_path / "memory", lateness="1h", max_age="5s")
+
+    def whole(number):
+        return [value(number, "flow", number), value(number, "temp", 20), value(number, "mode", "eco")]
+
+    async def first(take):
+        await publish(broker, whole(1))
+        await take.until_taken([1])
+
+    async def then(take):
+        # The first is what the broker sends again after a crash between two acknowledgements.
+        await publish(broker, [value(1, "temp", 20), *whole(2)])
+        await take.until_taken([2])
+        await publish(broker, [value(1, "temp", 21)])
+        await take.until_taken([1])
+
+    play(broker, start(), first)
+    take = play(broker, start(), then)
+    assert [(each.time, dict(each.values)) for each in take.readings] == [
+        (second(2), {"flow": 2.0, "temp": 20.0, "mode": "eco"}),
+        (second(1), {"flow": 1.0, "temp": 21.0, "mode": "eco"}),
+    ]
+
+
+def test_the_memory_stays_short_and_a_torn_line_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(_values_kept, "_ROOM", 10)
+    kept = _values_kept.ValuesKept(tmp_path / "deep" / "values.jsonl")
+    tags = [TagValue("pump", "flow", second(number), float(number)) for number in range(11)]
+    for tag in tags:
+        kept.add([tag])
+    assert kept.is_long
+    kept.replace(tags[8:])
+    assert not kept.is_long
+    with (tmp_path / "deep" / "values.jsonl").open("ab") as file:
+        file.write(b'["pump", "fl')
+    kept.add([TagValue("pump", "mode", second(1), "eco"), TagValue("pump", "flow", second(1), None, "status: offline")])
+    read = list(_values_kept.ValuesKept(tmp_path / "deep" / "values.jsonl").read())
+    assert read[:3] == tags[8:]
+    assert [(tag.sensor, tag.value, tag.why) for tag in read[3:]] == [
+        ("mode", "eco", ""),
+        ("flow", None, "status: offline"),
+    ]
+
+
+READER = """
+import asyncio, json, os, sys
+from tests.unit.sources.live.plants import feed
+
+async def take(readings):
+    with open(sys.argv[2], "a") as file:
+        for reading in readings:
+            file.write(json.dumps([reading.asset_id, reading.time.isoformat(), reading.values["flow"]]) + "\\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+options = json.loads(sys.argv[1])
+asyncio.run(feed([], **options).run(take))
+"""
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_when_the_reader_is_killed_again_and_again(broker, tmp_path):
+    taken = tmp_path / "taken.jsonl"
+    taken.touch()
+    options = {"host": "127.0.0.1", "port": broker.port, "topics": [TELEMETRY], "most_unacknowledged": 20, **FAST}
+
+    def start():
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return subprocess.Popen([sys.executable, "-c", READER, json.dumps(options), str(taken)], env=environment)
+
+    def lines():
+        return [line for line in taken.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
+    def wait_for(count, process):
+        import time
+
+        end = time.monotonic() + HANGS
+        while len(lines()) < count:
+            assert process.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+    play(broker, source(broker, TELEMETRY), lambda take: asyncio.sleep(0))  # a session that the broker keeps
+    for round_ in range(3):
+        broker.publish(map(telemetry, range(1000 * round_, 1000 * (round_ + 1))))
+        process = start()
+        wait_for(len(lines()) + 300, process)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    process = start()
+    try:
+        expected = {("pump", second(number).isoformat()): float(number) for number in range(3000)}
+        seen = {}
+        while set(seen) < set(expected):
+            wait_for(len(seen), process)
+            seen = {(asset, time): flow for asset, time, flow in map(json.loads, lines())}
+        assert seen == expected
+    finally:
+        process.kill()
+        process.wait()
