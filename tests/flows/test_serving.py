@@ -19,6 +19,7 @@ from tests.flows import any_cut
 from tests.flows.any_cut import PreparedPlant
 from tests.flows.cut_plants import Cut
 from wheeltapper import tables
+from wheeltapper.serving.access import Access, routes_without_scope
 from wheeltapper.serving.app import create_app
 from wheeltapper.serving.fold import Checks, fold
 from wheeltapper.serving.live_plant import LivePlant
@@ -41,7 +42,7 @@ class Service:
     def __init__(self, plant: PreparedPlant) -> None:
         self.name = plant.name
         self.live = LivePlant(plant.space, lambda: NOW)
-        config = uvicorn.Config(create_app({plant.name: self.live}), port=0, log_level="warning")
+        config = uvicorn.Config(create_app({plant.name: self.live}, Access(None)), port=0, log_level="warning")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
@@ -152,3 +153,57 @@ def test_the_answers_are_what_the_tables_say(cut: Cut, plant: PreparedPlant) -> 
     assert anomalous
     assert all(meaning["sensors"] and meaning["tier"] for meaning in anomalous)
     assert any(meaning["status"] != "scored" for meaning in told) or len(scored) == len(told)
+
+
+REFUSED = {
+    "an unknown sensor": ({"values": {"presure": 5.0}}, "presure", "there is no sensor presure"),
+    "no number": ({"values": {"pressure": "high"}}, "pressure", "not a number"),
+    "beyond its limits": ({"values": {"pressure": 1e9}}, "pressure", "can only lie from"),
+    "an unknown state": ({"regime": "dancing"}, "regime", "is none of"),
+    "no time zone": ({"timestamp": "2026-01-08T18:00:00"}, "timestamp", ""),
+    "the future": ({"timestamp": "2031-01-08T18:00:00Z"}, "timestamp", "cannot be"),
+    "nothing": ({"values": {"pressure": None}}, "[1]", "no sensor has a value"),
+}
+"""What is wrong → change of a good reading, last part of the field that the answer names, part of its message."""
+
+
+@pytest.mark.parametrize("cut", ["pumps"], indirect=True)
+def test_a_reading_that_breaks_a_promise_is_refused_with_those_beside_it(cut: Cut, plant: PreparedPlant) -> None:
+    """The answer names the field; nothing was kept; the service goes on."""
+    good = bodies(cut.rest.iloc[:1])[0]
+    with Service(plant) as service:
+        for name, (change, field, text) in REFUSED.items():
+            answer = service.client.post(f"/v1/plants/{plant.name}/readings", json=[good, good | change])
+            assert answer.status_code == 422, name
+            error = answer.json()["error"]
+            assert text in error["message"], name
+            assert error["field"].split(".")[-1] == field, (name, error["field"])
+        assert service.client.get("/readyz").json()["plants"][plant.name]["waiting"] == 0
+        unknown = service.client.post("/v1/plants/pumpz/readings", json=[good])
+        assert (unknown.status_code, "pumps" in unknown.json()["error"]["message"]) == (404, True)
+        assert service.client.get(f"/v1/plants/{plant.name}/assets/nobody").status_code == 404
+        assert service.client.post(f"/v1/plants/{plant.name}/readings", json=[good]).status_code == 200
+        assert service.client.get("/readyz").json()["plants"][plant.name]["waiting"] == 1
+
+
+@pytest.mark.parametrize("cut", ["pumps"], indirect=True)
+def test_machines_alarms_and_models_can_be_asked_for(cut: Cut, plant: PreparedPlant) -> None:
+    """The newest reading and the open alarm of each machine, the stored alarms, and what is served."""
+    with Service(plant) as service:
+        service.send(cut.rest.iloc[:2])
+        assets = service.client.get(f"/v1/plants/{plant.name}/assets").json()
+        assert [asset["asset_id"] for asset in assets] == sorted(cut.rest["asset_id"].unique())
+        assert {pd.Timestamp(asset["newest_reading"]) for asset in assets} == set(cut.rest["timestamp"].iloc[:2])
+        assert any(asset["alarm"] for asset in assets)
+        alarms = service.client.get(f"/v1/plants/{plant.name}/alarms").json()
+        stored = any_cut.standing_alarms(plant.space)
+        assert len(alarms) == len(stored)
+        assert all(alarm["explanation"] and alarm["sensors"] for alarm in alarms)
+        (model,) = service.client.get("/v1/models").json()
+        assert (model["role"], model["bundle"]) == ("champion", stored["bundle"].iloc[0])
+
+
+def test_every_route_asks_for_a_scope() -> None:
+    """But for those that are open on purpose."""
+    access = Access(None)
+    assert routes_without_scope(create_app({}, access), access) == []

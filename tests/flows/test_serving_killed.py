@@ -33,7 +33,16 @@ class Process:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self._command = [sys.executable, "-m", "wheeltapper.cli", "serve", str(plant_file), "--port", str(self.port)]
+        self._command = [
+            sys.executable,
+            "-m",
+            "wheeltapper.cli",
+            "serve",
+            str(plant_file),
+            "--port",
+            str(self.port),
+            "--no-keys",
+        ]
         self._environment = os.environ | {"WHEELTAPPER_HOME": str(home)}
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
         self.kills = 0

@@ -22,11 +22,19 @@ def serve(
     plants: PlantArguments,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen at.")] = 8000,
+    hosts: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", help="A name by which it may be addressed, such as plant.lan."),
+    ] = None,
+    keys: Annotated[
+        bool, typer.Option("--keys/--no-keys", help="Ask for API keys; without, it listens on this machine only.")
+    ] = True,
 ) -> None:
     """Take readings in over HTTP, and answer what they mean; ends with Ctrl-C."""
     from wheeltapper.serving.server import serve_plants
 
-    serve_plants([open_plant(plant) for plant in plants], host=host, port=port, announce=out.print)
+    spaces = [open_plant(plant) for plant in plants]
+    serve_plants(spaces, host=host, port=port, announce=out.print, hosts=hosts or [], with_keys=keys)
 
 
 @app.command(hidden=True)

@@ -11,8 +11,13 @@ from fastapi import FastAPI
 
 from wheeltapper import __version__
 from wheeltapper.errors import WheeltapperError
+from wheeltapper.serving import errors
+from wheeltapper.serving.access import Access
+from wheeltapper.serving.limits import Limits
 from wheeltapper.serving.live_plant import LivePlant
+from wheeltapper.serving.protection import Protection
 from wheeltapper.serving.routes import assets, readings, state
+from wheeltapper.serving.session_routes import session_routes
 
 LOOK_SECONDS = 1.0
 """Pause between two looks at what is live, and at what is in the tables."""
@@ -20,13 +25,17 @@ LOOK_SECONDS = 1.0
 _log = logging.getLogger("wheeltapper.serving")
 
 
-def create_app(plants: Mapping[str, LivePlant]) -> FastAPI:
+def create_app(plants: Mapping[str, LivePlant], access: Access, limits: Limits | None = None) -> FastAPI:
     """Return the service.
 
     Parameters
     ----------
     plants : mapping of name to LivePlant
         They are closed when the service ends.
+    access : Access
+        Who may come in.
+    limits : Limits, optional
+        What it takes from its clients.
     """
 
     @contextlib.asynccontextmanager
@@ -46,10 +55,13 @@ def create_app(plants: Mapping[str, LivePlant]) -> FastAPI:
         version=__version__,
         summary="Sensor readings in; what they mean, and alarms, out.",
         lifespan=lifespan,
+        responses=errors.RESPONSES,
     )
     app.state.plants = plants
-    for router in (state.open_router, state.router, readings.router, assets.router):
+    for router in (state.open_router, state.router, readings.router, assets.router, session_routes(access)):
         app.include_router(router)
+    errors.install(app)
+    app.add_middleware(Protection, access=access, limits=limits)
     return app
 
 

@@ -6,21 +6,33 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from wheeltapper.serving.access import Access, allowed_hosts, require_safe_address
 from wheeltapper.serving.app import create_app
+from wheeltapper.serving.deadlines import server_options
+from wheeltapper.serving.keys import KeyFile
+from wheeltapper.serving.limits import Limits
 from wheeltapper.serving.live_plant import LivePlant
+from wheeltapper.serving.sessions import Sessions
 from wheeltapper.station import processes
 from wheeltapper.station.parts import log_file
 from wheeltapper.workspace import Workspace
 
-DRAIN_SECONDS = 10
-"""How long requests in progress may take after SIGTERM."""
 
-
-def serve_plants(spaces: Sequence[Workspace], *, host: str, port: int, announce: Callable[[str], object]) -> None:
+def serve_plants(
+    spaces: Sequence[Workspace],
+    *,
+    host: str,
+    port: int,
+    announce: Callable[[str], object],
+    hosts: Sequence[str] = (),
+    with_keys: bool = True,
+    limits: Limits | None = None,
+) -> None:
     """Serve plants until the process is ended.
 
     Parameters
@@ -29,29 +41,41 @@ def serve_plants(spaces: Sequence[Workspace], *, host: str, port: int, announce:
     host, port : where to listen
     announce : callable
         Shows a line to the person at the terminal.
+    hosts : sequence of str
+        Further names under which the service may be addressed.
+    with_keys : bool
+        Without, everybody on this machine may do everything.
+    limits : Limits, optional
 
     Raises
     ------
+    ConfigError
+        If it would be reachable from elsewhere without keys.
     NoChampionError
         If nothing is live for one of the plants.
     JournalError
         If another process serves one of them.
     """
+    require_safe_address(host, with_keys)
+    access = _access(spaces[0].settings.home, host, hosts, with_keys, announce)
     plants = {space.plant.name: _opened(space, announce) for space in spaces}
     with contextlib.ExitStack() as beside:
         for space in spaces:
             beside.enter_context(_folding(space))
         announce(f"listening at http://{host}:{port} (docs at /docs); Ctrl-C ends it")
-        config = uvicorn.Config(
-            create_app(plants),
-            host=host,
-            port=port,
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-            server_header=False,
-        )
+        config = uvicorn.Config(create_app(plants, access, limits), host=host, port=port, **server_options(limits))
         uvicorn.Server(config).run()
+
+
+def _access(home: Path, host: str, hosts: Sequence[str], with_keys: bool, announce: Callable[[str], object]) -> Access:
+    """Return who may come in; show a first key where there was none."""
+    if not with_keys:
+        return Access(None, hosts=allowed_hosts(host, hosts))
+    keys = KeyFile.of_home(home)
+    first = keys.ensure_first()
+    if first is not None:
+        announce(f"your first key, shown this once: {first.text}\n  further ones: wheeltapper keys create NAME")
+    return Access(keys, Sessions.of_home(home, keys), hosts=allowed_hosts(host, hosts))
 
 
 def _opened(space: Workspace, announce: Callable[[str], object]) -> LivePlant:

@@ -7,23 +7,20 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
-from wheeltapper.errors import ConfigError
 from wheeltapper.scoring.alarm_records import standing
+from wheeltapper.serving.access import require
 from wheeltapper.serving.bodies import AssetBody
+from wheeltapper.serving.errors import Refused
 from wheeltapper.serving.live_plant import LivePlant
 from wheeltapper.serving.routes.readings import alarm_body, instant
 from wheeltapper.serving.routes.served import Named
 from wheeltapper.spelling import near_miss
 
-router = APIRouter(tags=["machines"])
+router = APIRouter(tags=["machines"], dependencies=[Depends(require("read"))])
 
 MOST_ALARMS = 1000
-
-
-class UnknownAssetError(ConfigError):
-    """The plant has no machine of this name yet."""
 
 
 @router.get("/v1/plants/{plant}/assets", response_model=list[AssetBody], summary="List machines")
@@ -38,7 +35,7 @@ async def show_asset(plant: Named, asset: Annotated[str, Path(description="Name 
     """Show one machine with its newest reading and its open alarm."""
     newest = plant.newest()
     if asset not in newest:
-        raise UnknownAssetError(f"{plant.plant.name} has no machine {asset}.{near_miss(asset, newest)}")
+        raise Refused.not_found(f"{plant.plant.name} has no machine {asset}.{near_miss(asset, newest)}")
     return Response(orjson.dumps(_asset_body(plant, asset, newest[asset])), media_type="application/json")
 
 

@@ -6,15 +6,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
 from wheeltapper.scoring.alarm_state import Alarm
 from wheeltapper.scoring.live import CHAMPION, Transition
+from wheeltapper.serving.access import require
 from wheeltapper.serving.bodies import ReadingsBody, TakenBody
 from wheeltapper.serving.live_plant import LivePlant, Meaning, Taken
 from wheeltapper.serving.routes.served import Named
 
-router = APIRouter(tags=["readings"])
+router = APIRouter(tags=["readings"], dependencies=[Depends(require("write"))])
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

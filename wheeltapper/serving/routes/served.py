@@ -7,13 +7,9 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
-from wheeltapper.errors import ConfigError
+from wheeltapper.serving.errors import Refused
 from wheeltapper.serving.live_plant import LivePlant
 from wheeltapper.spelling import near_miss
-
-
-class UnknownPlantError(ConfigError):
-    """The service has no plant of this name."""
 
 
 def served(request: Request) -> Mapping[str, LivePlant]:
@@ -23,15 +19,10 @@ def served(request: Request) -> Mapping[str, LivePlant]:
 
 
 def plant_named(request: Request, plant: Annotated[str, Path(description="Name of the plant.")]) -> LivePlant:
-    """Return a plant of the service by its name.
-
-    Raises
-    ------
-    UnknownPlantError
-    """
+    """Return a plant of the service by its name; raises `Refused` if there is none."""
     plants = served(request)
     if plant not in plants:
-        raise UnknownPlantError(f"there is no plant {plant}; here are {', '.join(plants)}.{near_miss(plant, plants)}")
+        raise Refused.not_found(f"There is no plant {plant}; here are {', '.join(plants)}.{near_miss(plant, plants)}")
     return plants[plant]
 
 

@@ -7,13 +7,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
 
+from wheeltapper.serving.access import require
 from wheeltapper.serving.bodies import ModelBody
 from wheeltapper.serving.live_plant import LivePlant
 from wheeltapper.serving.routes.served import served
 
 open_router = APIRouter(tags=["state"])
 """Routes that need no key."""
-router = APIRouter(tags=["state"])
+router = APIRouter(tags=["state"], dependencies=[Depends(require("read"))])
 
 Served = Annotated[dict[str, LivePlant], Depends(served)]
 
