@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from tests.flows import any_cut
 from tests.flows.any_cut import PreparedPlant
 from tests.flows.cut_plants import Cut
 from wheeltapper import tables
+from wheeltapper.serving import app
 from wheeltapper.serving.access import Access, routes_without_scope
 from wheeltapper.serving.app import create_app
 from wheeltapper.serving.fold import Checks, fold
@@ -116,6 +117,21 @@ def late(rest: pd.DataFrame, _rng: np.random.Generator) -> Iterator[pd.DataFrame
     yield rest.iloc[10:40]
 
 
+def assert_told_what_is_stored(told: list[dict[str, Any]], cut: Cut) -> list[dict[str, Any]]:
+    """Compare answers with the tables to the last bit; return those with a score."""
+    scores = cut.after.space.store.read(tables.SCORES)
+    stored = {
+        (row["asset_id"], row["window_end"]): (row["score"], row["threshold"], row["severity"])
+        for row in scores.to_dict("records")
+    }
+    scored = [meaning for meaning in told if meaning["status"] == "scored"]
+    assert len(scored) > 50
+    for meaning in scored:
+        key = (meaning["asset_id"], pd.Timestamp(meaning["window_end"]))
+        assert (meaning["score"], meaning["threshold"], meaning["severity"]) == stored[key]
+    return scored
+
+
 @pytest.mark.parametrize("way", [in_order, shuffled, late])
 def test_the_tables_are_those_of_one_delivery(cut: Cut, plant: PreparedPlant, way: Any) -> None:
     """With folds in between, after which the service goes on, and a restart with readings that are not folded yet."""
@@ -134,25 +150,39 @@ def test_the_tables_are_those_of_one_delivery(cut: Cut, plant: PreparedPlant, wa
     cut.requires_the_same(plant)
 
 
+def test_readings_that_a_flow_has_read_meanwhile_count(cut: Cut, plant: PreparedPlant) -> None:
+    """A file comes in by the scheduled flow while the plant is served: the service goes on from what it brought."""
+    half = len(cut.rest) // 2
+    with Service(plant) as service:
+        service.send(cut.rest.iloc[:20])
+        fold(plant.space, CHECKS, NOW)
+        plant.bring(iter([("file", cut.rest.iloc[20:half])]))
+        service.live.follow_tables()
+        pieces = (cut.rest.iloc[begin : begin + 30] for begin in range(half, len(cut.rest), 30))
+        told = [meaning for rows in pieces for meaning in service.send(rows)]
+    fold(plant.space, CHECKS, NOW)
+    cut.requires_the_same(plant)
+    assert_told_what_is_stored(told, cut)
+
+
 def test_the_answers_are_what_the_tables_say(cut: Cut, plant: PreparedPlant) -> None:
     """Score, threshold and severity of each reading's window, to the last bit."""
     service = Service(plant)
     told = [meaning for rows in in_order(cut.rest, np.random.default_rng(1)) for meaning in service.send(rows)]
     service.end()
-    scores = cut.after.space.store.read(tables.SCORES)
-    stored = {
-        (row["asset_id"], row["window_end"]): (row["score"], row["threshold"], row["severity"])
-        for row in scores.to_dict("records")
-    }
-    scored = [meaning for meaning in told if meaning["status"] == "scored"]
-    assert len(scored) > 100
-    for meaning in scored:
-        key = (meaning["asset_id"], pd.Timestamp(meaning["timestamp"]))
-        assert (meaning["score"], meaning["threshold"], meaning["severity"]) == stored[key]
+    scored = assert_told_what_is_stored(told, cut)
     anomalous = [meaning for meaning in scored if meaning["is_anomalous"]]
     assert anomalous
     assert all(meaning["sensors"] and meaning["tier"] for meaning in anomalous)
     assert any(meaning["status"] != "scored" for meaning in told) or len(scored) == len(told)
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    """Wait until something is true."""
+    end = time.monotonic() + 30
+    while not happened():
+        assert time.monotonic() < end, "it takes too long"
+        time.sleep(0.05)
 
 
 REFUSED = {
@@ -201,6 +231,55 @@ def test_machines_alarms_and_models_can_be_asked_for(cut: Cut, plant: PreparedPl
         assert all(alarm["explanation"] and alarm["sensors"] for alarm in alarms)
         (model,) = service.client.get("/v1/models").json()
         assert (model["role"], model["bundle"]) == ("champion", stored["bundle"].iloc[0])
+
+
+@pytest.mark.parametrize("cut", ["pumps"], indirect=True)
+def test_another_champion_is_served_without_losing_a_request(cut: Cut, plant: PreparedPlant) -> None:
+    """Readings come all the while; what they mean after the change is what the tables then say."""
+    with Service(plant) as service:
+        answers = []
+        pieces = list(in_order(cut.rest, np.random.default_rng(1)))
+        bundle = ""
+        for number, rows in enumerate(pieces):
+            if number == 12:
+                bundle = any_cut.train(plant.space, "k_sigma", NOW)
+            answer = service.client.post(f"/v1/plants/{plant.name}/readings", json=bodies(rows))
+            assert answer.status_code == 200, answer.text
+            answers.append(answer.json())
+            time.sleep(0.1)
+        assert answers[11]["bundle"] != bundle
+        assert answers[-1]["bundle"] == bundle
+    fold(plant.space, CHECKS, NOW)
+    scores = plant.space.store.read(tables.SCORES)
+    stored = {
+        (row["asset_id"], row["window_end"]): row["score"]
+        for row in scores[scores["bundle"] == bundle].to_dict("records")
+    }
+    told = [meaning for answer in answers if answer["bundle"] == bundle for meaning in answer["readings"]]
+    scored = [meaning for meaning in told if meaning["status"] == "scored"]
+    assert len(scored) > 100
+    for meaning in scored:
+        assert meaning["score"] == stored[meaning["asset_id"], pd.Timestamp(meaning["timestamp"])]
+
+
+@pytest.mark.parametrize("cut", ["pumps"], indirect=True)
+def test_a_bundle_that_was_changed_is_refused_and_the_old_champion_stays(
+    cut: Cut, plant: PreparedPlant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service says what is wrong, and goes on with the model from before."""
+    monkeypatch.setattr(app, "LOOK_SECONDS", 6.0)  # the bundle is changed before the service looks
+    with Service(plant) as service:
+        before = service.client.get("/v1/models").json()[0]["bundle"]
+        known = set(plant.folder.rglob("arrays.npz"))
+        any_cut.train(plant.space, "k_sigma", NOW)
+        for path in set(plant.folder.rglob("arrays.npz")) - known:
+            path.write_bytes(path.read_bytes()[:-1] + b"!")
+        assert service.client.get("/readyz").status_code == 200
+        wait_for(lambda: service.client.get("/readyz").status_code == 503)
+        trouble = service.client.get("/readyz").json()["plants"][plant.name]["troubles"]["what is live"]
+        assert "SHA-256" in trouble
+        assert service.client.get("/v1/models").json()[0]["bundle"] == before
+        service.send(cut.rest.iloc[:2])
 
 
 def test_every_route_asks_for_a_scope() -> None:

@@ -69,7 +69,8 @@ async def _look_after(plant: LivePlant) -> None:
     """Follow what is live and what is in the tables, as long as the service runs."""
     while True:
         await asyncio.sleep(LOOK_SECONDS)
-        await _safely(plant, "what is in the tables", lambda: asyncio.to_thread(plant.follow_tables))
+        if await _safely(plant, "what is in the tables", lambda: asyncio.to_thread(plant.follow_tables)):
+            _log.info("%s: other readings have come into the tables; going on from there", plant.plant.name)
         if await _safely(plant, "what is live", lambda: asyncio.to_thread(plant.follow_models)):
             _log.info("%s: serving %s", plant.plant.name, ", ".join(f"{m.role} {m.name[:12]}" for m in plant.models))
 
@@ -78,9 +79,10 @@ async def _safely(plant: LivePlant, what: str, look: Callable[[], Awaitable[bool
     """Look, and note a failure as the plant's trouble: what was served before is served on."""
     try:
         has_changed = await look()
-    except WheeltapperError as error:
+    except Exception as error:  # whatever it is, looking goes on
         if plant.troubles.get(what) != str(error):
-            _log.warning("%s: cannot see %s: %s", plant.plant.name, what, error)
+            is_known = isinstance(error, WheeltapperError)
+            _log.warning("%s: cannot see %s: %s", plant.plant.name, what, error, exc_info=not is_known)
         plant.troubles[what] = str(error)
         return False
     plant.troubles.pop(what, None)

@@ -92,6 +92,10 @@ class MeaningBody(BaseModel):
         ),
     ]
     regime: str
+    window_end: Annotated[
+        datetime | None,
+        Field(description="End of the window that is scored; on a grid, of the last cell that the reading shows over."),
+    ]
     is_anomalous: bool
     severity: Annotated[float | None, Field(description="1 is where anomalous begins.")]
     score: float | None

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from wheeltapper import faultpoints
+from wheeltapper import faultpoints, tables
 from wheeltapper.checks import TableCheck
 from wheeltapper.decisions import ledger
 from wheeltapper.features import job as jobs
 from wheeltapper.features import table as feature_table
-from wheeltapper.readings.delivery.cursor import read_mark, write_mark
+from wheeltapper.readings.delivery.cursor import DoorMark, read_mark, write_mark
 from wheeltapper.readings.delivery.deliver import deliver_live
 from wheeltapper.readings.health.table import update_flags
 from wheeltapper.scoring import batch
@@ -69,14 +69,17 @@ def fold(space: Workspace, checks: Checks, now: datetime) -> int:
     folder = journal_folder(space)
     with space.alone():
         mark = read_mark(space, DOOR)
-        newest, readings = _next(folder, mark)
-        if newest == mark:
-            return mark
+        newest, readings = _next(folder, mark.entry)
+        if newest == mark.entry:
+            return newest
+        before = space.store.version(tables.READINGS)
         deliver_live(space, [Batch(DOOR, as_delivered(readings, space.plant))], now, checks.readings)
         faultpoints.hit("fold.after_readings")
         _follow(space, checks)
         faultpoints.hit("fold.before_mark")
-        write_mark(space, DOOR, newest, now)
+        is_by_others = mark.readings is not None and before != mark.readings
+        after = space.store.version(tables.READINGS)
+        write_mark(space, DOOR, DoorMark(newest, after, mark.others + is_by_others), now)
     journal.forget(folder, newest)
     return newest
 

@@ -35,6 +35,9 @@ from wheeltapper.workspace import OBJECTIVE, Workspace
 
 _log = logging.getLogger("wheeltapper.serving")
 
+_EVER = 2**62
+"""Later than any time, in microseconds since the epoch."""
+
 Clock = Callable[[], datetime]
 
 
@@ -49,6 +52,8 @@ class Meaning:
     """``scored``, or why there is no score: ``insufficient_history``, ``not_yet`` (a grid's cell is not over),
     ``learnt`` (the model has learnt from this time), else why the window cannot be used."""
     regime: str = ""
+    window_end: int | None = None
+    """End of the window that is scored: the time of the reading; on a grid, that of the last cell that it shows over."""
     score: float | None = None
     threshold: float | None = None
     severity: float | None = None
@@ -111,7 +116,8 @@ class LivePlant:
         self._intake = Intake(space.plant)
         self._plan = FeaturePlan.of(space.plant)
         self._turn = threading.Lock()
-        self._folded = 0
+        self._folded, self._others = 0, 0
+        self._seen: int | None = None
         self._journal = Journal(journal_folder(space))
         try:
             self._core, self.reached = self._build(live_models(space))
@@ -154,14 +160,23 @@ class LivePlant:
         return self._take_in(number, accepted)
 
     def follow_tables(self) -> bool:
-        """Forget what is in the tables by now; return whether there is something to forget."""
-        mark = read_mark(self.space, DOOR)
-        if mark == self._folded:
-            return False
-        with self._turn:
-            self._folded = mark
-            self._core.recent.forget(mark)
-        return True
+        """Forget what is in the tables by now; build the state anew if something else has changed the readings.
+
+        Returns
+        -------
+        bool
+            Whether the state was built anew.
+        """
+        version, mark = self.space.store.version(tables.READINGS), read_mark(self.space, DOOR)
+        is_all_folded = self._journal.newest == mark.entry
+        if mark.others != self._others or (is_all_folded and version not in (mark.readings, self._seen)):
+            self._replace(self.models)
+            return True
+        if mark.entry != self._folded:
+            with self._turn:
+                self._folded = mark.entry
+                self._core.recent.forget(mark.entry)
+        return False
 
     def follow_models(self) -> bool:
         """Serve what is live now, if it is another than before; return whether it is.
@@ -173,18 +188,20 @@ class LivePlant:
         """
         if self._live_names() == {model.role: model.name for model in self.models}:
             return False
-        models = live_models(self.space)
-        core, reached = self._build(models)
-        with self._turn:
-            # Entries that came in meanwhile.
-            self._replay(core, reached, self.reached)
-            self._core = core
+        self._replace(live_models(self.space))
         self.since = self._clock()
         return True
 
     def close(self) -> None:
         """Write what is waiting and let another process serve the plant."""
         self._journal.close()
+
+    def _replace(self, models: list[LiveModel]) -> None:
+        """Build the state anew while readings are taken in, and put it in place of the present one."""
+        core, reached = self._build(models)
+        with self._turn:
+            self._replay(core, reached, self.reached)  # what came in meanwhile
+            self._core = core
 
     def _live_names(self) -> dict[str, str]:
         store = self.space.store
@@ -195,10 +212,11 @@ class LivePlant:
         """Build the live state from the tables and the rest of the journal; return the last entry that is in it."""
         with self.space.alone():  # a fold that is at work would move the tables meanwhile
             mark = read_mark(self.space, DOOR)
+            self._seen = self.space.store.version(tables.READINGS)
             state, history = restore(self.space, models)
-        self._folded = mark
+        self._folded, self._others = mark.entry, mark.others
         core = _Core(models, state, Recent(history, self._plan))
-        return core, self._replay(core, mark, None)
+        return core, self._replay(core, mark.entry, None)
 
     def _replay(self, core: _Core, after: int, until: int | None) -> int:
         """Take entries of the journal in again; return the number of the last one."""
@@ -215,8 +233,11 @@ class LivePlant:
             answers = self._advance(self._core, number, accepted)
             self.reached = number
             core = self._core
-        meanings = tuple(self._meaning(core, reading, answers[reading.asset_id]) for reading in accepted)
-        return Taken(number, meanings, tuple(t for answer in answers.values() for t in answer.transitions))
+        meanings, before = [], dict[str, int]()
+        for reading in accepted:
+            meanings.append(self._meaning(core, reading, answers[reading.asset_id], before.get(reading.asset_id)))
+            before[reading.asset_id] = reading.micros
+        return Taken(number, tuple(meanings), tuple(t for answer in answers.values() for t in answer.transitions))
 
     def _advance(self, core: _Core, number: int, accepted: Sequence[Accepted]) -> dict[str, Answer]:
         arrivals = self._intake.arrivals(accepted)
@@ -225,26 +246,32 @@ class LivePlant:
             core.recent.add(number, asset, arrivals[asset], answer)
         return answers
 
-    def _meaning(self, core: _Core, reading: Accepted, answer: Answer) -> Meaning:
-        """Find the window that ends with a reading, and what the models say of it."""
-        rows = answer.rows
-        place = int(np.searchsorted(rows.ends, reading.micros))
-        if place == len(rows.ends) or rows.ends[place] != reading.micros:
-            status = "not_yet" if self.plant.cleaning.resample is not None else "insufficient_history"
+    def _meaning(self, core: _Core, reading: Accepted, answer: Answer, before: int | None) -> Meaning:
+        """Find the window that a reading completes, and what the models say of it.
+
+        ``before`` is the time of the reading of the same machine that came in just before it.
+        """
+        rows, is_on_grid = answer.rows, self.plant.cleaning.resample is not None
+        place = int(np.searchsorted(rows.ends, reading.micros, side="right")) - 1
+        begins = reading.micros if not is_on_grid else -_EVER if before is None else before + 1
+        if place < 0 or rows.ends[place] < begins:
+            status = "not_yet" if is_on_grid else "insufficient_history"
             return Meaning(reading.asset_id, reading.micros, status, reading.regime)
+        end = int(rows.ends[place])
         scored = answer.scores[CHAMPION]
-        at = int(np.searchsorted(scored.ends, reading.micros))
-        if at == len(scored.ends) or scored.ends[at] != reading.micros:
+        at = int(np.searchsorted(scored.ends, end))
+        if at == len(scored.ends) or scored.ends[at] != end:
             return Meaning(reading.asset_id, reading.micros, str(rows.why_not[place]) or "learnt", reading.regime)
         meaning = Meaning(
             reading.asset_id,
             reading.micros,
             "scored",
             str(scored.regimes[at]),
+            end,
             float(scored.score[at]),
             float(scored.threshold[at]),
             float(scored.severity[at]),
-            _severity(answer, reading.micros),
+            _severity(answer, end),
         )
         return self._explained(core, meaning, rows, place) if meaning.is_anomalous else meaning
 

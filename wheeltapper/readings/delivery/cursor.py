@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import pandas as pd
@@ -42,15 +43,28 @@ def write_cursor(space: Workspace, cursor: Cursor, now: datetime) -> None:
     space.store.upsert(tables.DELIVERIES, rows, txn=f"cursor:{digest(*row.values())}:after {after}")
 
 
-def read_mark(space: Workspace, door: str) -> int:
-    """Return the number of the last entry of a live door's journal whose readings are stored; 0 before the first."""
+@dataclass(frozen=True)
+class DoorMark:
+    """How far the journal of a plant's live doors is in the tables."""
+
+    entry: int = 0
+    """Number of the last entry whose readings are stored; 0 before the first."""
+    readings: int | None = None
+    """Version of the table of readings with them."""
+    others: int = 0
+    """How often something else was found to have changed the readings between two folds."""
+
+
+def read_mark(space: Workspace, door: str) -> DoorMark:
+    """Return how far the journal of a plant's live doors is in the tables."""
     stored = space.store.read(tables.DELIVERIES)
     stored = stored[(stored["source"] == door) & (stored["settings"] == "")]
-    return int(json.loads(stored["cursor"].iloc[0])) if len(stored) else 0
+    return DoorMark(**json.loads(stored["cursor"].iloc[0])) if len(stored) else DoorMark()
 
 
-def write_mark(space: Workspace, door: str, number: int, now: datetime) -> None:
-    """Record that all entries of a live door's journal up to a number are stored."""
-    row = {"source": door, "settings": "", "cursor": json.dumps(number), "delivered_at": pd.Timestamp(now)}
+def write_mark(space: Workspace, door: str, mark: DoorMark, now: datetime) -> None:
+    """Record how far the journal of a plant's live doors is in the tables: all entries up to there must be stored."""
+    cursor = json.dumps(asdict(mark), sort_keys=True)
+    row = {"source": door, "settings": "", "cursor": cursor, "delivered_at": pd.Timestamp(now)}
     after = space.store.version(tables.DELIVERIES)
-    space.store.upsert(tables.DELIVERIES, pd.DataFrame([row]), txn=f"mark:{door}:{number}:after {after}")
+    space.store.upsert(tables.DELIVERIES, pd.DataFrame([row]), txn=f"mark:{door}:{mark.entry}:after {after}")

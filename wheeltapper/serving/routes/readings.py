@@ -49,6 +49,7 @@ def meaning_body(meaning: Meaning) -> dict[str, Any]:
         "timestamp": instant(meaning.time),
         "status": meaning.status,
         "regime": meaning.regime,
+        "window_end": None if meaning.window_end is None else instant(meaning.window_end),
         "is_anomalous": meaning.is_anomalous,
         "severity": meaning.severity,
         "score": meaning.score,
