@@ -53,7 +53,7 @@ class Meaning:
     ``learnt`` (the model has learnt from this time), else why the window cannot be used."""
     regime: str = ""
     window_end: int | None = None
-    """End of the window that is scored: the time of the reading; on a grid, that of the last cell that it shows over."""
+    """End of the window that is scored: the time of the reading; on a grid, that of the last cell that is over."""
     score: float | None = None
     threshold: float | None = None
     severity: float | None = None
