@@ -168,7 +168,8 @@ def forest_for_mlflow(folder: Path) -> str:
 import mlflow.sklearn, numpy as np, pandas as pd
 from sklearn.ensemble import IsolationForest
 rows = pd.DataFrame(np.random.default_rng(0).normal(size=(5000, {len(SENSORS)})), columns={list(SENSORS)})
-mlflow.sklearn.save_model(IsolationForest(100, random_state=0).fit(rows), {str(folder / "forest")!r}, pip_requirements=[])
+forest = IsolationForest(100, random_state=0).fit(rows)
+mlflow.sklearn.save_model(forest, {str(folder / "forest")!r}, pip_requirements=[])
 """
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
     return str(folder / "forest")
