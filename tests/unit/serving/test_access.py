@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
 from tests.unit.serving.conftest import Serve, Service
 from wheeltapper.errors import ConfigError
@@ -280,17 +280,31 @@ def test_elsewhere_the_operator_names_the_hosts() -> None:
 
 
 def test_a_route_that_forgot_its_scope_is_found(service: Service) -> None:
-    """The test application has forgotten none but those of FastAPI itself, which any key opens."""
+    """Also one in a router that was put into the application, whose other routes require theirs."""
     assert routes_without_scope(service.app, service.access) == []
-    app = FastAPI()
+    app, inner, guarded = FastAPI(), APIRouter(), APIRouter(dependencies=[Depends(require("read"))])
 
-    @app.get("/forgotten")
-    async def forgotten() -> None: ...
+    async def nothing() -> None: ...
 
-    @app.get("/kept", dependencies=[Depends(require("read"))])
-    async def kept() -> None: ...
+    app.get("/forgotten")(nothing)
+    app.get("/kept", dependencies=[Depends(require("read"))])(nothing)
+    app.get("/healthz")(nothing)
+    inner.post("/too")(nothing)
+    guarded.get("/guarded")(nothing)
+    app.include_router(inner, prefix="/forgotten")
+    app.include_router(guarded)
+    assert routes_without_scope(app, service.access) == ["GET /forgotten", "POST /forgotten/too"]
 
-    assert routes_without_scope(app, service.access) == ["GET /forgotten"]
+
+def test_the_document_says_what_needs_a_key(service: Service) -> None:
+    """`/docs` then has a button to give it."""
+    document = service.client().get("/openapi.json").json()
+    assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    assert document["paths"]["/v1/readings"]["post"]["security"] == [{"key": []}]
+    assert "security" not in document["paths"]["/healthz"]["get"]
+    assert {"401", "403", "408", "413", "422", "429", "503"} <= set(
+        document["paths"]["/v1/readings"]["post"]["responses"]
+    )
 
 
 def test_an_unknown_scope_is_a_mistake_of_ours() -> None:
