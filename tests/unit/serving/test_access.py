@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from pathlib import Path
 
 import httpx
@@ -12,12 +13,15 @@ from fastapi import APIRouter, Depends, FastAPI
 from tests.unit.serving.conftest import Serve, Service
 from wheeltapper.errors import ConfigError
 from wheeltapper.serving.access import (
+    ANYONE,
+    Access,
     allowed_hosts,
     is_loopback,
     require,
     require_safe_address,
     routes_without_scope,
 )
+from wheeltapper.serving.errors import Refused
 
 READ, WRITE, DECIDE = "/v1/state/pump-07", "/v1/readings", "/v1/alarms/a1/confirm"
 BODY = {"readings": [{"flow": 1.0}]}
@@ -271,6 +275,21 @@ def test_without_keys_it_listens_on_loopback_only(host: str) -> None:
     with pytest.raises(ConfigError, match="Turn keys on, or listen on"):
         require_safe_address(host, has_keys=False)
     require_safe_address(host, has_keys=True)
+
+
+def test_a_name_that_also_leads_elsewhere_is_not_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every address of a name counts."""
+    places = [("127.0.0.1", 0), ("192.168.1.4", 0)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(None, None, None, "", place) for place in places])
+    assert not is_loopback("localhost")
+
+
+def test_an_origin_that_is_none_matches_no_missing_host() -> None:
+    """``null`` has no host name, and neither has a request without a Host header."""
+    access = Access(None)
+    scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": [(b"origin", b"null")]}
+    with pytest.raises(Refused, match="another page"):
+        access.admit(scope, ANYONE)
 
 
 def test_elsewhere_the_operator_names_the_hosts() -> None:
