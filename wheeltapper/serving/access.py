@@ -10,13 +10,15 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from fastapi import Request
+from fastapi import FastAPI, Request
+from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.security.base import SecurityBase
 from starlette.types import Scope
 
 from wheeltapper.errors import ConfigError
@@ -167,29 +169,54 @@ class Access:
             )
 
 
-def require(scope: str) -> Callable[[Request], Awaitable[Caller]]:
-    """Return a FastAPI dependency that lets callers with a scope pass, and returns who they are.
+class Require(SecurityBase):
+    """A FastAPI dependency that lets callers with a scope pass, and returns who they are; made by `require`.
 
-    ``caller: Annotated[Caller, Depends(require("decide"))]``. Raises `Refused`: 401 without a key, 403 without the
-    scope.
+    FastAPI sees a security scheme in it, so that the OpenAPI document says which routes need a key.
+    """
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        self.scheme_name = "key"
+        self.model = HTTPBearerModel(
+            description="An API key, here or in the header `X-API-Key`. Its scopes say what it is for: read (scores, "
+            "alarms, models), write (send readings), decide (answer alarms)."
+        )
+
+    async def __call__(self, request: Request) -> Caller:
+        """Return who sent a request.
+
+        Raises
+        ------
+        Refused
+            401 without a key, 403 without the scope.
+        """
+        caller = caller_of(request)
+        if self.scope in caller.scopes:
+            return caller
+        raise Refused(
+            403,
+            "scope_missing",
+            f"The key '{caller.name}' is not for this: the scope '{self.scope}' is needed "
+            f"(it has: {', '.join(sorted(caller.scopes))}).",
+            headers={"www-authenticate": f'{REALM}, error="insufficient_scope", scope="{self.scope}"'},
+        )
+
+
+def require(scope: str) -> Require:
+    """Return a dependency that lets callers with a scope pass, and returns who they are.
+
+    For a route ``caller: Annotated[Caller, Depends(require("decide"))]``, for a whole router
+    ``APIRouter(dependencies=[Depends(require("read"))])``.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such scope.
     """
     if scope not in SCOPES:
         raise ConfigError(f"expected one of the scopes {', '.join(SCOPES)}, got {scope!r}")
-
-    async def required(request: Request) -> Caller:
-        caller = caller_of(request)
-        if scope not in caller.scopes:
-            raise Refused(
-                403,
-                "scope_missing",
-                f"The key '{caller.name}' is not for this: the scope '{scope}' is needed "
-                f"(it has: {', '.join(sorted(caller.scopes))}).",
-                headers={"www-authenticate": f'{REALM}, error="insufficient_scope", scope="{scope}"'},
-            )
-        return caller
-
-    required.scope = scope  # type: ignore[attr-defined]
-    return required
+    return Require(scope)
 
 
 def caller_of(request: Request) -> Caller:
@@ -265,21 +292,14 @@ def allowed_hosts(host: str, more: Collection[str] = ()) -> frozenset[str] | Non
     return frozenset(name.lower() for name in more) or None
 
 
-def routes_without_scope(app: Any, access: Access) -> list[str]:
-    """Return the routes of an application that neither require a scope nor are open: somebody forgot `require`."""
-    forgotten = []
-    for route in app.routes:
-        dependant = getattr(route, "dependant", None)
-        if dependant is not None and not access.is_open(route.path) and not any(_scopes(dependant)):
-            forgotten.append(f"{', '.join(sorted(route.methods))} {route.path}")
-    return forgotten
-
-
-def _scopes(dependant: Any) -> Iterator[str]:
-    for part in dependant.dependencies:
-        if hasattr(part.call, "scope"):
-            yield part.call.scope
-        yield from _scopes(part)
+def routes_without_scope(app: FastAPI, access: Access) -> list[str]:
+    """Return the documented routes that neither require a scope nor are open: somebody forgot `require`."""
+    return [
+        f"{method.upper()} {path}"
+        for path, operations in app.openapi()["paths"].items()
+        for method, operation in operations.items()
+        if not access.is_open(path) and not operation.get("security")
+    ]
 
 
 @contextmanager

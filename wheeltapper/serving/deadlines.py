@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import ssl
 from collections.abc import Collection
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wheeltapper.errors import ConfigError
 from wheeltapper.serving.errors import Refused
 from wheeltapper.serving.limits import Limits
 from wheeltapper.serving.logs import log_config, log_request
@@ -146,7 +149,13 @@ class _Deadlines(_Protocol):
             self._end_timer = None
 
 
-def server_options(limits: Limits | None = None, proxies: Collection[str] = ()) -> dict[str, Any]:
+def server_options(
+    limits: Limits | None = None,
+    *,
+    proxies: Collection[str] = (),
+    certificate: Path | None = None,
+    private_key: Path | None = None,
+) -> dict[str, Any]:
     """Return options for ``uvicorn.Config(app, host=…, port=…, **server_options(limits))``.
 
     Parameters
@@ -155,6 +164,13 @@ def server_options(limits: Limits | None = None, proxies: Collection[str] = ()) 
         The same as the protection of the application has.
     proxies : collection of str
         Addresses of proxies whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed; by default none.
+    certificate, private_key : Path, optional
+        PEM files for TLS; the certificate's file also holds those between it and its root.
+
+    Raises
+    ------
+    ConfigError
+        If there is one of the two files only, or they cannot be used.
     """
     limits = limits or Limits()
     return {
@@ -168,7 +184,23 @@ def server_options(limits: Limits | None = None, proxies: Collection[str] = ()) 
         "server_header": False,
         "access_log": False,
         "log_config": log_config(),
+        **_tls_options(certificate, private_key),
     }
+
+
+def _tls_options(certificate: Path | None, private_key: Path | None) -> dict[str, Any]:
+    if certificate is None and private_key is None:
+        return {}
+    if certificate is None or private_key is None:
+        raise ConfigError("TLS needs both a certificate and its private key, each a PEM file; one of them is missing.")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, private_key, password="")
+    except OSError as error:  # an SSLError is one, too
+        raise ConfigError(
+            f"TLS cannot use the certificate {certificate} with the private key {private_key}: {error}. "
+            "Both must be PEM files that this user may read and that belong together; see that they are not swapped."
+        ) from error
+    return {"ssl_certfile": str(certificate), "ssl_keyfile": str(private_key)}
 
 
 def protocol(limits: Limits) -> type[asyncio.Protocol]:

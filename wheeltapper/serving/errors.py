@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -95,9 +95,9 @@ class Refused(Exception):  # noqa: N818 - an answer, not a failure
         self.headers = dict(headers or {})
 
     @classmethod
-    def not_found(cls, message: str) -> Refused:
-        """Return the answer that something named in the address does not exist."""
-        return cls(404, "not_found", message)
+    def not_found(cls, message: object) -> Refused:
+        """Return the answer that something named in the address does not exist; an error's text says what."""
+        return cls(404, "not_found", str(message))
 
     def body(self, request_id: str) -> bytes:
         """Return the JSON body of the answer."""
@@ -117,10 +117,27 @@ INTERNAL = Refused(
 )
 
 
-def install(app: FastAPI) -> None:
-    """Give an application the handlers that answer every error in the one form."""
+def install(app: FastAPI, answers: Mapping[type[WheeltapperError], Callable[[Any], Refused]] | None = None) -> None:
+    """Give an application the handlers that answer every error in the one form.
+
+    Parameters
+    ----------
+    app : FastAPI
+    answers : mapping of WheeltapperError to callable, optional
+        What to answer where the kind alone does not say it: ``{UnknownPlantError: Refused.not_found}``, or a function
+        that takes the error and names a field.
+    """
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
+    for error, to_refused in (answers or {}).items():
+        app.add_exception_handler(error, _answering(to_refused))
+
+
+def _answering(to_refused: Callable[[Any], Refused]) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def handle(request: Request, error: Exception) -> Response:
+        return answer(to_refused(error), request_id_of(request))
+
+    return handle
 
 
 def field_path(location: Sequence[int | str]) -> str:

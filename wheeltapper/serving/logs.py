@@ -132,8 +132,9 @@ def clean(text: str) -> str:
     """
     if len(text) > _LONGEST:
         text = text[:_LONGEST] + "…"
-    text = _SECRET.sub(r"wt_…\1", text)
-    return _CONTROL.sub(_escaped, text)
+    if "wt_" in text:
+        text = _SECRET.sub(r"wt_…\1", text)
+    return text if text.isprintable() else _CONTROL.sub(_escaped, text)
 
 
 def csv_text(text: str) -> str:

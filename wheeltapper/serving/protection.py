@@ -185,8 +185,9 @@ class _Exchange:
 
 def _template(scope: Scope) -> str:
     """Return the template of the route that took a request; the address itself may carry anything."""
-    route: Any = scope.get("route")
-    return str(getattr(route, "path", "")) or "-"
+    # FastAPI keeps a route as its router has it, and beside it where that router was put into the application.
+    placed: Any = scope.get("fastapi", {}).get("effective_route_context")
+    return str(getattr(placed, "path", "") or getattr(scope.get("route"), "path", "")) or "-"
 
 
 def _request_id(scope: Scope) -> str:

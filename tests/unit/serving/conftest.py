@@ -57,6 +57,7 @@ FAILURES: dict[str, Exception] = {
     "bug": ValueError("could not convert 'a secret value'"),
 }
 router = APIRouter(responses=errors.RESPONSES)
+inner = APIRouter(dependencies=[Depends(require("read"))])
 entered, leave = threading.Semaphore(0), threading.Event()
 
 
@@ -104,6 +105,15 @@ def wait() -> str:
     entered.release()
     leave.wait(30)
     return "done"
+
+
+@inner.get("/{asset}")
+async def within(asset: str) -> str:
+    raise UnknownAssetError(f"there is no machine {asset}")
+
+
+class UnknownAssetError(ConfigError):
+    """As routes have it for what an address names."""
 
 
 class Lines(logging.Handler):
@@ -184,7 +194,8 @@ def served(home: Path, limits: Limits | None = None, has_keys: bool = True, **op
     app = FastAPI()
     app.include_router(router)
     app.include_router(session_routes(access))
-    errors.install(app)
+    app.include_router(inner, prefix="/v2/assets")
+    errors.install(app, {UnknownAssetError: errors.Refused.not_found})
     app.add_middleware(Protection, access=access, limits=limits)
     config = uvicorn.Config(app, host="127.0.0.1", port=0, **{**server_options(limits), "log_config": None, **options})
     server = uvicorn.Server(config)

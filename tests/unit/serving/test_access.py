@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
+import socket
 from pathlib import Path
 
 import httpx
 import pytest
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
 from tests.unit.serving.conftest import Serve, Service
 from wheeltapper.errors import ConfigError
 from wheeltapper.serving.access import (
+    ANYONE,
+    Access,
     allowed_hosts,
     is_loopback,
     require,
     require_safe_address,
     routes_without_scope,
 )
+from wheeltapper.serving.errors import Refused
 
 READ, WRITE, DECIDE = "/v1/state/pump-07", "/v1/readings", "/v1/alarms/a1/confirm"
 BODY = {"readings": [{"flow": 1.0}]}
@@ -273,6 +277,21 @@ def test_without_keys_it_listens_on_loopback_only(host: str) -> None:
     require_safe_address(host, has_keys=True)
 
 
+def test_a_name_that_also_leads_elsewhere_is_not_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every address of a name counts."""
+    places = [("127.0.0.1", 0), ("192.168.1.4", 0)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(None, None, None, "", place) for place in places])
+    assert not is_loopback("localhost")
+
+
+def test_an_origin_that_is_none_matches_no_missing_host() -> None:
+    """``null`` has no host name, and neither has a request without a Host header."""
+    access = Access(None)
+    scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": [(b"origin", b"null")]}
+    with pytest.raises(Refused, match="another page"):
+        access.admit(scope, ANYONE)
+
+
 def test_elsewhere_the_operator_names_the_hosts() -> None:
     assert allowed_hosts("0.0.0.0") is None
     assert allowed_hosts("0.0.0.0", ["Plant.example"]) == {"plant.example"}
@@ -280,17 +299,31 @@ def test_elsewhere_the_operator_names_the_hosts() -> None:
 
 
 def test_a_route_that_forgot_its_scope_is_found(service: Service) -> None:
-    """The test application has forgotten none but those of FastAPI itself, which any key opens."""
+    """Also one in a router that was put into the application, whose other routes require theirs."""
     assert routes_without_scope(service.app, service.access) == []
-    app = FastAPI()
+    app, inner, guarded = FastAPI(), APIRouter(), APIRouter(dependencies=[Depends(require("read"))])
 
-    @app.get("/forgotten")
-    async def forgotten() -> None: ...
+    async def nothing() -> None: ...
 
-    @app.get("/kept", dependencies=[Depends(require("read"))])
-    async def kept() -> None: ...
+    app.get("/forgotten")(nothing)
+    app.get("/kept", dependencies=[Depends(require("read"))])(nothing)
+    app.get("/healthz")(nothing)
+    inner.post("/too")(nothing)
+    guarded.get("/guarded")(nothing)
+    app.include_router(inner, prefix="/forgotten")
+    app.include_router(guarded)
+    assert routes_without_scope(app, service.access) == ["GET /forgotten", "POST /forgotten/too"]
 
-    assert routes_without_scope(app, service.access) == ["GET /forgotten"]
+
+def test_the_document_says_what_needs_a_key(service: Service) -> None:
+    """`/docs` then has a button to give it."""
+    document = service.client().get("/openapi.json").json()
+    assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    assert document["paths"]["/v1/readings"]["post"]["security"] == [{"key": []}]
+    assert "security" not in document["paths"]["/healthz"]["get"]
+    assert {"401", "403", "408", "413", "422", "429", "503"} <= set(
+        document["paths"]["/v1/readings"]["post"]["responses"]
+    )
 
 
 def test_an_unknown_scope_is_a_mistake_of_ours() -> None:

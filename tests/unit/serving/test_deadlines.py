@@ -5,15 +5,23 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.unit.serving.conftest import Serve, Service, wait_for
 from tests.unit.serving.test_limits import read_answer
+from wheeltapper.errors import ConfigError
 from wheeltapper.serving.deadlines import h11_protocol, httptools_protocol, server_options
 from wheeltapper.serving.limits import Limits
 
@@ -30,7 +38,7 @@ Protocol = Callable[[Limits], Any]
 
 @pytest.fixture(params=PROTOCOLS)
 def start(request: pytest.FixtureRequest, serve: Serve) -> Serve:
-    return lambda limits: serve(limits, http=request.param(limits))
+    return lambda limits, **options: serve(limits, http=request.param(limits), **options)
 
 
 def drip(connection: socket.socket, content: bytes, pause: float) -> threading.Thread:
@@ -182,6 +190,18 @@ def test_what_is_asked_before_the_answer_is_served_in_turn(start: Serve) -> None
             first += connection.recv(65536)
 
 
+def test_a_refused_body_leaves_its_connection_usable(start: Serve) -> None:
+    """The client sends all of its short body and the next request at once: both are answered, on one connection."""
+    with start(Limits(body_bytes=1000)) as service:
+        head = f"POST /v1/readings HTTP/1.1\r\nhost: localhost\r\nx-api-key: {service.all_scopes}\r\n"
+        for _ in range(5):
+            with service.connect() as connection:
+                connection.sendall(f"{head}content-length: 40000\r\n\r\n".encode() + b"x" * 40000)
+                connection.sendall(ask(service, more="connection: close\r\n"))
+                answer = read_answer(connection)
+            assert answer.startswith(b"HTTP/1.1 413 ") and answer.count(b'"asset":"a"') == 1
+
+
 def test_a_stop_lets_requests_end(start: Serve) -> None:
     """What is worked on is answered after the order to stop; new connections are not taken."""
     from tests.unit.serving import conftest
@@ -193,6 +213,63 @@ def test_a_stop_lets_requests_end(start: Serve) -> None:
         wait_for(lambda: not service.server.servers[0].is_serving())
         conftest.leave.set()
         assert read_answer(connection).startswith(b"HTTP/1.1 200 ")
+
+
+def test_over_tls_everything_is_the_same(start: Serve, tmp_path: Path) -> None:
+    """Deadlines hold, and the cookie is one that only this host can set and that never goes out in the clear."""
+    certificate, private_key = self_signed(tmp_path)
+    tls = server_options(certificate=certificate, private_key=private_key)
+    options = {name: value for name, value in tls.items() if name.startswith("ssl_")}
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    with start(Limits(header_seconds=0.5), **options) as service:
+        url = f"https://localhost:{service.port}"
+        with httpx.Client(base_url=url, verify=trusting, trust_env=False) as client:
+            answer = client.post("/v1/session", json={"key": service.all_scopes})
+            cookie = answer.headers["set-cookie"]
+            assert cookie.startswith("__Host-wheeltapper_session=") and "Secure" in cookie
+            assert client.post("/v1/alarms/a/confirm", headers={"origin": url}).json() == {"by": "first"}
+            weak = {"cookie": "wheeltapper_session=" + client.cookies["__Host-wheeltapper_session"]}
+        with httpx.Client(base_url=url, verify=trusting, trust_env=False, headers=weak) as client:
+            assert client.get("/v1/session").status_code == 401
+        with trusting.wrap_socket(service.connect(), server_hostname="localhost") as connection:
+            thread = drip(connection, b"GET / HTTP/1.1\r\n" + b"x-header: value\r\n" * 100, 0.02)
+            assert read_answer(connection).startswith(b"HTTP/1.1 408 ")
+            thread.join()
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """Write a certificate for localhost, and its private key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "certificate.pem", folder / "private_key.pem"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    pkcs8, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    paths[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, pkcs8, plain))
+    return paths
+
+
+def test_files_for_tls_are_checked_at_the_start(tmp_path: Path) -> None:
+    certificate, private_key = self_signed(tmp_path)
+    with pytest.raises(ConfigError, match="both"):
+        server_options(certificate=certificate)
+    with pytest.raises(ConfigError, match=r"missing\.pem"):
+        server_options(certificate=certificate, private_key=tmp_path / "missing.pem")
+    with pytest.raises(ConfigError, match="swapped"):
+        server_options(certificate=private_key, private_key=certificate)
+    server_options(certificate=certificate, private_key=private_key)
 
 
 def test_options_for_the_server() -> None:

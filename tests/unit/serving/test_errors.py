@@ -97,6 +97,12 @@ def test_the_library_errors_are_answered_by_kind(
     assert ("retry-after" in answer.headers) == (status == 503)
 
 
+def test_an_application_says_what_an_error_of_its_own_means(service: Service) -> None:
+    answer = service.client().get("/v2/assets/pump-9")
+    assert answer.status_code == 404
+    assert error(answer) == {"code": "not_found", "message": "there is no machine pump-9"}
+
+
 def test_a_bug_shows_nothing_of_the_inside(service: Service) -> None:
     """Neither the answer nor the log repeats what came; the log says where it happened, under the answer's id."""
     answer = service.client().get("/v1/fail/bug")

@@ -92,6 +92,19 @@ def test_a_rotated_key_is_accepted_for_a_while(tmp_path: Path) -> None:
     assert [key.last4 for key in keys.all_keys()] == [newest.key.last4]
 
 
+def test_a_rotation_makes_no_key_last_longer(tmp_path: Path) -> None:
+    """The old key ends when it would have ended; the new one lasts as long as the old one was made for."""
+    clock = Clock()
+    keys = KeyFile(tmp_path / "keys.json", clock)
+    old = keys.create("guest", ["read"], timedelta(days=7))
+    clock.now += timedelta(days=6)
+    new = keys.rotate("guest", timedelta(days=30))
+    clock.now += timedelta(days=1)
+    assert keys.find(old.text) is None and keys.find(new.text) is not None
+    clock.now += timedelta(days=6)
+    assert keys.find(new.text) is None
+
+
 def test_revoking_ends_what_a_rotation_left(keys: KeyFile) -> None:
     """Both the new key and the old one within its grace."""
     old = keys.create("historian", ["write"])

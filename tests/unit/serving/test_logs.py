@@ -29,6 +29,12 @@ def test_a_request_is_one_line(service: Service) -> None:
     assert "pump-07" not in json.dumps(line)
 
 
+def test_the_template_is_the_whole_one(service: Service) -> None:
+    """Also for a route of a router that was put below a prefix; what no route took has none."""
+    assert service.line_of(service.client().get("/v2/assets/pump-07"))["route"] == "/v2/assets/{asset}"
+    assert service.line_of(service.client().get("/nothing"))["route"] == "-"
+
+
 def test_nothing_that_was_sent_stands_in_the_log(service: Service) -> None:
     """Neither bodies, nor addresses, nor keys, right or wrong."""
     before = len(service.log.texts)
