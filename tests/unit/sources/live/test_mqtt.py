@@ -127,11 +127,11 @@ class Taker:
         await self.until(lambda: {reading.time for reading in self.readings} >= expected)
 
 
-def play(broker, source, story):
+def play(broker, source, story, take=None):
     """Run a feed while a story goes on; both end with the story."""
+    take = take or Taker()
 
     async def both():
-        take = Taker()
         running = asyncio.create_task(source.run(take))
         try:
             async with asyncio.timeout(HANGS):
@@ -141,9 +141,8 @@ def play(broker, source, story):
             running.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await running
-        return take
 
-    take = asyncio.run(both())
+    asyncio.run(both())
     broker.wait_until_gone("wheeltapper-tiny")
     return take
 
@@ -354,6 +353,38 @@ def test_nothing_is_lost_when_the_broker_is_killed(broker):
     assert readings == {("pump", second(number)): float(number) for number in range(150)}
     assert reader.status().reconnects == 1
     assert reader.status().problem == ""
+
+
+def test_no_message_of_a_new_session_is_acknowledged_in_the_place_of_an_old_one(broker):
+    """A broker that has lost its sessions numbers its messages from 1 again."""
+
+    class TakesOnce(Taker):
+        async def __call__(self, readings):
+            await super().__call__(readings)
+            self.gate.clear()
+
+    async def story(take):
+        take.gate.clear()
+        await publish(broker, map(telemetry, range(20)))
+        await take.until(lambda: reader.status().received == 20)
+        await asyncio.to_thread(broker.kill)
+        await take.until(lambda: not reader.status().is_connected)
+        await asyncio.to_thread(broker.start)
+        await take.until(lambda: reader.status().is_connected)
+        await publish(broker, map(telemetry, range(100, 120)))
+        await take.until(lambda: reader.status().received == 40)
+        take.gate.set()
+        await take.until(lambda: take.readings)
+
+    reader = source(broker, TELEMETRY)
+    before = play(broker, reader, story, TakesOnce()).readings
+
+    assert {each.time for each in before} <= {second(number) for number in range(20)}
+
+    async def all_of_the_new(take):
+        await take.until_taken(range(100, 120))
+
+    play(broker, source(broker, TELEMETRY), all_of_the_new)
 
 
 def test_it_waits_for_a_broker_that_is_not_there_yet(broker):
