@@ -18,6 +18,8 @@ from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
 _PROGRAM = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+PASSWORDS = "mosquitto_passwd"
+"""The program that writes its file of passwords."""
 _SECONDS = 20.0
 """Longest wait for something that takes milliseconds."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -147,11 +148,12 @@ class Broker:
         client.subscribe([(topic, wishes) for topic in self._session.filters])
 
     def _on_connect_fail(self, _client: Client, _data: Any) -> None:
-        self._report(f"cannot connect to {self._session.host}:{self._session.port}")
+        why = sys.exc_info()[1]  # the client calls this while it handles the error, and does not hand it over
+        self._report(f"cannot connect to {self._session.host}:{self._session.port}: {why or 'no reason is known'}")
 
     def _on_disconnect(self, _client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
-        self.is_connected = False
-        if reason.is_failure:
+        was_connected, self.is_connected = self.is_connected, False
+        if was_connected and reason.is_failure:
             self._report(f"the connection broke: {reason}")
         if self._inbox is not None:
             self._inbox.drop(lambda message: message.qos > 0)

@@ -100,6 +100,12 @@ class SensorField(Model):
     )
     unit: str | None = Field(None, description="unit that is delivered; by default that of the plant's source")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _takes_a_bare_name(cls, value: Any) -> Any:
+        """Read ``flow: FLOW_01`` as ``flow: {field: FLOW_01}``."""
+        return {"field": value} if isinstance(value, str) else value
+
 
 class Topic(Model):
     """One kind of message: its topic, and how its payload is written."""
@@ -123,14 +129,6 @@ class Topic(Model):
     )
     time_zone: str | None = Field(None, description="time zone of ISO times that name none, such as Europe/Berlin")
     regime_field: str | None = Field(None, description="field of the operating state, for payload: sensors")
-
-    @field_validator("sensors", mode="before")
-    @classmethod
-    def _takes_bare_names(cls, value: Any) -> Any:
-        """Read ``flow: FLOW_01`` as ``flow: {field: FLOW_01}``."""
-        if not isinstance(value, dict):
-            return value
-        return {name: {"field": inner} if isinstance(inner, str) else inner for name, inner in value.items()}
 
     @field_validator("time_zone")
     @classmethod
@@ -277,9 +275,9 @@ class SensorNames:
         for sensor in options:
             self.require(sensor)
         self.fields = {sensor: options.get(sensor, _AS_IN_PLANT).field or sensor for sensor in self._known}
-        self._sensor_of = {field: sensor for sensor, field in self.fields.items()}
-        if len(self._sensor_of) < len(self.fields):
-            twice = next(field for field in self._sensor_of if list(self.fields.values()).count(field) > 1)
+        self.sensor_of = {field: sensor for sensor, field in self.fields.items()}
+        if len(self.sensor_of) < len(self.fields):
+            twice = next(field for field in self.sensor_of if list(self.fields.values()).count(field) > 1)
             raise ConfigError(f"{where}: two sensors have the name '{twice}' in the messages. Name them apart")
         self._units = {
             sensor: self._units_of(sensor, option.unit, plant)
@@ -307,9 +305,9 @@ class SensorNames:
         ------
         MessageError
         """
-        if name not in self._sensor_of:
-            raise MessageError(f"no sensor is called '{name}' (known: {', '.join(self._sensor_of)})")
-        return self._sensor_of[name]
+        if name not in self.sensor_of:
+            raise MessageError(f"no sensor is called '{name}' (known: {', '.join(self.sensor_of)})")
+        return self.sensor_of[name]
 
     def value(self, sensor: str, written: Any) -> tuple[float | str | None, str]:
         """Read a value in the unit of the plant's source, or say why there is none."""

@@ -22,6 +22,7 @@ from wheeltapper.sources.live._values_kept import ValuesKept
 from wheeltapper.sources.live.assembly import Assembled, Assembly, TagValue
 from wheeltapper.sources.live.mapping import Arrival, JsonDecoder, MessageError, Topic
 from wheeltapper.sources.live.reading import LiveReading, Take
+from wheeltapper.sources.live.sparkplug import Sparkplug, SparkplugDecoder
 
 log = logging.getLogger("wheeltapper.live.mqtt")
 
@@ -64,12 +65,12 @@ class Tls(Model):
 
 
 class Mqtt(LiveSource):
-    """Messages of an MQTT 5 broker: JSON by topics, at QoS 1 and with a session that outlives the connection.
+    """Messages of an MQTT 5 broker: JSON by topics, and Sparkplug B.
 
-    A message is acknowledged after its readings were taken in, so one that was not comes again: after a break of the
-    connection, a crash of the broker that keeps its sessions on disk, or one of this program. No more messages than
-    ``most_unacknowledged`` are on their way; the broker keeps the others meanwhile. What publishers send at QoS 0 has
-    no such promise.
+    They come at QoS 1, and with a session that outlives the connection. A message is acknowledged after its readings
+    were taken in, so one that was not comes again: after a break of the connection, a crash of the broker that keeps
+    its sessions on disk, or one of this program. No more messages than ``most_unacknowledged`` are on their way; the
+    broker keeps the others meanwhile. What publishers send at QoS 0 has no such promise.
 
     The broker must have room for what it keeps: mosquitto holds 1 000 messages for a client and drops the others
     unless it is told ``max_queued_messages 0``, and it keeps them over a crash with ``persistence true``.
@@ -77,9 +78,8 @@ class Mqtt(LiveSource):
 
     host: str = Field(min_length=1, description="name or address of the broker")
     port: int | None = Field(None, ge=1, le=65535, description="by default 1883, with tls 8883")
-    topics: tuple[Topic, ...] = Field(
-        min_length=1, description="which topics are read, and how their payloads are written"
-    )
+    topics: tuple[Topic, ...] = Field((), description="topics with JSON that are read, and how payloads are written")
+    sparkplug: Sparkplug | None = Field(None, description="read messages of Sparkplug B; {} takes names as they are")
     client_id: str | None = Field(
         None,
         min_length=1,
@@ -116,11 +116,13 @@ class Mqtt(LiveSource):
     retry_up_to: Duration = Field(timedelta(seconds=30), gt=timedelta(0), description="longest such pause")
 
     @model_validator(mode="after")
-    def _has_a_user_for_a_password(self) -> Self:
+    def _says_all_that_is_needed(self) -> Self:
         if self.password_variable is not None and self.user is None:
             raise ValueError("password_variable is the password of user. Add user, or remove it")
         if self.retry_up_to < self.retry_after:
             raise ValueError("retry_up_to must be at least retry_after")
+        if not self.topics and self.sparkplug is None:
+            raise ValueError("name what is read: topics with JSON, or sparkplug")
         return self
 
     def open(self, plant: Plant, refuse: Refuse, memory: Path | None = None) -> MqttFeed:
@@ -211,6 +213,8 @@ class MqttFeed(Feed):
     ) -> None:
         self._options, self._refuse, self._clock = options, refuse, clock
         self._decoders: list[Decoder] = [JsonDecoder(topic, plant) for topic in options.topics]
+        if options.sparkplug is not None:
+            self._decoders.append(SparkplugDecoder(options.sparkplug, plant, self._send))
         filters = [topic for decoder in self._decoders for topic in decoder.filters]
         self._broker = Broker(options.session(plant, filters), clock)
         self._assembly: Assembly[Message] = Assembly(
@@ -287,6 +291,9 @@ class MqttFeed(Feed):
         if problems:
             message.waiting -= len(problems)
             await self._put_aside(message, problems[0])
+
+    def _send(self, topic: str, payload: bytes) -> None:
+        self._broker.publish(topic, payload)
 
     async def _put_aside(self, message: Message, why: str) -> None:
         arrival = message.arrival

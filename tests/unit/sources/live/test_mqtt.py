@@ -2,18 +2,29 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from paho.mqtt.client import Client, MQTTv5
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 
-from tests.mosquitto import Mosquitto
+from tests.mosquitto import PASSWORDS, Mosquitto
 from tests.unit.sources.live.plants import feed
+from tests.unit.sources.live.sparkplug_writer import bd_seq, metric, payload
 from wheeltapper.errors import DataError
 from wheeltapper.sources.live import _values_kept
 from wheeltapper.sources.live.assembly import TagValue
@@ -25,6 +36,37 @@ SINGLE = {"topic": "plant/{asset_id}/{sensor}", "payload": "value", "time_field"
 FAST = {"retry_after": "100ms", "retry_up_to": "1s"}
 HANGS = 60
 """Seconds after which a test gives up; none of them takes as long."""
+
+
+def authority(folder):
+    """Write an authority's certificate and those of a server and a client, in PEM files."""
+    now = datetime.now(UTC)
+
+    def write(name, issuer, issuer_key, *, is_authority=False):
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer or subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+            .add_extension(names, critical=False)
+            .sign(issuer_key or key, hashes.SHA256())
+        )
+        pem = serialization.Encoding.PEM
+        plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        (folder / f"{name}.pem").write_bytes(certificate.public_bytes(pem))
+        (folder / f"{name}.key").write_bytes(key.private_bytes(pem, *plain))
+        return subject, key
+
+    subject, key = write("authority", None, None, is_authority=True)
+    write("server", subject, key)
+    write("client", subject, key)
 
 
 @pytest.fixture
@@ -85,11 +127,11 @@ class Taker:
         await self.until(lambda: {reading.time for reading in self.readings} >= expected)
 
 
-def play(broker, source, story):
+def play(broker, source, story, take=None):
     """Run a feed while a story goes on; both end with the story."""
+    take = take or Taker()
 
     async def both():
-        take = Taker()
         running = asyncio.create_task(source.run(take))
         try:
             async with asyncio.timeout(HANGS):
@@ -99,9 +141,8 @@ def play(broker, source, story):
             running.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await running
-        return take
 
-    take = asyncio.run(both())
+    asyncio.run(both())
     broker.wait_until_gone("wheeltapper-tiny")
     return take
 
@@ -314,6 +355,38 @@ def test_nothing_is_lost_when_the_broker_is_killed(broker):
     assert reader.status().problem == ""
 
 
+def test_no_message_of_a_new_session_is_acknowledged_in_the_place_of_an_old_one(broker):
+    """A broker that has lost its sessions numbers its messages from 1 again."""
+
+    class TakesOnce(Taker):
+        async def __call__(self, readings):
+            await super().__call__(readings)
+            self.gate.clear()
+
+    async def story(take):
+        take.gate.clear()
+        await publish(broker, map(telemetry, range(20)))
+        await take.until(lambda: reader.status().received == 20)
+        await asyncio.to_thread(broker.kill)
+        await take.until(lambda: not reader.status().is_connected)
+        await asyncio.to_thread(broker.start)
+        await take.until(lambda: reader.status().is_connected)
+        await publish(broker, map(telemetry, range(100, 120)))
+        await take.until(lambda: reader.status().received == 40)
+        take.gate.set()
+        await take.until(lambda: take.readings)
+
+    reader = source(broker, TELEMETRY)
+    before = play(broker, reader, story, TakesOnce()).readings
+
+    assert {each.time for each in before} <= {second(number) for number in range(20)}
+
+    async def all_of_the_new(take):
+        await take.until_taken(range(100, 120))
+
+    play(broker, source(broker, TELEMETRY), all_of_the_new)
+
+
 def test_it_waits_for_a_broker_that_is_not_there_yet(broker):
     broker.kill()
     reader = source(broker, TELEMETRY)
@@ -322,7 +395,7 @@ def test_it_waits_for_a_broker_that_is_not_there_yet(broker):
         take = Taker()
         running = asyncio.create_task(reader.run(take))
         async with asyncio.timeout(HANGS):
-            await take.until(lambda: "cannot connect" in reader.status().problem)
+            await take.until(lambda: "Connection refused" in reader.status().problem)
             await asyncio.to_thread(broker.start)
             await take.until(lambda: reader.status().is_connected)
             await publish(broker, [telemetry(1)])
@@ -379,6 +452,112 @@ def test_the_memory_stays_short_and_a_torn_line_is_left_out(tmp_path, monkeypatc
         ("mode", "eco", ""),
         ("flow", None, "status: offline"),
     ]
+
+
+def test_an_edge_node_is_asked_to_be_born_again_and_its_metrics_become_readings(broker):
+    """A reader that comes later than the birth asks for another one, over the broker."""
+    edge = EdgeNode(broker.port)
+    reader = source(broker, sparkplug={}, lateness="0s")
+
+    async def story(take):
+        edge.data()
+        await take.until(lambda: edge.births == 1)
+        edge.data()
+        await take.until(lambda: [each for each in take.readings if each.time == second(11)])
+        edge.die()
+        await take.until(lambda: any("status: offline" in each.missing.values() for each in take.readings))
+
+    try:
+        take = play(broker, reader, story)
+    finally:
+        edge.stop()
+    assert [(each.asset_id, dict(each.values)) for each in take.readings if each.time == second(11)] == [
+        ("edge", {"flow": 11.0})
+    ]
+    assert reader.status().refused == 1  # the data before the birth
+
+
+class EdgeNode:
+    """A small edge node of Sparkplug B: one metric with an alias, and a birth when it is asked for one."""
+
+    def __init__(self, port):
+        self.births = 0
+        self._second = 9
+        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
+        self._client.on_message = lambda *_: self._give_birth()
+        self._client.will_set("spBv1.0/plant/NDEATH/edge", payload(bd_seq(1)), qos=1)
+        self._client.connect("127.0.0.1", port)
+        self._client.subscribe("spBv1.0/plant/NCMD/edge")
+        self._client.loop_start()
+
+    def _give_birth(self):
+        self._send("NBIRTH", payload(bd_seq(1), metric("flow", 10.0, alias=1, second=10), seq=0))
+        self._second = 10
+        self.births += 1
+
+    def data(self):
+        """Send data with nothing but an alias, which Sparkplug does at most once."""
+        self._second += 1
+        data = metric(value=float(self._second), alias=1, second=self._second, says_datatype=False)
+        self._send("NDATA", payload(data, seq=self._second - 10))
+
+    def _send(self, kind, content):
+        self._client.publish(f"spBv1.0/plant/{kind}/edge", content)
+
+    def die(self):
+        """Break the connection, so that the broker sends the will."""
+        self._client.disconnect(reasoncode=ReasonCode(PacketTypes.DISCONNECT, "Disconnect with will message"))
+
+    def stop(self):
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+# paho-mqtt 2.2 leaves a socket to the garbage collector when the other side's certificate is not trusted.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_connection_is_encrypted_both_sides_are_known_and_the_password_is_in_the_environment(tmp_path, monkeypatch):
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    authority(folder)
+    (folder / "users").touch()
+    subprocess.run([PASSWORDS, "-b", str(folder / "users"), "reader", "s3cret"], check=True)
+    broker = Mosquitto(
+        folder,
+        "allow_anonymous false",
+        f"password_file {folder}/users",
+        f"cafile {folder}/authority.pem",
+        f"certfile {folder}/server.pem",
+        f"keyfile {folder}/server.key",
+        "require_certificate true",
+    )
+    tls = {"ca": f"{folder}/authority.pem", "certificate": f"{folder}/client.pem", "key": f"{folder}/client.key"}
+    access = {"tls": tls, "user": "reader", "password_variable": "BROKER_PASSWORD"}
+    broker.start()
+    try:
+        monkeypatch.setenv("BROKER_PASSWORD", "s3cret")
+        play(broker, source(broker, TELEMETRY, **access), lambda take: asyncio.sleep(0))
+        monkeypatch.setenv("BROKER_PASSWORD", "wrong")
+        assert "refused the connection: Not authorized" in problem_of(source(broker, TELEMETRY, **access))
+        assert "certificate verify failed" in problem_of(source(broker, TELEMETRY, **{**access, "tls": {}}))
+        gc.collect()
+    finally:
+        broker.kill()
+
+
+def problem_of(reader):
+    """Run a feed until it has a problem; return that."""
+
+    async def run():
+        running = asyncio.create_task(reader.run(Taker()))
+        async with asyncio.timeout(HANGS):
+            while not reader.status().problem:
+                await asyncio.sleep(0.02)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        return reader.status().problem
+
+    return asyncio.run(run())
 
 
 READER = """
