@@ -195,8 +195,7 @@ def measure(folder: Path, environment: dict[str, str]) -> dict[str, Any]:
             port = free_port()
             uvicorn = [sys.executable, "-m", "uvicorn", "others:app", "--port", str(port), "--log-level", "warning"]
             commands = {
-                "mlflow": [sys.executable, "-m", "mlflow", "models", "serve", "-m", forest, "-p", str(port)]
-                + ["--env-manager", "local", "--workers", "1"],
+                "mlflow": f"{sys.executable} -m mlflow models serve -m {forest} -p {port} --env-manager local".split(),
                 "ours": [sys.executable, "-m", "wheeltapper.cli", "serve", "pump_station", "--port", str(port)],
             }
             health = {"mlflow": "/ping", "ours": "/healthz"}.get(name, "/docs")

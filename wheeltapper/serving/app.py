@@ -13,6 +13,7 @@ from wheeltapper import __version__
 from wheeltapper.errors import WheeltapperError
 from wheeltapper.serving import errors
 from wheeltapper.serving.access import Access
+from wheeltapper.serving.feeds import Feeds
 from wheeltapper.serving.limits import Limits
 from wheeltapper.serving.live_plant import LivePlant
 from wheeltapper.serving.protection import Protection
@@ -37,16 +38,19 @@ def create_app(plants: Mapping[str, LivePlant], access: Access, limits: Limits |
     limits : Limits, optional
         What it takes from its clients.
     """
+    feeds = {name: Feeds(plant, plant.clock) for name, plant in plants.items()}
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        looks = [asyncio.create_task(_look_after(plant)) for plant in plants.values()]
+        looks = [asyncio.create_task(_look_after(plant, feeds[name])) for name, plant in plants.items()]
+        for of_plant in feeds.values():
+            of_plant.start()
         try:
             yield
         finally:
             for look in looks:
                 look.cancel()
-            await asyncio.gather(*looks, return_exceptions=True)
+            await asyncio.gather(*looks, *(of_plant.end() for of_plant in feeds.values()), return_exceptions=True)
             for plant in plants.values():
                 plant.close()
 
@@ -65,10 +69,11 @@ def create_app(plants: Mapping[str, LivePlant], access: Access, limits: Limits |
     return app
 
 
-async def _look_after(plant: LivePlant) -> None:
-    """Follow what is live and what is in the tables, as long as the service runs."""
+async def _look_after(plant: LivePlant, feeds: Feeds) -> None:
+    """Follow the live sources, what is live and what is in the tables, as long as the service runs."""
     while True:
         await asyncio.sleep(LOOK_SECONDS)
+        feeds.look()
         if await _safely(plant, "what is in the tables", lambda: asyncio.to_thread(plant.follow_tables)):
             _log.info("%s: other readings have come into the tables; going on from there", plant.plant.name)
         if await _safely(plant, "what is live", lambda: asyncio.to_thread(plant.follow_models)):

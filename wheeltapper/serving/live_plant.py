@@ -112,7 +112,7 @@ class LivePlant:
 
     def __init__(self, space: Workspace, clock: Clock) -> None:
         self.space, self.plant = space, space.plant
-        self._clock = clock
+        self.clock = clock
         self._intake = Intake(space.plant)
         self._plan = FeaturePlan.of(space.plant)
         self._turn = threading.Lock()
@@ -154,7 +154,7 @@ class LivePlant:
         JournalError
             If they could not be put on the disk; none of them was kept.
         """
-        now = self._clock()
+        now = self.clock()
         accepted = self._intake.accept(readings, now)
         number = await asyncio.wrap_future(self._journal.append(encode(readings, now)))
         return self._take_in(number, accepted)
@@ -189,7 +189,7 @@ class LivePlant:
         if self._live_names() == {model.role: model.name for model in self.models}:
             return False
         self._replace(live_models(self.space))
-        self.since = self._clock()
+        self.since = self.clock()
         return True
 
     def close(self) -> None:
