@@ -56,8 +56,6 @@ def give_back(*, between_steps: bool = False) -> None:
 
     # Long tables hang on rings of small objects, for which Python looks rarely (`collect_rarely`).
     gc.collect(2 if between_steps and _state["keeps_little"] else 1)
-        1
-    )  # long tables hang on rings of small objects, for which Python looks rarely (`collect_rarely`)
     pa.default_memory_pool().release_unused()
     _call("malloc_trim", 0)
 
