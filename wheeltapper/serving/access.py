@@ -281,6 +281,16 @@ def require_safe_address(host: str, has_keys: bool) -> None:
         )
 
 
+def plain_text_warning(host: str, has_tls: bool) -> str:
+    """Return what to tell the operator if keys cross a network in the clear; empty if they do not."""
+    if has_tls or is_loopback(host):
+        return ""
+    return (
+        f"The service listens on {host or 'every address'} without TLS: whoever can listen to that network reads keys "
+        "and readings. Give a certificate and its private key, or listen on 127.0.0.1 behind a proxy that has them."
+    )
+
+
 def allowed_hosts(host: str, more: Collection[str] = ()) -> frozenset[str] | None:
     """Return the host names under which a service that listens on an address may be addressed.
 

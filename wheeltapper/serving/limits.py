@@ -241,7 +241,7 @@ class Held:
 
 
 class Gone(Exception):  # noqa: N818 - no failure of ours
-    """The client closed the connection before its request was complete."""
+    """There is nobody to answer: the client closed the connection, or may not hear more of a stream."""
 
 
 _BINARY = (b"application/vnd.apache.parquet", b"application/octet-stream")

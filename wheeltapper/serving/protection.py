@@ -57,6 +57,7 @@ class Protection:
         limits = limits or Limits()
         self._app, self._access = app, access
         self._rates, self._bodies, self._in_progress = Rates(limits), Bodies(limits), InProgress(limits)
+        self._stream_paths = limits.stream_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; whatever happens, it is answered in the one form and stands in the log."""
@@ -69,11 +70,10 @@ class Protection:
             await self._serve(exchange)
         except Refused as refused:
             await exchange.refuse(refused)
-        except Gone:
-            pass
         except Exception as error:
-            log_failure(error)
-            await exchange.refuse(INTERNAL)
+            if not _is_gone(error):
+                log_failure(error)
+                await exchange.refuse(INTERNAL)
         finally:
             exchange.log()
             REQUEST_ID.reset(token)
@@ -92,7 +92,19 @@ class Protection:
             body = await self._bodies.read(scope, exchange.receive, held)
             with self._in_progress.hold(name, path):
                 receive = exchange.receive if body is None else replay(body, exchange.receive)
-                await self._app(scope, receive, exchange.send)
+                await self._app(scope, receive, self._while_known(exchange))
+
+    def _while_known(self, exchange: _Exchange) -> Send:
+        """Return the ``send`` of an exchange; that of a stream ends when its key or session does."""
+        if not exchange.scope["path"].endswith(self._stream_paths):
+            return exchange.send
+
+        async def send(message: Message) -> None:
+            if exchange.caller is not None and self._access.identify(exchange.scope) is None:
+                raise Gone
+            await exchange.send(message)
+
+        return send
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -111,13 +123,13 @@ class _Exchange:
         self._began = time.perf_counter()
         self._status = _CLIENT_GONE
         self._has_begun = False
-        self._key: str | None = None
+        self.caller: Caller | None = None
         state_of(scope)["request_id"] = self.request_id
 
     def identified(self, caller: Caller | None) -> Caller | None:
         """Keep who sent the request, for the application and the log."""
         state_of(self.scope)["caller"] = caller
-        self._key = caller.name if caller else None
+        self.caller = caller
         return caller
 
     async def receive(self) -> Message:
@@ -176,11 +188,18 @@ class _Exchange:
             route=_template(self.scope),
             status=self._status,
             milliseconds=(time.perf_counter() - self._began) * 1000,
-            key=self._key,
+            key=self.caller.name if self.caller else None,
             client=self.client,
         )
 
     _is_whole = False
+
+
+def _is_gone(error: BaseException) -> bool:
+    """Tell whether there is nobody to answer; what sends a stream may have put the exception into a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_gone(part) for part in error.exceptions)
+    return isinstance(error, Gone)
 
 
 def _template(scope: Scope) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import socket
@@ -96,6 +97,16 @@ async def events(caller: Annotated[Caller, Depends(require("read"))]) -> Streami
     async def lines() -> AsyncIterator[str]:
         for number in range(3):
             yield f"data: {number}\n\n"
+
+    return StreamingResponse(lines(), media_type="text/event-stream")
+
+
+@router.get("/v1/endless/events")
+async def endless(caller: Annotated[Caller, Depends(require("read"))]) -> StreamingResponse:
+    async def lines() -> AsyncIterator[str]:
+        while True:
+            yield "data: a secret\n\n"
+            await asyncio.sleep(0.02)
 
     return StreamingResponse(lines(), media_type="text/event-stream")
 

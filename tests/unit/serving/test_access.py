@@ -17,6 +17,7 @@ from wheeltapper.serving.access import (
     Access,
     allowed_hosts,
     is_loopback,
+    plain_text_warning,
     require,
     require_safe_address,
     routes_without_scope,
@@ -113,6 +114,26 @@ def test_revoking_and_rotating_need_no_restart(service: Service) -> None:
     assert service.client(rotated.text).get(READ).status_code == 200
     service.keys.revoke("visitor")
     assert service.client(rotated.text).get(READ).status_code == 401
+
+
+def test_a_stream_ends_with_its_key(service: Service) -> None:
+    """Who follows events hears nothing more once the key is revoked, or the person is signed out."""
+    made = service.keys.create("follower", ["read"])
+    page = signed_in(service)
+    for client, end in (
+        (service.client(made.text), lambda: service.keys.revoke("follower")),
+        (page, lambda: page.delete("/v1/session", headers={"origin": service.url})),
+    ):
+        before = len(service.log.texts)
+        with client.stream("GET", "/v1/endless/events") as answer:
+            parts = answer.iter_text()
+            assert "secret" in next(parts)
+            end()
+            with pytest.raises(httpx.RemoteProtocolError):
+                for _ in parts:
+                    pass
+        assert service.line_of(answer)["status"] == 200
+        assert not any('"failure"' in line for line in service.log.texts[before:])
 
 
 def test_damaged_keys_close_the_service(serve: Serve) -> None:
@@ -275,6 +296,11 @@ def test_without_keys_it_listens_on_loopback_only(host: str) -> None:
     with pytest.raises(ConfigError, match="Turn keys on, or listen on"):
         require_safe_address(host, has_keys=False)
     require_safe_address(host, has_keys=True)
+
+
+def test_keys_in_the_clear_are_warned_of() -> None:
+    assert plain_text_warning("127.0.0.1", has_tls=False) == "" == plain_text_warning("0.0.0.0", has_tls=True)
+    assert "without TLS" in plain_text_warning("0.0.0.0", has_tls=False)
 
 
 def test_a_name_that_also_leads_elsewhere_is_not_loopback(monkeypatch: pytest.MonkeyPatch) -> None:

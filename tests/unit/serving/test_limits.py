@@ -100,11 +100,15 @@ def test_an_endless_body_is_cut_off(service: Service, key: str) -> None:
 
 
 def test_a_client_reads_why_its_large_body_was_refused(serve: Serve) -> None:
-    """It sends all of its body before it looks for an answer, as most clients do."""
-    with serve(Limits(body_bytes=1000)) as service:
-        for _ in range(3):
-            answer = service.client().post(READINGS, content=b"x" * 8_000_000, headers=JSON)
-            assert refusal(answer) == (413, "body_too_large")
+    """It sends all of its body before it looks for an answer, and takes a broken connection for a failure."""
+    with serve(Limits(body_bytes=1000)) as service, service.connect() as connection:
+        connection.sendall(
+            f"POST {READINGS} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {service.all_scopes}\r\n"
+            "content-length: 8000000\r\n\r\n".encode()
+        )
+        connection.sendall(b"x" * 8_000_000)
+        answer = read_answer(connection)
+        assert answer.startswith(b"HTTP/1.1 413 ") and b"body_too_large" in answer
 
 
 def test_a_compressed_body_is_refused(service: Service) -> None:
