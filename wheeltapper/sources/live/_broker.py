@@ -6,7 +6,7 @@ import logging
 import ssl
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,7 +35,7 @@ class Session:
     filters: Sequence[str]
     """Topics that are subscribed to."""
     user: str | None
-    password: str | None
+    password: str | None = field(repr=False)
     tls: ssl.SSLContext | None
     keepalive: timedelta
     expiry: timedelta

@@ -26,8 +26,10 @@ from tests.mosquitto import PASSWORDS, Mosquitto
 from tests.unit.sources.live.plants import feed
 from tests.unit.sources.live.sparkplug_writer import bd_seq, metric, payload
 from wheeltapper.errors import DataError
-from wheeltapper.sources.live import _values_kept
+from wheeltapper.sources.live import _values_kept, mqtt
+from wheeltapper.sources.live._inbox import Inbox
 from wheeltapper.sources.live.assembly import TagValue
+from wheeltapper.sources.live.mapping import JsonDecoder
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ROOT = Path(__file__).parents[4]
@@ -256,6 +258,27 @@ def test_a_message_that_cannot_be_used_is_kept_and_stops_nothing(broker):
     assert len(kept) == 1
 
 
+def test_a_single_value_that_is_too_old_is_kept_and_acknowledged(broker):
+    kept = []
+
+    async def story(take):
+        await publish(broker, [value(1000, "flow", 1), value(1, "flow", 1), value(1001, "flow", 2)])
+        await take.until_taken([1000, 1001])
+
+    options = {"lateness": "0s", "corrected_for": "1min"}
+    play(broker, source(broker, SINGLE, kept=kept, **options), story)
+    ((topic, _, why),) = kept
+    assert topic == "plant/pump/flow"
+    assert "older than the newest of pump" in why
+
+    async def again(take):
+        await publish(broker, [value(1002, "flow", 2)])
+        await take.until_taken([1002])
+
+    assert len(play(broker, source(broker, SINGLE, kept=kept, **options), again).readings) == 1
+    assert len(kept) == 1
+
+
 def test_a_reading_that_cannot_be_taken_is_kept_and_the_others_are_taken(broker):
     kept = []
 
@@ -387,6 +410,50 @@ def test_no_message_of_a_new_session_is_acknowledged_in_the_place_of_an_old_one(
     play(broker, source(broker, TELEMETRY), all_of_the_new)
 
 
+def test_a_mistake_in_reading_one_message_stops_nothing(broker, monkeypatch):
+    kept = []
+    real = JsonDecoder.decode
+
+    def decode(self, message):
+        return real(self, message) if b"13" not in message.payload else 1 // 0
+
+    monkeypatch.setattr(JsonDecoder, "decode", decode)
+
+    async def story(take):
+        await publish(broker, [("plant/pump/telemetry", "13"), telemetry(2)])
+        await take.until_taken([2])
+
+    play(broker, source(broker, TELEMETRY, kept=kept), story)
+    ((_, payload, why),) = kept
+    assert payload == b"13"
+    assert "ZeroDivisionError" in why
+
+
+# paho-mqtt 2.2 leaves two sockets to the garbage collector when its thread has failed.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_the_thread_that_reads_the_broker_is_started_again_when_it_fails(broker, monkeypatch):
+    monkeypatch.setattr(mqtt, "_LOOK_AGAIN", 0.1)
+    failures = [MemoryError()]
+    put = Inbox.put
+
+    def put_or_fail(self, message):
+        if failures:
+            raise failures.pop()
+        put(self, message)
+
+    monkeypatch.setattr(Inbox, "put", put_or_fail)
+
+    async def story(take):
+        await publish(broker, map(telemetry, range(10)))
+        await take.until_taken(range(10))
+
+    play(broker, source(broker, TELEMETRY), story)
+    assert not failures
+    gc.collect()
+
+
+@pytest.mark.slow
 def test_it_waits_for_a_broker_that_is_not_there_yet(broker):
     broker.kill()
     reader = source(broker, TELEMETRY)
@@ -513,6 +580,7 @@ class EdgeNode:
         self._client.loop_stop()
 
 
+@pytest.mark.slow
 # paho-mqtt 2.2 leaves a socket to the garbage collector when the other side's certificate is not trusted.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_connection_is_encrypted_both_sides_are_known_and_the_password_is_in_the_environment(tmp_path, monkeypatch):
