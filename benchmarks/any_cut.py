@@ -34,7 +34,7 @@ import yaml
 sys.path.insert(0, str(run.ROOT))
 
 from tests.flows import any_cut
-from tests.flows.any_cut import Brought, Divided, Pace
+from tests.flows.any_cut import Divided, Pace, PreparedPlant
 from wheeltapper import datasets
 
 SEED = 20261201
@@ -96,7 +96,7 @@ CASES = {
 simulated plants is two days. `resampled` is the pump station on a grid of five minutes."""
 
 
-def prepare(name: str, case: Case, folder: Path) -> tuple[Brought, Divided]:
+def prepare(name: str, case: Case, folder: Path) -> tuple[PreparedPlant, Divided]:
     """Let a plant learn from its first readings."""
     content = case.content()
     rows, faults = any_cut.read(content, name)
@@ -105,7 +105,7 @@ def prepare(name: str, case: Case, folder: Path) -> tuple[Brought, Divided]:
     return any_cut.prepare(content, divided, name, folder), divided
 
 
-def bring(base: Brought, rest: pd.DataFrame, case: Case, way: str, folder: Path) -> dict[str, Any]:
+def bring(base: PreparedPlant, rest: pd.DataFrame, case: Case, way: str, folder: Path) -> dict[str, Any]:
     """Bring the rest in one way; return what it took, and the digests of what came of it."""
     brought = base.copy(folder)
     began = time.monotonic()
@@ -130,16 +130,16 @@ def examine(name: str, case: Case, ways: list[str]) -> dict[str, Any]:
         found: dict[str, Any] = {"once": reference}
         for way in ways:
             if way == "live":
-                found[way] = live(base, Brought(folder / "once", name), divided.rest)
+                found[way] = live(base, PreparedPlant(folder / "once", name), divided.rest)
                 continue
             found[way] = bring(base, divided.rest, case, way, folder / way)
             found[way]["is_equal"] = found[way]["digests"] == reference["digests"]
-            for line in any_cut.differences(Brought(folder / "once", name), Brought(folder / way, name)):
+            for line in any_cut.differences(PreparedPlant(folder / "once", name), PreparedPlant(folder / way, name)):
                 print(f"{name}, {way}: {line}")
-        return {"plant": about(case, divided, Brought(folder / "once", name)), "ways": found}
+        return {"plant": about(case, divided, PreparedPlant(folder / "once", name)), "ways": found}
 
 
-def live(base: Brought, once: Brought, rest: pd.DataFrame) -> dict[str, Any]:
+def live(base: PreparedPlant, once: PreparedPlant, rest: pd.DataFrame) -> dict[str, Any]:
     """Bring the rest to the live core reading by reading, and compare it with the tables."""
     began = time.monotonic()
     unlike = any_cut.live_differences(base, once, rest)
@@ -148,7 +148,7 @@ def live(base: Brought, once: Brought, rest: pd.DataFrame) -> dict[str, Any]:
     return {"readings": len(rest), "seconds": round(time.monotonic() - began, 1), "is_equal": not unlike}
 
 
-def about(case: Case, divided: Divided, once: Brought) -> dict[str, Any]:
+def about(case: Case, divided: Divided, once: PreparedPlant) -> dict[str, Any]:
     """Say what was used of a plant."""
     alarms = any_cut.standing_alarms(once.space)
     return {

@@ -36,9 +36,9 @@ class PipelineRun:
 @alone
 def pipeline(plant: PlantName, start: Start = None, end: End = None) -> PipelineRun:
     """Turn readings into a promoted, explained, tracked model and its alarms."""
-    taken = ingest(plant, start, end)
+    ingested = ingest(plant, start, end)
     featurize(plant, start, end)
     verdicts = train(plant)
     scored = score(plant) if verdicts[0].has_champion else None
     report = write_report(plant, whole(verdicts[0].as_dict()), clock())
-    return PipelineRun(taken, tuple(verdicts), scored, report)
+    return PipelineRun(ingested, tuple(verdicts), scored, report)

@@ -44,14 +44,14 @@ def judge_candidates(
     objective = objectives.named(space.plant, training.objective)
     verdict = choose.choose(space, objective, training, results, shared, now)
     create_table_artifact(
-        [_shown(row) for row in verdict.judged.leaderboard],
+        [_columns_shown(row) for row in verdict.judged.leaderboard],
         key=f"leaderboard-{space.plant.name}-{objective.name}".replace("_", "-").lower(),
         description=verdict.judged.in_short(),
     )
     return verdict
 
 
-def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+def _columns_shown(row: Mapping[str, Any]) -> dict[str, Any]:
     columns = SHOWN if "cost_per_asset_week" in row else tuple(row)
     return {name: _rounded(row.get(name)) for name in columns}
 

@@ -34,5 +34,5 @@ def write_report(plant: str, judged: dict[str, Any], now: datetime) -> str:
 
 
 def _short(path: Path) -> Path:
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
+    folder = Path.cwd()
+    return path.relative_to(folder) if path.is_relative_to(folder) else path

@@ -93,6 +93,12 @@ class Table:
             )
         return frame
 
+    def lost_keys(self, before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+        """Return the keys of the rows of ``before`` that ``after`` has no row for."""
+        key = list(self.key)
+        both = before[key].merge(after[key], on=key, how="left", indicator=True)
+        return both.loc[both["_merge"] == "left_only", key]
+
     def _as_kind(self, values: pd.Series, kind: Kind) -> pd.Series:
         if kind == "time" and not isinstance(values.dtype, pd.DatetimeTZDtype) and len(values.dropna()):
             raise DataError(

@@ -1,5 +1,5 @@
 """Readings that arrive in pieces, late, twice and corrected; and the table of windows that follows from what a memory
-says about each delivery.
+returns for each delivery.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Row = tuple[int, Any, Any, bytes]
 
 @dataclass
 class Following:
-    """What is stored of one asset: its readings, and the windows as its memory says; one delivery after another."""
+    """The stored readings of one asset, and the windows that its memory returns for them, delivery by delivery."""
 
     plan: FeaturePlan
     stores_first: bool = False
-    """Whether new readings are stored before the memory is told of them."""
+    """Whether new readings are stored before the memory takes them in."""
     readings: dict[int, tuple[tuple[float, ...], Any]] = field(default_factory=dict)
     windows: dict[int, Row] = field(default_factory=dict)
 
@@ -32,28 +32,28 @@ class Following:
         self.memory = AssetMemory(self.plan)
 
     def deliver(self, arrived: Arrivals) -> Changed:
-        """Take one delivery in, and do with the windows what the memory says."""
+        """Take one delivery in, and change the windows as the memory returns."""
         is_fresh = not self.stores_first and not set(arrived.micros.tolist()) & set(self.readings)
         if self.stores_first:
             self._store(arrived)
         changed = self.memory.add(arrived, self.stored)
         if not self.stores_first:
             self._store(arrived)
-        gone, rows = changed.gone.tolist(), by_end(changed.rows)
-        assert sorted(gone) == gone
+        ends_gone, rows = changed.gone.tolist(), by_end(changed.rows)
+        assert sorted(ends_gone) == ends_gone
         assert list(rows) == sorted(rows)
-        assert not set(gone) & set(rows)
-        if is_fresh:  # of a reading that is stored already, a memory that does not hold it cannot tell what it changes
-            assert set(gone) <= set(self.windows)
+        assert not set(ends_gone) & set(rows)
+        if is_fresh:  # what a stored reading changes is unknown to a memory that does not hold it
+            assert set(ends_gone) <= set(self.windows)
             assert not any(self.windows.get(end) == row for end, row in rows.items())
         if changed.is_in_order:
-            assert not gone
+            assert not ends_gone
             assert not set(rows) & set(self.windows)
-        self.windows = {end: row for end, row in self.windows.items() if end not in gone} | rows
+        self.windows = {end: row for end, row in self.windows.items() if end not in ends_gone} | rows
         return changed
 
     def restart(self) -> None:
-        """Begin with a new memory, from the stored readings that it says it needs."""
+        """Begin with a new memory, from the stored readings that it needs."""
         if self.readings:
             newest = max(self.readings)
             assert self.memory.needed_since == needed_since(self.plan, newest)
@@ -107,7 +107,7 @@ def in_disorder(track: Track, rng: np.random.Generator, longest: int) -> Iterato
     n = len(track.micros)
     order = np.argsort(np.arange(n) + rng.choice([0, 0, 0, 3, 12, 60], n) * rng.random(n), kind="stable")
     wrong = rng.random(n) < 0.15
-    sent: list[int] = []
+    sent_places: list[int] = []
     at = 0
     while at < n:
         count = int(rng.integers(1, longest + 1))
@@ -115,9 +115,10 @@ def in_disorder(track: Track, rng: np.random.Generator, longest: int) -> Iterato
         arrived = pick(track, np.array(places))
         for name in arrived.sensors:
             arrived.sensors[name][wrong[places]] += 1.0
-        again = rng.choice(sent, min(len(sent), 2), replace=False).tolist() if sent and rng.random() < 0.3 else []
-        yield _joined([arrived, pick(track, np.array(again, dtype=np.int64))])
-        sent += places
+        repeats = bool(sent_places) and rng.random() < 0.3
+        repeated_places = rng.choice(sent_places, min(len(sent_places), 2), replace=False) if repeats else []
+        yield _joined([arrived, pick(track, np.array(repeated_places, dtype=np.int64))])
+        sent_places += places
         at += count
     corrected = rng.permutation(np.flatnonzero(wrong))
     for part in np.array_split(corrected, 3):

@@ -79,7 +79,7 @@ Way = Callable[[pd.DataFrame, Pace, np.random.Generator], Iterator[Delivery]]
 
 
 @dataclass(frozen=True)
-class Brought:
+class PreparedPlant:
     """A plant in a folder of its own: its file, its home, and the folder that its source reads."""
 
     folder: Path
@@ -95,11 +95,11 @@ class Brought:
         """The plant at work, opened anew."""
         return Workspace(plants.load(str(self.plant_file)), Settings(home=self.folder / "home"), str(self.plant_file))
 
-    def copy(self, folder: Path) -> Brought:
+    def copy(self, folder: Path) -> PreparedPlant:
         """Return a copy of the plant and all that it has learnt."""
         shutil.copytree(self.folder, folder)
-        shutil.rmtree(folder / "home" / "plants", ignore_errors=True)  # it says where the original lies
-        return Brought(folder, self.name)
+        shutil.rmtree(folder / "home" / "plants", ignore_errors=True)  # the path of the original is written there
+        return PreparedPlant(folder, self.name)
 
     def put(self, delivery: Delivery) -> None:
         """Let the source have one file and nothing else, as a folder does that is emptied after each look."""
@@ -176,11 +176,11 @@ def read(content: Mapping[str, Any], name: str, folder: Path = ROOT / "conf") ->
     """Return the readings of a plant's source that keep its promises, in the order of time, and its faults."""
     plant = plants.parse(json.dumps(content, default=str), name=name, folder=folder, where=name)
     batches = list(sources.build(plant.source).read(plant))
-    rows = pd.concat([clean.parse(one, plant).rows for one in batches], ignore_index=True)
+    rows = pd.concat([clean.parse(batch, plant).rows for batch in batches], ignore_index=True)
     rejected = reading_promises.check(rows.assign(row=range(len(rows))), plant, None).rejected["row"]
     rows = rows.drop(index=rejected.to_numpy(dtype=int))
     columns = ["timestamp", "asset_id", "regime", *plant.asset_type.sensors]
-    faults = pd.concat([one.faults for one in batches], ignore_index=True)
+    faults = pd.concat([batch.faults for batch in batches], ignore_index=True)
     return rows[columns].sort_values(["timestamp", "asset_id"], ignore_index=True), faults
 
 
@@ -192,21 +192,23 @@ def divide(rows: pd.DataFrame, faults: pd.DataFrame, share: float) -> Divided:
     return Divided(rows[~is_rest], rows[is_rest].reset_index(drop=True), faults)
 
 
-def prepare(content: Mapping[str, Any], divided: Divided, name: str, folder: Path) -> Brought:
+def prepare(content: Mapping[str, Any], divided: Divided, name: str, folder: Path) -> PreparedPlant:
     """Read the first part of a plant and train on it, so that a champion is live and its alarms are stored."""
     source = {"path": "data", "time_column": "timestamp", "asset_column": "asset_id", "regime_column": "regime"}
-    made = Brought(folder, name)
+    prepared = PreparedPlant(folder, name)
     folder.mkdir(parents=True, exist_ok=True)
-    made.plant_file.write_text(json.dumps({**content, "source": {"csv_folder": source}}, default=str), encoding="utf-8")
-    made.put(("first", divided.first))
-    space = made.space
+    prepared.plant_file.write_text(
+        json.dumps({**content, "source": {"csv_folder": source}}, default=str), encoding="utf-8"
+    )
+    prepared.put(("first", divided.first))
+    space = prepared.space
     follow(space, BEGIN - timedelta(days=2), ACCEPT)
-    faults = tables.FAULTS.check(divided.faults.assign(origin="person"))  # no source deletes what a person has said
-    known = faults[faults["start"] <= divided.first["timestamp"].max()]
-    space.store.upsert(tables.FAULTS, known, txn="faults of the first part")
+    faults = tables.FAULTS.check(divided.faults.assign(origin="person"))  # no source deletes the faults of a person
+    first_faults = faults[faults["start"] <= divided.first["timestamp"].max()]
+    space.store.upsert(tables.FAULTS, first_faults, txn="faults of the first part")
     train(space)
     batch.score_windows(space, PROMISES.scores)
-    return made
+    return prepared
 
 
 def train(space: Workspace) -> None:
@@ -229,7 +231,7 @@ def pieces(rows: pd.DataFrame, length: timedelta) -> list[Delivery]:
 
 
 def once(rest: pd.DataFrame, _pace: Pace, _rng: np.random.Generator) -> Iterator[Delivery]:
-    """Everything in one delivery."""
+    """Bring everything in one delivery."""
     yield "rest", rest
 
 
@@ -262,9 +264,9 @@ def shuffled(rest: pd.DataFrame, pace: Pace, rng: np.random.Generator) -> Iterat
 def late(rest: pd.DataFrame, pace: Pace, _rng: np.random.Generator) -> Iterator[Delivery]:
     """The second hour comes when all others are there."""
     of_rest = pieces(rest, pace.hour)
-    held_back = of_rest.pop(1)
+    second_hour = of_rest.pop(1)
     yield from _in_days(of_rest, pace)
-    yield held_back
+    yield second_hour
 
 
 def corrected(rest: pd.DataFrame, pace: Pace, _rng: np.random.Generator) -> Iterator[Delivery]:
@@ -300,7 +302,7 @@ WAYS: dict[str, Way] = {
 class Killing:
     """Looks at a plant in processes that are killed."""
 
-    brought: Brought
+    plant: PreparedPlant
     chance: random.Random
     at_random: int = 0
     """Looks that were killed at a random moment."""
@@ -312,12 +314,12 @@ class Killing:
         orders = [f"{point}:kill" for point in points]
         usual = 1.0
         for number, delivery in enumerate(deliveries):
-            self.brought.put(delivery)
+            self.plant.put(delivery)
             now = BEGIN + timedelta(minutes=number)
             for order in orders[number :: len(deliveries)]:
                 self.at_points += self._look(now, order=order) == -signal.SIGKILL
-            left = -(-(kills - self.at_random) // (len(deliveries) - number))
-            for _ in range(left):
+            kills_per_look = -(-(kills - self.at_random) // (len(deliveries) - number))
+            for _ in range(kills_per_look):
                 self.at_random += self._look(now, after=self.chance.uniform(0.02, usual)) == -signal.SIGKILL
             began = time.monotonic()
             code = self._look(now)
@@ -327,7 +329,7 @@ class Killing:
 
     def _look(self, now: datetime, *, after: float | None = None, order: str = "") -> int:
         """Look once in a process of its own, which may be killed after some seconds; return how it ended."""
-        process = _forks().Process(target=_look, args=(self.brought, now, order))
+        process = _forks().Process(target=_look, args=(self.plant, now, order))
         process.start()
         process.join(after)
         if process.exitcode is None:
@@ -352,12 +354,12 @@ def _forks() -> Any:
     return context
 
 
-def _look(brought: Brought, now: datetime, order: str) -> None:
+def _look(plant: PreparedPlant, now: datetime, order: str) -> None:
     os.environ[faultpoints.VARIABLE] = order
-    follow(brought.space, now, ACCEPT)
+    follow(plant.space, now, ACCEPT)
 
 
-# -- what came of it ---------------------------------------------------------------------------------------------------
+# -- comparing two plants ----------------------------------------------------------------------------------------------
 
 
 def standing_alarms(space: Workspace) -> pd.DataFrame:
@@ -366,61 +368,63 @@ def standing_alarms(space: Workspace) -> pd.DataFrame:
     return alarms.sort_values(["asset_id", "opened_at", "bundle"], ignore_index=True)
 
 
-def digests(brought: Brought) -> dict[str, str]:
+def digests(plant: PreparedPlant) -> dict[str, str]:
     """Return table → digest of all that must be the same in every way."""
-    space = brought.space
+    space = plant.space
     alarms = standing_alarms(space).to_csv(index=False)  # writes every number exactly
     of_tables = {table.name: space.store.digest(table) for table in COMPARED}
     return of_tables | {"alarms": hashlib.sha256(alarms.encode()).hexdigest()}
 
 
-def differences(one: Brought, other: Brought) -> list[str]:
+def differences(plant: PreparedPlant, other_plant: PreparedPlant) -> list[str]:
     """Describe what differs between two copies of a plant, table by table."""
-    found = []
-    pairs = [(table.name, *(_plain(plant, table) for plant in (one, other))) for table in COMPARED]
-    pairs.append(("alarms", *(standing_alarms(plant.space) for plant in (one, other))))
-    for name, left, right in pairs:
-        both = left.merge(right, how="outer", indicator=True)
+    descriptions = []
+    pairs = [(table.name, *(_plain(copy, table) for copy in (plant, other_plant))) for table in COMPARED]
+    pairs.append(("alarms", *(standing_alarms(copy.space) for copy in (plant, other_plant))))
+    for name, rows, other_rows in pairs:
+        both = rows.merge(other_rows, how="outer", indicator=True)
         unequal = both[both["_merge"] != "both"]
         if len(unequal):
-            shown = unequal.head(6).to_string(max_colwidth=60)
-            found.append(f"{name}: {len(left)} and {len(right)} rows, {len(unequal)} of either alone:\n{shown}")
-    return found
+            examples = unequal.head(6).to_string(max_colwidth=60)
+            descriptions.append(
+                f"{name}: {len(rows)} and {len(other_rows)} rows, {len(unequal)} of either alone:\n{examples}"
+            )
+    return descriptions
 
 
-def _plain(brought: Brought, table: tables.Table) -> pd.DataFrame:
-    return brought.space.store.read(table).drop(columns=list(table.volatile))
+def _plain(plant: PreparedPlant, table: tables.Table) -> pd.DataFrame:
+    return plant.space.store.read(table).drop(columns=list(table.volatile))
 
 
 # -- the live core beside the tables -----------------------------------------------------------------------------------
 
 
-def live_differences(before: Brought, after: Brought, rest: pd.DataFrame) -> list[str]:
+def live_differences(before: PreparedPlant, after: PreparedPlant, rest: pd.DataFrame) -> list[str]:
     """Bring the rest reading by reading through `scoring.live.advance`; describe what is unlike the tables.
 
     Parameters
     ----------
-    before : Brought
+    before : PreparedPlant
         The plant before the rest came: the live state is restored from its tables.
-    after : Brought
+    after : PreparedPlant
         The plant that has read the rest.
     rest : DataFrame
         Readings in the order in which they come.
     """
     state, history = restore(before.space)
     plan = FeaturePlan.of(before.space.plant)
-    told = _Told.of(before.space)
+    live_tables = LiveTables.of(before.space)
     for at in range(len(rest)):
         row = rest.iloc[at : at + 1]
         state, answers = advance(state, {str(row["asset_id"].iloc[0]): track_of(row, plan)}, history)
         for asset, answer in answers.items():
-            told.take(asset, answer)
-    return told.differences(before.space, after.space, plan)
+            live_tables.take(asset, answer)
+    return live_tables.differences(before.space, after.space, plan)
 
 
 @dataclass
-class _Told:
-    """What a listener of the live core has been told."""
+class LiveTables:
+    """The tables that a listener of the live core would keep."""
 
     windows: dict[tuple[str, int], tuple[Any, ...]] = field(default_factory=dict)
     """Asset and end of a window → its start, regime, reason why it is not usable, and values."""
@@ -428,7 +432,7 @@ class _Told:
     alarms: dict[tuple[str, int], tuple[Any, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, space: Workspace) -> _Told:
+    def of(cls, space: Workspace) -> LiveTables:
         """Begin with the alarms that are stored."""
         return cls(alarms=_alarms_of(space))
 
@@ -483,9 +487,9 @@ def _alarms_of(space: Workspace) -> dict[tuple[str, int], tuple[Any, ...]]:
     return dict(zip(keys, values, strict=True))
 
 
-def _unlike(name: str, told: dict[Any, tuple[Any, ...]], stored: dict[Any, tuple[Any, ...]]) -> list[str]:
-    """Describe keys of which other values were told than are stored; NaN equals NaN."""
-    keys = sorted({*told, *stored})
-    unlike = [key for key in keys if repr(told.get(key)) != repr(stored.get(key))]
-    shown = [f"{key}: told {told.get(key)}, stored {stored.get(key)}" for key in unlike[:4]]
-    return ["\n".join([f"live {name}: {len(unlike)} of {len(keys)} differ", *shown])] if unlike else []
+def _unlike(name: str, live: dict[Any, tuple[Any, ...]], stored: dict[Any, tuple[Any, ...]]) -> list[str]:
+    """Describe the keys whose live values differ from the stored ones; NaN equals NaN."""
+    keys = sorted({*live, *stored})
+    unlike = [key for key in keys if repr(live.get(key)) != repr(stored.get(key))]
+    examples = [f"{key}: live {live.get(key)}, stored {stored.get(key)}" for key in unlike[:4]]
+    return ["\n".join([f"live {name}: {len(unlike)} of {len(keys)} differ", *examples])] if unlike else []

@@ -17,7 +17,7 @@ import yaml
 
 from tests import shared
 from tests.flows import any_cut
-from tests.flows.any_cut import Brought, Pace
+from tests.flows.any_cut import Pace, PreparedPlant
 
 pytestmark = pytest.mark.slow
 
@@ -96,12 +96,12 @@ def broken(rows: pd.DataFrame, begin: pd.Timestamp) -> pd.DataFrame:
 class Cut:
     """A plant before the rest of its readings came, and after they came all at once."""
 
-    before: Brought
-    after: Brought
+    before: PreparedPlant
+    after: PreparedPlant
     rest: pd.DataFrame
     pace: Pace
 
-    def requires_the_same(self, other: Brought) -> None:
+    def requires_the_same(self, other: PreparedPlant) -> None:
         """Compare a plant that the rest was brought to in another way with the one that got it at once."""
         assert any_cut.differences(self.after, other) == []
         assert any_cut.digests(self.after) == any_cut.digests(other)
@@ -125,7 +125,7 @@ def cut(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
     folder = shared.once(tmp_path_factory, f"any_cut_{name}", make)
     rest = pickle.loads((folder / "rest.pickle").read_bytes())
-    return Cut(Brought(folder / "before", name), Brought(folder / "after", name), rest, pace)
+    return Cut(PreparedPlant(folder / "before", name), PreparedPlant(folder / "after", name), rest, pace)
 
 
 def test_the_rest_raises_alarms(cut: Cut) -> None:

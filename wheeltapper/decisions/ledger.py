@@ -91,8 +91,8 @@ def append(
     give_up_at, wait = time.monotonic() + _PATIENCE, 0.01
     while time.monotonic() < give_up_at:
         rows = entries(store)
-        if (written := _same(rows, fields)) is not None:
-            return written
+        if (entry := _same(rows, fields)) is not None:
+            return entry
         try:
             store.append(LEDGER, pd.DataFrame([_chained(fields, rows)]), txn=txn)
         except KeyExistsError:
@@ -100,8 +100,8 @@ def append(
             time.sleep(random.uniform(0, wait))
             wait = min(2 * wait, _LONGEST_WAIT)
             continue
-        if (written := _same(entries(store), fields)) is not None:
-            return written
+        if (entry := _same(entries(store), fields)) is not None:
+            return entry
     raise StoreError(
         f"the ledger of {store.plant} was busy with other writers for {_PATIENCE:.0f} s; run the command again."
     )

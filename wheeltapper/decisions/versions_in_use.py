@@ -13,10 +13,10 @@ Versions = frozenset[tuple[str, int]]
 
 
 def versions_in_use(store: Store) -> Versions:
-    """Return table's name and version of everything that was decided on, and that a step has followed so far.
+    """Return name and version of each table that a decision was based on, or that a step has taken in last.
 
-    Every training that was judged is in the ledger with the versions that it learnt from, so a live model, one that was
-    live, and a replay of its training find their rows.
+    The ledger records the versions that each judged training has learnt from, so their rows stay for the live model,
+    for earlier ones, and for a training that is repeated.
     """
     return frozenset(_decided_on(store) | _followed(store))
 

@@ -57,8 +57,8 @@ def settle(
 def window_at(micros: Any, opens: Any, place: Any, rows: Any, length: Any, step: Any, every: Any) -> Any:
     """Return the place of the first reading of the window that a reading ends, as `windows.cut_windows` does.
 
-    ``length`` is 0 where rows count; ``every`` is how long a cell lasts of which the first reading ends a window, or 0
-    where every reading does. `NO_WINDOW` where no window ends.
+    ``length`` is 0 where windows have a number of rows. ``every`` is the length of the cells whose first reading ends a
+    window, or 0 where every reading ends one. Returns `NO_WINDOW` where no window ends.
     """
     if every > 0:
         half = step // 2
@@ -80,7 +80,7 @@ def window_at(micros: Any, opens: Any, place: Any, rows: Any, length: Any, step:
 
 @compiled
 def marks_of(raw: Any, states: Any, idle: Any, first: Any, last: Any, lacks: Any) -> Any:
-    """Return the marks of a window, and fill which sensors lack a value in it.
+    """Return the marks of a window, and fill ``lacks``: whether each sensor lacks a value in it.
 
     ``idle`` is 0 at each reading of a monitored regime, else the number of the idle one, from 1 on.
     """

@@ -41,8 +41,8 @@ def in_deviations(
         for feature in range(n_features):
             value = values[row, column[feature]]
             if not np.isfinite(value):
-                other = instead[0 if np.isnan(value) else 1 if value < 0 else 2, feature]
-                value = value if np.isnan(other) else other
+                replacement = instead[0 if np.isnan(value) else 1 if value < 0 else 2, feature]
+                value = value if np.isnan(replacement) else replacement
             value = (value - centre[of_group, feature]) / scale[of_group, feature]
             if value > most:
                 value = most

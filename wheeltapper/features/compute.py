@@ -194,7 +194,7 @@ def _values_at(
 ) -> Floats:
     """Return the features of all windows, stretch by stretch, in the order of the columns; NaN where not finite."""
     values = np.empty((sum(len(last) for _, _, last in stretches), len(plan.columns)))
-    done = 0
+    n_done = 0
     for part, first, last in stretches:
         if len(last):
             stretch = Stretch(
@@ -204,9 +204,9 @@ def _values_at(
                 last=last,
                 regimes=regimes[conditioned.end[part]],
             )
-            block, rows = Block.of(stretch, plan.sensors), values[done : done + len(last)]
+            block, rows = Block.of(stretch, plan.sensors), values[n_done : n_done + len(last)]
             plan.recipe.compute(block, first, last, partial(_itself, stretch), rows)
-            done += len(last)
+            n_done += len(last)
     return values
 
 

@@ -88,8 +88,8 @@ class Imputer(Model):
         if np.isfinite(values).all():
             return rows
         self.fill(values)
-        others = rows.drop(columns=names)
-        return pd.concat([others, pd.DataFrame(values, index=rows.index, columns=names)], axis=1)[list(rows.columns)]
+        filled_columns = pd.DataFrame(values, index=rows.index, columns=names)
+        return pd.concat([rows.drop(columns=names), filled_columns], axis=1)[list(rows.columns)]
 
     def fill(self, values: Floats) -> None:
         """Fill the holes of ready numbers in place.
@@ -126,8 +126,8 @@ def with_values(rows: pd.DataFrame, min_share: float = MIN_SHARE) -> tuple[str, 
 
     `FeaturePlan.shrink` drops the others from the plan.
     """
-    needed = max(1.0, min_share * len(rows))
-    return tuple(name for name in _features(rows) if len(_finite(rows[name])) >= needed)
+    least_count = max(1.0, min_share * len(rows))
+    return tuple(name for name in _features(rows) if len(_finite(rows[name])) >= least_count)
 
 
 def _features(rows: pd.DataFrame) -> list[str]:
@@ -164,5 +164,5 @@ def filled(imputer: Imputer | None, rows: pd.DataFrame, columns: tuple[str, ...]
     may_lack = set(blank)
     fixed = [name for name in tables.FEATURES.names() if name in rows]
     complete = [name for name in columns if name not in may_lack]
-    made = pd.concat([rows[[*fixed, *complete]], imputer.transform(rows[blank])], axis=1)
-    return made if [*complete, *blank] == list(columns) else made[[*fixed, *columns]]
+    filled_rows = pd.concat([rows[[*fixed, *complete]], imputer.transform(rows[blank])], axis=1)
+    return filled_rows if [*complete, *blank] == list(columns) else filled_rows[[*fixed, *columns]]

@@ -1,4 +1,4 @@
-"""What is to be computed of the table of features: all of it or a span of time, cut into parts that fit into memory."""
+"""What to compute of the table of features: all of it or a span of time, cut into parts that fit into memory."""
 
 from __future__ import annotations
 
@@ -76,19 +76,19 @@ def plan_job(space: Workspace, start: datetime | None = None, end: datetime | No
     if computed_from is None or stored_plan(space.store) != plan.hash:
         return plan_whole(space)
     if start is not None or end is not None:
-        parts = _reached(space, plan, start, end, None)
+        parts = _parts_reached(space, plan, start, end, None)
         return FeatureJob(space.store.ref(tables.READINGS), plan.hash, False, False, tuple(parts))
     readings = space.store.ref(tables.READINGS)  # first: what arrives meanwhile is new to the next run
     changed = space.store.changes(tables.READINGS, computed_from)
     parts = (
         part
         for stretch in _stretches(changed, APART + plan.needed_before + plan.needed_after)
-        for part in _reached(space, plan, *stretch)
+        for part in _parts_reached(space, plan, *stretch)
     )
     return FeatureJob(readings, plan.hash, False, True, tuple(parts))
 
 
-def _reached(
+def _parts_reached(
     space: Workspace,
     plan: FeaturePlan,
     start: datetime | None,
@@ -106,10 +106,25 @@ def _reached(
 
 def _stretches(keys: pd.DataFrame, pause: timedelta) -> Iterator[tuple[datetime, datetime, tuple[str, ...]]]:
     """Yield first instant, first instant after it, and machines of readings that lie near each other in time."""
-    keys = keys.sort_values("timestamp", ignore_index=True)
-    for _, part in keys.groupby((keys["timestamp"].diff() > pause).cumsum()):
+    for part in cut_at_pauses(keys, "timestamp", pause):
         times = part["timestamp"]
         yield times.iloc[0], times.iloc[-1] + _TICK, tuple(sorted(set(part["asset_id"])))
+
+
+def cut_at_pauses(keys: pd.DataFrame, time: str, pause: timedelta) -> Iterator[pd.DataFrame]:
+    """Cut keys, in the order of their time, wherever a longer pause lies between two.
+
+    Parameters
+    ----------
+    keys : DataFrame with the columns asset_id and ``time``
+    time : str
+        Name of the column with the times.
+    pause : timedelta
+        The longest pause inside a part.
+    """
+    keys = keys[["asset_id", time]].sort_values(time, ignore_index=True)
+    for _, part in keys.groupby((keys[time].diff() > pause).cumsum()):
+        yield part
 
 
 def plan_whole(space: Workspace) -> FeatureJob:
@@ -130,7 +145,7 @@ def plan_whole(space: Workspace) -> FeatureJob:
 def stored_plan(store: Store) -> str | None:
     """Return the hash of the plan that the stored feature rows follow; None if there are none.
 
-    All rows follow one plan, as a new plan replaces the whole table: the newest row tells.
+    All rows follow one plan, as a new plan replaces the whole table, so one row is read.
     """
     periods = store.sizes(tables.FEATURES)
     if not periods:

@@ -56,7 +56,7 @@ def needed_since(plan: FeaturePlan, newest: int) -> int:
     """Return from which instant on an `AssetMemory` must be given the stored readings, the newest one included.
 
     With them, every window that later readings complete has the values that the whole history gives. A reading that
-    arrives late takes stored readings from `FeaturePlan.needed_before` and `FeaturePlan.needed_after` before it.
+    arrives late needs stored readings from `FeaturePlan.needed_before` and `FeaturePlan.needed_after` before it.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class AssetMemory:
             Readings in any order. Of several for one instant, and of a new and a held one, the later arrival counts.
         earlier : callable, optional
             ``earlier(start, end)`` returns the stored readings of the asset from ``start`` (inclusive) to ``end``
-            (exclusive), in microseconds. It is asked where a reading comes so late that its windows reach further back
+            (exclusive), in microseconds. It is called where a reading comes so late that its windows reach further back
             than what is held. Whether it returns the new readings, too, does not matter for the rows; if it does,
             ``gone`` may name instants at which there never was a window.
 
@@ -140,12 +140,12 @@ class AssetMemory:
         arrived = in_order(self._plan, readings)
         newer_from = 0 if newest is None else int(np.searchsorted(arrived.micros, newest, side="right"))
         late, newer = self._unknown(part(arrived, slice(0, newer_from))), part(arrived, slice(newer_from, None))
-        corrected, gone = self._corrected(late, earlier)
-        held = overlaid(overlaid(self._tail.track(), self._reachable(late)), newer)
+        corrected, ends_gone = self._corrected(late, earlier)
+        track = overlaid(overlaid(self._tail.track(), self._reachable(late)), newer)
         since = None if newest is None else newest + 1
-        completed = [rows_of(self._plan, held, since)] if len(newer.micros) else []
-        self._tail = Tail(self._plan, held, self._tail.complete_since)
-        return Changed(_joined(self._plan, [*corrected, *completed]), gone, is_in_order=not len(late.micros))
+        completed = [rows_of(self._plan, track, since)] if len(newer.micros) else []
+        self._tail = Tail(self._plan, track, self._tail.complete_since)
+        return Changed(_joined(self._plan, [*corrected, *completed]), ends_gone, is_in_order=not len(late.micros))
 
     def _add_newest(self, reading: Track | Arrivals, newest: int | None) -> Changed:
         """Take in one reading that is newer than all before; this is what a live asset does, and must be fast."""
@@ -162,20 +162,20 @@ class AssetMemory:
         return _joined(self._plan, [])
 
     def _corrected(self, late: Track, earlier: Earlier | None) -> tuple[list[WindowRows], Micros]:
-        """Return the windows that late readings make other than before, and the ends of those that are gone."""
+        """Return the windows that late readings change, and the ends of those that no longer exist."""
         rows: list[WindowRows] = []
-        gone = [np.array([], dtype=np.int64)]
+        ends_gone = [np.array([], dtype=np.int64)]
         for begin, end in self._spans(late.micros):
-            needed = begin - self._reach, end + self._wait + 1
-            befores = self._stored(*needed, late, earlier)
-            after = overlaid(befores[0], within(late, *needed))
+            span = begin - self._reach, end + self._wait + 1
+            tracks_before = self._stored(*span, late, earlier)
+            after = overlaid(tracks_before[0], within(late, *span))
             rows_after = _until(rows_of(self._plan, after, begin), end)
-            rows_before = [_until(rows_of(self._plan, before, begin), end) for before in befores]
-            is_as_before = np.logical_and.reduce([_is_in(rows_after, known) for known in rows_before])
+            rows_before = [_until(rows_of(self._plan, before, begin), end) for before in tracks_before]
+            is_as_before = np.logical_and.reduce([_is_in(rows_after, stored_rows) for stored_rows in rows_before])
             rows.append(_part_of_rows(rows_after, ~is_as_before))
-            ends_before = np.concatenate([known.ends for known in rows_before])
-            gone.append(np.setdiff1d(ends_before, rows_after.ends))
-        return rows, np.concatenate(gone)
+            ends_before = np.concatenate([stored_rows.ends for stored_rows in rows_before])
+            ends_gone.append(np.setdiff1d(ends_before, rows_after.ends))
+        return rows, np.concatenate(ends_gone)
 
     def _spans(self, late: Micros) -> Iterator[tuple[int, int]]:
         """Yield from when to when windows may end that the late readings reach, in time order and apart."""
@@ -190,12 +190,12 @@ class AssetMemory:
     def _stored(self, begin: int, end: int, late: Track, earlier: Earlier | None) -> list[Track]:
         """Return the readings of a span as they may have been before the late ones came, from what is held and stored.
 
-        A stored reading that equals a late one was stored just now, or is repeated. Nothing tells which, so the span is
-        returned without it and with it.
+        A stored reading that equals a late one is either that one, stored just now, or an older one that it repeats.
+        The two cannot be distinguished, so the span is returned without it and with it.
         """
-        held = within(self._tail.track(begin), begin, end)
+        held_readings = within(self._tail.track(begin), begin, end)
         if self._tail.complete_since is None or begin >= self._tail.complete_since:
-            return [held]
+            return [held_readings]
         if earlier is None:
             at = int(late.micros[np.searchsorted(late.micros, begin + self._reach)])
             raise DataError(
@@ -206,8 +206,8 @@ class AssetMemory:
         until = min(end, self._tail.complete_since)
         stored = within(in_order(self._plan, earlier(begin, until)), begin, until)
         is_late = is_known(stored, late)
-        without = overlaid(select(stored, ~is_late), held)
-        return [without, overlaid(stored, held)] if is_late.any() else [without]
+        without = overlaid(select(stored, ~is_late), held_readings)
+        return [without, overlaid(stored, held_readings)] if is_late.any() else [without]
 
     def _unknown(self, late: Track) -> Track:
         """Leave out the readings that are held just as they came: they change nothing."""
@@ -220,16 +220,16 @@ class AssetMemory:
         return part(late, slice(int(np.searchsorted(late.micros, self._tail.complete_since)), None))
 
 
-def _is_in(rows: WindowRows, others: WindowRows) -> Flags:
+def _is_in(rows: WindowRows, other_rows: WindowRows) -> Flags:
     """Tell which windows are among others, with the same values to the last bit."""
-    places, is_there = places_in(rows.ends, others.ends)
+    places, is_there = places_in(rows.ends, other_rows.ends)
     at = places[is_there]
     same = is_there.copy()
     same[is_there] = (
-        (rows.starts[is_there] == others.starts[at])
-        & (rows.regimes[is_there] == others.regimes[at])
-        & (rows.why_not[is_there] == others.why_not[at])
-        & are_equal(rows.values[is_there], others.values[at]).all(axis=1)
+        (rows.starts[is_there] == other_rows.starts[at])
+        & (rows.regimes[is_there] == other_rows.regimes[at])
+        & (rows.why_not[is_there] == other_rows.why_not[at])
+        & are_equal(rows.values[is_there], other_rows.values[at]).all(axis=1)
     )
     return same
 

@@ -92,18 +92,18 @@ class RegimeNormaliser:
         _require_finite(values, columns, rows)
         assets, regimes = _texts(rows, "asset_id"), _texts(rows, "regime")
         members = _members(assets, regimes)
-        kept = {key: at for key, at in members.items() if key == (ANY, ANY) or len(at) >= self.min_rows}
-        pairs = [self._centre_and_scale(values[at]) for at in kept.values()]
+        groups = {key: at for key, at in members.items() if key == (ANY, ANY) or len(at) >= self.min_rows}
+        pairs = [self._centre_and_scale(values[at]) for at in groups.values()]
         centre = np.array([centre for centre, _ in pairs])
         measured = np.array([deviation for _, deviation in pairs])
-        scale = _with_floor(centre, measured, _moving(kept))
+        scale = _with_floor(centre, measured, _moving(groups))
         described = describe(columns, features)
-        scale = _with_floor_of_restlessness(described, centre, measured, scale, _moving(kept))
+        scale = _with_floor_of_restlessness(described, centre, measured, scale, _moving(groups))
         as_is = [not feature.sensors for feature in described]
         centre[:, as_is], scale[:, as_is] = 0.0, 1.0
         self._keep(
             columns=columns,
-            groups=list(kept),
+            groups=list(groups),
             centre=centre,
             scale=scale,
             counts={key: len(at) for key, at in members.items()},
@@ -305,9 +305,9 @@ class RegimeNormaliser:
 
     def _level(self, asset: str, regime: str) -> str:
         """Name the level at which an asset in a regime is scaled."""
-        used = self._groups[self._find(asset, regime)]
+        group = self._groups[self._find(asset, regime)]
         return {(False, False): "own", (False, True): "asset", (True, False): "regime", (True, True): "all"}[
-            (used[0] == ANY, used[1] == ANY)
+            (group[0] == ANY, group[1] == ANY)
         ]
 
     def _why(self, asset: str, regime: str) -> str:
@@ -342,9 +342,9 @@ def _members(assets: NDArray[Any], regimes: NDArray[Any]) -> dict[tuple[str, str
         rows_of_asset = np.flatnonzero(asset_codes == number)
         members[str(asset), ANY] = rows_of_asset
         for code, regime in enumerate(regime_names):
-            both = rows_of_asset[regime_codes[rows_of_asset] == code]
-            if len(both):
-                members[str(asset), str(regime)] = both
+            rows_of_pair = rows_of_asset[regime_codes[rows_of_asset] == code]
+            if len(rows_of_pair):
+                members[str(asset), str(regime)] = rows_of_pair
     return members
 
 

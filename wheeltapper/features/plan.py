@@ -314,8 +314,8 @@ class FeaturePlan(Model):
             _drop_unused(content[part], fields)
         for sensor in content["asset_type"]["sensors"].values():
             _drop_unused(sensor, _LATER_OF_SENSORS)
-        for written, feature_set in zip(content["sets"], self._built, strict=True):
-            _drop_unused(written["options"], feature_set.later)
+        for set_content, feature_set in zip(content["sets"], self._built, strict=True):
+            _drop_unused(set_content["options"], feature_set.later)
         content["windows"]["max_gap"] = cutting.ticks(self.max_gap)
         content["asset_type"]["step"] = cutting.ticks(self.asset_type.step)
         content["columns"] = sorted(self.columns)
@@ -332,23 +332,23 @@ class FeaturePlan(Model):
         ConfigError
             If a column is not in the plan, or none is left.
         """
-        kept = set(columns)
-        for column in sorted(kept):
+        kept_columns = set(columns)
+        for column in sorted(kept_columns):
             if column not in self.columns:
                 raise ConfigError(
                     f"the plan has no feature '{column}' to keep; it has {list(self.columns)}."
                     f"{near_miss(column, list(self.columns))}"
                 )
-        if not kept:
+        if not kept_columns:
             raise ConfigError("a plan must keep at least one feature; got none to keep.")
-        used_sets = {self._offered[column][0] for column in kept}
+        used_sets = {self._offered[column][0] for column in kept_columns}
         return type(self)(
             plug_ins=self.plug_ins,
             asset_type=self.asset_type,
             sets=tuple(plug_in for plug_in in self.sets if plug_in.name in used_sets),
             conditioning=self.conditioning,
             windows=self.windows,
-            columns=tuple(column for column in self.columns if column in kept),
+            columns=tuple(column for column in self.columns if column in kept_columns),
         )
 
     def is_part_of(self, wider: FeaturePlan) -> bool:
@@ -375,8 +375,8 @@ def _require_description(owner: str, feature: object, asset_type: AssetType) -> 
             )
 
 
-def _drop_unused(written: dict[str, Any], later: dict[str, Any]) -> None:
-    """Remove fields that a later release added and that are not used (in place)."""
-    for name, unused in later.items():
-        if name in written and written[name] == unused:
-            del written[name]
+def _drop_unused(content: dict[str, Any], added_fields: dict[str, Any]) -> None:
+    """Remove from a plan's content, in place, the fields that a later release added and that are not used."""
+    for name, unused in added_fields.items():
+        if name in content and content[name] == unused:
+            del content[name]

@@ -20,34 +20,35 @@ class Recipe:
 
     asset_type: AssetType
     compiled: tuple[tuple[Fill, int], ...]
-    """Compiled sets, and the first row that each fills of a table."""
+    """Compiled sets, each with the first row of a table that it fills."""
     n_rows: int
     """Rows of that table."""
     rows: Places
     """Those of its rows that are columns of the plan."""
     places: Places
     """Which columns they are."""
-    others: tuple[tuple[FeatureSet, dict[str, int]], ...]
-    """All other sets, with the columns that are taken from each: name → which column of the plan it is."""
+    uncompiled: tuple[tuple[FeatureSet, dict[str, int]], ...]
+    """All other sets, each with its columns of the plan: name → place in the plan."""
 
     @classmethod
     def of(cls, sets: Sequence[FeatureSet], asset_type: AssetType, columns: Sequence[str]) -> Recipe:
         """Write the recipe of some columns."""
         place_by_column = {column: place for place, column in enumerate(columns)}
         compiled: list[tuple[Fill, int]] = []
-        others: list[tuple[FeatureSet, dict[str, int]]] = []
+        uncompiled: list[tuple[FeatureSet, dict[str, int]]] = []
         names: list[str] = []
         for feature_set in sets:
             if isinstance(feature_set, CompiledSet) and type(feature_set).compute is CompiledSet.compute:
                 compiled.append((feature_set.compiled(asset_type), len(names)))
                 names += feature_set.filled(asset_type)
             else:
-                own = feature_set.names(asset_type)
-                others.append((feature_set, {name: place_by_column[name] for name in own if name in place_by_column}))
-        taken = [(row, place_by_column[name]) for row, name in enumerate(names) if name in place_by_column]
-        rows, places = np.array(taken, dtype=np.int64).reshape(-1, 2).T
-        kept = np.ascontiguousarray(rows), np.ascontiguousarray(places)
-        return cls(asset_type, tuple(compiled), len(names), *kept, tuple(others))
+                set_names = feature_set.names(asset_type)
+                columns_of_set = {name: place_by_column[name] for name in set_names if name in place_by_column}
+                uncompiled.append((feature_set, columns_of_set))
+        row_and_column = [(row, place_by_column[name]) for row, name in enumerate(names) if name in place_by_column]
+        rows, places = np.array(row_and_column, dtype=np.int64).reshape(-1, 2).T
+        chosen = np.ascontiguousarray(rows), np.ascontiguousarray(places)
+        return cls(asset_type, tuple(compiled), len(names), *chosen, tuple(uncompiled))
 
     def compute(
         self, block: Block, first: Places, last: Places, stretch: Callable[[], Stretch], values: Floats
@@ -66,11 +67,11 @@ class Recipe:
             Where they are written to.
         """
         if self.compiled:
-            self._ask_compiled(block, first, last, values)
-        if self.others:
-            self._ask_others(stretch(), values)
+            self._compute_compiled(block, first, last, values)
+        if self.uncompiled:
+            self._compute_uncompiled(stretch(), values)
 
-    def _ask_compiled(self, block: Block, first: Places, last: Places, values: Floats) -> None:
+    def _compute_compiled(self, block: Block, first: Places, last: Places, values: Floats) -> None:
         from wheeltapper.features._newest import gather  # numba opens slowly
 
         for begin in range(0, len(last), _AT_ONCE):
@@ -81,10 +82,10 @@ class Recipe:
                 fill(block, *windows, table, at)
             gather(table, self.rows, self.places, values[part])
 
-    def _ask_others(self, stretch: Stretch, values: Floats) -> None:
+    def _compute_uncompiled(self, stretch: Stretch, values: Floats) -> None:
         # Sensors near the largest float overflow; the window is then marked, not warned about.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            for feature_set, columns in self.others:
+            for feature_set, columns in self.uncompiled:
                 by_column = feature_set.compute(stretch, self.asset_type)
                 for column, place in columns.items():
                     feature = by_column[column]

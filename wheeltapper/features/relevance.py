@@ -78,8 +78,8 @@ def relevant(
     table = _tsfresh.relevance(
         filled, _numbered(labels) if is_class else labels.reset_index(drop=True), is_class=is_class, fdr_level=fdr_level
     )
-    kept = set(table.index[table["relevant"].to_numpy(dtype=bool)])
-    return tuple(column for column in columns if column in kept)
+    names = set(table.index[table["relevant"].to_numpy(dtype=bool)])
+    return tuple(column for column in columns if column in names)
 
 
 def _share_no_reading(rows: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

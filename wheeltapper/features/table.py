@@ -158,11 +158,11 @@ def _readings(space: Workspace, job: FeatureJob, part: FeaturePart, plan: Featur
 
 def _outdated(space: Workspace, rows: pd.DataFrame, part: FeaturePart) -> pd.DataFrame:
     """Return the keys of stored windows of the part that no longer exist (their readings were corrected away)."""
-    key = list(tables.FEATURES.key)
     assets = list(part.assets) if part.assets else None
-    stored = space.store.read(tables.FEATURES, columns=key, start=part.start, end=part.end, assets=assets)
-    both = stored.merge(rows[key], on=key, how="left", indicator=True)
-    return both.loc[both["_merge"] == "left_only", key]
+    stored = space.store.read(
+        tables.FEATURES, columns=list(tables.FEATURES.key), start=part.start, end=part.end, assets=assets
+    )
+    return tables.FEATURES.lost_keys(stored, rows)
 
 
 def _nothing_usable(space: Workspace, windows: int, why_not: Counter[str]) -> str:

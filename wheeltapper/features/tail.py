@@ -1,4 +1,4 @@
-"""Tail: the newest readings of one asset in arrays that one more reading is written to at no cost.
+"""Tail: the newest readings of one asset in arrays with room, so that one more reading costs next to nothing.
 
 Where the plan neither fills, smooths nor puts readings on a grid, it computes the window that a new reading ends from
 these arrays, with the compiled code that batch uses and without a frame, a sort or a copy.
@@ -24,7 +24,7 @@ _ROOM = 64
 
 
 class Tail:
-    """The newest readings of one asset, as far back as a reading can need that is late by less than the plan's reach.
+    """The newest readings of one asset: all that a reading can need that is late by less than the plan's reach.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Tail:
         self._compiled = _newest
         self._plan, self.complete_since = plan, complete_since
         self.is_plain = not (plan.conditioning.resample or plan.conditioning.fill or plan.conditioning.smooth)
-        self._kept = 2 * ticks(plan.needed_before) + ticks(plan.needed_after)
+        self._span = 2 * ticks(plan.needed_before) + ticks(plan.needed_after)
         self._reach, self._max_gap = ticks(plan.needed_before), ticks(plan.max_gap)
         self._numbers: dict[Any, int] = {}
         self._counters = np.array([plan.sensors.index(name) for name in plan.counters], dtype=np.int64)
@@ -141,20 +141,20 @@ class Tail:
         return self._start + int(np.searchsorted(self._micros[self._start : self._stop], micros))
 
     def _take(self, readings: Track) -> None:
-        """Take these readings in the place of all others, with room for as many again, and drop the oldest."""
+        """Replace all readings by these without the oldest, and leave room for as many more."""
         count = len(readings.micros)
         dropped = 0
         if count:
-            oldest = int(readings.micros[-1]) - self._kept
+            oldest = int(readings.micros[-1]) - self._span
             dropped = int(np.searchsorted(readings.micros, oldest))
             self.complete_since = oldest if dropped else self.complete_since
-        kept = count - dropped
+        n_kept = count - dropped
         micros, sensors, regimes = readings.micros[dropped:], readings.sensors, readings.regimes[dropped:]
         raw = np.array([sensors[name][dropped:] for name in self._plan.sensors], dtype=np.float64)
-        self._make_room(max(_ROOM, 2 * kept))
-        self._micros[:kept], self._raw[:, :kept] = micros, raw
-        self._start, self._stop, self._opens = 0, kept, 0
-        for place in range(kept):
+        self._make_room(max(_ROOM, 2 * n_kept))
+        self._micros[:n_kept], self._raw[:, :n_kept] = micros, raw
+        self._start, self._stop, self._opens = 0, n_kept, 0
+        for place in range(n_kept):
             self._write_regime(place, regimes[place])
         self._settle(0)
 

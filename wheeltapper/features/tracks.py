@@ -66,34 +66,36 @@ def select(track: Track, which: Flags) -> Track:
     return Track(track.micros[which], sensors, track.regimes[which])
 
 
-def overlaid(track: Track, later: Track) -> Track:
+def overlaid(track: Track, later_arrivals: Track) -> Track:
     """Return the readings of both in time order; of two for one instant, the one that arrived later."""
-    micros = np.concatenate([track.micros, later.micros])
+    micros = np.concatenate([track.micros, later_arrivals.micros])
     order = np.argsort(micros, kind="stable")
     order = order[np.append(np.diff(micros[order]) > 0, True)[: len(order)]]
-    sensors = {name: np.concatenate([track.sensors[name], later.sensors[name]])[order] for name in track.sensors}
-    return Track(micros[order], sensors, np.concatenate([track.regimes, later.regimes])[order])
+    sensors = {
+        name: np.concatenate([track.sensors[name], later_arrivals.sensors[name]])[order] for name in track.sensors
+    }
+    return Track(micros[order], sensors, np.concatenate([track.regimes, later_arrivals.regimes])[order])
 
 
-def is_known(readings: Track, others: Track) -> Flags:
+def is_known(readings: Track, other_readings: Track) -> Flags:
     """Tell which readings are among others with the same values and regime."""
-    places, is_there = places_in(readings.micros, others.micros)
+    places, is_there = places_in(readings.micros, other_readings.micros)
     same = is_there.copy()
     for name, values in readings.sensors.items():
-        same[is_there] &= are_equal(values[is_there], others.sensors[name][places[is_there]])
-    same[is_there] &= readings.regimes[is_there] == others.regimes[places[is_there]]
+        same[is_there] &= are_equal(values[is_there], other_readings.sensors[name][places[is_there]])
+    same[is_there] &= readings.regimes[is_there] == other_readings.regimes[places[is_there]]
     return same
 
 
-def places_in(micros: Micros, others: Micros) -> tuple[Places, Flags]:
+def places_in(micros: Micros, other_micros: Micros) -> tuple[Places, Flags]:
     """Return where each instant stands among others that rise, and whether it does."""
-    places = np.searchsorted(others, micros)
-    if not len(others):
+    places = np.searchsorted(other_micros, micros)
+    if not len(other_micros):
         return places, np.zeros(len(micros), dtype=bool)
-    return places, (places < len(others)) & (others[np.minimum(places, len(others) - 1)] == micros)
+    return places, (places < len(other_micros)) & (other_micros[np.minimum(places, len(other_micros) - 1)] == micros)
 
 
-def are_equal(values: Floats, others: Floats) -> Flags:
+def are_equal(values: Floats, other_values: Floats) -> Flags:
     """Tell which values are the same to the last bit, −0.0 and 0.0 apart; NaN is the same as NaN."""
-    is_same = np.ascontiguousarray(values).view(np.int64) == np.ascontiguousarray(others).view(np.int64)
-    return np.asarray(is_same | (np.isnan(values) & np.isnan(others)))
+    is_same = np.ascontiguousarray(values).view(np.int64) == np.ascontiguousarray(other_values).view(np.int64)
+    return np.asarray(is_same | (np.isnan(values) & np.isnan(other_values)))

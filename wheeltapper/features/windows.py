@@ -162,7 +162,7 @@ def why_not(
 
 
 def why_not_one(lacks: Flags, names: list[str], idle: Sequence[str]) -> str:
-    """Return what `why_not` says of one window, from which sensors it lacks and which idle regimes it has seen."""
+    """Return the text of `why_not` for one window, from the sensors that it lacks and the idle regimes inside it."""
     text = _missing(lacks, names) if lacks.any() else ""
     for regime in idle:
         text = _with_idle(text, regime)
@@ -186,5 +186,5 @@ def _name_missing(lacks: Flags, names: list[str]) -> Texts:
 def _missing(pattern: Flags, names: list[str]) -> str:
     """Write ``missing a, b, c and 4 more``: a dead logger must not fill the table with its sensors' names."""
     absent = [name for name, is_absent in zip(names, pattern, strict=True) if is_absent]
-    rest = len(absent) - _NAMED
-    return f"missing {', '.join(absent[:_NAMED])}" + (f" and {rest} more" if rest > 0 else "")
+    n_unnamed = len(absent) - _NAMED
+    return f"missing {', '.join(absent[:_NAMED])}" + (f" and {n_unnamed} more" if n_unnamed > 0 else "")

@@ -62,5 +62,5 @@ def _whole(values: pd.Series[Any]) -> pd.Series[Any]:
     if not pd.api.types.is_float_dtype(values.dtype):
         return values
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    shown = [f"{n:.0f}" if np.isfinite(n) and n == round(n) else None if np.isnan(n) else str(n) for n in numbers]
-    return pd.Series(shown, index=values.index, dtype="str")
+    texts = [f"{n:.0f}" if np.isfinite(n) and n == round(n) else None if np.isnan(n) else str(n) for n in numbers]
+    return pd.Series(texts, index=values.index, dtype="str")

@@ -90,7 +90,7 @@ def parse(batch: Batch, plant: Plant) -> Parsed:
         columns.check_defects(delivered["defect"], problems)
     assets = columns.assets(delivered["asset_id"], problems)
     times = columns.possible(columns.timestamps(delivered["timestamp"], problems), problems)
-    named = columns.regimes(
+    named_regimes = columns.regimes(
         delivered.get("regime"), len(delivered), asset_type.regimes, problems, may_lack=bool(cleaning.regimes)
     )
     values = {name: columns.numbers(delivered[name], name, problems) for name in asset_type.measured}
@@ -98,7 +98,7 @@ def parse(batch: Batch, plant: Plant) -> Parsed:
         name: convert(values[name], unit, asset_type.sensors[name].unit) for name, unit in cleaning.units.items()
     }
     empty = np.logical_and.reduce([np.isnan(sensor) for sensor in values.values()])
-    categories = {name: one_hot(delivered[name], name, allowed) for name, allowed in asset_type.categories.items()}
+    categories = {name: one_hot(delivered[name], name, labels) for name, labels in asset_type.categories.items()}
     for category in categories.values():
         values |= category.sensors
     rows = pd.DataFrame(
@@ -106,7 +106,7 @@ def parse(batch: Batch, plant: Plant) -> Parsed:
             "row": np.arange(len(delivered), dtype="int64"),
             "asset_id": assets,
             "timestamp": times,
-            "regime": infer_regimes(named, values, cleaning.regimes),
+            "regime": infer_regimes(named_regimes, values, cleaning.regimes),
             **{name: values[name] for name in asset_type.sensors},
             **{f"{DELIVERED}{name}": delivered[name] for name in _altered(plant) if name in delivered},
         }
@@ -127,12 +127,12 @@ def without_delivered(rows: pd.DataFrame) -> pd.DataFrame:
 
 def as_delivered(rows: pd.DataFrame, plant: Plant) -> pd.DataFrame:
     """Return readings with the delivered values in place of those made of them, to be put aside."""
-    kept = [name for name in rows if not str(name).startswith(DELIVERED)]
+    columns_kept = [name for name in rows if not str(name).startswith(DELIVERED)]
     altered = {str(name).removeprefix(DELIVERED): rows[name] for name in rows if str(name).startswith(DELIVERED)}
     derived = set(plant.asset_type.derived)
     if "regime" in _altered(plant) and "regime" not in altered:
         derived.add("regime")
-    return rows[[name for name in kept if name not in derived]].assign(**altered)
+    return rows[[name for name in columns_kept if name not in derived]].assign(**altered)
 
 
 def _altered(plant: Plant) -> tuple[str, ...]:

@@ -39,8 +39,8 @@ def settle(rows: pd.DataFrame) -> pd.DataFrame:
 
 def write_content(rows: pd.DataFrame) -> pd.Series[str]:
     """Write each row as JSON, with every digit of its numbers; infinity, which JSON cannot hold, as text."""
-    shown = rows.astype(object)
-    return pd.Series([_as_json(row) for row in shown.where(shown.notna(), None).to_dict("records")], dtype="str")
+    values = rows.astype(object)
+    return pd.Series([_as_json(row) for row in values.where(values.notna(), None).to_dict("records")], dtype="str")
 
 
 def _is_settled(values: pd.Series[Any]) -> bool:

@@ -13,7 +13,7 @@ from wheeltapper.config import RegimeRule
 Floats = NDArray[np.float64]
 
 
-def infer_regimes(named: pd.Series[str], values: Mapping[str, Floats], rules: Sequence[RegimeRule]) -> pd.Series[str]:
+def infer_regimes(regimes: pd.Series[str], values: Mapping[str, Floats], rules: Sequence[RegimeRule]) -> pd.Series[str]:
     """Return each row's operating state: the one its source names, else that of the first rule that fits, else normal.
 
     Each row is judged by itself, so nothing looks ahead. Noise round a bound makes the state flicker: choose bounds
@@ -21,18 +21,18 @@ def infer_regimes(named: pd.Series[str], values: Mapping[str, Floats], rules: Se
 
     Parameters
     ----------
-    named : Series of str of shape (n_rows,)
+    regimes : Series of str of shape (n_rows,)
         The state that the source names; empty where it names none.
     values : mapping of sensor to ndarray of shape (n_rows,)
         In the asset type's units.
     rules : sequence of RegimeRule
     """
     if not rules:
-        return named
-    inferred = np.full(len(named), "normal", dtype=object)
+        return regimes
+    inferred = np.full(len(regimes), "normal", dtype=object)
     for rule in reversed(rules):  # the first one is written last, and wins
         sensor = values[rule.sensor]
         low = -np.inf if rule.above is None else rule.above
         high = np.inf if rule.below is None else rule.below
         inferred[(sensor > low) & (sensor < high)] = rule.regime
-    return named.where(named != "", pd.Series(inferred, index=named.index, dtype="str"))
+    return regimes.where(regimes != "", pd.Series(inferred, index=regimes.index, dtype="str"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from wheeltapper import objectives, sources, tables
+from wheeltapper import memory, objectives, sources, tables
 from wheeltapper.config import Plant
 from wheeltapper.decisions import ledger
 from wheeltapper.evaluation.curves import Curves
@@ -20,6 +20,8 @@ from wheeltapper.reporting.attribution_of_alarms import attribution
 from wheeltapper.scoring.alarm_records import standing
 from wheeltapper.scoring.bundle import REQUIREMENTS, Bundle, fingerprint
 from wheeltapper.scoring.live_model import live_bundle
+from wheeltapper.store import Store
+from wheeltapper.tables import Table
 from wheeltapper.training import parts
 from wheeltapper.training.withheld import normal_from
 from wheeltapper.workspace import OBJECTIVE, Workspace
@@ -111,13 +113,14 @@ def gather(space: Workspace, judged: Mapping[str, Any], now: datetime) -> Report
     """
     store = space.store
     champion = live_bundle(space)
-    scores, alarms = store.read(tables.SCORES), standing(store.read(tables.ALARMS))
     bundle = fingerprint(champion) if champion else ""
-    scores, alarms = scores[scores["bundle"] == bundle], alarms[alarms["bundle"] == bundle]
+    alarms = standing(store.read(tables.ALARMS))
+    scores, alarms = _scores_of(store, bundle), alarms[alarms["bundle"] == bundle]
     moved, weights = attribution(space, champion, scores, alarms)
     known = store.read(tables.READINGS, assets=[]).columns
-    readings = store.read(tables.READINGS, columns=[name for name in known if name not in NOT_DRAWN])
-    times = store.read(tables.READINGS, columns=parts.TIMES)
+    readings = _in_pieces(store, tables.READINGS, [name for name in known if name not in NOT_DRAWN])
+    needed = parts.needed(space.plant)
+    times = readings if set(needed) <= set(readings) else store.read(tables.READINGS, columns=needed)
     cuts = parts.cuts(times, space.plant, normal_from(store.read(tables.WITHHELD)))
     del times
     quarantined = store.read(tables.QUARANTINE, columns=["expectation"])
@@ -153,6 +156,39 @@ def gather(space: Workspace, judged: Mapping[str, Any], now: datetime) -> Report
         provenance=_provenance(space, judged, bundle),
         links=_links(space),
     )
+
+
+def _scores_of(store: Store, bundle: str) -> pd.DataFrame:
+    """Return the scores of one bundle, without the columns that are the same in all of them."""
+    names = [name for name in tables.SCORES.names() if name != "role"]
+    return _in_pieces(store, tables.SCORES, names, lambda rows: rows[rows["bundle"] == bundle].drop(columns="bundle"))
+
+
+AT_ONCE = 1_000_000
+"""Rows of a long table that are read at once, about."""
+
+
+def _in_pieces(
+    store: Store, table: Table, columns: list[str], keep: Callable[[pd.DataFrame], pd.DataFrame] = lambda rows: rows
+) -> pd.DataFrame:
+    """Return some columns of a table, by key; a long one is read piece by piece, which needs half the memory."""
+    begins: list[datetime | None] = [None]
+    held = 0
+    for first, _, rows in store.sizes(table):
+        if held and held + rows > AT_ONCE:
+            begins.append(first)
+            held = 0
+        held += rows
+    pieces = [
+        keep(store.read(table, columns=columns, start=start, end=end))
+        for start, end in zip(begins, [*begins[1:], None], strict=True)
+    ]
+    if len(pieces) == 1:
+        return pieces[0]
+    together = pd.concat(pieces, ignore_index=True)
+    pieces.clear()
+    memory.give_back()
+    return together.sort_values(list(table.key[:2]), kind="stable", ignore_index=True)
 
 
 def _in_full(judged: Mapping[str, Any]) -> list[dict[str, Any]]:

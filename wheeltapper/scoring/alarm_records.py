@@ -1,7 +1,7 @@
 """The records of alarms: each keeps its identifier, and one that late readings take back is withdrawn, never deleted.
 
-What a person was told under an identifier stays under it, also where late readings move the alarm's opening or another
-champion raises it: a new alarm takes the identifier of a stored one of the same machine that it overlaps.
+People know an alarm by its identifier, so it keeps that where late readings move its opening or another champion raises
+it: a new alarm takes the identifier of a stored one of the same machine that it overlaps.
 """
 
 from __future__ import annotations
@@ -51,48 +51,48 @@ def match(folded: pd.DataFrame, stored: pd.DataFrame, bundle: str, identifiers: 
         ["is_withdrawn", "is_other", "opened_at", "alarm_id"]
     )
     by_asset = {asset: list(rows.itertuples()) for asset, rows in order.groupby("asset_id")}
-    taken, matched = {*identifiers, *stored["alarm_id"]}, list[str]()
+    used_identifiers, matched = {*identifiers, *stored["alarm_id"]}, list[str]()
     folded_alarms: list[Any] = list(folded.itertuples())
     for alarm in folded_alarms:
-        same = _overlapping(by_asset.get(alarm.asset_id, []), alarm)
-        matched.append(str(same.alarm_id) if same else _new_identifier(alarm, bundle, taken))
-        taken.add(matched[-1])
+        stored_alarm = take_overlapping(by_asset.get(alarm.asset_id, []), alarm)
+        matched.append(str(stored_alarm.alarm_id) if stored_alarm else _new_identifier(alarm, bundle, used_identifiers))
+        used_identifiers.add(matched[-1])
     return Matched(matched, stored[~stored["alarm_id"].isin(matched)])
 
 
-def _overlapping(candidates: list[Any], alarm: Any) -> Any | None:
+def take_overlapping(candidates: list[Any], alarm: Any) -> Any | None:
     """Take the first candidate that overlaps an alarm out of the list; None if there is none."""
-    for old in candidates:
-        if old.opened_at <= alarm.last_at and old.last_at >= alarm.opened_at:
-            candidates.remove(old)
-            return old
+    for candidate in candidates:
+        if candidate.opened_at <= alarm.last_at and candidate.last_at >= alarm.opened_at:
+            candidates.remove(candidate)
+            return candidate
     return None
 
 
-def _new_identifier(alarm: Any, bundle: str, taken: set[str]) -> str:
-    """Return an identifier that no other alarm has; one may be in use by an alarm that has moved away from here."""
+def _new_identifier(alarm: Any, bundle: str, used_identifiers: set[str]) -> str:
+    """Return an identifier that no other alarm has; the first choice may belong to an alarm whose opening was moved."""
     identifier = alarm_id(str(alarm.asset_id), alarm.opened_at, bundle)
-    while identifier in taken:
+    while identifier in used_identifiers:
         identifier = alarm_id(identifier, alarm.opened_at, bundle)
     return identifier
 
 
 def unless_rounded(described: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
-    """Return records with the stored ones where these say the same: an earlier release may have rounded otherwise."""
-    said = [name for name in tables.ALARMS.names() if name not in ("peak_severity", "sensors")]
-    same = stored.merge(described[said], on=said)
+    """Return records, the stored ones where only severity or sensors differ: an earlier release rounded otherwise."""
+    columns = [name for name in tables.ALARMS.names() if name not in ("peak_severity", "sensors")]
+    same = stored.merge(described[columns], on=columns)
     return pd.concat([described[~described["alarm_id"].isin(same["alarm_id"])], same], ignore_index=True)
 
 
 def withdraw(records: pd.DataFrame, reason: str) -> pd.DataFrame:
-    """Return the records as withdrawn, with the reason before what they said."""
+    """Return the records as withdrawn, with the reason before their explanation."""
     if records.empty:
         return records
-    said = records["explanation"].where(records["state"] != WITHDRAWN, "")
+    explanation = records["explanation"].where(records["state"] != WITHDRAWN, "")
     return records.assign(
         state=WITHDRAWN,
         closed_at=records["closed_at"].fillna(records["last_at"]),
-        explanation=(f"Withdrawn: {reason} It said: " + said).where(said != "", records["explanation"]),
+        explanation=(f"Withdrawn: {reason} It said: " + explanation).where(explanation != "", records["explanation"]),
     )
 
 

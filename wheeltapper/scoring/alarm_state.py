@@ -148,8 +148,8 @@ class AlarmState:
                 return ()
             self._alarm = Alarm(end, end, severity, end, min(self._severities), regime)
             return (Transition("opened", self._alarm),)
-        held = min(self._severities)
-        alarm = replace(self._alarm, last_at=end, held_severity=max(self._alarm.held_severity, held))
+        held_severity = min(self._severities)
+        alarm = replace(self._alarm, last_at=end, held_severity=max(self._alarm.held_severity, held_severity))
         if severity > alarm.peak_severity:
             alarm = replace(alarm, peak_severity=severity, peak_at=end, regime=regime)
         self._alarm = alarm

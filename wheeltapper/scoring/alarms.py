@@ -129,7 +129,7 @@ def _in_a_row(anomalous: Flags, place: Places, stretch: Places) -> Places:
     return np.where(anomalous, number - began + 1, 0)
 
 
-def _describe(rows: pd.DataFrame, alarm_spans: Spans, held: Floats) -> pd.DataFrame:
+def _describe(rows: pd.DataFrame, alarm_spans: Spans, held_severity: Floats) -> pd.DataFrame:
     severity = rows["severity"].to_numpy()
     firsts, lasts, is_open = alarm_spans.first.tolist(), alarm_spans.last.tolist(), alarm_spans.is_open
     peaks = [first + int(np.argmax(severity[first : last + 1])) for first, last in zip(firsts, lasts, strict=True)]
@@ -141,7 +141,7 @@ def _describe(rows: pd.DataFrame, alarm_spans: Spans, held: Floats) -> pd.DataFr
             "last_at": ends.iloc[lasts].array,
             "peak_severity": severity[peaks].astype(float),
             "peak_at": ends.iloc[peaks].array,
-            "held_severity": [held[first : last + 1].max() for first, last in zip(firsts, lasts, strict=True)],
+            "held_severity": [held_severity[first : last + 1].max() for first, last in zip(firsts, lasts, strict=True)],
             "regime": rows["regime"].iloc[peaks].to_numpy(),
         }
     )

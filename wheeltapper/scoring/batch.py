@@ -120,7 +120,7 @@ class _Scoring:
         """Take in what has changed since the bundle last scored in this role; everything the first time."""
         table = self._windows.table
         mark = Mark(self._store, f"scores of {self._model.name} as {self._model.role}", table, self._settings())
-        newest, since = self._store.version(table), mark.reached()
+        newest, since = self._store.version(table), mark.version_taken_in()
         if newest is None:
             raise DataError(f"{self._space.plant.name} has no windows yet. Run: wheeltapper run {self._space.to_type}")
         scored = alarm_count = 0
@@ -134,9 +134,9 @@ class _Scoring:
         return Scored(scored, alarm_count, self._model.name)
 
     def _follow_flags(self, *, is_first: bool) -> int:
-        """Describe alarms again whose sensors were flagged as stuck since, with hindsight; return how many."""
+        """Describe alarms again whose sensors were flagged as stuck only afterwards; return how many."""
         mark = Mark(self._store, f"alarms of {self._model.name}", tables.FLAGS)
-        newest, since = self._store.version(tables.FLAGS), mark.reached()
+        newest, since = self._store.version(tables.FLAGS), mark.version_taken_in()
         if newest is None or newest == since:
             return 0
         concerned = {} if is_first or since is None else self._update.flagged_alarms(since)

@@ -319,8 +319,8 @@ def _spreads(
     for place, feature in enumerate(spreads):
         if feature is not None:
             values = rows[feature.name].to_numpy(np.float64)
-            both = np.array([np.median(centre[:, columns.index(feature.name)]), np.median(values)])
-            usual[place], measured[place] = as_spread(both) if feature.shows == "restlessness" else both
+            medians = np.array([np.median(centre[:, columns.index(feature.name)]), np.median(values)])
+            usual[place], measured[place] = as_spread(medians) if feature.shows == "restlessness" else medians
             flat[:, place] = values == 0
     return usual, measured, flat
 
@@ -437,10 +437,10 @@ def _share_at_top(values: Floats, ends: tuple[float | None, float | None]) -> fl
     the sensor is then a coarse one.
     """
     top = values.max()
-    others = values[values != top]
-    if len(values) < FEW or top in ends or len(np.unique(others)) < len(others):
+    other_values = values[values != top]
+    if len(values) < FEW or top in ends or len(np.unique(other_values)) < len(other_values):
         return 0.0
-    return 1 - len(others) / len(values)
+    return 1 - len(other_values) / len(values)
 
 
 def _is_other_unit(unit: str, marks: Marks, place: int, limits: tuple[float | None, float | None]) -> bool:
@@ -451,5 +451,5 @@ def _is_other_unit(unit: str, marks: Marks, place: int, limits: tuple[float | No
     low, high = (limits[0] if limits[0] is not None else -np.inf), (limits[1] if limits[1] is not None else np.inf)
     normal, scale = float(marks.normal[place]), float(marks.scale[place])
     expected = float(np.clip(normal * factor + offset, low, high))
-    shown = normal + float(marks.level[place]) * scale
-    return abs(shown - expected) <= 0.1 * abs(expected - normal) and abs(expected - normal) > 3 * scale
+    measured = normal + float(marks.level[place]) * scale
+    return abs(measured - expected) <= 0.1 * abs(expected - normal) and abs(expected - normal) > 3 * scale

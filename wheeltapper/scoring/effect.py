@@ -65,12 +65,16 @@ def effects_of(asset_type: AssetType, features: Sequence[Feature]) -> SmallestEf
                 f"{name} names an alarm_effect of {sensor.alarm_effect:g} {sensor.unit_of_features}, but no feature "
                 f"holds its level. Add the feature set 'latest' or 'rolling', or remove alarm_effect."
             )
-    found = [(level.name, sensors[name]) for name, level in levels.items() if level is not None]
+    sensors_with_level = [(level.name, sensors[name]) for name, level in levels.items() if level is not None]
     return SmallestEffects(
-        features=tuple(feature for feature, _ in found),
-        effect=np.array([UNUSUAL if one.alarm_effect is None else one.alarm_effect for _, one in found], dtype=float),
-        side=np.array([_side(sensor) for _, sensor in found], dtype=np.int64),
+        features=tuple(feature for feature, _ in sensors_with_level),
+        effect=np.array([_effect(sensor) for _, sensor in sensors_with_level], dtype=float),
+        side=np.array([_side(sensor) for _, sensor in sensors_with_level], dtype=np.int64),
     )
+
+
+def _effect(sensor: Sensor) -> float:
+    return UNUSUAL if sensor.alarm_effect is None else sensor.alarm_effect
 
 
 def _side(sensor: Sensor) -> int:

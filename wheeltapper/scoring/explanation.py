@@ -255,10 +255,10 @@ def _oddest(sensor: str, features: Sequence[Feature], z: pd.Series, by_feature: 
 
     Where the detector gives each feature's part of the score, one that adds nothing is no reason.
     """
-    others = [feature for feature in features if sensor in feature.sensors and not _is_level(feature)]
+    other_features = [feature for feature in features if sensor in feature.sensors and not _is_level(feature)]
     if by_feature is not None:
-        others = [feature for feature in others if by_feature[feature.name] > 0]
-    return max(others, key=lambda feature: abs(float(z[feature.name])), default=None)
+        other_features = [feature for feature in other_features if by_feature[feature.name] > 0]
+    return max(other_features, key=lambda feature: abs(float(z[feature.name])), default=None)
 
 
 def _is_level(feature: Feature) -> bool:
@@ -312,13 +312,13 @@ def sentence(
     (4 bar, usually 6.5), vibration +140 % (6 mm/s, usually 2.5). Looks like cavitation. First check: Listen for gravel
     in the casing.``
     """
-    named = [finding for finding in findings if finding.share >= _NAMED_FROM and _is_off(finding)]
-    named = named[:TOP] or findings[:1]
+    named_findings = [finding for finding in findings if finding.share >= _NAMED_FROM and _is_off(finding)]
+    named_findings = named_findings[:TOP] or findings[:1]
     regime = "" if alarm.regime == "normal" else f" in {alarm.regime.replace('_', ' ')}"
     often = "" if rarity is None else f" (in normal running {rarity.in_words(alarm.held_severity)})"
     return (
         f"{asset_id}, {_span(alarm.opened_at, alarm.last_at)}, severity {alarm.peak_severity:.1f}{regime}{often}: "
-        f"{', '.join(map(_with_values, named))}. {_suspicion(diagnosis)}"
+        f"{', '.join(map(_with_values, named_findings))}. {_suspicion(diagnosis)}"
     ).rstrip()
 
 
@@ -348,8 +348,8 @@ def _suspicion(diagnosis: Diagnosis) -> str:
         lies = _SENSOR_FAULTS[diagnosis.kind.partition(":")[0]]
         looks = f"Looks like a faulty sensor rather than the machine: {diagnosis.sensor} {lies}."
     elif diagnosis.kind is not None:
-        what = diagnosis.kind.replace("_", " ")
-        looks = f"Looks like {what}{' (a sensor fault)' if diagnosis.part == 'sensor' else ''}."
+        fault = diagnosis.kind.replace("_", " ")
+        looks = f"Looks like {fault}{' (a sensor fault)' if diagnosis.part == 'sensor' else ''}."
     elif diagnosis.sensor is not None:
         return (
             f"Only {diagnosis.sensor} is out of line, the other sensors are as usual: compare it with a second "

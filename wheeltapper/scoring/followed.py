@@ -26,7 +26,7 @@ class Mark:
     settings: str = ""
     """Hash of the settings that decide the result: with other settings everything is to be taken in again."""
 
-    def reached(self) -> int | None:
+    def version_taken_in(self) -> int | None:
         """Return the version that was taken in last with these settings; None if there is none."""
         rows = self.store.read(tables.FOLLOWED)
         rows = rows[(rows["step"] == self.step) & (rows["table"] == self.table.name)]

@@ -1,9 +1,9 @@
-"""The live core: what new readings mean.
+"""The live core: from new readings to features, scores and alarms.
 
-A schedule, an HTTP request, a broker's message, a replay and an edge box ask the same question, and `advance` answers
-it: features of the newest windows, scores of champion and challenger, and what changes about the champion's alarms. It
-knows no table, no server and no clock. Its answers are those of the scheduled flows, to the last bit, in whatever order
-and number readings come.
+A schedule, an HTTP request, a broker's message, a replay and an edge box all call `advance`. It returns the features of
+the newest windows, the scores of champion and challenger, and what changes about the champion's alarms. It uses no
+table, no server and no clock. Its results are those of the scheduled flows, to the last bit, in whatever order and
+number readings come.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from wheeltapper.features.conditioning import Track
 from wheeltapper.features.memory import Arrivals, AssetMemory
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring import bundle as bundles
+from wheeltapper.scoring.alarm_records import take_overlapping
 from wheeltapper.scoring.alarm_state import Alarm, AlarmState
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.scoring.refold import quiet_before
@@ -89,8 +90,8 @@ class Transition:
     alarm: Alarm
     """The alarm afterwards; as it was before where it is withdrawn."""
     was_opened_at: int
-    """When it opened as it was told before, in microseconds; other than ``alarm.opened_at`` where late readings moved
-    it."""
+    """When it opened by what was known before, in microseconds; differs from ``alarm.opened_at`` where late readings
+    moved it."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Answer:
 
 
 class History(Protocol):
-    """What was read and scored before, for readings that come late: a plant's tables, or what a test keeps."""
+    """What was read and scored before, for readings that come late; usually a plant's tables."""
 
     def readings(self, asset_id: str, start: int, end: int) -> Track:
         """Return the readings of a span: from ``start`` (inclusive) to ``end`` (exclusive), in microseconds."""
@@ -243,14 +244,14 @@ def _step(alarm: AlarmState, asset: str, scored: ScoredWindows) -> tuple[Transit
 def _refold(
     state: LiveState, asset: str, scored: ScoredWindows, touched: Micros, history: History | None
 ) -> tuple[AlarmState, tuple[Transition, ...]]:
-    """Fold again from a quiet time before the earliest changed window on, and compare with what was told before."""
+    """Fold again from a quiet time before the earliest changed window on, and compare with the alarms before."""
     if history is None or not len(touched):
         return state.of(asset).alarm, ()
     before = since_quiet(state, asset, int(touched[0]), history)
     after = _overlaid(before, scored, touched)
-    told, _ = _alarms(state, before)
-    now, alarm = _alarms(state, after)
-    return alarm, _differences(asset, told, now)
+    alarms_before, _ = _alarms(state, before)
+    alarms_now, alarm = _alarms(state, after)
+    return alarm, _differences(asset, alarms_before, alarms_now)
 
 
 def since_quiet(state: LiveState, asset: str, first: int, history: History) -> ScoredWindows:
@@ -275,14 +276,14 @@ def _cut(scored: ScoredWindows, place: int) -> ScoredWindows:
 
 def _overlaid(before: ScoredWindows, scored: ScoredWindows, touched: Micros) -> ScoredWindows:
     """Return the scores from before with the changed windows in their place."""
-    kept = np.flatnonzero(~np.isin(before.ends, touched) & ~np.isin(before.ends, scored.ends))
-    ends = np.concatenate([before.ends[kept], scored.ends])
+    unchanged = np.flatnonzero(~np.isin(before.ends, touched) & ~np.isin(before.ends, scored.ends))
+    ends = np.concatenate([before.ends[unchanged], scored.ends])
     order = np.argsort(ends, kind="stable")
 
-    def both(name: str) -> NDArray[np.generic]:
-        return np.asarray(np.concatenate([getattr(before, name)[kept], getattr(scored, name)])[order])
+    def merged(name: str) -> NDArray[np.generic]:
+        return np.asarray(np.concatenate([getattr(before, name)[unchanged], getattr(scored, name)])[order])
 
-    return ScoredWindows(ends[order], *(both(name) for name in ("regimes", "score", "threshold", "severity")))  # type: ignore[arg-type]
+    return ScoredWindows(ends[order], *(merged(name) for name in ("regimes", "score", "threshold", "severity")))  # type: ignore[arg-type]
 
 
 def _alarms(state: LiveState, scored: ScoredWindows) -> tuple[list[Alarm], AlarmState]:
@@ -294,17 +295,15 @@ def _alarms(state: LiveState, scored: ScoredWindows) -> tuple[list[Alarm], Alarm
     return list(by_opening.values()), alarm
 
 
-def _differences(asset: str, told: list[Alarm], now: list[Alarm]) -> tuple[Transition, ...]:
-    """Return what must be told anew: an alarm goes on under the first one that it overlaps."""
-    left = list(told)
+def _differences(asset: str, alarms_before: list[Alarm], alarms_now: list[Alarm]) -> tuple[Transition, ...]:
+    """Return how the alarms differ: an alarm continues the first earlier one that it overlaps."""
+    unmatched = list(alarms_before)
     transitions: list[Transition] = []
-    for alarm in now:
-        same = next((old for old in left if old.opened_at <= alarm.last_at and old.last_at >= alarm.opened_at), None)
-        if same is None:
+    for alarm in alarms_now:
+        earlier_alarm: Alarm | None = take_overlapping(unmatched, alarm)
+        if earlier_alarm is None:
             transitions.append(Transition(asset, "opened", alarm, alarm.opened_at))
-            continue
-        left.remove(same)
-        if same != alarm:
-            change: Change = "updated" if alarm.is_open or not same.is_open else "closed"
-            transitions.append(Transition(asset, change, alarm, same.opened_at))
-    return (*transitions, *(Transition(asset, "withdrawn", old, old.opened_at) for old in left))
+        elif earlier_alarm != alarm:
+            change: Change = "updated" if alarm.is_open or not earlier_alarm.is_open else "closed"
+            transitions.append(Transition(asset, change, alarm, earlier_alarm.opened_at))
+    return (*transitions, *(Transition(asset, "withdrawn", old, old.opened_at) for old in unmatched))

@@ -57,31 +57,23 @@ def live_bundle(space: Workspace) -> Bundle | None:
     BundleError
         If the bundle was changed since it was registered.
     """
-    entry = ledger.live(space.store, OBJECTIVE)
-    return None if entry is None else _bundle_of(space, entry)
+    return _bundle_of(space, ledger.live(space.store, OBJECTIVE))
 
 
 def challenger_bundle(space: Workspace) -> Bundle | None:
-    """Read and verify the bundle of the detector's challenger; None if there is none.
-
-    Raises
-    ------
-    RegistryError
-        If the registry does not have the version.
-    BundleError
-        If the bundle was changed since it was registered.
-    """
-    entry = ledger.challenger(space.store, OBJECTIVE)
-    return None if entry is None else _bundle_of(space, entry)
+    """Read and verify the bundle of the detector's challenger; None if there is none. Raises as `live_bundle`."""
+    return _bundle_of(space, ledger.challenger(space.store, OBJECTIVE))
 
 
-def _bundle_of(space: Workspace, entry: dict[str, Any]) -> Bundle:
-    """Read the bundle of a ledger entry from where it was found last, else from where the registry says."""
+def _bundle_of(space: Workspace, entry: dict[str, Any] | None) -> Bundle | None:
+    """Read the bundle of a ledger entry from where it was read last, else from where the registry says."""
+    if entry is None:
+        return None
     expected, place = str(entry["bundle"]), _Place(space, entry["bundle"])
     folder = place.folder()
     if folder is not None:
-        # A bundle that was moved or changed is asked for once more: the registry knows where it is, and the error that
-        # is raised then names the file.
+        # Where this fails, the bundle was moved or changed. The registry knows where it is now, and reading it there
+        # raises an error that names the file.
         with suppress(BundleError):
             return bundles.read(folder, expected=expected, plug_ins=space.plant.plug_ins)
     folder = space.registry.download(_registered(space, OBJECTIVE, entry))
@@ -92,7 +84,7 @@ def _bundle_of(space: Workspace, entry: dict[str, Any]) -> Bundle:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a bundle was found last, in a file under the home: MLflow, which takes seconds to open, need not be asked.
+    """Where a bundle was read last, in a file under the home: MLflow, which takes seconds to open, is not needed then.
 
     It is believed only because the bundle's hash is checked whenever it is read.
     """

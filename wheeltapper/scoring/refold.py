@@ -1,6 +1,6 @@
-"""Folding again what new, late or corrected windows can change about a machine's alarms, and no more.
+"""Folding a machine's alarms again where new, late or corrected windows can change them, and nowhere else.
 
-Folding may begin behind a quiet time: as many windows below the threshold as close an alarm, or a pause. Nothing before
+Folding may begin after a quiet time: as many windows below the threshold as close an alarm, or a pause. Nothing before
 it has an influence on the alarms after it, so the cost follows what is new and not what is stored.
 """
 
@@ -140,8 +140,8 @@ def _region(
         is_inside &= stored_ends >= min([first, *ends[begin : begin + 1].tolist()])
     if stop is not None and stop < len(ends):
         is_inside &= stored_ends < ends[stop]
-    kept = after.iloc[begin:stop].reset_index(drop=True)
-    return Region(before[is_inside].reset_index(drop=True), kept, is_newest)
+    rows = after.iloc[begin:stop].reset_index(drop=True)
+    return Region(before[is_inside].reset_index(drop=True), rows, is_newest)
 
 
 def _overlaid(before: pd.DataFrame, change: Changed) -> pd.DataFrame:
@@ -151,11 +151,11 @@ def _overlaid(before: pd.DataFrame, change: Changed) -> pd.DataFrame:
     else:
         is_replaced = before["window_end"].isin(change.replaces["window_end"])
     is_replaced |= before["window_end"].isin(change.scored["window_end"])
-    kept = before[~is_replaced]
-    if kept.empty:
+    unchanged = before[~is_replaced]
+    if unchanged.empty:
         return change.scored.sort_values("window_end", ignore_index=True)
-    both = pd.concat([kept, change.scored[kept.columns]]) if len(change.scored) else kept
-    return both.sort_values("window_end", ignore_index=True)
+    merged = pd.concat([unchanged, change.scored[unchanged.columns]]) if len(change.scored) else unchanged
+    return merged.sort_values("window_end", ignore_index=True)
 
 
 def quiet_before(ends: Micros, severity: Floats, first: int, rule: Alarms, max_gap: timedelta) -> int | None:
@@ -185,13 +185,8 @@ def quiet_before(ends: Micros, severity: Floats, first: int, rule: Alarms, max_g
 def quiet_after(ends: Micros, severity: Floats, last: int, rule: Alarms, max_gap: timedelta) -> int | None:
     """Return the place of the first window that folding need not reach; None if there is no quiet time.
 
-    Parameters
-    ----------
-    ends : ndarray of shape (n_windows,)
-        Ends of one machine's windows in microseconds since the epoch, rising.
-    severity : ndarray of shape (n_windows,)
-    last : int
-        End of the last window that has changed; only windows after it are looked at.
+    ``last`` is the end of the last window that has changed; only windows after it are looked at. All else is as in
+    `quiet_before`.
     """
     most, normal = _ticks(max_gap), min(rule.close_below, 1.0)
     quiet = 0

@@ -1,6 +1,6 @@
 """The live state from a plant's tables: after a start, a crash, or a change of the champion.
 
-The tables are the only truth. The state holds nothing that they do not say, so it can be thrown away at any time.
+Everything in the state can be computed from the tables, so it may be thrown away at any time.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class TableHistory:
 def restore(space: Workspace, models: list[LiveModel] | None = None) -> tuple[LiveState, TableHistory]:
     """Return the live state of all machines as the tables leave it, and the history for late readings.
 
-    Windows that were not scored yet are not made up for: bring the tables up to date first
+    Windows that are not scored yet are left out: bring the tables up to date first
     (`wheeltapper.scoring.batch.score_windows`).
 
     Raises
@@ -91,8 +91,8 @@ def restore(space: Workspace, models: list[LiveModel] | None = None) -> tuple[Li
     champion = next(model.name for model in models if model.role == CHAMPION)
     history = TableHistory(space.store, plan, champion)
     newest = {asset: _micros(time) for asset, time in space.store.newest(tables.READINGS).items()}
-    plans = {one.hash: one for one in [plan, *(state.plan_of(model.role)[0] for model in models)]}
-    memories = {name: _memories(space.store, one, newest) for name, one in plans.items()}
+    plans = {model_plan.hash: model_plan for model_plan in [plan, *(state.plan_of(model.role)[0] for model in models)]}
+    memories = {name: _memories(space.store, model_plan, newest) for name, model_plan in plans.items()}
     for asset, time in newest.items():
         state.assets[asset] = AssetState(
             {name: by_asset[asset] for name, by_asset in memories.items()}, _alarm(state, history, asset, time)
@@ -110,7 +110,7 @@ def track_of(rows: pd.DataFrame, plan: FeaturePlan) -> Track:
 
 
 def _memories(store: Store, plan: FeaturePlan, newest: dict[str, int]) -> dict[str, AssetMemory]:
-    """Return each asset's memory, read from the tail of its readings; assets of one age are read at once."""
+    """Return each asset's memory from its newest readings; assets whose newest are of one day are read at once."""
     columns = ["asset_id", "timestamp", "regime", *plan.sensors]
     memories: dict[str, AssetMemory] = {}
     for assets in _of_one_day(newest):

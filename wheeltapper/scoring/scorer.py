@@ -1,4 +1,4 @@
-"""The scorer: arrays in, arrays out. What can be prepared is prepared once; batch and live ask the same function.
+"""The scorer: arrays in, arrays out. What can be prepared is prepared once; batch and live use the same function.
 
 Fill, scale by asset and regime, detector, calibration, smallest effect: each window goes through them by itself, so it
 gets the same score alone, in any batch and at any place in it, to the last bit.
@@ -166,12 +166,12 @@ class Scorer:
     def _scored(self, values: Floats, pair: Places, unit: Places) -> Scores:
         """Score windows, each by the detector of its unit."""
         group, raw = self._pairs.group[pair], np.empty(len(values))
-        for place, one in enumerate(self._units.values()):
+        for place, detector_unit in enumerate(self._units.values()):
             windows = np.flatnonzero(unit == place)
             if len(windows) == len(values):
-                raw = one.raw_scores(values, group)
+                raw = detector_unit.raw_scores(values, group)
             elif len(windows):
-                raw[windows] = one.raw_scores(values[windows], group[windows])
+                raw[windows] = detector_unit.raw_scores(values[windows], group[windows])
         return self._severities(values, pair, group, raw)
 
     def _checked(self, values: Floats, n_windows: int) -> Floats:
@@ -199,12 +199,12 @@ def _joined(parts: Sequence[Scores]) -> Scores:
 
 
 class _Pairs:
-    """What is known of each asset in each regime, under one number; the last of both stand for all unseen ones."""
+    """Group, scale and limit of each asset in each regime, by number; the last of both stand for unseen ones."""
 
     def __init__(self, normaliser: RegimeNormaliser, calibration: Calibration) -> None:
-        seen = [*normaliser.groups, *calibration.typical]
-        assets = {*(asset for asset, _ in seen), *calibration.loudness} - {ANY, POOLED}
-        regimes = {*(regime for _, regime in seen), *calibration.threshold} - {ANY, POOLED}
+        learned_pairs = [*normaliser.groups, *calibration.typical]
+        assets = {*(asset for asset, _ in learned_pairs), *calibration.loudness} - {ANY, POOLED}
+        regimes = {*(regime for _, regime in learned_pairs), *calibration.threshold} - {ANY, POOLED}
         self._n_regimes = len(regimes) + 1
         self._regime = _Numbers({regime: number for number, regime in enumerate(sorted(regimes))})
         self._first = {asset: number * self._n_regimes for number, asset in enumerate(sorted(assets))}

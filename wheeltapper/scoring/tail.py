@@ -106,18 +106,18 @@ def count_alarms(score: Floats, limit: Floats, stretch: Stretches, rule: Alarms)
         None where fewer than `FEW` alarms open even at the lowest level.
     """
     severity = score / limit
-    held = lasting(severity, stretch, rule.open_after)
-    lowest, highest = float(1 / limit.max()), float(np.nanmax(held, initial=-np.inf))
+    held_severity = lasting(severity, stretch, rule.open_after)
+    lowest, highest = float(1 / limit.max()), float(np.nanmax(held_severity, initial=-np.inf))
     if not highest > lowest:
         return None
-    grid = _grid(held, lowest)
+    grid = _grid(held_severity, lowest)
     counted = np.array([spans(at_level(score, limit, level), stretch, rule).first.size for level in grid])
     # A higher level can split one alarm into two, so the count is the maximum over this level and all higher ones.
     counts = np.maximum.accumulate(counted[::-1])[::-1].astype(float)
     if counts[0] < FEW:
         return None
     base = int(np.flatnonzero(counts >= min(FITTED, counts[0]))[-1])
-    peaks = np.sort(_peaks(at_level(score, limit, grid[base]), held, stretch, rule) - grid[base])
+    peaks = np.sort(_peaks(at_level(score, limit, grid[base]), held_severity, stretch, rule) - grid[base])
     at = int(np.flatnonzero(counts >= min(float(ANCHOR), counts[0]))[-1])
     shape, scale = pareto(peaks) if len(peaks) >= FEW else (0.0, float(peaks.mean()))
     knots = np.unique(counts[: at + 1])[::-1]
@@ -134,19 +134,19 @@ def at_level(score: Floats, limit: Floats, level: float) -> Floats:
     return np.asarray(score / np.maximum(limit * level, 1.0))
 
 
-def _grid(held: Floats, lowest: float) -> Floats:
+def _grid(held_severity: Floats, lowest: float) -> Floats:
     """Return the levels to count at: levels that windows reach, closer together where fewer windows reach them."""
-    reached = np.sort(held[held > lowest])
-    places = len(reached) - np.geomspace(len(reached), 1, _LEVELS)
+    levels = np.sort(held_severity[held_severity > lowest])
+    places = len(levels) - np.geomspace(len(levels), 1, _LEVELS)
     # Just below the level that a window reaches: at exactly that level the window is normal.
-    return np.unique(np.concatenate([[lowest], reached[places.astype(int)] * (1 - 1e-9)]))
+    return np.unique(np.concatenate([[lowest], levels[places.astype(int)] * (1 - 1e-9)]))
 
 
-def _peaks(severity: Floats, held: Floats, stretch: Stretches, rule: Alarms) -> Floats:
+def _peaks(severity: Floats, held_severity: Floats, stretch: Stretches, rule: Alarms) -> Floats:
     """Return the highest level that lasted in each alarm."""
     alarm_spans = spans(severity, stretch, rule)
     bounds = np.ravel(np.column_stack([alarm_spans.first, alarm_spans.last + 1]))
-    padded = np.append(np.nan_to_num(held, nan=-np.inf), -np.inf)
+    padded = np.append(np.nan_to_num(held_severity, nan=-np.inf), -np.inf)
     return np.asarray(np.maximum.reduceat(padded, bounds)[::2]) if bounds.size else np.empty(0)
 
 

@@ -1,4 +1,4 @@
-"""Store scores and alarms of some machines, and what new, late or corrected windows change about those before."""
+"""Store scores and alarms of some machines, and change earlier ones where windows are new, late or corrected."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class AlarmUpdate:
         )
 
     def _flat_flags(self, folded: pd.DataFrame) -> pd.DataFrame:
-        """Return the flags of sensors that repeated themselves during alarms, without those of which it is usual."""
+        """Return the flags of sensors that were stuck during alarms, without sensors for which that is usual."""
         flags = self._store.read(tables.FLAGS)
         spans = folded.groupby("asset_id").agg(first=("opened_at", "min"), last=("last_at", "max"))
         first, last = flags["asset_id"].map(spans["first"]), flags["asset_id"].map(spans["last"])
@@ -135,10 +135,10 @@ class AlarmUpdate:
         parts = [rows.iloc[:0]]
         for asset, region in around.items():
             of_asset = rows[rows["asset_id"] == asset]
-            is_ours, is_inside = of_asset["bundle"] == self._model.name, region.holds(of_asset["opened_at"])
-            parts.append(alarm_records.withdraw(of_asset[is_ours & is_inside], _TAKEN_BACK))
+            is_of_model, is_inside = of_asset["bundle"] == self._model.name, region.holds(of_asset["opened_at"])
+            parts.append(alarm_records.withdraw(of_asset[is_of_model & is_inside], _TAKEN_BACK))
             # Windows have come after a pause, or the alarm is of a former champion: it is over.
-            is_over = ~is_ours | region.follows(of_asset["last_at"])
+            is_over = ~is_of_model | region.follows(of_asset["last_at"])
             parts.append(alarm_records.close(of_asset[is_over & (of_asset["state"] == OPEN)]))
         return pd.concat(parts, ignore_index=True)
 
@@ -149,15 +149,16 @@ class AlarmUpdate:
         values = [name for name in tables.SCORES.names() if name not in key]
         is_same = np.logical_and.reduce([matched[name] == matched[f"{name}_before"] for name in values])
         new = after[~is_same | (matched["_merge"] == "left_only").to_numpy()]
-        left = before[key].merge(after[key], on=key, how="left", indicator=True)
-        gone = left.loc[left["_merge"] == "left_only", key]
-        if new.empty and gone.empty:
+        outdated = tables.SCORES.lost_keys(before, after)
+        if new.empty and outdated.empty:
             return
         # Readings may return to an earlier state, so the transaction names the version before it.
         version = self._store.version(tables.SCORES)
         digest = hashlib.sha256(pd.util.hash_pandas_object(new[key], index=False).to_numpy().tobytes()).hexdigest()[:16]
         name = f"scores:{self._model.name}:{self._model.role}:{digest}:after {version}"
-        self._store.upsert(tables.SCORES, new[tables.SCORES.names()], txn=name, drop=gone if len(gone) else None)
+        self._store.upsert(
+            tables.SCORES, new[tables.SCORES.names()], txn=name, drop=outdated if len(outdated) else None
+        )
 
     def _store_alarms(self, records: pd.DataFrame) -> None:
         if records.empty:
@@ -187,8 +188,8 @@ def _may_change(records: pd.DataFrame, around: Mapping[str, Region]) -> pd.Serie
     """Tell which stored alarms are open, or reach into the time of their machine that was folded again."""
     firsts = {asset: region.first for asset, region in around.items()}
     begins = pd.to_datetime(records["asset_id"].map(firsts), utc=True)  # also where there is none at all
-    is_here: pd.Series[Any] = begins.notna() & ((records["last_at"] >= begins) | (records["state"] == OPEN))
-    return is_here
+    may_change: pd.Series[Any] = begins.notna() & ((records["last_at"] >= begins) | (records["state"] == OPEN))
+    return may_change
 
 
 def is_unlearnt(bundle: Bundle, rows: pd.DataFrame) -> pd.Series:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from wheeltapper import tables
 from wheeltapper.features.compute import compute, empty, select
-from wheeltapper.features.job import stored_plan
+from wheeltapper.features.job import cut_at_pauses, stored_plan
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.scoring.bundle import Bundle
 from wheeltapper.tables import Table
@@ -86,7 +86,7 @@ class WindowRows:
     def parts(
         self, assets: list[str], start: pd.Timestamp | None = None, end: pd.Timestamp | None = None
     ) -> Iterator[pd.DataFrame]:
-        """Yield the rows of some assets in a span, a time after the other, so that no part takes much memory."""
+        """Yield the rows of some assets, one part of a span after the other, so that no part takes much memory."""
         most = max(1, AT_ONCE // len(self._bundle.plan.columns))
         rows = 0
         for first, last, size in self._store.sizes(self.table):
@@ -104,24 +104,17 @@ class WindowRows:
         if self.is_stored:
             return [
                 Stretch(part["window_end"].iloc[0], part["window_end"].iloc[-1] + _TICK, _assets(part), part)
-                for part in _apart(keys, "window_end", APART)
+                for part in cut_at_pauses(keys, "window_end", APART)
             ]
         before, after = self._bundle.plan.needed_after, self._bundle.plan.needed_before
         return [
             Stretch(part["timestamp"].iloc[0] - before, part["timestamp"].iloc[-1] + after + _TICK, _assets(part), None)
-            for part in _apart(keys, "timestamp", APART + before + after)
+            for part in cut_at_pauses(keys, "timestamp", APART + before + after)
         ]
 
     @cached_property
     def _newest_plan(self) -> str | None:
         return stored_plan(self._store)
-
-
-def _apart(keys: pd.DataFrame, time: str, pause: timedelta) -> Iterator[pd.DataFrame]:
-    """Cut keys, in the order of time, wherever a longer pause lies between two."""
-    keys = keys[["asset_id", time]].sort_values(time, ignore_index=True)
-    for _, part in keys.groupby((keys[time].diff() > pause).cumsum()):
-        yield part
 
 
 def _assets(keys: pd.DataFrame) -> list[str]:
@@ -131,6 +124,6 @@ def _assets(keys: pd.DataFrame) -> list[str]:
 def near_in_time(spans: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Cut spans, with columns start and end, into groups between which there is a long pause."""
     spans = spans.sort_values("start", ignore_index=True)
-    reached = spans["end"].cummax().shift()
-    for _, part in spans.groupby((spans["start"] - reached > APART).cumsum()):
+    latest_end = spans["end"].cummax().shift()
+    for _, part in spans.groupby((spans["start"] - latest_end > APART).cumsum()):
         yield part

@@ -1,7 +1,8 @@
 """Old entries of a log, byte for byte, in compressed segments beside it: the proof of every version, kept for ever.
 
-A folder of half a million small files is slow to list for everyone. An entry moves into a segment only after a
-snapshot and a checkpoint of Delta's that are as new; the segment is on the disk before the entry's own file goes.
+A folder of half a million small files is slow to list for everyone. An entry moves into a segment only if there is a
+snapshot and a checkpoint of Delta's of its version or a later one; the segment is on the disk before the entry's own
+file is deleted.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ _CODEC = "zstd"
 class SegmentError(StoreError):
     """A segment is not as it was written; ``path`` says which."""
 
-    def __init__(self, path: Path, what: str) -> None:
-        super().__init__(f"{what}. Restore it from a copy; versions whose entries it holds cannot be read without.")
+    def __init__(self, path: Path, damage: str) -> None:
+        super().__init__(f"{damage}. Restore it from a copy; versions whose entries it holds cannot be read without.")
         self.path = path
 
 
@@ -84,11 +85,11 @@ class Archive:
             self._read = segment
         return segment.entries[version - segment.first]
 
-    def _drop_held_twice(self) -> None:
+    def _drop_merged(self) -> None:
         """Delete segments whose entries a larger one holds too: a killed writer left them."""
         segments = self.segments()
         for first, last, path in segments:
-            if any(begin <= first and last <= end and path != other for begin, end, other in segments):
+            if any(begin <= first and last <= end and path != other_path for begin, end, other_path in segments):
                 path.unlink(missing_ok=True)
 
     def _find(self, version: int) -> _Read | None:
@@ -118,18 +119,18 @@ class Archive:
 
     def merge(self, size: int) -> None:
         """Make one segment of the last ten, if each has so many entries; they go once it is on the disk."""
-        self._drop_held_twice()
+        self._drop_merged()
         last = self.segments()[-MERGED:]
         if len(last) < MERGED or any(end - first + 1 != size for first, end, _ in last):
             return
-        self.write(last[0][0], _held(last))
+        self.write(last[0][0], _entries_of(last))
         faultpoints.hit("store.after_merge")
         for _, _, path in last:
             path.unlink(missing_ok=True)
             faultpoints.hit("store.after_unlink")
 
 
-def _held(segments: Sequence[tuple[int, int, Path]]) -> list[bytes]:
+def _entries_of(segments: Sequence[tuple[int, int, Path]]) -> list[bytes]:
     return [entry for _, _, path in segments for entry in _entries_in(path)]
 
 

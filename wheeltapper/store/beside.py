@@ -26,7 +26,7 @@ class BesideLog:
         self._log = log
         self._present = set(snapshots.versions(log.folder))
         self._files: dict[str, File] = {}
-        self._named: tuple[int, str] | None = None
+        self._named_snapshot: tuple[int, str] | None = None
         self._damages: list[Damage] = []
         self._sound: list[Snapshot] = []
 
@@ -35,7 +35,7 @@ class BesideLog:
         for path in entry.remove:
             self._files.pop(path, None)
         self._files.update((file.path, file) for file in entry.add)
-        self._named = entry.snapshot or self._named
+        self._named_snapshot = entry.snapshot or self._named_snapshot
         if entry.version in self._present:
             self._compare(entry)
 
@@ -56,32 +56,32 @@ class BesideLog:
         self._sound.append(snapshot)
 
     def _missing_snapshots(self) -> list[Damage]:
-        """List the snapshots that the newest sound one names, or a later entry, and that are missing or others."""
+        """List the snapshots that the newest sound one or a later entry names, and that are missing or not as named."""
         newest = self._sound[-1] if self._sound else None
         expected = dict(newest.earlier) if newest else {}
-        if self._named and (newest is None or self._named[0] > newest.state.version):
-            expected |= [self._named]
-        found = {snapshot.state.version: snapshot.sha256 for snapshot in self._sound}
+        if self._named_snapshot and (newest is None or self._named_snapshot[0] > newest.state.version):
+            expected |= [self._named_snapshot]
+        sound = {snapshot.state.version: snapshot.sha256 for snapshot in self._sound}
         reported = {damage.path for damage in self._damages}
         paths = {version: snapshots.path(self._log.folder, version) for version in expected}
         return [
             Damage(str(paths[version]), f"{paths[version]} is missing, or not the one that was written. {HARMLESS}")
             for version, sha256 in expected.items()
-            if found.get(version) != sha256 and str(paths[version]) not in reported
+            if sound.get(version) != sha256 and str(paths[version]) not in reported
         ]
 
     def _wrong_txns(self) -> list[Damage]:
         newest = self._sound[-1] if self._sound else None
         listed = newest.listed if newest else ()
         wrong = [(path := part.path(self._log.folder), _wrong_with(path, part.sha256)) for part in listed]
-        return [Damage(str(path), f"{what}. {HARMLESS}") for path, what in wrong if what]
+        return [Damage(str(path), f"{damage}. {HARMLESS}") for path, damage in wrong if damage]
 
 
 def _wrong_with(path: Path, sha256: str) -> str | None:
     try:
-        found = sealed.read(path).sha256
+        actual = sealed.read(path).sha256
     except FileNotFoundError:
         return f"{path} is missing"
     except StoreError as error:
         return str(error)
-    return None if found == sha256 else f"{path} is not the one that was written"
+    return None if actual == sha256 else f"{path} is not the one that was written"

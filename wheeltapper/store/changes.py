@@ -21,15 +21,15 @@ from wheeltapper.tables import Table
 class _Period:
     """The files of one period that are in one of two versions only."""
 
-    gone: list[File] = field(default_factory=list)
-    new: list[File] = field(default_factory=list)
+    removed: list[File] = field(default_factory=list)
+    added: list[File] = field(default_factory=list)
 
 
 def changes(reader: TableReader, before: State, now: State) -> pd.DataFrame:
     """Return the keys of rows that were added, removed or changed between two versions, see `Store.changes`."""
     for period in _differing(before, now).values():
-        reader.require_kept(before.version, period.gone)
-    found = [
+        reader.require_kept(before.version, period.removed)
+    changed = [
         _changed_keys(reader, period, before.columns, now.columns)
         for period in _differing(before, now).values()
         if not _has_same_rows(reader.table, period, before.columns, now.columns)
@@ -37,31 +37,33 @@ def changes(reader: TableReader, before: State, now: State) -> pd.DataFrame:
     keys = list(reader.table.key)
     none = reader.table.empty()[keys]
     # A row may move from one period's file to another's when a table is cut anew: its key is listed once.
-    return layout.sort(pd.concat([none, *found]).drop_duplicates(), reader.table.key)
+    return layout.sort(pd.concat([none, *changed]).drop_duplicates(), reader.table.key)
 
 
 def _differing(before: State, now: State) -> dict[str | None, _Period]:
     periods: dict[str | None, _Period] = {}
     for path, file in before.files.items():
         if path not in now.files:
-            periods.setdefault(file.period, _Period()).gone.append(file)
+            periods.setdefault(file.period, _Period()).removed.append(file)
     for path, file in now.files.items():
         if path not in before.files:
-            periods.setdefault(file.period, _Period()).new.append(file)
+            periods.setdefault(file.period, _Period()).added.append(file)
     return periods
 
 
 def _has_same_rows(table: Table, period: _Period, before: Columns, now: Columns) -> bool:
     """Say from the log alone whether files hold the same rows as those that they replaced: a compaction does."""
-    gone, new = (digests.digest_of_files(table, before, part) for part in (period.gone, period.new))
-    return gone == new and sorted(before) == sorted(now)
+    removed_digest, added_digest = (
+        digests.digest_of_files(table, before, part) for part in (period.removed, period.added)
+    )
+    return removed_digest == added_digest and sorted(before) == sorted(now)
 
 
 def _changed_keys(reader: TableReader, period: _Period, before: Columns, now: Columns) -> pd.DataFrame:
-    if not period.gone or not period.new:  # nothing to compare with: the keys suffice
-        return _keys(reader, period.gone, before) if period.gone else _keys(reader, period.new, now)
-    old_keys, old_hashes = _hashed(reader, period.gone, before)
-    new_keys, new_hashes = _hashed(reader, period.new, now)
+    if not period.removed or not period.added:  # nothing to compare with: the keys suffice
+        return _keys(reader, period.removed, before) if period.removed else _keys(reader, period.added, now)
+    old_keys, old_hashes = _hashed(reader, period.removed, before)
+    new_keys, new_hashes = _hashed(reader, period.added, now)
     return pd.concat([old_keys[~_is_in(old_hashes, new_hashes)], new_keys[~_is_in(new_hashes, old_hashes)]])
 
 
@@ -76,5 +78,5 @@ def _hashed(reader: TableReader, parts: Sequence[File], columns: Columns) -> tup
     return rows[list(reader.table.key)], hashes
 
 
-def _is_in(hashes: pd.MultiIndex, others: pd.MultiIndex) -> NDArray[np.bool_]:
-    return np.asarray(hashes.isin(others))
+def _is_in(hashes: pd.MultiIndex, other_hashes: pd.MultiIndex) -> NDArray[np.bool_]:
+    return np.asarray(hashes.isin(other_hashes))

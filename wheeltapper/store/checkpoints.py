@@ -96,7 +96,7 @@ def write(log: Log, state: State) -> None:
 
 
 def ensure(log: Log, state: State) -> None:
-    """Write a checkpoint where Delta could not open the table: older entries are archived, and none is left."""
+    """Write a checkpoint if Delta cannot open the table without: its first entries are archived, and none is left."""
     loose = log.loose()
     if loose and loose[0] > 0 and not any(version >= loose[0] - 1 for version in versions(log)):
         write(log, state)
@@ -160,18 +160,14 @@ def _pointer(log: Log) -> Path:
 
 
 def damages(log: Log, newest: int) -> list[Damage]:
-    """Compare every checkpoint with the log."""
-    found = []
-    for file in sorted((log.folder / LOG_FOLDER).glob("*.checkpoint.parquet")):
-        what = _wrong_with(log, file, newest)
-        if what:
-            found.append(Damage(str(file), f"{file} {what}. Delete it; the log has everything it holds."))
+    """Compare every checkpoint with the log, and the pointer to the newest with the checkpoints."""
+    checkpoints = sorted((log.folder / LOG_FOLDER).glob("*.checkpoint.parquet"))
+    problems = [(file, _wrong_with(log, file, newest)) for file in checkpoints]
     pointer = _pointer(log)
     if pointer.exists():
-        what = _wrong_with_pointer(log, pointer)
-        if what:
-            found.append(Damage(str(pointer), f"{pointer} {what}. Delete it; the log has everything it holds."))
-    return found
+        problems.append((pointer, _wrong_with_pointer(log, pointer)))
+    advice = "Delete it; the log has everything it holds."
+    return [Damage(str(file), f"{file} {problem}. {advice}") for file, problem in problems if problem]
 
 
 def _wrong_with_pointer(log: Log, pointer: Path) -> str | None:

@@ -39,7 +39,7 @@ class Commit:
     remove: tuple[File, ...]
     made_from: dict[str, int] = field(default_factory=dict)
     retired: Retired | None = None
-    """The versions that are given up from here on, where it says so."""
+    """All versions that are given up, if the commit changes them."""
 
 
 def commit(log: Log, state: State, change: Commit) -> State:

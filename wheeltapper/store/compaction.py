@@ -35,8 +35,8 @@ def to_merge(rows: int, live: Sequence[File], columns: int) -> list[File]:
     chosen: list[File] = []
     while rows:
         total = rows + sum(file.rows for file in chosen)
-        rest = [file for file in live if file not in chosen]
-        alike = [file for file in rest if _size(file.rows) <= _size(total)]
+        remaining = [file for file in live if file not in chosen]
+        alike = [file for file in remaining if _size(file.rows) <= _size(total)]
         if len(alike) + 1 < MERGED or (total + sum(file.rows for file in alike)) * columns > MOST_CELLS:
             return chosen
         chosen += alike

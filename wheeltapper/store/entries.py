@@ -74,7 +74,7 @@ class Entry:
     snapshot: tuple[int, str] | None = None
     """Version and SHA-256 of the newest snapshot that its writer read."""
     retired: Retired | None = None
-    """The versions that are given up from here on, where it says so."""
+    """All versions that are given up, if the entry changes them."""
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ def load(
     Parameters
     ----------
     columns : names, all by default
-    may_hold : says of a row group whether it can hold rows that are wanted; all groups are read by default
+    may_hold : tells of a row group whether it is read; all groups are by default
 
     Raises
     ------
@@ -171,8 +171,8 @@ def load(
     parquet = pq.ParquetFile(path if is_hashed else pa.BufferReader(trusted_bytes(folder, file)))
     with parquet:
         groups = range(parquet.metadata.num_row_groups)
-        wanted = [n for n in groups if may_hold is None or may_hold(parquet.metadata.row_group(n))]
-        return parquet.read_row_groups(wanted, columns=columns)
+        groups_to_read = [n for n in groups if may_hold is None or may_hold(parquet.metadata.row_group(n))]
+        return parquet.read_row_groups(groups_to_read, columns=columns)
 
 
 def _stamp(path: Path) -> Stamp | None:

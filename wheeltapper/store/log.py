@@ -56,14 +56,14 @@ class Log:
             If an entry that is needed is damaged or missing (the message names its file), or there is no such version.
         """
         newest = self._require_end()
-        wanted = newest if version is None else version
-        if not -1 <= wanted <= newest:
+        requested = newest if version is None else version
+        if not -1 <= requested <= newest:
             raise StoreError(
-                f"{self.folder} has no version {wanted}; it has {f'0 to {newest}' if newest >= 0 else 'none yet'}. "
+                f"{self.folder} has no version {requested}; it has {f'0 to {newest}' if newest >= 0 else 'none yet'}. "
                 "If it had one, entries at the end of its log were deleted."
             )
-        base = self._base(wanted)
-        return replay(self.entries(base.version + 1, wanted, after=base.head), base)
+        base = self._base(requested)
+        return replay(self.entries(base.version + 1, requested, after=base.head), base)
 
     def newest(self) -> int:
         """Return the newest version; -1 before the first."""
@@ -87,10 +87,10 @@ class Log:
         StoreError
             At the first one that is damaged or missing.
         """
-        for found in self.walk(first, last, after):
-            if isinstance(found, Damage):
-                raise StoreError(found.what)
-            yield found
+        for item in self.walk(first, last, after):
+            if isinstance(item, Damage):
+                raise StoreError(item.what)
+            yield item
 
     def walk(self, first: int, last: int, after: str | None = None) -> Iterator[Entry | Damage]:
         """Return each entry from a version to another, in order, and in between what is wrong with the log.
@@ -117,8 +117,8 @@ class Log:
                 continue
             if head is not None and entry.previous != head:
                 before = self.path(version - 1)
-                what = f"{before} is not what {path.name} was written after: one of them was changed"
-                yield Damage(str(before), what)
+                problem = f"{before} is not what {path.name} was written after: one of them was changed"
+                yield Damage(str(before), problem)
             head = entry.sha256
             yield entry
 
@@ -151,11 +151,13 @@ class Log:
     def cut_off(self, newest: int) -> list[Damage]:
         """Detect from the names of the data files that entries at the end of the log were deleted."""
         names = self.folder.rglob("*.parquet")
-        written = max((version for path in names if (version := files.version_in(path)) is not None), default=-1)
-        if written <= newest + 1:  # a killed writer leaves files of the version that comes next
+        newest_file = max((version for path in names if (version := files.version_in(path)) is not None), default=-1)
+        if newest_file <= newest + 1:  # a killed writer leaves files of the version that comes next
             return []
         missing = self.path(newest + 1)
-        return [Damage(str(missing), f"{missing} is missing from the log: there are data files of version {written}")]
+        return [
+            Damage(str(missing), f"{missing} is missing from the log: there are data files of version {newest_file}")
+        ]
 
     def path(self, version: int) -> Path:
         """Return where the entry of a version lies until it is archived."""
@@ -173,13 +175,13 @@ class Log:
             stamp = _stamp(path)
         except OSError as error:
             raise StoreError(f"{path} cannot be read: {error}") from error
-        kept = self._snapshot
-        if kept is None or kept[0] != stamp or kept[1].state.version != version:
-            kept = self._snapshot = (stamp, snapshots.read(self.folder, version, self.names))
-        found = kept[1]
-        if self._hash(version) not in (None, found.state.head):
+        cached = self._snapshot
+        if cached is None or cached[0] != stamp or cached[1].state.version != version:
+            cached = self._snapshot = (stamp, snapshots.read(self.folder, version, self.names))
+        snapshot = cached[1]
+        if self._hash(version) not in (None, snapshot.state.head):
             raise StoreError(f"{path} does not follow the entry {self.path(version).name} of the log")
-        return found
+        return snapshot
 
     def _hash(self, version: int) -> str | None:
         """Return the SHA-256 of the entry of a version that has a file of its own; None if it has none."""

@@ -124,14 +124,16 @@ class _Planner:
         self._add(change, period, rows, [file for file in live if file not in removed], removed)
 
     def _add(
-        self, change: Change, period: str | None, rows: pd.DataFrame, others: list[File], removed: list[File]
+        self, change: Change, period: str | None, rows: pd.DataFrame, other_files: list[File], removed: list[File]
     ) -> None:
         """Add a piece in place of removed files, merged with the others of its size."""
         choose = compaction.to_close if self._ends(period) else compaction.to_merge
-        along = choose(len(rows), others, len(self.columns))
-        change.remove.extend([*removed, *along])
-        if along:
-            rows = layout.sort(pd.concat([self.load(along, self.columns), rows], ignore_index=True), self.table.key)
+        files_to_merge = choose(len(rows), other_files, len(self.columns))
+        change.remove.extend([*removed, *files_to_merge])
+        if files_to_merge:
+            rows = layout.sort(
+                pd.concat([self.load(files_to_merge, self.columns), rows], ignore_index=True), self.table.key
+            )
         if len(rows):
             change.add.append((period, rows))
 
@@ -146,8 +148,8 @@ class _Planner:
         if not near:
             return []
         columns = tuple(column for column in self.columns if column[0] in self.table.key)
-        wanted = merging.index_of(self.table, keys)
-        return [file for file in near if merging.index_of(self.table, self.load([file], columns)).isin(wanted).any()]
+        index = merging.index_of(self.table, keys)
+        return [file for file in near if merging.index_of(self.table, self.load([file], columns)).isin(index).any()]
 
 
 def columns_in_common(table: Table, parts: Sequence[Staged]) -> Columns:

@@ -133,6 +133,6 @@ def _aware(time: datetime | None, name: str) -> pd.Timestamp | None:
     return stamp.tz_convert("UTC")
 
 
-@lru_cache(maxsize=16)  # asked for every file of a table
+@lru_cache(maxsize=16)  # called for every file of a table
 def _microseconds(time: pd.Timestamp) -> int:
     return int((time - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(microseconds=1))

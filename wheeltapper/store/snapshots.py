@@ -103,10 +103,10 @@ def read(folder: Path, version: int, names: Names) -> Snapshot:
         snapshot=(version, file.sha256),
         retired=Retired.from_dict(content["retired"]),
     )
-    return Snapshot(state, file.sha256, tuple((kept, sha256) for kept, sha256 in content["earlier"]), listed)
+    return Snapshot(state, file.sha256, tuple((older, sha256) for older, sha256 in content["earlier"]), listed)
 
 
-def kept(present: Sequence[int]) -> list[int]:
+def versions_to_keep(present: Sequence[int]) -> list[int]:
     """Choose the snapshots to keep beside a new one: the newest, and older ones `KEPT_APART` versions apart."""
     chosen: list[int] = []
     for version in present[:-1]:

@@ -1,4 +1,4 @@
-"""What the log says of each file's assets: rows, first and last time; nothing is read to answer from it.
+"""What the log records of each file's assets: rows, first and last time; no data file is read for it.
 
 Files that an earlier release wrote, and files of very many assets, lack it: their key columns are read instead.
 """
@@ -19,7 +19,7 @@ from wheeltapper.store.layout import is_cut
 from wheeltapper.tables import Table, microseconds
 
 MOST_ASSETS = 2_000
-"""Assets of one file that the log lists (about 100 kB of text); beyond it, key columns are read when asked."""
+"""Assets of one file that the log lists (about 100 kB of text); with more of them, key columns are read when needed."""
 
 ASSET = "asset_id"
 
@@ -61,8 +61,8 @@ def may_share_a_key(table: Table, file: File, keys: pd.DataFrame) -> bool:
     if not is_inside.any() or file.assets is None or ASSET not in table.key:
         return bool(is_inside.any())
     for name, span in _spans(table, keys[is_inside]).items():
-        held = file.assets.get(name)
-        if held and span.first <= held.last and held.first <= span.last:
+        span_in_file = file.assets.get(name)
+        if span_in_file and span.first <= span_in_file.last and span_in_file.first <= span.last:
             return True
     return False
 
@@ -84,13 +84,13 @@ def per_asset(table: Table, folder: Path, live: Iterable[File]) -> dict[str, Spa
     for file in live:
         spans = file.assets if file.assets is not None else _read(table, folder, file)
         for name, span in spans.items():
-            known = total.get(name)
-            total[name] = _joined(known, span) if known else span
+            span_so_far = total.get(name)
+            total[name] = _joined(span_so_far, span) if span_so_far else span
     return dict(sorted(total.items()))
 
 
-def _joined(one: Span, other: Span) -> Span:
-    return Span(one.rows + other.rows, min(one.first, other.first), max(one.last, other.last))
+def _joined(span: Span, other_span: Span) -> Span:
+    return Span(span.rows + other_span.rows, min(span.first, other_span.first), max(span.last, other_span.last))
 
 
 @lru_cache(maxsize=256)

@@ -171,7 +171,7 @@ class Store:
         return self._reader(table).sizes(version)
 
     def newest(self, table: Table) -> dict[str, datetime]:
-        """Return asset → its newest time (UTC). Reads the log, and key columns only of files that it says nothing of.
+        """Return asset → its newest time (UTC). Reads the log, and key columns of files for which it has no times.
 
         Raises
         ------
@@ -227,7 +227,7 @@ class Store:
         """Give up old versions of all tables: record it in the log, then delete the files that only they need.
 
         A version stays if it is the newest, if it was still the newest at ``older_than``, or if it is in ``keep``. The
-        log keeps the entry of every version; reading the rows of one that was given up says so. The tables
+        log keeps the entry of every version; reading the rows of one that was given up is an error. The tables
         ``corrections``, ``missing`` and ``ledger`` are never touched. A writer that is killed in between leaves files
         that `sweep` deletes.
 
@@ -248,8 +248,8 @@ class Store:
         """
         deleted = []
         for folder in verification.folders_in(self.folder):
-            kept = frozenset(version for name, version in keep if name == folder.name)
-            deleted += retention.retain(folder, kept, older_than)
+            kept_versions = frozenset(version for name, version in keep if name == folder.name)
+            deleted += retention.retain(folder, kept_versions, older_than)
         return deleted
 
     # -- one table -------------------------------------------------------------------------------------------------

@@ -59,8 +59,8 @@ class Index:
     _loaded: dict[Listed, Hashes] = field(default_factory=dict, compare=False)
 
     def __contains__(self, txn: str) -> bool:
-        wanted = hash_of(txn)
-        return any(_has(self.hashes(part), wanted) for part in reversed(self.listed))
+        digest = hash_of(txn)
+        return any(_has(self.hashes(part), digest) for part in reversed(self.listed))
 
     def hashes(self, part: Listed) -> Hashes:
         """Return the sorted hashes of one file; from the log if the file is not as it was written."""
@@ -131,6 +131,6 @@ def _write(folder: Path, first: int, last: int, hashes: Hashes) -> Listed:
     return Listed(first, last, sealed.write(path, {"first": first, "last": last}, hashes.tobytes()))
 
 
-def _has(hashes: Hashes, wanted: bytes) -> bool:
-    place = int(np.searchsorted(hashes, np.array(wanted, dtype="S16")))
-    return place < len(hashes) and bytes(hashes[place]) == wanted.rstrip(b"\0")
+def _has(hashes: Hashes, digest: bytes) -> bool:
+    place = int(np.searchsorted(hashes, np.array(digest, dtype="S16")))
+    return place < len(hashes) and bytes(hashes[place]) == digest.rstrip(b"\0")

@@ -1,7 +1,7 @@
 """What a writer does after a commit, so that the log opens as fast with half a million entries as with five.
 
-The order makes every step safe to be killed at: what is new is on the disk before anything that it stands for goes,
-and whatever was not finished is done after a later commit.
+The writer may be killed at every step: what is new is on the disk before what it replaces is deleted, and whatever was
+not finished is done after a later commit.
 """
 
 from __future__ import annotations
@@ -58,22 +58,24 @@ def _snapshot(log: Log, state: State, before: int) -> None:
     older = state.txns.older or txns.Index(log.folder, (), log.names)
     listed = txns.extend(older, before + 1, state.version)
     faultpoints.hit("store.after_txns")
-    kept = snapshots.kept([version for version in snapshots.versions(log.folder) if version < state.version])
+    kept_versions = snapshots.versions_to_keep(
+        [version for version in snapshots.versions(log.folder) if version < state.version]
+    )
     previous = log.snapshot(before) if before >= 0 else None
-    known = [*previous.earlier, (before, previous.sha256)] if previous else []
-    earlier = [(version, sha256) for version, sha256 in known if version in kept]
+    older_snapshots = [*previous.earlier, (before, previous.sha256)] if previous else []
+    earlier = [(version, sha256) for version, sha256 in older_snapshots if version in kept_versions]
     snapshots.write(log.folder, state, listed, earlier)
     faultpoints.hit("store.after_snapshot")
     _drop_old(log, [*(version for version, _ in earlier), state.version], [*older.listed, *listed])
 
 
-def _drop_old(log: Log, kept: Sequence[int], listed: Sequence[txns.Listed]) -> None:
+def _drop_old(log: Log, kept_versions: Sequence[int], listed: Sequence[txns.Listed]) -> None:
     for version in snapshots.versions(log.folder):
-        if version < kept[-1] and version not in kept:
+        if version < kept_versions[-1] and version not in kept_versions:
             snapshots.path(log.folder, version).unlink(missing_ok=True)
-    needed = {part.path(log.folder) for part in listed}
+    needed_paths = {part.path(log.folder) for part in listed}
     for path in (log.folder / archive.BESIDE / "txns").iterdir():
-        if path not in needed:
+        if path not in needed_paths:
             path.unlink(missing_ok=True)
 
 

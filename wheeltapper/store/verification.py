@@ -57,19 +57,19 @@ def _all_damages(log: Log) -> list[Damage]:
     needs = _Needs(_retired(log))
     damaged: dict[str, str] = {}
     beside = BesideLog(log)
-    for found in log.walk(0, newest, after=""):
-        if isinstance(found, Damage):
-            damages.append(found)
+    for item in log.walk(0, newest, after=""):
+        if isinstance(item, Damage):
+            damages.append(item)
             continue
-        for path, is_needed in needs.follow(found):
+        for path, is_needed in needs.follow(item):
             if path in damaged and not is_needed:
                 del damaged[path]
             elif path in damaged:
-                damaged[path] += f" (only versions up to {found.version - 1} need it)"
-        beside.follow(found)
-        damaged |= {file.path: what for file in found.add if (what := files.damage(log.folder, file))}
+                damaged[path] += f" (only versions up to {item.version - 1} need it)"
+        beside.follow(item)
+        damaged |= {file.path: problem for file in item.add if (problem := files.damage(log.folder, file))}
     damages += log.cut_off(newest) if not damages else []
-    damages += [Damage(str(log.folder / path), what) for path, what in damaged.items()]
+    damages += [Damage(str(log.folder / path), problem) for path, problem in damaged.items()]
     return damages + beside.damages() + checkpoints.damages(log, newest)
 
 
@@ -79,16 +79,16 @@ def _new_damages(log: Log, before: Verified) -> list[Damage]:
     if newest < before.version or not _follows(log, before):
         return _all_damages(log)
     walked = list(log.walk(before.version + 1, newest, after=before.head))
-    damages = [found for found in walked if isinstance(found, Damage)]
+    damages = [item for item in walked if isinstance(item, Damage)]
     if damages:
         return damages
     added = {file.path: file for entry in walked if isinstance(entry, Entry) for file in entry.add}
     state = log.state()
-    gone = {path for entry in walked if isinstance(entry, Entry) for path in entry.remove}
-    passing = [] if state.retired.before > before.version else [added[path] for path in gone if path in added]
+    removed = {path for entry in walked if isinstance(entry, Entry) for path in entry.remove}
+    passing = [] if state.retired.before > before.version else [added[path] for path in removed if path in added]
     unread = [*verified.unknown(before, log.folder, state.files.values()), *passing]
     wrong = [(file, files.damage(log.folder, file)) for file in unread]
-    damages = [Damage(str(log.folder / file.path), what) for file, what in wrong if what]
+    damages = [Damage(str(log.folder / file.path), problem) for file, problem in wrong if problem]
     return damages + checkpoints.damages(log, newest)
 
 
@@ -125,19 +125,19 @@ def _retired(log: Log) -> Retired:
 
 
 def _strays(folder: Path) -> list[Path]:
-    """List data files and drafts that no version needs which stays: killed writers left them."""
+    """List data files and drafts that killed writers left: no version that stays needs them."""
     log = Log(folder)
     newest = log.newest()
     needs = _Needs(_retired(log))
-    named: set[Path] = set()
+    needed_paths: set[Path] = set()
     for entry in log.entries(0, newest, after=""):
-        named -= {folder / path for path, is_needed in needs.follow(entry) if not is_needed}
-        named |= {folder / file.path for file in entry.add}
+        needed_paths -= {folder / path for path, is_needed in needs.follow(entry) if not is_needed}
+        needed_paths |= {folder / file.path for file in entry.add}
     for damage in log.cut_off(newest):  # with a hole in the log, a file that looks stray may be the only copy
         raise StoreError(damage.what)
     if newest < 0:
         return []
-    data = [path for path in folder.rglob("*.parquet") if LOG_FOLDER not in path.parts and path not in named]
+    data = [path for path in folder.rglob("*.parquet") if LOG_FOLDER not in path.parts and path not in needed_paths]
     drafts = (folder / LOG_FOLDER).glob("*.json#*")  # Delta's; ours end in .tmp
     return sorted([*data, *folder.rglob("*.tmp"), *drafts])
 

@@ -89,9 +89,9 @@ class TableWriter:
             return
         newest = self._log.newest()
         first = min(files.version_in(file.path) or 0 for file in staged)
-        needed = {file.path for entry in self._log.entries(first, newest) for file in entry.add}
+        needed_paths = {file.path for entry in self._log.entries(first, newest) for file in entry.add}
         for file in staged:
-            if file.path not in needed:
+            if file.path not in needed_paths:
                 (self._folder / file.path).unlink(missing_ok=True)
 
     def _write(
@@ -124,13 +124,13 @@ class TableWriter:
         self, state: State, change: Change, txn: str, operation: str, made_from: dict[str, int] | None
     ) -> Commit:
         """Write the new pieces of a change to the disk and return the commit that makes them the next version."""
-        written = tuple(self._write_piece(state, change.columns, *piece) for piece in change.add)
+        written_files = tuple(self._write_piece(state, change.columns, *piece) for piece in change.add)
         return Commit(
             operation=operation,
             txn=txn,
             period=self._kind(state),
             columns=change.columns,
-            add=(*change.staged, *written),
+            add=(*change.staged, *written_files),
             remove=tuple(change.remove),
             made_from=made_from or {},
         )

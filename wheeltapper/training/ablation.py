@@ -19,15 +19,14 @@ import pandas as pd
 from wheeltapper import detectors, sources, tables
 from wheeltapper.config import Plant, PlugIn, Windows, format_duration
 from wheeltapper.errors import ConfigError
-from wheeltapper.evaluation.judge import judge
 from wheeltapper.evaluation.judgement import Judgement
 from wheeltapper.features.compute import compute
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import clean
 from wheeltapper.readings.order import in_time
-from wheeltapper.scoring import alarms
 from wheeltapper.training import parts
 from wheeltapper.training.candidate import baselines_of, fit_candidate
+from wheeltapper.training.judging import judge_scores
 from wheeltapper.training.preparation import Preparation, prepare
 from wheeltapper.workspace import labels
 
@@ -212,7 +211,7 @@ class _TrialData:
     features: pd.DataFrame
     part: pd.Series
     faults: pd.DataFrame
-    ready: Preparation
+    preparation: Preparation
 
 
 def _trial_data(variant: Variant, seed: int) -> _TrialData:
@@ -221,30 +220,16 @@ def _trial_data(variant: Variant, seed: int) -> _TrialData:
     features = compute(FeaturePlan.of(plant), readings)
     if not variant.knows_regimes:
         features = features.assign(regime=pd.Series(["normal"] * len(features), dtype="str", index=features.index))
-    part = parts.assign(features, parts.cuts(readings[parts.TIMES], plant))
+    part = parts.assign(features, parts.cuts(readings[parts.needed(plant)], plant))
     return _TrialData(plant, features, part, faults, prepare(plant, features, part, faults))
 
 
 def _judged(data: _TrialData, detector: PlugIn) -> Judgement:
     """Fit one detector, and judge it."""
     plant, features, part, faults = data.plant, data.features, data.part, data.faults
-    bundle = fit_candidate(plant, detector, features, part, faults, {}, prepared=data.ready)
+    bundle = fit_candidate(plant, detector, features, part, faults, {}, prepared=data.preparation)
     scores = bundle.score(features[part.isin(["validate", "test"])])
-    return judge(
-        detector.name,
-        "test",
-        scores,
-        alarms.fold(scores, plant.alarms, plant.max_gap),
-        faults,
-        plant.costs,
-        spacing=plant.window_spacing,
-        max_gap=plant.max_gap,
-        tolerance=plant.window_reach,
-        vus_window=2 * plant.windows.usual_rows(plant.step),
-        seed=plant.seed,
-        lead=plant.lead,
-        failing_kinds=plant.failing_kinds,
-    )
+    return judge_scores(plant, detector.name, "test", scores, faults)
 
 
 def _outcome(trial: Trial, variant: str, detector: PlugIn, judged: Judgement, is_baseline: bool | None) -> Outcome:

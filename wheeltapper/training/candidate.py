@@ -73,25 +73,25 @@ def fit_candidate(
     DataError
         If too few normal windows are left to learn from; the message counts the reasons.
     """
-    ready = prepared or prepare(plant, features, part, faults, flags)
+    preparation = prepared or prepare(plant, features, part, faults, flags)
     bundle = Bundle(
         asset_type=plant.asset_type,
-        plan=ready.plan,
-        whole=ready.whole,
-        imputer=ready.imputer,
-        normaliser=ready.normaliser,
+        plan=preparation.plan,
+        whole=preparation.whole,
+        imputer=preparation.imputer,
+        normaliser=preparation.normaliser,
         detector_name=detector.name,
-        detectors=_fit_detectors(plant, detector, ready),
+        detectors=_fit_detectors(plant, detector, preparation),
         calibration=calibration.fixed(1.0),
-        provenance=provenance | _choice(ready),
+        provenance=provenance | _choice(preparation),
     )
-    return calibrated(bundle, plant, ready.calibrate)
+    return calibrated(bundle, plant, preparation.calibrate)
 
 
-def _choice(ready: Preparation) -> dict[str, Any]:
+def _choice(preparation: Preparation) -> dict[str, Any]:
     """Return what was chosen of features and rows, for the bundle's provenance."""
-    return ({"selection": ready.selection} if ready.selection else {}) | (
-        {"sample": ready.sample} if ready.sample else {}
+    return ({"selection": preparation.selection} if preparation.selection else {}) | (
+        {"sample": preparation.sample} if preparation.sample else {}
     )
 
 
@@ -102,7 +102,7 @@ def calibrated(bundle: Bundle, plant: Plant, rows: pd.DataFrame | FeatureRows) -
         fitted = calibration.fixed(fixed_threshold)
     else:
         normal = as_rows(rows)
-        raw, far = _asked(bundle, normal)
+        raw, far = _raw_scores(bundle, normal)
         fitted = calibrate.fit(
             normal.windows,
             raw,
@@ -115,7 +115,7 @@ def calibrated(bundle: Bundle, plant: Plant, rows: pd.DataFrame | FeatureRows) -
     return replace(bundle, calibration=fitted)
 
 
-def _asked(bundle: Bundle, rows: FeatureRows) -> tuple[Floats, Flags | None]:
+def _raw_scores(bundle: Bundle, rows: FeatureRows) -> tuple[Floats, Flags | None]:
     """Return the raw score of each row, and whether a sensor lies far from normal; None where no effect is named."""
     raw, far = np.empty(len(rows)), np.ones(len(rows), dtype=bool)
     counts_effects = False
@@ -127,19 +127,23 @@ def _asked(bundle: Bundle, rows: FeatureRows) -> tuple[Floats, Flags | None]:
     return raw, far if counts_effects else None
 
 
-def _fit_detectors(plant: Plant, detector: PlugIn, ready: Preparation) -> dict[str, Detector]:
+def _fit_detectors(plant: Plant, detector: PlugIn, preparation: Preparation) -> dict[str, Detector]:
     """Fit one detector for all, and one for each asset with enough rows where the plant asks for that."""
 
     def make() -> Detector:
         return detectors.build(
-            detector.name, detector.options, seed=plant.seed, plug_ins=plant.plug_ins, features=ready.plan.features
+            detector.name,
+            detector.options,
+            seed=plant.seed,
+            plug_ins=plant.plug_ins,
+            features=preparation.plan.features,
         )
 
     # In the order of time over all assets: the rows that a detector holds back at the end are then the latest.
-    in_time = ready.in_units if make().in_units else ready.in_deviations
+    in_time = preparation.in_units if make().in_units else preparation.in_deviations
     fitted = {POOLED: make().fit(in_time)}
     if plant.models == "per_asset":
-        for asset, rows_of_asset in ready.train.groupby("asset_id").groups.items():
+        for asset, rows_of_asset in preparation.train.groupby("asset_id").groups.items():
             if len(rows_of_asset) >= MIN_TRAIN_ROWS:
                 fitted[str(asset)] = make().fit(in_time.loc[rows_of_asset])
     return fitted

@@ -62,8 +62,8 @@ def table_of(space: Workspace, objective: Objective, training: Training, shared:
 def _train(
     space: Workspace, objective: Objective, training: Training, label: str, run_id: str, shared: Shared, draw: Draw
 ) -> CandidateResult:
-    done = f"candidates done {training.key}"
-    steps.report(_log, shared.count(done, 0), len(training.candidates), "training %s", label)
+    counter = f"candidates done {training.key}"
+    steps.report(_log, shared.count(counter, 0), len(training.candidates), "training %s", label)
     baselines = objective.baselines(space.plant)
     table = table_of(space, objective, training, shared)
     provenance = _provenance(space, objective, training, table)
@@ -97,7 +97,7 @@ def _train(
     faultpoints.hit("train.before_finish")
     space.registry.finish(run_id)
     _log.info("%s: %s", label, trained.summary)
-    steps.report(_log, shared.count(done), len(training.candidates), "candidates trained")
+    steps.report(_log, shared.count(counter), len(training.candidates), "candidates trained")
     return result
 
 

@@ -31,7 +31,7 @@ class Fold:
 
     number: int
     """Number of blocks that are fitted on, from 1."""
-    ready: Preparation
+    preparation: Preparation
     """Imputer, normaliser, rows to fit on; in ``calibrate`` the normal rows of the block before the judged one."""
     block: pd.DataFrame
     """Rows of the features table to judge on, including rows inside faults."""

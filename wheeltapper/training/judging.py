@@ -83,18 +83,18 @@ def _names(
     """Diagnose each alarm; of rows that are not in memory, read those that a diagnosis looks at."""
     if isinstance(rows, LoadedRows):
         return diagnosis.name_alarms(bundle, rows.frame, folded, open_after=open_after, flags=flags)
-    known, scored = _by_asset(rows.windows), _by_asset(scores)
+    windows, scored_windows = _by_asset(rows.windows), _by_asset(scores)
     looked_at = [
-        _looked_at(known[str(alarm.asset_id)], scored[str(alarm.asset_id)], alarm, open_after)
+        _looked_at(windows[str(alarm.asset_id)], scored_windows[str(alarm.asset_id)], alarm, open_after)
         for alarm in folded.itertuples()
     ]
     is_needed = np.zeros(len(rows), dtype=bool)
     for places in looked_at:
         is_needed[places] = True
-    needed, numbers = rows.where(is_needed).read(), rows.windows.index
+    rows_needed, numbers = rows.where(is_needed).read(), rows.windows.index
     return [
         diagnosis.name_alarms(
-            bundle, needed.loc[numbers[places]], folded.iloc[[at]], open_after=open_after, flags=flags
+            bundle, rows_needed.loc[numbers[places]], folded.iloc[[at]], open_after=open_after, flags=flags
         )[0]
         for at, places in enumerate(looked_at)
     ]
@@ -114,13 +114,14 @@ def _by_asset(rows: pd.DataFrame) -> dict[str, _Windows]:
     return {asset: _Windows(places, end[places]) for asset, places in places_by_asset(rows["asset_id"]).items()}
 
 
-def _looked_at(known: _Windows, scored: _Windows, alarm: Any, open_after: int) -> NDArray[np.int64]:
+def _looked_at(windows: _Windows, scored_windows: _Windows, alarm: Any, open_after: int) -> NDArray[np.int64]:
     """Return the places of the windows that the diagnosis of an alarm looks at."""
     opened, last = microseconds(pd.Series([alarm.opened_at, alarm.last_at]))
-    first = int(np.searchsorted(scored.end, opened, "left"))
-    inside = scored.end[max(first - open_after + 1, 0) : int(np.searchsorted(scored.end, last, "right"))]
+    first = int(np.searchsorted(scored_windows.end, opened, "left"))
+    stop = int(np.searchsorted(scored_windows.end, last, "right"))
+    inside = scored_windows.end[max(first - open_after + 1, 0) : stop]
     inside = inside[:: max(-(-len(inside) // diagnosis.MOST_WINDOWS), 1)]
-    places: NDArray[np.int64] = known.place[np.searchsorted(known.end, inside)]
+    places: NDArray[np.int64] = windows.place[np.searchsorted(windows.end, inside)]
     return places
 
 

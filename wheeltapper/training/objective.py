@@ -123,7 +123,7 @@ class Objective(ABC):
     )
     """Fields of the plant that its training depends on, beside its own options."""
     example_options: ClassVar[Mapping[str, Any]] = {}
-    """Options that a contract test may ask with."""
+    """Options that contract tests use."""
     name: str
     """Name in the plant's YAML, which is the name of its file."""
     code: str = ""

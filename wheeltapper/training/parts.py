@@ -20,12 +20,15 @@ from wheeltapper.tables import microseconds
 
 PARTS = ("train", "calibrate", "validate", "test")
 PURGED = "purged"
-TIMES = ["asset_id", "timestamp", "origin"]
-"""Columns of the readings that are needed to cut the parts."""
 _AT_ONCE = 1_000_000
 """Readings whose parts are worked out at once."""
 _CUTS = ["calibrate_from", "validate_from", "test_from"]
 _EVER, _NEVER = pd.Timestamp("1700-01-01", tz="UTC"), pd.Timestamp("2262-01-01", tz="UTC")
+
+
+def needed(plant: Plant) -> list[str]:
+    """Return the columns of the readings that are needed to cut the parts of a plant."""
+    return ["asset_id", "timestamp", *(["origin"] if isinstance(plant.parts, PartsByFiles) else [])]
 
 
 def cuts(readings: pd.DataFrame, plant: Plant, normal_from: Mapping[str, pd.Timestamp] | None = None) -> pd.DataFrame:
@@ -37,8 +40,8 @@ def cuts(readings: pd.DataFrame, plant: Plant, normal_from: Mapping[str, pd.Time
 
     Parameters
     ----------
-    readings : DataFrame with columns asset_id, timestamp, origin
-        In any order.
+    readings : DataFrame
+        At least the columns that `needed` names, in any order.
     normal_from : mapping of asset to instant, optional
         Instant from which on an asset's new normal counts.
 
@@ -188,13 +191,13 @@ def _by_first_rows(readings: pd.DataFrame, rule: PartsByFirstRows) -> pd.DataFra
     assets = sorted(readings["asset_id"].unique())
     times = {asset: group.sort_values() for asset, group in readings.groupby("asset_id")["timestamp"]}
     for place, asset in enumerate(assets):
-        asset_times, needed = times[asset], rule.train + rule.calibrate
-        if len(asset_times) <= needed:
+        asset_times, count = times[asset], rule.train + rule.calibrate
+        if len(asset_times) <= count:
             raise DataError(
-                f"{asset} has {len(asset_times)} readings, but its first {needed} are for training and calibration. "
+                f"{asset} has {len(asset_times)} readings, but its first {count} are for training and calibration. "
                 "Lower parts.train or parts.calibrate, or leave this asset out of the source."
             )
-        judged_from = asset_times.iloc[needed]
+        judged_from = asset_times.iloc[count]
         columns["calibrate_from"].append(asset_times.iloc[rule.train])
         columns["validate_from"].append(judged_from)
         columns["test_from"].append(_NEVER if place % 2 == 0 else judged_from)

@@ -25,8 +25,8 @@ from wheeltapper.training.rows import FeatureRows, as_rows
 MIN_TRAIN_ROWS = 50
 """Fewest normal windows for learning normal running."""
 
-MOST_CELLS = 12_000_000
-"""Most training values, 96 MB; detectors make five copies of them. Of more, a sample is learnt from."""
+MOST_CELLS = 8_000_000
+"""Most training values, 64 MB; detectors make five copies of them. Of more, a sample is learnt from."""
 LEAST_OF_REGIME = 500
 """Rows of a regime that a sample keeps at least, if there are as many: a rare regime has to be learnt, too."""
 

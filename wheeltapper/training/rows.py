@@ -19,7 +19,7 @@ from wheeltapper.tables import microseconds
 
 IN_MEMORY = 40_000_000
 """Most feature values that are kept in memory, 320 MB; a longer table is read again by each candidate."""
-AT_ONCE = 8_000_000
+AT_ONCE = 4_000_000
 """Feature values of a chunk, about."""
 WINDOW = [column for column in tables.FEATURES.names() if column != "plan"]
 """Columns that say what a window is."""
@@ -79,7 +79,8 @@ class LoadedRows(FeatureRows):
 
     def chunks(self, columns: Sequence[str] | None = None) -> Iterator[tuple[Places, pd.DataFrame]]:
         """Yield all rows in one piece."""
-        yield np.arange(len(self.frame)), self.frame if columns is None else self.frame[[*_own(self.frame), *columns]]
+        rows = self.frame if columns is None else self.frame[[*_table_columns(self.frame), *columns]]
+        yield np.arange(len(self.frame)), rows
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ def score(bundle: Bundle, rows: FeatureRows) -> pd.DataFrame:
     return pd.concat(pieces).sort_values(["asset_id", "window_end"], ignore_index=True)
 
 
-def _own(rows: pd.DataFrame) -> list[str]:
+def _table_columns(rows: pd.DataFrame) -> list[str]:
     return [name for name in tables.FEATURES.names() if name in rows]
 
 
@@ -211,14 +212,14 @@ def _begins(periods: list[tuple[datetime, datetime, int]], n_features: int) -> l
     Neighbouring periods are put together, and long ones are cut.
     """
     begins: list[datetime] = []
-    held = 0
+    n_rows = 0
     for first, last, rows in sorted(periods):
-        if held and (held + rows) * n_features > AT_ONCE:
+        if n_rows and (n_rows + rows) * n_features > AT_ONCE:
             begins.append(first)
-            held = 0
+            n_rows = 0
         pieces = max(1, -(-rows * n_features // AT_ONCE))
         begins += [first + (last - first) * piece / pieces for piece in range(1, pieces)]
-        held += rows // pieces
+        n_rows += rows // pieces
     return begins
 
 

@@ -43,8 +43,8 @@ class HeldOut:
 class Clock:
     """Time limits of a trial, in seconds."""
 
-    left: float
-    """Time left for the trial; infinite for a trial that must be completed."""
+    seconds_left: float
+    """Time for the trial; infinite for a trial that must be completed."""
     prepared: float
     """Time of the preparation before it, which counts with it."""
 
@@ -65,8 +65,8 @@ def search(job: Job) -> dict[str, Any] | None:
     held_out = job.shared.get(f"folds {job.training.key}", lambda: _cut(job, settings))
     prepared = time.monotonic() - began
 
-    def attempt(number: int, options: PlugIn, left: float) -> Trial:
-        clock = Clock(left, prepared if number == 1 else 0.0)
+    def attempt(number: int, options: PlugIn, seconds_left: float) -> Trial:
+        clock = Clock(seconds_left, prepared if number == 1 else 0.0)
         trial = _attempt(job, held_out, options, clock)
         place = f"{job.label}: trial {number} of {len(combinations)}, {brief(options.options) or 'defaults'}"
         if trial.refused:
@@ -128,7 +128,10 @@ def _attempt(job: Job, held_out: HeldOut, options: PlugIn, clock: Clock) -> Tria
     refused = ""
     try:
         figures = trials.judge_in_time(
-            folds, lambda place: _figure(job.plant, held_out, job.table, options, place), clock.left, time.monotonic
+            folds,
+            lambda place: _figure(job.plant, held_out, job.table, options, place),
+            clock.seconds_left,
+            time.monotonic,
         )
     except DataError as error:  # these options do not fit this data; others may
         refused = str(error)
@@ -170,7 +173,7 @@ def _figure(plant: Plant, held_out: HeldOut, table: TrainingTable, options: Plug
     if held_out.judged_by == "vus_pr" and held_out.blocks[place].guessing is None:
         return None
     rows = table.features, table.part, table.faults  # already in what is prepared
-    bundle = fit_candidate(plant, options, *rows, provenance={}, prepared=fold.ready)
+    bundle = fit_candidate(plant, options, *rows, provenance={}, prepared=fold.preparation)
     if held_out.judged_by == "hearing":
         return share_found(bundle, held_out.twins[place], plant.alarms)
     return trials.ranks(bundle.score(fold.block), table.faults, vus_window=_vus_window(plant), **_exposure(plant))
@@ -195,7 +198,7 @@ def _block(plant: Plant, fold: Fold, table: TrainingTable) -> Block:
     return Block(
         start=start,
         end=end,
-        fitted_on=len(fold.ready.train),
+        fitted_on=len(fold.preparation.train),
         windows=int(fold.block["usable"].sum()),
         guessing=chance,
     )

@@ -117,7 +117,7 @@ def read(space: Workspace, refs: Mapping[str, Ref], embargo: timedelta) -> Train
 
 def _cuts(space: Workspace, readings: Ref, spans: pd.DataFrame) -> pd.DataFrame:
     """Return where each asset's parts begin; the times of all readings are in memory only for this."""
-    times = space.store.read(tables.READINGS, version=readings.version, columns=parts.TIMES)
+    times = space.store.read(tables.READINGS, version=readings.version, columns=parts.needed(space.plant))
     return parts.cuts(times, space.plant, withheld.normal_from(spans))
 
 

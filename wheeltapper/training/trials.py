@@ -104,7 +104,7 @@ def attempt_in_time(
 
 
 def judge_in_time(
-    folds: int, judge: Callable[[int], float | None], left: float, clock: Callable[[], float]
+    folds: int, judge: Callable[[int], float | None], seconds_left: float, clock: Callable[[], float]
 ) -> tuple[float | None, ...]:
     """Judge one trial on fold after fold; no further fold is started once the time is used up.
 
@@ -112,8 +112,8 @@ def judge_in_time(
     ----------
     judge : callable
         Takes the index of a fold, from 0 on, and returns the figure.
-    left : float
-        Seconds; the first fold is always judged.
+    seconds_left : float
+        Time for the folds; the first one is always judged.
     clock : callable
         Returns seconds since any fixed instant, such as `time.monotonic`.
 
@@ -122,10 +122,10 @@ def judge_in_time(
     tuple
         The figures; fewer than folds if the trial was stopped.
     """
-    started = clock()
+    began = clock()
     figures: list[float | None] = []
     for place in range(folds):
-        if figures and clock() - started >= left:
+        if figures and clock() - began >= seconds_left:
             break
         figures.append(judge(place))
     return tuple(figures)

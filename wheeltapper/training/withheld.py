@@ -64,9 +64,9 @@ def reach(scores: pd.DataFrame, champions: Sequence[str]) -> dict[tuple[str, str
 
 def withheld(
     alarms: pd.DataFrame,
-    reached: Mapping[tuple[str, str], tuple[pd.Timestamp, pd.Timestamp]],
+    reach_by_model: Mapping[tuple[str, str], tuple[pd.Timestamp, pd.Timestamp]],
     decisions: Sequence[Decision],
-    known_since: Mapping[str, int],
+    first_entry: Mapping[str, int],
     plant: Plant,
 ) -> pd.DataFrame:
     """Return the spans that are withheld from training.
@@ -75,13 +75,13 @@ def withheld(
     ----------
     alarms : DataFrame
         Rows of the table of alarms, of every bundle that has been live.
-    reached : mapping
+    reach_by_model : mapping
         From `reach`. An alarm never withholds time before the first window that its champion scored, so a champion's
         training data is not withheld by its own alarms. An open alarm lasts until a later champion has scored, unless
         it was dismissed up to its present end.
     decisions : sequence of Decision
         Decisions in force.
-    known_since : mapping of bundle to int
+    first_entry : mapping of bundle to int
         First ledger entry of each bundle. A bundle that is older than an asset's new normal judges that asset by the
         old one, so its alarms there do not count.
 
@@ -97,10 +97,10 @@ def withheld(
     pieces: dict[str, list[tuple[pd.Timestamp, pd.Timestamp, str]]] = {}
     for _, alarm in alarms.iterrows():
         asset, bundle = str(alarm["asset_id"]), str(alarm["bundle"])
-        if (bundle, asset) not in reached:
+        if (bundle, asset) not in reach_by_model:
             continue
         start, end = alarm_span(alarm, plant)
-        first, until = reached[bundle, asset]
+        first, until = reach_by_model[bundle, asset]
         asset_judgements = [decision for decision in judged if decision.asset == asset]
         if alarm["state"] == "open" and not any(
             decision.word == "dismiss" and decision.end == end for decision in asset_judgements
@@ -108,7 +108,7 @@ def withheld(
             end = _FOR_EVER  # it is not closed, and later readings may not have been scored yet
         start, end = max(start - band, first), min(end + band if end < _FOR_EVER else end, until - _TICK)
         new_normal = normals.get(asset)
-        if new_normal is not None and known_since.get(bundle, -1) < new_normal.sequence:
+        if new_normal is not None and first_entry.get(bundle, -1) < new_normal.sequence:
             end = min(end, new_normal.start - _TICK)
         judged_spans = [
             (decision.start - band, decision.end + band) for decision in asset_judgements if decision.end is not None
@@ -205,8 +205,8 @@ def _merged(
     merged: list[tuple[pd.Timestamp, pd.Timestamp, str]] = []
     for start, end, alarm in sorted(spans):
         if merged and start <= merged[-1][1] + _TICK:
-            first, last, named = merged[-1]
-            merged[-1] = (first, max(last, end), f"{named}, {alarm}")
+            first, last, alarm_ids = merged[-1]
+            merged[-1] = (first, max(last, end), f"{alarm_ids}, {alarm}")
         else:
             merged.append((start, end, alarm))
     return merged
@@ -226,9 +226,9 @@ def write_withheld(space: Workspace) -> Ref:
     spans = tables.WITHHELD.empty()
     if len(alarms) or decided:
         scores = store.read(tables.SCORES, columns=[*tables.SCORES.key, "role"])
-        reached = reach(scores[scores["role"] == "champion"], champions)
-        spans = withheld(alarms, reached, decided, first_entries(store), space.plant)
-        times = store.read(tables.READINGS, columns=parts.TIMES)
+        reach_by_model = reach(scores[scores["role"] == "champion"], champions)
+        spans = withheld(alarms, reach_by_model, decided, first_entries(store), space.plant)
+        times = store.read(tables.READINGS, columns=parts.needed(space.plant))
         spans = before_learning(spans, parts.cuts(times, space.plant, normal_from(spans))["validate_from"])
     content = hashlib.sha256(spans.to_json(orient="records", date_format="iso", date_unit="us").encode()).hexdigest()
     after = store.version(tables.WITHHELD)

@@ -186,7 +186,7 @@ def test_a_set_that_adds_to_a_compiled_one_is_asked() -> None:
     recipe = Recipe.of([RollingAndRange()], machine, ["flow__rolling_mean", "flow__range"])
     stretch = Stretch(np.arange(3.0), {"flow": np.array([1.0, 2, 6])}, np.array([0]), np.array([2]))
     assert not recipe.compiled
-    ((_, columns),) = recipe.others
+    ((_, columns),) = recipe.uncompiled
     computed = RollingAndRange().compute(stretch, machine)
     assert [computed[name].tolist() for name in columns] == [[5], [3]]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.unit.scoring import alarm_tuples
 from wheeltapper.config import Alarms
 from wheeltapper.errors import DataError
 from wheeltapper.scoring import alarms
@@ -33,12 +33,6 @@ def drawn_windows(rng: np.random.Generator) -> pd.DataFrame:
     )
 
 
-def as_tuples(folded: pd.DataFrame) -> list[tuple[Any, ...]]:
-    opened, last, peak = (microseconds(folded[name]).tolist() for name in ("opened_at", "last_at", "peak_at"))
-    rest = (folded[name].tolist() for name in ("peak_severity", "held_severity", "regime", "state"))
-    return list(zip(opened, last, peak, *rest, strict=True))
-
-
 @pytest.mark.parametrize("seed", range(300))
 def test_stepping_gives_the_alarms_of_folding(seed: int) -> None:
     """Any rule, any severities, pauses in between: opening, last window, peak, regime, and whether it is still open."""
@@ -56,16 +50,8 @@ def test_stepping_gives_the_alarms_of_folding(seed: int) -> None:
         assert change.change == (
             "opened" if alarm.opened_at not in stepped else "updated" if alarm.is_open else "closed"
         )
-        stepped[alarm.opened_at] = (
-            alarm.opened_at,
-            alarm.last_at,
-            alarm.peak_at,
-            alarm.peak_severity,
-            alarm.held_severity,
-            alarm.regime,
-            "open" if alarm.is_open else "closed",
-        )
-    assert list(stepped.values()) == as_tuples(alarms.fold(windows, rule, MAX_GAP))
+        stepped[alarm.opened_at] = alarm_tuples.of_alarm(alarm)
+    assert list(stepped.values()) == alarm_tuples.of_folded(alarms.fold(windows, rule, MAX_GAP))
     is_open = bool(stepped) and list(stepped.values())[-1][-1] == "open"
     assert (state.open_alarm is not None) == is_open
 

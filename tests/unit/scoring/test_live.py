@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.unit.mill import Mill, mill
+from tests.unit.scoring import alarm_tuples
 from wheeltapper.errors import DataError
 from wheeltapper.features.conditioning import Track
 from wheeltapper.features.memory import Arrivals
@@ -119,25 +120,12 @@ def in_batch(mill: Mill, bundle: Bundle) -> tuple[dict[str, dict[int, Any]], lis
         values = of_asset[["regime", "score", "threshold", "severity"]].itertuples(index=False, name=None)
         by_asset[str(asset)] = dict(zip(microseconds(of_asset["window_end"]).tolist(), values, strict=True))
     folded = alarms.fold(scores, mill.plant.alarms, MAX_GAP)
-    times = (microseconds(folded[name]).tolist() for name in ("opened_at", "last_at", "peak_at"))
-    rest = (folded[name].tolist() for name in ("peak_severity", "held_severity", "regime", "state"))
-    return by_asset, sorted(zip(folded["asset_id"], *times, *rest, strict=True))
+    raised = zip(folded["asset_id"], alarm_tuples.of_folded(folded), strict=True)
+    return by_asset, sorted((asset, *alarm) for asset, alarm in raised)
 
 
 def as_rows(told: Told) -> list[tuple[Any, ...]]:
-    return sorted(
-        (
-            asset,
-            alarm.opened_at,
-            alarm.last_at,
-            alarm.peak_at,
-            alarm.peak_severity,
-            alarm.held_severity,
-            alarm.regime,
-            "open" if alarm.is_open else "closed",
-        )
-        for (asset, _), alarm in told.alarms.items()
-    )
+    return sorted((asset, *alarm_tuples.of_alarm(alarm)) for (asset, _), alarm in told.alarms.items())
 
 
 def once(readings: pd.DataFrame, _rng: np.random.Generator) -> Iterator[pd.DataFrame]:

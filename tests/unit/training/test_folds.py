@@ -74,10 +74,12 @@ def test_a_fold_is_fitted_on_what_came_before_its_block(the_mill: Any) -> None:
     found = folds(the_mill)
     assert [fold.number for fold in found] == [1, 2, 3]
     for fold in found:
-        assert fold.ready.train["window_end"].max() < fold.ready.calibrate.windows["window_start"].min()
-        assert fold.ready.calibrate.windows["window_end"].max() < fold.block["window_start"].min()
+        assert fold.preparation.train["window_end"].max() < fold.preparation.calibrate.windows["window_start"].min()
+        assert fold.preparation.calibrate.windows["window_end"].max() < fold.block["window_start"].min()
     for before, after in pairwise(found):
-        assert set(before.ready.train.index) | set(before.ready.calibrate.windows.index) == set(after.ready.train.index)
+        assert set(before.preparation.train.index) | set(before.preparation.calibrate.windows.index) == set(
+            after.preparation.train.index
+        )
 
 
 def test_other_parts_are_never_looked_at(the_mill: Any) -> None:
@@ -85,7 +87,7 @@ def test_other_parts_are_never_looked_at(the_mill: Any) -> None:
     wild = spoilt(the_mill.features, the_mill.part != "train")
     assert not wild.equals(the_mill.features)
     for one, other in zip(folds(the_mill), folds(the_mill, wild), strict=True):
-        pd.testing.assert_frame_equal(one.ready.train, other.ready.train)
+        pd.testing.assert_frame_equal(one.preparation.train, other.preparation.train)
         pd.testing.assert_frame_equal(one.block, other.block)
 
 
@@ -94,9 +96,9 @@ def test_nothing_is_learnt_from_the_block_that_judges(the_mill: Any) -> None:
     last = folds(the_mill)[-1]
     other = folds(the_mill, spoilt(the_mill.features, last.block.index))[-1]
     assert not other.block.equals(last.block)
-    pd.testing.assert_frame_equal(other.ready.train, last.ready.train)
-    for name, values in last.ready.normaliser.state().items():
-        np.testing.assert_array_equal(other.ready.normaliser.state()[name], values)
+    pd.testing.assert_frame_equal(other.preparation.train, last.preparation.train)
+    for name, values in last.preparation.normaliser.state().items():
+        np.testing.assert_array_equal(other.preparation.normaliser.state()[name], values)
 
 
 def test_faults_are_judged_and_never_learnt(the_mill: Any) -> None:
@@ -109,7 +111,7 @@ def test_faults_are_judged_and_never_learnt(the_mill: Any) -> None:
 
     found = folds(the_mill, count=9)
     assert [fold.number for fold in found if inside(fold.block)] == [1]
-    assert not any(inside(fold.ready.train) for fold in found)
+    assert not any(inside(fold.preparation.train) for fold in found)
 
 
 def test_a_train_part_that_is_too_short_is_refused(the_mill: Any) -> None:

@@ -341,12 +341,12 @@ def _benford(digits: Any, first: Any, last: Any, law: Any, result: Any, todo: An
             shares[digit] = counts[digit + 1] / (last[window] + 1 - first[window])
         todo[window] = counts[1] > 0 and shares.min() == shares.max()
         mean = total(shares, 0, 9) / 9
-        both, ours, theirs = 0.0, 0.0, 0.0
+        covariance, variance, law_variance = 0.0, 0.0, 0.0
         for digit in range(9):
-            both += (shares[digit] - mean) * (law[digit] - expected)
-            ours += (shares[digit] - mean) ** 2
-            theirs += (law[digit] - expected) ** 2
-        result[window] = both / math.sqrt(theirs) / math.sqrt(ours)
+            covariance += (shares[digit] - mean) * (law[digit] - expected)
+            variance += (shares[digit] - mean) ** 2
+            law_variance += (law[digit] - expected) ** 2
+        result[window] = covariance / math.sqrt(law_variance) / math.sqrt(variance)
 
 
 KERNELS: dict[str, Kernel] = {

@@ -180,9 +180,9 @@ def _bins(readings: Any, quantiles: Any, room: Any, matrix: Any, target: Any, sc
         return _NO_BINS
     edges = room[0, : len(quantiles)]
     _quantile_edges(readings[:-1], quantiles, room[1, :n], edges)
-    answer = _usable(edges)
-    if answer != 0:
-        return answer
+    problem = _usable(edges)
+    if problem != 0:
+        return problem
     sums, sum_slips = room[1, : len(edges)], room[2, : len(edges)]
     steps, step_slips = room[3, : len(edges)], room[4, : len(edges)]
     counts = room[5, : len(edges)]

@@ -148,16 +148,16 @@ def _solve(covariances: Any, means: Any, block: Any, five: Any, t: Any) -> None:
     """Write the straight lines and their t statistics; the p-value only where there are two points."""
     n = block.shape[1]
     for row in range(len(means)):
-        along, both, across = covariances[row, 0, 0], covariances[row, 0, 1], covariances[row, 1, 1]
+        along, covariance, across = covariances[row, 0, 0], covariances[row, 0, 1], covariances[row, 1, 1]
         if across == 0.0:
-            r = math.nan if both == 0.0 else 0.0
+            r = math.nan if covariance == 0.0 else 0.0
         else:
-            r = both / math.sqrt(along * across)
+            r = covariance / math.sqrt(along * across)
             if r > 1.0:
                 r = 1.0
             elif r < -1.0:
                 r = -1.0
-        slope = both / along
+        slope = covariance / along
         five[row, 0], five[row, 1], five[row, 2] = slope, means[row] - slope * ((n - 1) / 2), r
         if n == 2:
             five[row, 3] = 0.0

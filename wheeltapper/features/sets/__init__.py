@@ -130,10 +130,9 @@ class FeatureSet(Model, ABC):
 
 
 class CompiledSet(FeatureSet):
-    """A feature set with a faster door: compiled code, for one new reading as for a million.
+    """A feature set that is computed by compiled code, for one new reading as for a million.
 
-    `compute` comes from `compiled`, so both give the same values. A class that writes a `compute` of its own is asked
-    through that one.
+    `compute` calls `compiled`, so both give the same values. If a class has a `compute` of its own, that one is used.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("numba",)
@@ -142,8 +141,9 @@ class CompiledSet(FeatureSet):
     def compiled(self, asset_type: AssetType) -> Fill:
         """Return the function that fills the columns, in the order in which the same class describes them.
 
-        It is asked for once and called for every new reading. So it should be a compiled function (see
-        `wheeltapper.compiled`), with everything that does not depend on readings prepared: numbers and arrays only.
+        This method is called once, the function that it returns for every new reading. So the function should be
+        compiled (see `wheeltapper.compiled`), with everything that does not depend on readings prepared: numbers and
+        arrays only.
         It must not look at a place after a window's last one: there is no reading yet.
         """
 

@@ -34,15 +34,7 @@ def latest(chosen: Any, block: Any, first: Any, last: Any, table: Any, at: Any) 
 
 
 @compiled
-def rates(
-    chosen: Any,
-    unit: Any,
-    block: Any,
-    first: Any,
-    last: Any,
-    table: Any,
-    at: Any,
-) -> None:
+def rates(chosen: Any, unit: Any, block: Any, first: Any, last: Any, table: Any, at: Any) -> None:
     """Fill each sensor's change since the reading before the last, per unit of time."""
     for row in range(len(chosen)):
         series, out = block.values[chosen[row]], table[at + row]
@@ -50,8 +42,8 @@ def rates(
             end = last[window]
             out[window] = np.nan
             if end > block.opens:
-                passed = (block.seconds[end] - block.seconds[end - 1]) / unit
-                out[window] = (series[end] - series[end - 1]) / passed
+                elapsed = (block.seconds[end] - block.seconds[end - 1]) / unit
+                out[window] = (series[end] - series[end - 1]) / elapsed
         blank_incomplete(series, first, last, out)
 
 
@@ -63,16 +55,7 @@ def rolling(chosen: Any, block: Any, first: Any, last: Any, table: Any, at: Any)
 
 
 @compiled
-def pairs(
-    ratios: Any,
-    smallest: Any,
-    products: Any,
-    block: Any,
-    first: Any,
-    last: Any,
-    table: Any,
-    at: Any,
-) -> None:
+def pairs(ratios: Any, smallest: Any, products: Any, block: Any, first: Any, last: Any, table: Any, at: Any) -> None:
     """Fill quotients of window means, then window means of products; a divisor is never closer to zero than allowed."""
     divisor = np.empty(len(last))
     for row in range(len(ratios)):
@@ -101,7 +84,7 @@ def over_spans(
     whole: Any,
     by_state: Any,
     present: Any,
-    what: Any,
+    statistics: Any,
     block: Any,
     first: Any,
     last: Any,
@@ -110,7 +93,7 @@ def over_spans(
 ) -> None:
     """Fill statistics over look backs in time (``spans``, microseconds), then in readings (``rows``).
 
-    ``begins`` holds the first place that a look back sees; −1 where the stretch does not go back so far and must.
+    ``begins`` holds the first place that a look back sees; −1 where the stretch must go back so far and does not.
     """
     looks, windows = len(spans) + len(rows), len(last)
     begins = np.empty((looks, windows), dtype=np.int64)
@@ -124,13 +107,13 @@ def over_spans(
         end = min(windows, start + max(BLOCK, 2 * (last[start] - furthest + 1)))
         part = slice(start, end)
         for row in range(len(chosen)):
-            series, rows_from = block.values[chosen[row]], at + row * looks * len(what)
-            out = table[rows_from : rows_from + looks * len(what), part]
-            of_block(series, block.states, begins[:, part], last[part], by_state, present, what, out)
+            series, rows_from = block.values[chosen[row]], at + row * looks * len(statistics)
+            out = table[rows_from : rows_from + looks * len(statistics), part]
+            of_block(series, block.states, begins[:, part], last[part], by_state, present, statistics, out)
         start = end
     for row in range(len(chosen)):
-        for column in range(looks * len(what)):
-            blank_incomplete(block.values[chosen[row]], first, last, table[at + row * looks * len(what) + column])
+        for column in range(looks * len(statistics)):
+            blank_incomplete(block.values[chosen[row]], first, last, table[at + row * looks * len(statistics) + column])
 
 
 @compiled
@@ -155,7 +138,7 @@ def in_micros(seconds: Any) -> Any:
 
 @compiled
 def of_block(
-    series: Any, states: Any, begins: Any, last: Any, by_state: Any, present: Any, what: Any, out: Any
+    series: Any, states: Any, begins: Any, last: Any, by_state: Any, present: Any, statistics: Any, out: Any
 ) -> None:
     """Fill the statistics of one sensor for a block of windows, state by state."""
     out[:] = np.nan
@@ -169,15 +152,15 @@ def of_block(
     runs, squares = np.empty((2, n)), np.zeros((2, n))
     # How many readings count before each place, and how many of them have a value.
     expected, so_far = np.zeros(n + 1, dtype=np.int64), np.zeros(n + 1, dtype=np.int64)
-    asks = np.empty((4, looks * windows), dtype=np.int64)
+    look_backs = np.empty((4, looks * windows), dtype=np.int64)
     mean, std = np.empty(looks * windows), np.empty(looks * windows)
     is_done = np.zeros(windows, dtype=np.bool_)
     for window in range(windows):
         state = states[last[window]] if by_state else ANY
         if is_done[window] or state == NONE:
             continue
-        for other in range(window, windows):
-            is_done[other] |= state == ANY or states[last[other]] == state
+        for later_window in range(window, windows):
+            is_done[later_window] |= state == ANY or states[last[later_window]] == state
         for place in range(n):
             counts = state == ANY or states[low + place] == state
             has_value = counts and not np.isnan(series[low + place])
@@ -185,27 +168,20 @@ def of_block(
             so_far[place + 1] = so_far[place] + has_value
             if has_value:
                 runs[0, so_far[place]] = series[low + place]
-        asked, longest = ask_windows(states, state, low, expected, so_far, present, begins, last, asks)
-        fill_statistics(runs, squares, so_far[n], asks, asked, longest, what, mean, std, out)
+        n_look_backs, longest = list_look_backs(states, state, low, expected, so_far, present, begins, last, look_backs)
+        fill_statistics(runs, squares, so_far[n], look_backs, n_look_backs, longest, statistics, mean, std, out)
 
 
 @compiled
-def ask_windows(
-    states: Any,
-    state: Any,
-    low: Any,
-    expected: Any,
-    so_far: Any,
-    present: Any,
-    begins: Any,
-    last: Any,
-    asks: Any,
+def list_look_backs(
+    states: Any, state: Any, low: Any, expected: Any, so_far: Any, present: Any, begins: Any, last: Any, look_backs: Any
 ) -> Any:
     """List the look backs of one state that have enough values, and return how many there are and the longest.
 
-    ``asks`` gets, for each, the place of its first and last value among those that count, its look and its window.
+    ``look_backs`` gets, for each, the places of its first and last value among those that count, its number and its
+    window.
     """
-    asked, longest = 0, 0
+    n_look_backs, longest = 0, 0
     for look in range(len(begins)):
         for window in range(len(last)):
             begun, ended = begins[look, window] - low, last[window] - low + 1
@@ -213,36 +189,50 @@ def ask_windows(
                 continue
             counted = so_far[ended] - so_far[begun]
             if counted > 0 and counted >= present * (expected[ended] - expected[begun]):
-                asks[0, asked], asks[1, asked] = so_far[begun], so_far[ended] - 1
-                asks[2, asked], asks[3, asked] = look, window
-                asked, longest = asked + 1, max(longest, counted)
-    return asked, longest
+                look_backs[0, n_look_backs], look_backs[1, n_look_backs] = so_far[begun], so_far[ended] - 1
+                look_backs[2, n_look_backs], look_backs[3, n_look_backs] = look, window
+                n_look_backs, longest = n_look_backs + 1, max(longest, counted)
+    return n_look_backs, longest
 
 
 @compiled
 def fill_statistics(
-    runs: Any, squares: Any, n: Any, asks: Any, asked: Any, longest: Any, what: Any, mean: Any, std: Any, out: Any
+    runs: Any,
+    squares: Any,
+    n: Any,
+    look_backs: Any,
+    n_look_backs: Any,
+    longest: Any,
+    statistics: Any,
+    mean: Any,
+    std: Any,
+    out: Any,
 ) -> None:
-    """Fill the asked statistics of windows of the first n values of ``runs[0]``."""
-    begin, end, looks, windows = asks[0, :asked], asks[1, :asked], asks[2, :asked], asks[3, :asked]
-    kept, has_mean, has_std = np.empty(n), False, False
-    for statistic in what:
+    """Fill the statistics of look backs on the first n values of ``runs[0]``."""
+    begin, end, looks, windows = (
+        look_backs[0, :n_look_backs],
+        look_backs[1, :n_look_backs],
+        look_backs[2, :n_look_backs],
+        look_backs[3, :n_look_backs],
+    )
+    values, has_mean, has_std = np.empty(n), False, False
+    for statistic in statistics:
         has_mean |= statistic == MEAN
         has_std |= statistic == STD
     for place in range(n):
-        kept[place], squares[0, place] = runs[0, place], 0.0
+        values[place], squares[0, place] = runs[0, place], 0.0
     if has_std:
-        moments(runs, squares, n, begin, end, longest, mean[:asked], std[:asked])
+        moments(runs, squares, n, begin, end, longest, mean[:n_look_backs], std[:n_look_backs])
     elif has_mean:
-        means(runs, n, begin, end, longest, mean[:asked])
-    for place in range(len(what)):
-        column = std if what[place] == STD else mean
-        if what[place] == MIN or what[place] == MAX:
-            copy(kept, 0, n, runs)
-            column = np.empty(asked)
-            extremes(runs, n, begin, end, longest, what[place] == MAX, column)
-        for which in range(asked):
-            out[looks[which] * len(what) + place, windows[which]] = column[which]
+        means(runs, n, begin, end, longest, mean[:n_look_backs])
+    for place in range(len(statistics)):
+        column = std if statistics[place] == STD else mean
+        if statistics[place] == MIN or statistics[place] == MAX:
+            copy(values, 0, n, runs)
+            column = np.empty(n_look_backs)
+            extremes(runs, n, begin, end, longest, statistics[place] == MAX, column)
+        for which in range(n_look_backs):
+            out[looks[which] * len(statistics) + place, windows[which]] = column[which]
 
 
 @compiled
@@ -259,15 +249,7 @@ def place_after(seconds: Any, opens: Any, last: Any, micros: Any) -> Any:
 
 
 @compiled
-def restless(
-    chosen: Any,
-    rows: Any,
-    block: Any,
-    first: Any,
-    last: Any,
-    table: Any,
-    at: Any,
-) -> None:
+def restless(chosen: Any, rows: Any, block: Any, first: Any, last: Any, table: Any, at: Any) -> None:
     """Fill the eighth root of the mean square change over each look back of each sensor."""
     start, most = 0, 0
     for count in rows:
@@ -288,7 +270,8 @@ def restless(
 def restless_block(series: Any, states: Any, opens: Any, rows: Any, most: Any, last: Any, out: Any) -> None:
     """Fill the restlessness of one sensor for a block of windows.
 
-    Changes of the state that a window ends in count; where it has none, those within any one state; else all.
+    The changes within the state that a window ends in are used; if there are none, those within any one state; if there
+    are none either, all changes.
     """
     out[:] = np.nan
     looks, windows = out.shape
@@ -302,22 +285,22 @@ def restless_block(series: Any, states: Any, opens: Any, rows: Any, most: Any, l
         change = min(max(change, -FAR), FAR) if not np.isnan(change) else change
         square[place] = change * change
     so_far = np.zeros(n + 1, dtype=np.int64)
-    asks, mean = np.empty((4, looks * windows), dtype=np.int64), np.empty(looks * windows)
+    look_backs, mean = np.empty((4, looks * windows), dtype=np.int64), np.empty(looks * windows)
     is_done = np.zeros(windows, dtype=np.bool_)
     for window in range(windows):
         state = states[last[window]]
         if is_done[window] or state == NONE:
             continue
-        for other in range(window, windows):
-            is_done[other] |= states[last[other]] == state
-        fill_restless(square, states, low, opens, rows, last, state, runs, so_far, asks, mean, out)
+        for later_window in range(window, windows):
+            is_done[later_window] |= states[last[later_window]] == state
+        fill_restless(square, states, low, opens, rows, last, state, runs, so_far, look_backs, mean, out)
     for any_state in (ANY, ALL):
         is_open = False
         for look in range(looks):
             for window in range(windows):
                 is_open |= np.isnan(out[look, window])
         if is_open:
-            fill_restless(square, states, low, opens, rows, last, any_state, runs, so_far, asks, mean, out)
+            fill_restless(square, states, low, opens, rows, last, any_state, runs, so_far, look_backs, mean, out)
 
 
 @compiled
@@ -331,11 +314,11 @@ def fill_restless(
     state: Any,
     runs: Any,
     so_far: Any,
-    asks: Any,
+    look_backs: Any,
     mean: Any,
     out: Any,
 ) -> None:
-    """Fill the windows that have no value yet from the changes within a state, any one or all readings."""
+    """Fill the windows that have no value yet, from the changes within one state, within any one, or all changes."""
     looks, windows = out.shape
     for place in range(len(square)):
         at = low + place
@@ -344,7 +327,7 @@ def fill_restless(
         so_far[place + 1] = so_far[place] + counts
         if counts:
             runs[0, so_far[place]] = square[place]
-    asked, longest = 0, 0
+    n_look_backs, longest = 0, 0
     for look in range(looks):
         for window in range(windows):
             if not np.isnan(out[look, window]) or (state >= 0 and states[last[window]] != state):
@@ -352,12 +335,22 @@ def fill_restless(
             begun = max(last[window] - rows[look] + 2, opens + 1)
             counted = so_far[last[window] - low + 1] - so_far[begun - low] if begun <= last[window] else 0
             if counted > 0:
-                asks[0, asked], asks[1, asked] = so_far[begun - low], so_far[last[window] - low + 1] - 1
-                asks[2, asked], asks[3, asked] = look, window
-                asked, longest = asked + 1, max(longest, counted)
-    means(runs, so_far[len(square)], asks[0, :asked], asks[1, :asked], longest, mean[:asked])
-    for which in range(asked):
-        out[asks[2, which], asks[3, which]] = np.sqrt(np.sqrt(np.sqrt(mean[which])))
+                look_backs[0, n_look_backs], look_backs[1, n_look_backs] = (
+                    so_far[begun - low],
+                    so_far[last[window] - low + 1] - 1,
+                )
+                look_backs[2, n_look_backs], look_backs[3, n_look_backs] = look, window
+                n_look_backs, longest = n_look_backs + 1, max(longest, counted)
+    means(
+        runs,
+        so_far[len(square)],
+        look_backs[0, :n_look_backs],
+        look_backs[1, :n_look_backs],
+        longest,
+        mean[:n_look_backs],
+    )
+    for which in range(n_look_backs):
+        out[look_backs[2, which], look_backs[3, which]] = np.sqrt(np.sqrt(np.sqrt(mean[which])))
 
 
 @compiled

@@ -68,12 +68,12 @@ def moments(runs: Any, squares: Any, n: Any, first: Any, last: Any, longest: Any
         for window in range(len(first)):
             length = last[window] - first[window] + 1
             if length & size:
-                done = length & (size - 1)
-                at = first[window] + done
-                if done:
+                covered = length & (size - 1)
+                at = first[window] + covered
+                if covered:
                     delta = runs[now, at] - mean[window]
-                    mean[window] += delta * (size / (done + size))
-                    std[window] = std[window] + squares[now, at] + delta * delta * (done * size / (done + size))
+                    mean[window] += delta * (size / (covered + size))
+                    std[window] = std[window] + squares[now, at] + delta * delta * (covered * size / (covered + size))
                 else:
                     mean[window], std[window] = runs[now, at], squares[now, at]
         half = size / 2
@@ -109,9 +109,9 @@ def means(runs: Any, n: Any, first: Any, last: Any, longest: Any, mean: Any) -> 
         for window in range(len(first)):
             length = last[window] - first[window] + 1
             if length & size:
-                done = length & (size - 1)
-                run = runs[now, first[window] + done]
-                mean[window] = mean[window] + (run - mean[window]) * (size / (done + size)) if done else run
+                covered = length & (size - 1)
+                run = runs[now, first[window] + covered]
+                mean[window] = mean[window] + (run - mean[window]) * (size / (covered + size)) if covered else run
         for place in range(n - 2 * size + 1):
             runs[1 - now, place] = runs[now, place] + (runs[now, place + size] - runs[now, place]) * 0.5
         now, size = 1 - now, 2 * size
@@ -133,8 +133,8 @@ def extremes(runs: Any, n: Any, first: Any, last: Any, longest: Any, is_highest:
 
 
 @compiled
-def furthest(value: Any, other: Any, is_highest: Any) -> Any:
+def furthest(value: Any, other_value: Any, is_highest: Any) -> Any:
     """Return the higher or the lower of two numbers."""
     if is_highest:
-        return value if value > other else other
-    return value if value < other else other
+        return value if value > other_value else other_value
+    return value if value < other_value else other_value

@@ -34,9 +34,9 @@ class Elementwise(FeatureSet):
     def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List the curves of each sensor."""
         return tuple(
-            Feature(f"{sensor}__{what}", (sensor,), "statistic", words=what.replace("_", " "))
+            Feature(f"{sensor}__{curve}", (sensor,), "statistic", words=curve.replace("_", " "))
             for sensor in asset_type.measured
-            for what in self.what
+            for curve in self.what
         )
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
@@ -45,6 +45,6 @@ class Elementwise(FeatureSet):
         for sensor in asset_type.measured:
             values = stretch.sensors[sensor]
             latest = only_complete(values[stretch.last], values, stretch.first, stretch.last)
-            for what in self.what:
-                features[f"{sensor}__{what}"] = _CURVES[what](latest)
+            for curve in self.what:
+                features[f"{sensor}__{curve}"] = _CURVES[curve](latest)
         return features

@@ -36,10 +36,10 @@ class Lags(FeatureSet):
     def columns(self, asset_type: AssetType) -> tuple[Feature, ...]:
         """List value and change, lag by lag, of each sensor."""
         return tuple(
-            Feature(f"{sensor}__{what}_{lag}", (sensor,), "statistic", over=over, words=f"{what} {lag}")
+            Feature(f"{sensor}__{figure}_{lag}", (sensor,), "statistic", over=over, words=f"{figure} {lag}")
             for sensor in asset_type.measured
             for lag, over in self._lags()
-            for what in ("lag", "change")
+            for figure in ("lag", "change")
         )
 
     def reach(self, asset_type: AssetType) -> Reach:  # noqa: ARG002 - the same for every machine

@@ -73,15 +73,15 @@ class LongRolling(CompiledSet):
         spans = [(format_duration(time), time) for time in self.over] + [(f"{rows}_rows", rows) for rows in self.rows]
         return tuple(
             Feature(
-                f"{sensor}__{what}_{span}",
+                f"{sensor}__{statistic}_{span}",
                 (sensor,),
-                _SHOWS[what],
+                _SHOWS[statistic],
                 over=over,
-                words=f"{what}_{span}".replace("_", " "),
+                words=f"{statistic}_{span}".replace("_", " "),
             )
             for sensor in asset_type.measured
             for span, over in spans
-            for what in self.what
+            for statistic in self.what
         )
 
     def reach(self, asset_type: AssetType) -> Reach:  # noqa: ARG002 - the same for every machine
@@ -102,5 +102,5 @@ class LongRolling(CompiledSet):
             self.whole,
             self.same_regime,
             self.present,
-            np.array([numbers[what] for what in self.what], dtype=np.int64),
+            np.array([numbers[statistic] for statistic in self.what], dtype=np.int64),
         )

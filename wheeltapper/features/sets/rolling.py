@@ -65,7 +65,7 @@ def window_moments(values: Floats, first: Places, last: Places) -> tuple[Floats,
 
     mean, std = np.empty(len(last)), np.empty(len(last))
     # Always contiguous and writable: numba compiles afresh for every other kind of array.
-    places = (np.require(each, np.int64, ["C", "W"]) for each in (first, last))
+    places = (np.require(positions, np.int64, ["C", "W"]) for positions in (first, last))
     all_moments(np.require(values, np.float64, ["C", "W"]), *places, mean, std)
     return mean, std
 

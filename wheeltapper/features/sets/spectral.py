@@ -40,9 +40,9 @@ class Spectral(FeatureSet):
         """List the description of each sensor."""
         bands = [f"band_{number}" for number in range(1, self.bands + 1)]
         return tuple(
-            Feature(f"{sensor}__{what}", (sensor,), "statistic", words=what.replace("_", " "))
+            Feature(f"{sensor}__{figure}", (sensor,), "statistic", words=figure.replace("_", " "))
             for sensor in asset_type.measured
-            for what in (*bands, "centroid", "rms", "crest", "kurtosis")
+            for figure in (*bands, "centroid", "rms", "crest", "kurtosis")
         )
 
     def compute(self, stretch: Stretch, asset_type: AssetType) -> dict[str, Floats]:
@@ -56,8 +56,8 @@ class Spectral(FeatureSet):
         lengths = last - first + 1
         for rows in np.unique(lengths):
             alike = np.flatnonzero(lengths == rows)
-            for some in np.array_split(alike, -(-len(alike) * rows // _AT_ONCE)):
-                described[some] = self._describe(values[first[some, None] + np.arange(rows)])
+            for places in np.array_split(alike, -(-len(alike) * rows // _AT_ONCE)):
+                described[places] = self._describe(values[first[places, None] + np.arange(rows)])
         return described
 
     def _describe(self, windows: Floats) -> Floats:

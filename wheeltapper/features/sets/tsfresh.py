@@ -72,11 +72,11 @@ class Tsfresh(FeatureSet):
 
     def _names(self, sensor: str) -> tuple[str, ...]:
         """Return the features of one sensor, in tsfresh's order."""
-        return _kept(self.settings, self.calculators, sensor, self._only)
+        return _names_to_compute(self.settings, self.calculators, sensor, self._only)
 
 
 @cache
-def _kept(
+def _names_to_compute(
     kind: kernels.Kind, calculators: tuple[str, ...], sensor: str, only: frozenset[str] | None
 ) -> tuple[str, ...]:
     """Return the features to compute; cached, because serving needs them for every reading."""

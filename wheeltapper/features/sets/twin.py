@@ -43,16 +43,16 @@ class Twin(FeatureSet):
 
 def _columns(asset_type: AssetType) -> dict[str, Feature]:
     """Return sensor → its column, which names the sensors that it is expected from."""
-    others = sources(asset_type.twin, asset_type.sensors)
-    return {name: _residual(name, others[name]) for name in asset_type.sensors if name in others}
+    sources_by_sensor = sources(asset_type.twin, asset_type.sensors)
+    return {name: _residual(name, sources_by_sensor[name]) for name in asset_type.sensors if name in sources_by_sensor}
 
 
-def _residual(sensor: str, others: tuple[str, ...]) -> Feature:
+def _residual(sensor: str, source_sensors: tuple[str, ...]) -> Feature:
     """Describe a residual; a formula of numbers alone compares the sensor with a constant."""
-    name = "__".join([sensor, "twin", *others])
-    return (
-        Feature(name, (sensor, *others), "relation") if others else Feature(name, (sensor,), "statistic", words="twin")
-    )
+    name = "__".join([sensor, "twin", *source_sensors])
+    if not source_sensors:
+        return Feature(name, (sensor,), "statistic", words="twin")
+    return Feature(name, (sensor, *source_sensors), "relation")
 
 
 def _expected(measured: dict[str, Floats], asset_type: AssetType) -> dict[str, Floats]:

@@ -59,18 +59,20 @@ def settle(store: Store, arrivals: pd.DataFrame, withdrawn: pd.DataFrame | None,
     if withdrawn is not None:
         stored = stored[~_keys(stored).isin(_keys(withdrawn))]
     if len(stored) and _sensors(stored) != _sensors(arrivals):
-        stored = stored.head(0)  # the store refuses readings of other sensors, and says so
+        stored = stored.head(0)  # the store refuses readings of other sensors with an error
     is_contested = (arrivals.duplicated(KEY, keep=False) | _keys(arrivals).isin(_keys(stored))).to_numpy()
     if not is_contested.any():
         nothing = tables.CORRECTIONS.empty()
         return Settled(in_time(arrivals), nothing, nothing[KEY], 0)
     contest = _Contest.of(stored, arrivals[is_contested])
-    known = stored_rows(store, tables.CORRECTIONS, contest.disputed_keys())
-    return contest.decide(known, arrivals[~is_contested], pd.Timestamp(now))
+    corrections = stored_rows(store, tables.CORRECTIONS, contest.disputed_keys())
+    return contest.decide(corrections, arrivals[~is_contested], pd.Timestamp(now))
 
 
 def without_stored(store: Store, arrivals: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the arrivals that are stored with the same values, unless the same delivery says something else, too.
+    """Leave out the arrivals that are stored with the same values.
+
+    Where several arrivals of the delivery share their asset and time, all of them stay.
 
     Parameters
     ----------
@@ -85,8 +87,8 @@ def without_stored(store: Store, arrivals: pd.DataFrame) -> pd.DataFrame:
     columns = [*KEY, "regime", *sensors]
     is_single = ~arrivals.duplicated(KEY, keep=False).to_numpy()
     values = pd.Series(_hash_values(stored[columns]), index=_keys(stored))
-    known = values.reindex(_keys(arrivals), fill_value=0).to_numpy()
-    is_same = _keys(arrivals).isin(_keys(stored)) & (known == _hash_values(arrivals[columns]))
+    stored_hashes = values.reindex(_keys(arrivals), fill_value=0).to_numpy()
+    is_same = _keys(arrivals).isin(_keys(stored)) & (stored_hashes == _hash_values(arrivals[columns]))
     unknown: pd.DataFrame = arrivals[~(is_same & is_single)].reset_index(drop=True)
     return unknown
 
@@ -102,11 +104,11 @@ class _Contest:
     def of(cls, stored: pd.DataFrame, arrivals: pd.DataFrame) -> _Contest:
         """Put arrivals behind the stored readings that they meet."""
         before, after = stored.assign(row=-1, is_stored=True), arrivals.assign(is_stored=False)
-        together = pd.concat([before, after], ignore_index=True) if len(before) else after
-        together = together.sort_values(KEY, kind="stable", ignore_index=True)
-        together["value"] = _hash_values(together)
-        together["arrival"] = row_hashes(together[["origin", "value"]])
-        return cls(together)
+        merged = pd.concat([before, after], ignore_index=True) if len(before) else after
+        merged = merged.sort_values(KEY, kind="stable", ignore_index=True)
+        merged["value"] = _hash_values(merged)
+        merged["arrival"] = row_hashes(merged[["origin", "value"]])
+        return cls(merged)
 
     def disputed_keys(self) -> pd.DataFrame:
         """Return asset and time of the instants for which different values are known."""
@@ -114,9 +116,9 @@ class _Contest:
         is_same = (self.rows["value"] == self.rows["value"].shift()) & ~self._is_first()
         return keys[~is_same & ~self._is_first()].drop_duplicates()
 
-    def decide(self, known: pd.DataFrame, uncontested: pd.DataFrame, now: pd.Timestamp) -> Settled:
-        """Let the last arrival of each instant stay; ``known`` are the corrections of earlier deliveries."""
-        rows = self.rows[~self._is_old_news(known)]
+    def decide(self, earlier_corrections: pd.DataFrame, uncontested: pd.DataFrame, now: pd.Timestamp) -> Settled:
+        """Let the last arrival of each instant stay; ``earlier_corrections`` are those of earlier deliveries."""
+        rows = self.rows[~self._were_replaced_before(earlier_corrections)]
         is_repeated = ~_begins(rows) & (rows["value"] == rows["value"].shift()).to_numpy()
         repeats_arrival = is_repeated & ~rows["is_stored"].shift(fill_value=True).to_numpy(dtype=bool)
         rows = rows[~is_repeated].reset_index(drop=True)
@@ -125,7 +127,7 @@ class _Contest:
             by_origin=rows["origin"].shift(-1)[~is_last], by_batch=rows["batch_id"].shift(-1)[~is_last]
         )
         is_stored = replaced["is_stored"].to_numpy(dtype=bool)
-        is_known = _identities(replaced).isin(_identities(known)) & ~is_stored
+        is_known = _identities(replaced).isin(_identities(earlier_corrections)) & ~is_stored
         stay = rows[is_last & ~rows["is_stored"].to_numpy(dtype=bool)].drop(columns=["is_stored", "value", "arrival"])
         return Settled(
             in_time(pd.concat([uncontested, stay], ignore_index=True) if len(uncontested) else stay),
@@ -137,31 +139,31 @@ class _Contest:
     def _is_first(self) -> pd.Series[bool]:
         return pd.Series(_begins(self.rows), index=self.rows.index)
 
-    def _is_old_news(self, known: pd.DataFrame) -> Flags:
-        """Return which arrivals were here before and were replaced by what arrived after them.
+    def _were_replaced_before(self, earlier_corrections: pd.DataFrame) -> Flags:
+        """Return which arrivals came before and were replaced then, so that they change nothing now.
 
-        An arrival that is known as replaced has come again. It is news only if its origin takes back what it said
-        later: not if the same delivery holds what the origin said later, or if another origin has replaced it.
+        An arrival that was replaced may come again because its origin returns to that value. It then counts, but not
+        if a later value of its origin is in the same delivery, nor if a reading of another origin had replaced it.
         """
         rows = self.rows
         begins = _begins(rows)
         at_first = np.flatnonzero(begins)[begins.cumsum() - 1]
         meets_stored = rows["is_stored"].to_numpy(dtype=bool)[at_first]
         is_of_other = rows["origin"].to_numpy()[at_first] != rows["origin"].to_numpy()
-        is_said_later = rows.duplicated([*KEY, "origin"], keep="last").to_numpy()
-        entries = known.assign(arrival=known["arrival"].map(_from_text).astype("uint64"))
+        is_followed_by_origin = rows.duplicated([*KEY, "origin"], keep="last").to_numpy()
+        entries = earlier_corrections.assign(arrival=earlier_corrections["arrival"].map(_from_text).astype("uint64"))
         entries["within_a_run"] = entries["arrived_at"] == entries["replaced_at"]
         columns = [*KEY, "arrival", "by_origin", "batch_id", "within_a_run"]
         pairs = rows.assign(place=range(len(rows)))[[*KEY, "arrival", "origin", "batch_id", "place"]].merge(
             entries[columns], on=[*KEY, "arrival"], suffixes=("", "_known")
         )
-        at = pairs["place"].to_numpy()
-        by_other = is_of_other[at] & (pairs["by_origin"] != pairs["origin"]).to_numpy(dtype=bool)
+        places = pairs["place"].to_numpy()
+        by_other = is_of_other[places] & (pairs["by_origin"] != pairs["origin"]).to_numpy(dtype=bool)
         in_pieces = (pairs["within_a_run"] & (pairs["batch_id"] == pairs["batch_id_known"])).to_numpy(dtype=bool)
-        is_old = np.zeros(len(rows), dtype=bool)
-        is_old[at[is_said_later[at] | by_other | in_pieces]] = True
-        is_old &= meets_stored & ~rows["is_stored"].to_numpy(dtype=bool)
-        return is_old
+        is_replaced = np.zeros(len(rows), dtype=bool)
+        is_replaced[places[is_followed_by_origin[places] | by_other | in_pieces]] = True
+        is_replaced &= meets_stored & ~rows["is_stored"].to_numpy(dtype=bool)
+        return is_replaced
 
 
 def _begins(rows: pd.DataFrame) -> Flags:

@@ -137,7 +137,7 @@ def deliver_new(space: Workspace, now: datetime, check: TableCheck) -> Ingested:
     space.claim()
     cursor = read_cursor(space)
     # With other settings, what is stored may have to be put aside: then it is checked again.
-    run = _Run(space, now, check, passes_over_known=cursor is not None)
+    run = _Run(space, now, check, skips_stored=cursor is not None)
     news = find_new(space, cursor, now)
     if not news.is_empty:
         run.store_all(news.batches)
@@ -155,7 +155,7 @@ class _Run:
     now: datetime
     check: TableCheck
     counts: Counts = field(default_factory=Counts)
-    passes_over_known: bool = False
+    skips_stored: bool = False
     """Whether readings that are stored already are passed over."""
     earlier: EarlierDeliveries = field(default_factory=EarlierDeliveries)
     faults: DeliveredFaults = field(default_factory=DeliveredFaults)
@@ -164,9 +164,7 @@ class _Run:
         """Store the source's batches, delivery by delivery."""
         docs = self.space.reports / "data_docs"
         for number, delivery in enumerate(gather(self.space, batches), start=1):
-            self.store(
-                self._without_known(delivery) if self.passes_over_known else delivery, docs / f"readings_{number}"
-            )
+            self.store(self._without_stored(delivery) if self.skips_stored else delivery, docs / f"readings_{number}")
 
     def result(self) -> Ingested:
         """Return what has become of all rows."""
@@ -180,12 +178,12 @@ class _Run:
             readings=self.space.store.ref(tables.READINGS),
         )
 
-    def _without_known(self, delivery: Delivery) -> Delivery:
+    def _without_stored(self, delivery: Delivery) -> Delivery:
         """Leave out the readings that are stored with the same values."""
         self.faults.add(delivery)
         rows = without_stored(self.space.store, pd.concat(delivery.readings, ignore_index=True))
-        known = sum(map(len, delivery.readings)) - len(rows)
-        return replace(delivery, readings=[rows], faults=[], rows=delivery.rows - known)
+        n_stored = sum(map(len, delivery.readings)) - len(rows)
+        return replace(delivery, readings=[rows], faults=[], rows=delivery.rows - n_stored)
 
     def store(self, delivery: Delivery, docs: Path) -> None:
         """Check one delivery, and write quarantine and readings, each exactly once."""

@@ -38,8 +38,8 @@ class DeliveredFaults:
         """Return all faults; one that was cut between two batches is whole in the later one."""
         if not self._faults:
             return tables.FAULTS.empty()
-        together = pd.concat(self._faults, ignore_index=True)
-        return together.drop_duplicates(list(tables.FAULTS.key), keep="last")
+        faults = pd.concat(self._faults, ignore_index=True)
+        return faults.drop_duplicates(list(tables.FAULTS.key), keep="last")
 
     def spans(self) -> pd.DataFrame:
         """Return each asset's first and last timestamp as columns min and max."""
@@ -55,9 +55,7 @@ class DeliveredFaults:
 
     def _corrected_away(self, stored: pd.DataFrame, faults: pd.DataFrame) -> pd.DataFrame:
         """Return the keys of stored faults that touch the delivered time and that the source does not name."""
-        key = list(tables.FAULTS.key)
         span = self.spans().reindex(stored["asset_id"])
         touched = (stored["start"].array <= span["max"].array) & (stored["end"].array >= span["min"].array)
         replaceable = stored[np.asarray(touched, dtype=bool) & (stored["origin"] != PERSON).to_numpy()]
-        both = replaceable[key].merge(faults[key], on=key, how="left", indicator=True)
-        return both.loc[both["_merge"] == "left_only", key]
+        return tables.FAULTS.lost_keys(replaceable, faults)

@@ -29,8 +29,8 @@ def store(
         Name of the write.
     """
     cells = _of_readings(missing, settled.readings)
-    gone = settled.replaced_keys if withdrawn is None else pd.concat([settled.replaced_keys, withdrawn])
-    outdated = stored_rows(store, tables.MISSING, gone)
+    outdated_keys = settled.replaced_keys if withdrawn is None else pd.concat([settled.replaced_keys, withdrawn])
+    outdated = stored_rows(store, tables.MISSING, outdated_keys)
     if len(cells) or len(outdated):
         store.upsert(tables.MISSING, cells, txn=txn, drop=outdated if len(outdated) else None)
 

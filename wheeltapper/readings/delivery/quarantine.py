@@ -88,7 +88,7 @@ def _add_instants(store: Store) -> None:
 
 
 def instants(timestamps: pd.Series[str]) -> pd.Series[pd.Timestamp]:
-    """Return times as delivered as instants; the beginning of 1970 for one that cannot be read or be meant."""
+    """Return delivered times as instants; the beginning of 1970 for a time that cannot be read or is impossible."""
     times = pd.to_datetime(timestamps, utc=True, errors="coerce", format="ISO8601").astype("datetime64[us, UTC]")
     return times.where(is_possible(times), _NO_INSTANT)
 
@@ -102,5 +102,5 @@ def no_longer_kept(store: Store, rejected: pd.DataFrame, earlier: EarlierDeliver
     keys = keys.loc[keys["timestamp"] != _NO_INSTANT, ["asset_id", "timestamp", "origin"]]
     keys = keys[~earlier.contain(keys)]
     stored = stored_readings(store, keys)
-    both = stored.merge(keys.drop_duplicates(), on=["asset_id", "timestamp", "origin"])[KEY]
-    return both if len(both) else None
+    rejected_now = stored.merge(keys.drop_duplicates(), on=["asset_id", "timestamp", "origin"])[KEY]
+    return rejected_now if len(rejected_now) else None

@@ -1,4 +1,4 @@
-"""The end of a look at a plant: what the next one is compared with, so that it costs nothing where nothing is new."""
+"""The end of a look at a plant: it is recorded, so that the next look costs nothing where nothing is new."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wheeltapper.workspace import Workspace
 
 
 def end(space: Workspace, look: Look) -> None:
-    """Record that everything was taken in, where the source's files tell whether something is new.
+    """Record that everything was taken in, if the source's files show whether something is new.
 
     A plant with plug-ins of its own is always looked at: they may read anything.
     """

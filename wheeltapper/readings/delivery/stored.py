@@ -1,4 +1,4 @@
-"""The stored rows that a delivery meets: looked up by its keys, so that the length of the history costs nothing."""
+"""The stored rows that have the keys of a delivery: only their days are read, whatever the length of the history."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def stored_rows(store: Store, table: Table, keys: pd.DataFrame) -> pd.DataFrame:
         store.read(table, start=first, end=last + _TICK, assets=assets) for first, last in _spans(keys["timestamp"])
     ]
     rows = pd.concat(parts, ignore_index=True)
-    wanted = pd.MultiIndex.from_frame(keys[KEY])
-    return rows[pd.MultiIndex.from_frame(rows[KEY]).isin(wanted)].reset_index(drop=True)
+    index = pd.MultiIndex.from_frame(keys[KEY])
+    return rows[pd.MultiIndex.from_frame(rows[KEY]).isin(index)].reset_index(drop=True)
 
 
 def stored_on_days_of(store: Store, table: Table, times: pd.Series[pd.Timestamp], columns: list[str]) -> pd.DataFrame:
@@ -53,7 +53,7 @@ def stored_on_days_of(store: Store, table: Table, times: pd.Series[pd.Timestamp]
 
 
 def _spans(times: pd.Series[pd.Timestamp]) -> Iterator[tuple[pd.Timestamp, pd.Timestamp]]:
-    """Yield first and last of the times, day by day where days lie between them: one late row reads one day."""
+    """Yield the first and the last time of each group of neighbouring days: for one late row, one day is read."""
     micros = np.unique(tables.microseconds(times))
     if not len(micros):
         return

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from wheeltapper.readings.health.runs import TIMES, Flags, Floats, RunCutter, Runs, UsualLengths, first_of_run, no_runs
-from wheeltapper.readings.health.series import Found, Piece, begin_of
+from wheeltapper.readings.health.series import FlaggedRuns, Piece, begin_of
 from wheeltapper.readings.order import in_words
 
 LEAST_FLAT = 20
@@ -29,31 +29,33 @@ class Dropout:
     """Finds where a sensor has no value for much longer than usual, while other sensors of its asset have values.
 
     A row without any value is no reading, so where this sensor's value is missing, another sensor has one. A sensor
-    that never had a value is not silent, it is not there: that run begins with the series, without a past.
+    that never had a value is absent, not silent: its run begins with the series, and there is no past to compare it
+    with.
     """
 
     cutter: RunCutter = field(default_factory=RunCutter)
     lengths: UsualLengths = field(default_factory=lambda: UsualLengths(LEAST_SILENT // TIMES))
 
-    def advance(self, piece: Piece) -> list[Found]:
+    def advance(self, piece: Piece) -> list[FlaggedRuns]:
         """Look at the next readings; see `Detector`."""
         missing = np.isnan(piece.values)
         ended = self.cutter.cut(missing, first_of_run(missing, self.cutter), piece.readings)
-        found = self._found(ended)
+        flags = self._flag(ended)
         self.lengths.learn(ended)
-        return found
+        return flags
 
-    def growing(self) -> list[Found]:
+    def growing(self) -> list[FlaggedRuns]:
         """Return the silence that goes on; see `Detector`."""
-        return self._found(self.cutter.open)
+        return self._flag(self.cutter.open)
 
     def unsettled(self) -> dict[str, int | None]:
         """Return where a silence may still begin; see `Detector`."""
         return {"dropout": begin_of(self.cutter.open)}
 
-    def _found(self, runs: Runs) -> list[Found]:
+    def _flag(self, runs: Runs) -> list[FlaggedRuns]:
         runs = runs.only(self.lengths.too_long(runs, LEAST_SILENT))
-        return [Found("dropout", runs, [f"no value for {_lasting(*run)} while others speak" for run in _each(runs)])]
+        details = [f"no value for {_length_in_words(*run)} while others speak" for run in _lengths(runs)]
+        return [FlaggedRuns("dropout", runs, details)]
 
 
 @dataclass
@@ -71,62 +73,62 @@ class Unchanged:
     """Limits of the sensor, in its unit; NaN for none."""
     end_kind: str = "clipped"
     """The kind of flag at an end of the range. A counter is at its highest value whenever it stands still."""
-    given: int = 0
+    n_values: int = 0
     """Values so far."""
     latest: float = np.nan
     lowest: float = np.inf
     highest: float = -np.inf
-    shown: Floats = field(default_factory=lambda: np.zeros(0))
-    """What the sensor has shown since the open run began; empty before the first value."""
+    run_values: Floats = field(default_factory=lambda: np.zeros(0))
+    """Value of the open run; empty before the first value."""
     is_end: Flags = field(default_factory=lambda: np.zeros(0, dtype=bool))
-    """Whether that is an end of its range."""
+    """Whether that value is an end of the range."""
     cutter: RunCutter = field(default_factory=RunCutter)
     lengths: UsualLengths = field(default_factory=lambda: UsualLengths(min(LEAST_FLAT, LEAST_CLIPPED) // TIMES))
 
-    def advance(self, piece: Piece) -> list[Found]:
+    def advance(self, piece: Piece) -> list[FlaggedRuns]:
         """Look at the next readings; see `Detector`."""
-        readings, values = piece.given(self.given)
+        readings, values = piece.present(self.n_values)
         if not len(values):
             return []
         begins = np.diff(values, prepend=self.latest) != 0
-        shown = np.append(self.shown, values[begins])
-        is_end = self._at_an_end(shown)
+        run_values = np.append(self.run_values, values[begins])
+        is_end = self._at_an_end(run_values)
         ended = self.cutter.cut(np.ones(len(values), dtype=bool), begins, readings)
-        found = self._found(ended, shown[:-1], is_end[:-1])
+        flags = self._flag(ended, run_values[:-1], is_end[:-1])
         self.lengths.learn(ended)
-        self.given += len(values)
-        self.latest, self.shown, self.is_end = float(values[-1]), shown[-1:], is_end[-1:]
-        return found
+        self.n_values += len(values)
+        self.latest, self.run_values, self.is_end = float(values[-1]), run_values[-1:], is_end[-1:]
+        return flags
 
-    def growing(self) -> list[Found]:
+    def growing(self) -> list[FlaggedRuns]:
         """Return the run that goes on; see `Detector`."""
-        return self._found(self.cutter.open, self.shown, self.is_end)
+        return self._flag(self.cutter.open, self.run_values, self.is_end)
 
     def unsettled(self) -> dict[str, int | None]:
         """Return where a run may still be found; see `Detector`."""
         return dict.fromkeys(("flat", "clipped"), begin_of(self.cutter.open))
 
-    def _at_an_end(self, shown: Floats) -> Flags:
+    def _at_an_end(self, values: Floats) -> Flags:
         """Tell which runs are at an end of the range. Only earlier values count, so later ones change nothing."""
-        highest = np.maximum.accumulate(np.append(self.highest, shown))[1:]
-        lowest = np.minimum.accumulate(np.append(self.lowest, shown))[1:]
+        highest = np.maximum.accumulate(np.append(self.highest, values))[1:]
+        lowest = np.minimum.accumulate(np.append(self.lowest, values))[1:]
         self.highest, self.lowest = float(highest[-1]), float(lowest[-1])
-        return np.asarray((shown >= highest) | (shown <= lowest) | (shown == self.low) | (shown == self.high))
+        return np.asarray((values >= highest) | (values <= lowest) | (values == self.low) | (values == self.high))
 
-    def _found(self, runs: Runs, shown: Floats, is_end: Flags) -> list[Found]:
+    def _flag(self, runs: Runs, run_values: Floats, is_end: Flags) -> list[FlaggedRuns]:
         is_long = self.lengths.too_long(runs, np.where(is_end, LEAST_CLIPPED, LEAST_FLAT))
         inside, at_end = is_long & ~is_end, is_long & is_end
         return [
-            self._described("flat", runs.only(inside), shown[inside]),
-            self._described(self.end_kind, runs.only(at_end), shown[at_end]),
+            self._describe("flat", runs.only(inside), run_values[inside]),
+            self._describe(self.end_kind, runs.only(at_end), run_values[at_end]),
         ]
 
-    def _described(self, kind: str, runs: Runs, shown: Floats) -> Found:
+    def _describe(self, kind: str, runs: Runs, run_values: Floats) -> FlaggedRuns:
         details = [
-            f"unchanged at {value:.8g} {self.unit} for {_lasting(*run)}"
-            for value, run in zip(shown, _each(runs), strict=True)
+            f"unchanged at {value:.8g} {self.unit} for {_length_in_words(*run)}"
+            for value, run in zip(run_values, _lengths(runs), strict=True)
         ]
-        return Found(kind, runs, details)
+        return FlaggedRuns(kind, runs, details)
 
 
 @dataclass
@@ -137,32 +139,32 @@ class CounterResets:
     """
 
     unit: str
-    given: int = 0
+    n_values: int = 0
     latest: float = np.nan
 
-    def advance(self, piece: Piece) -> list[Found]:
+    def advance(self, piece: Piece) -> list[FlaggedRuns]:
         """Look at the next readings; see `Detector`."""
-        readings, values = piece.given(self.given)
+        readings, values = piece.present(self.n_values)
         before = np.append(self.latest, values)
         fallen = np.flatnonzero(np.diff(before) < 0)
-        self.given, self.latest = self.given + len(values), float(before[-1])
+        self.n_values, self.latest = self.n_values + len(values), float(before[-1])
         details = [f"fell from {before[place]:.8g} to {values[place]:.8g} {self.unit}" for place in fallen]
-        return [Found("counter_reset", Runs(readings[:, fallen], readings[:, fallen]), details)]
+        return [FlaggedRuns("counter_reset", Runs(readings[:, fallen], readings[:, fallen]), details)]
 
-    def growing(self) -> list[Found]:
+    def growing(self) -> list[FlaggedRuns]:
         """Return nothing: a reset is one reading."""
-        return [Found("counter_reset", no_runs(), [])]
+        return [FlaggedRuns("counter_reset", no_runs(), [])]
 
     def unsettled(self) -> dict[str, int | None]:
         """Return that only later readings can be resets; see `Detector`."""
         return {"counter_reset": None}
 
 
-def _each(runs: Runs) -> list[tuple[int, int]]:
+def _lengths(runs: Runs) -> list[tuple[int, int]]:
     """Return how long each run lasts, in microseconds, and how many readings of the series it spans."""
     spans = runs.last - runs.first
     return list(zip(spans[2].tolist(), (spans[1] + 1).tolist(), strict=True))
 
 
-def _lasting(lasted: int, count: int) -> str:
-    return f"{in_words(pd.Timedelta(lasted, 'us'))} ({count:,} readings)"
+def _length_in_words(microseconds: int, count: int) -> str:
+    return f"{in_words(pd.Timedelta(microseconds, 'us'))} ({count:,} readings)"

@@ -13,7 +13,7 @@ from wheeltapper import tables
 from wheeltapper.config import IDLE_REGIMES, AssetType, Sensor
 from wheeltapper.readings.health.broken import CounterResets, Dropout, Unchanged
 from wheeltapper.readings.health.jumps import Jumps
-from wheeltapper.readings.health.series import Detector, Found, Piece
+from wheeltapper.readings.health.series import Detector, FlaggedRuns, Piece
 from wheeltapper.readings.health.unusual import Unusual
 
 
@@ -54,17 +54,22 @@ class Examination:
         times = tables.microseconds(readings["timestamp"])
         self.until = int(times[-1])
         is_watched = ~readings["regime"].isin(IDLE_REGIMES).to_numpy()
-        found: list[tuple[str, Found]] = []
+        by_sensor: list[tuple[str, FlaggedRuns]] = []
         for name, detectors in self.detectors.items():
             piece = Piece(self.rows, times[is_watched], readings[name].to_numpy(dtype=np.float64)[is_watched])
-            found += [(name, flags) for detector in detectors for flags in detector.advance(piece)]
+            by_sensor += [(name, flags) for detector in detectors for flags in detector.advance(piece)]
         self.rows += int(is_watched.sum())
-        return _as_rows(found)
+        return _as_rows(by_sensor)
 
     def growing(self) -> pd.DataFrame:
         """Return the flags that the next readings may make longer; columns as those of `advance`."""
-        each = self.detectors.items()
-        return _as_rows([(name, flags) for name, all_ in each for one in all_ for flags in one.growing()])
+        by_sensor = [
+            (name, flags)
+            for name, detectors in self.detectors.items()
+            for detector in detectors
+            for flags in detector.growing()
+        ]
+        return _as_rows(by_sensor)
 
     def unsettled(self) -> Iterator[tuple[str, str, int | None]]:
         """Yield sensor, kind of flag, and the time from which on its flags may still begin or change.
@@ -86,22 +91,22 @@ def _detectors(sensor: Sensor, kinds: list[str]) -> list[Detector]:
     return [Dropout(), Unchanged(sensor.unit, low, high), Jumps(sensor.unit), unusual]
 
 
-def _as_rows(found: list[tuple[str, Found]]) -> pd.DataFrame:
+def _as_rows(by_sensor: list[tuple[str, FlaggedRuns]]) -> pd.DataFrame:
     """Put flags into one frame."""
-    found = [(name, flags) for name, flags in found if len(flags.runs)]
-    if not found:
+    by_sensor = [(name, flags) for name, flags in by_sensor if len(flags.runs)]
+    if not by_sensor:
         return _no_rows()
-    lengths = [len(flags.runs) for _, flags in found]
-    first = np.concatenate([flags.runs.first for _, flags in found], axis=1)
-    last = np.concatenate([flags.runs.last for _, flags in found], axis=1)
+    lengths = [len(flags.runs) for _, flags in by_sensor]
+    first = np.concatenate([flags.runs.first for _, flags in by_sensor], axis=1)
+    last = np.concatenate([flags.runs.last for _, flags in by_sensor], axis=1)
     return pd.DataFrame(
         {
-            "sensor": np.repeat([name for name, _ in found], lengths),
-            "kind": np.repeat([flags.kind for _, flags in found], lengths),
+            "sensor": np.repeat([name for name, _ in by_sensor], lengths),
+            "kind": np.repeat([flags.kind for _, flags in by_sensor], lengths),
             "start": _instants(first[2]),
             "end": _instants(last[2]),
             "count": last[1] - first[1] + 1,
-            "detail": [detail for _, flags in found for detail in flags.details],
+            "detail": [detail for _, flags in by_sensor for detail in flags.details],
         }
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from wheeltapper.readings.health.runs import Floats, Places, Runs
-from wheeltapper.readings.health.series import Found, Piece, begin_of
+from wheeltapper.readings.health.series import FlaggedRuns, Piece, begin_of
 
 BLOCK = 30
 """Readings that a level is computed from."""
@@ -57,7 +57,7 @@ class Jump:
 
     block: int = -1
     """Its first block; -1 while there is none."""
-    was: float = 0.0
+    usual_level: float = 0.0
     """The usual level before it."""
     latest: float = 0.0
     """Level of its newest block."""
@@ -79,7 +79,7 @@ class Jumps:
     """
 
     unit: str
-    given: int = 0
+    n_values: int = 0
     """Values so far."""
     readings: Places = field(default_factory=lambda: np.zeros((3, 0), dtype=np.int64))
     """Readings of the block before the one that is being filled, and of that one."""
@@ -90,30 +90,30 @@ class Jumps:
     usual: UsualBlocks = field(default_factory=UsualBlocks)
     jump: Jump = field(default_factory=Jump)
 
-    def advance(self, piece: Piece) -> list[Found]:
+    def advance(self, piece: Piece) -> list[FlaggedRuns]:
         """Look at the next readings; see `Detector`."""
-        readings, values = piece.given(self.given)
-        filled = self.given // BLOCK
-        self.given += len(values)
+        readings, values = piece.present(self.n_values)
+        filled = self.n_values // BLOCK
+        self.n_values += len(values)
         self.readings = np.concatenate([self.readings, readings], axis=1)
         self.values, self.rows = np.append(self.values, values), np.append(self.rows, readings[1])
         self._keep_sizes()
-        ended: list[Found] = []
+        ended: list[FlaggedRuns] = []
         for block, (level, spread) in enumerate(self._levels(filled), filled):
             ended += self._step(block, level, spread)
         self._forget()
         return ended
 
-    def growing(self) -> list[Found]:
+    def growing(self) -> list[FlaggedRuns]:
         """Return the stretch that goes on; see `Detector`."""
-        return [self._found(self.given // BLOCK - 1)] if self.jump.block >= 0 else []
+        return [self._flag(self.n_values // BLOCK - 1)] if self.jump.block >= 0 else []
 
     def unsettled(self) -> dict[str, int | None]:
         """Return where a stretch may still begin; see `Detector`."""
         if self.jump.block >= 0:
             return {"jump_in_scale": begin_of(Runs(self.jump.first, self.jump.first))}
-        place = max(self.given // BLOCK * BLOCK - BLOCK + 1, 0)
-        return {"jump_in_scale": int(self.readings[2, self._at(place)]) if self.given > place else None}
+        place = max(self.n_values // BLOCK * BLOCK - BLOCK + 1, 0)
+        return {"jump_in_scale": int(self.readings[2, self._at(place)]) if self.n_values > place else None}
 
     def _levels(self, filled: int) -> list[tuple[float, float]]:
         """Return the typical size and the interquartile range of each block that is full now and was not before."""
@@ -124,15 +124,15 @@ class Jumps:
         lower, upper = np.quantile(blocks, [0.25, 0.75], axis=1)
         return list(zip(np.median(np.abs(blocks), axis=1).tolist(), (upper - lower).tolist(), strict=True))
 
-    def _step(self, block: int, level: float, spread: float) -> list[Found]:
+    def _step(self, block: int, level: float, spread: float) -> list[FlaggedRuns]:
         """Look at one block; return the stretch that it ends, if any."""
-        ended: list[Found] = []
+        ended: list[FlaggedRuns] = []
         is_far = self.usual.is_far(level)
         is_jump = is_far and self.usual.is_alike(level, spread)
         if is_jump and self.jump.block < 0:
             self._begin(block, level)
         if self.jump.block >= 0 and (not is_jump or block - self.jump.block >= self.usual.count):
-            ended.append(self._found(block - 1))
+            ended.append(self._flag(block - 1))
             self.jump = Jump()
             is_far = is_far and not is_jump  # after so long a time it is usual
         if not is_far:  # a block that is half old and half new is neither
@@ -141,13 +141,13 @@ class Jumps:
         return ended
 
     def _begin(self, block: int, level: float) -> None:
-        was = float(np.median(self.usual.levels))
-        place = self._walk(block * BLOCK - 1, -1, was, level) + 1
+        usual_level = float(np.median(self.usual.levels))
+        place = self._walk(block * BLOCK - 1, -1, usual_level, level) + 1
         at = self._at(place)
         first = self.readings[:, at : at + 1]
         is_before = (self.rows >= first[1] - DESCRIBED) & (self.rows < first[1])
-        before = float(np.median(np.abs(self.values[is_before]))) if is_before.any() else was
-        self.jump = Jump(block, was, level, before, first)
+        before = float(np.median(np.abs(self.values[is_before]))) if is_before.any() else usual_level
+        self.jump = Jump(block, usual_level, level, before, first)
         self._keep_sizes()
 
     def _keep_sizes(self) -> None:
@@ -156,41 +156,41 @@ class Jumps:
             place = int(self.jump.first[0, 0]) + len(self.jump.sizes)
             self.jump.sizes = np.append(self.jump.sizes, np.abs(self._from(place)))[:DESCRIBED]
 
-    def _found(self, block: int) -> Found:
+    def _flag(self, block: int) -> FlaggedRuns:
         """Return the stretch that ends with a block, or within the one after it."""
         jump = self.jump
-        place = self._walk((block + 1) * BLOCK, 1, jump.was, jump.latest) - 1
+        place = self._walk((block + 1) * BLOCK, 1, jump.usual_level, jump.latest) - 1
         at = self._at(place)
         runs = Runs(jump.first, self.readings[:, at : at + 1])
         after = float(np.median(jump.sizes[: place - int(jump.first[0, 0]) + 1]))
-        return Found("jump_in_scale", runs, [self._described(jump.before, after)])
+        return FlaggedRuns("jump_in_scale", runs, [self._describe(jump.before, after)])
 
-    def _described(self, before: float, after: float) -> str:
+    def _describe(self, before: float, after: float) -> str:
         levels = f"from about {before:.4g} to {after:.4g} {self.unit}"
         if not before or not after:
             return f"{levels}, as if its unit had changed"
         times = f"{after / before:.3g} times as large" if after >= before else f"{before / after:.3g} times as small"
         return f"{levels}, {times}, as if its unit had changed"
 
-    def _walk(self, place: int, step: int, was: float, level: float) -> int:
+    def _walk(self, place: int, step: int, usual_level: float, level: float) -> int:
         """Return the first place, within one block, whose value is nearer to the old level than to the new one."""
-        middle = np.sqrt(was * level)
+        middle = np.sqrt(usual_level * level)
         for _ in range(BLOCK - 1):
-            if place >= self.given or (abs(self._from(place)[0]) > middle) != (level > middle):
+            if place >= self.n_values or (abs(self._from(place)[0]) > middle) != (level > middle):
                 break
             place += step
         return place
 
     def _from(self, place: int) -> Floats:
         """Return the values from a place on."""
-        return self.values[len(self.values) - (self.given - place) :]
+        return self.values[len(self.values) - (self.n_values - place) :]
 
     def _at(self, place: int) -> int:
         """Return where the reading of a place is among those that are kept."""
-        return int(self.readings.shape[1]) - (self.given - place)
+        return int(self.readings.shape[1]) - (self.n_values - place)
 
     def _forget(self) -> None:
         """Drop the readings that no later block needs."""
-        kept = self.given % BLOCK + BLOCK
-        self.readings = self.readings[:, -kept:].copy()
-        self.values, self.rows = self.values[-kept - DESCRIBED :].copy(), self.rows[-kept - DESCRIBED :].copy()
+        n_kept = self.n_values % BLOCK + BLOCK
+        self.readings = self.readings[:, -n_kept:].copy()
+        self.values, self.rows = self.values[-n_kept - DESCRIBED :].copy(), self.rows[-n_kept - DESCRIBED :].copy()

@@ -1,7 +1,7 @@
-"""What the update of the flags remembers between two runs: a cache beside the tables, never a second truth.
+"""What the update of the flags remembers between two runs: a cache, which the tables can replace at any time.
 
-It belongs to one version of the readings and of the flags, to one set of settings and to this code, and says so. Where
-anything of that is not as it was, or a byte of it is not, everything is computed from the tables again.
+It records which version of the readings and of the flags, which settings and which code it belongs to. Where one of
+these has changed, or a byte of it is damaged, everything is computed from the tables again.
 """
 
 from __future__ import annotations
@@ -79,8 +79,10 @@ class MemoryFolder:
         if saved is None or saved["settings"] != self.settings:
             return None
         assets = {
-            name: Remembered(states.restore(self.begin(), one["now"]), {int(at): file for at, file in one["earlier"]})
-            for name, one in saved["assets"].items()
+            name: Remembered(
+                states.restore(self.begin(), asset["now"]), {int(at): file for at, file in asset["earlier"]}
+            )
+            for name, asset in saved["assets"].items()
         }
         refs = tuple(saved["readings"]), tuple(saved["flags"])
         return Memory(*refs, assets, saved["counts"], saved["longest"])
@@ -88,15 +90,15 @@ class MemoryFolder:
     def save(self, memory: Memory) -> None:
         """Put a memory in place of the one before, and delete what it no longer needs."""
         assets = {
-            name: {"now": states.dump(one.now), "earlier": [list(pair) for pair in one.earlier.items()]}
-            for name, one in memory.assets.items()
+            name: {"now": states.dump(asset.now), "earlier": [list(pair) for pair in asset.earlier.items()]}
+            for name, asset in memory.assets.items()
         }
         refs = {"readings": list(memory.readings), "flags": list(memory.flags)}
         summary = {"counts": memory.counts, "longest": memory.longest}
         self._write(self._root, states.encode({"settings": self.settings, **refs, **summary, "assets": assets}))
-        needed = {self._root.name, *(file for one in memory.assets.values() for file in one.earlier.values())}
+        names_in_use = {self._root.name, *(file for asset in memory.assets.values() for file in asset.earlier.values())}
         for path in self._folder.iterdir():
-            if path.name not in needed:
+            if path.name not in names_in_use:
                 path.unlink(missing_ok=True)
 
     def keep(self, examination: Examination) -> str:
@@ -108,9 +110,9 @@ class MemoryFolder:
         return name
 
     def before(self, remembered: Remembered, time: int) -> Examination | None:
-        """Return the newest examination that has not seen a time or anything later; None if none is left.
+        """Return the newest examination of readings before a time; None if there is none.
 
-        Later ones are forgotten.
+        Later ones are dropped.
         """
         if remembered.now.until is not None and remembered.now.until < time:
             return remembered.now
@@ -129,7 +131,7 @@ class MemoryFolder:
             return None
 
     def _write(self, path: Path, data: bytes) -> None:
-        """Write a file whole or not at all; after a power cut its hash tells."""
+        """Write a file whole or not at all; after a power cut, its hash shows whether it is whole."""
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
         draft.write_bytes(data)
@@ -144,7 +146,7 @@ def _code() -> str:
 
 
 def is_worth_keeping(until: int | None, following: int, newest: int) -> bool:
-    """Tell whether the moment between two readings of an asset is one that a late reading may be followed from.
+    """Tell whether the examination between two readings is kept, so that a late reading can start from it.
 
     Parameters
     ----------

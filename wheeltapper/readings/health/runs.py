@@ -2,8 +2,8 @@
 
 The usual length is learnt from the sensor's own past: lengths of runs that together hold more than a small share of the
 readings before. So one odd event does not set the usual length, and a machine that stands still every night does, after
-its first night. A run is *known* to be too long only at one of its readings. Its start is reported as well, with
-hindsight: the readings between were not flagged when they arrived. Later readings can only make the last run longer.
+its first night. A run becomes too long at one of its readings. Its start is reported as well, although the readings
+before that one were not flagged when they arrived. Later readings can only make the last run longer.
 
 Everything here goes on from where it stopped: a series gives the same runs in one piece and in any number of pieces.
 """
@@ -107,7 +107,7 @@ class UsualLengths:
 
     shortest: int
     """Shorter runs never set a limit."""
-    held: Places = field(default_factory=lambda: np.zeros(CLASSES, dtype=np.int64))
+    values_by_class: Places = field(default_factory=lambda: np.zeros(CLASSES, dtype=np.int64))
     """Values in all earlier runs of each class of length."""
 
     def too_long(self, runs: Runs, least: Places | int) -> Flags:
@@ -130,15 +130,16 @@ class UsualLengths:
         """Remember runs that have ended."""
         length = runs.length[runs.length >= self.shortest]
         if len(length):
-            self.held = self.held + np.bincount(self._classes(length), length, CLASSES).astype(np.int64)
+            values = np.bincount(self._classes(length), length, CLASSES)
+            self.values_by_class = self.values_by_class + values.astype(np.int64)
 
     def _usual(self, start: Places, length: Places) -> Places:
         """Return the longest length that is usual before each run, up to a factor of √2; 0 if none."""
         classes = self._classes(length)
-        steps = max(int(classes.max()), int(np.flatnonzero(self.held).max(initial=0))) + 1
-        own = np.zeros((len(length), steps), dtype=np.int64)
-        own[np.arange(len(length)), classes] = length
-        before = self.held[:steps] + np.cumsum(own, axis=0) - own
+        steps = max(int(classes.max()), int(np.flatnonzero(self.values_by_class).max(initial=0))) + 1
+        of_run = np.zeros((len(length), steps), dtype=np.int64)
+        of_run[np.arange(len(length)), classes] = length
+        before = self.values_by_class[:steps] + np.cumsum(of_run, axis=0) - of_run
         at_least = np.cumsum(before[:, ::-1], axis=1)[:, ::-1]
         is_usual = (at_least >= SHARE * start[:, None]) & (at_least > 0)
         longest = np.where(is_usual.any(axis=1), steps - 1 - np.argmax(is_usual[:, ::-1], axis=1), -1)

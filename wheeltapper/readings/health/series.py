@@ -27,20 +27,20 @@ class Piece:
         places = self.first + np.arange(len(self.times))
         return np.stack([places, places, self.times])
 
-    def given(self, before: int) -> tuple[Places, Floats]:
+    def present(self, before: int) -> tuple[Places, Floats]:
         """Return the readings that are not missing, as `Runs` names them, and their values.
 
         Parameters
         ----------
         before : int
-            Values that were given before this piece.
+            Values, without missing ones, before this piece.
         """
         places = np.flatnonzero(~np.isnan(self.values))
         return np.stack([before + np.arange(len(places)), self.first + places, self.times[places]]), self.values[places]
 
 
 @dataclass(frozen=True)
-class Found:
+class FlaggedRuns:
     """Flags of one kind: runs of readings, and a sentence about each."""
 
     kind: str
@@ -51,10 +51,10 @@ class Found:
 class Detector(Protocol):
     """Looks for one kind of flag, or a few, in one sensor of one asset, and goes on where it stopped."""
 
-    def advance(self, piece: Piece) -> list[Found]:
+    def advance(self, piece: Piece) -> list[FlaggedRuns]:
         """Look at the next readings; return the flags that no later reading can change."""
 
-    def growing(self) -> list[Found]:
+    def growing(self) -> list[FlaggedRuns]:
         """Return the flags that the next readings may make longer."""
 
     def unsettled(self) -> dict[str, int | None]:

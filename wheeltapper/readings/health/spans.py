@@ -23,8 +23,8 @@ def count(flags: pd.DataFrame) -> dict[str, int]:
 
 def recount(counts: dict[str, int], old: pd.DataFrame, new: pd.DataFrame) -> dict[str, int]:
     """Return the counts after some flags were replaced by others."""
-    gone, come = count(old), count(new)
-    after = {kind: counts.get(kind, 0) - gone.get(kind, 0) + come.get(kind, 0) for kind in counts | come}
+    removed, added = count(old), count(new)
+    after = {kind: counts.get(kind, 0) - removed.get(kind, 0) + added.get(kind, 0) for kind in counts | added}
     return {kind: number for kind, number in after.items() if number}
 
 
@@ -38,7 +38,7 @@ def longest(flags: pd.DataFrame) -> list[list[Any]]:
 def longest_after(
     before: list[list[Any]], old: pd.DataFrame, new: pd.DataFrame, counts: dict[str, int]
 ) -> list[list[Any]] | None:
-    """Return the longest spans after some flags were replaced by others; None if only the whole table tells.
+    """Return the longest spans after some flags were replaced by others; None if the whole table must be read for them.
 
     Parameters
     ----------
@@ -51,12 +51,12 @@ def longest_after(
     """
     if not old["kind"].isin(HEALTH).any() and not new["kind"].isin(HEALTH).any():
         return before
-    gone = set(zip(*(old[name] for name in _COLUMNS[:4]), strict=True)) if len(old) else set()
-    kept = _frame([span for span in before if (*span[:3], _instant(span[3])) not in gone])
-    after = longest(pd.concat([kept, new[_COLUMNS]], ignore_index=True))
+    removed = set(zip(*(old[name] for name in _COLUMNS[:4]), strict=True)) if len(old) else set()
+    remaining = _frame([span for span in before if (*span[:3], _instant(span[3])) not in removed])
+    after = longest(pd.concat([remaining, new[_COLUMNS]], ignore_index=True))
     total = sum(counts.get(kind, 0) for kind in HEALTH)
     if len(after) == min(total, SHOWN) and (
-        len(kept) == len(before) or total <= SHOWN or _lasts_as_long(after, before)
+        len(remaining) == len(before) or total <= SHOWN or _lasts_as_long(after, before)
     ):
         return after
     return None

@@ -35,7 +35,7 @@ def restore(like: Any, saved: Any) -> Any:
 
     Parameters
     ----------
-    like : a new state of the same build, which says what is which dataclass
+    like : a new state of the same structure, whose dataclasses are filled
     saved : what `dump` returned
     """
     if is_dataclass(like):
@@ -66,10 +66,10 @@ def decode(data: bytes) -> Any:
     ------
     DamagedStateError
     """
-    digest, _, rest = data.partition(b"\n")
-    if hashlib.sha256(rest).hexdigest().encode() != digest:
+    digest, _, payload = data.partition(b"\n")
+    if hashlib.sha256(payload).hexdigest().encode() != digest:
         raise DamagedStateError("the state's bytes do not have the SHA-256 that they begin with")
-    text, _, arrays = rest.partition(b"\n")
+    text, _, arrays = payload.partition(b"\n")
     return _with_arrays(json.loads(text), arrays)
 
 

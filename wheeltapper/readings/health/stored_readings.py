@@ -38,13 +38,13 @@ class StoredReadings:
         Parameters
         ----------
         until : dict, optional
-            Asset → time after which its readings are wanted, in microseconds since 1970; None for all of them. By
+            Asset → time after which its readings are read, in microseconds since 1970; None for all of them. By
             default, all readings of all assets.
         """
         if until is not None and not until:
             return
-        known = [time for time in until.values() if time is not None] if until else []
-        begin = min(known) + 1 if until and len(known) == len(until) else None
+        times = [time for time in until.values() if time is not None] if until else []
+        begin = min(times) + 1 if until and len(times) == len(until) else None
         for start, end in self._spans(begin):
             names = (
                 None if until is None else sorted(name for name, time in until.items() if time is None or time < end)
@@ -56,28 +56,28 @@ class StoredReadings:
             )
             for asset, part in rows.groupby("asset_id", sort=True):
                 after = (until or {}).get(str(asset))
-                fresh = part if after is None else part[tables.microseconds(part["timestamp"]) > after]
-                if len(fresh):
-                    yield str(asset), fresh
+                new = part if after is None else part[tables.microseconds(part["timestamp"]) > after]
+                if len(new):
+                    yield str(asset), new
 
     def _spans(self, begin: int | None) -> Iterator[tuple[int, int]]:
         """Yield spans of time, from start (inclusive) to end (exclusive), that hold about `ROWS` readings each."""
-        start, held = None, 0
+        start, n_rows = None, 0
         for first, last, rows in self._sizes:
             low, high = _microseconds(first), _microseconds(last) + 1
             if begin is not None and high <= begin:
                 continue
             low = low if begin is None else max(low, begin)
-            if start is not None and held + rows > ROWS:
+            if start is not None and n_rows + rows > ROWS:
                 yield start, low
-                start, held = None, 0
+                start, n_rows = None, 0
             start = low if start is None else start
             parts = -(-rows // ROWS)
             for part in range(1, parts):  # a period may be larger than that by itself
                 cut = low + (high - low) * part // parts
                 yield start, cut
                 start = cut
-            held, end = held + rows // parts, high
+            n_rows, end = n_rows + rows // parts, high
         if start is not None:
             yield start, end
 
@@ -86,10 +86,6 @@ def first_changes(store: Store, since: int) -> dict[str, int]:
     """Return asset → time of its first reading that was added, changed or removed since a version of the readings."""
     first = store.changes(tables.READINGS, since).groupby("asset_id")["timestamp"].min()
     return {str(asset): _microseconds(time) for asset, time in first.items()}
-
-
-def _is_before(time: int | None, end: int) -> bool:
-    return time is None or time < end
 
 
 def _microseconds(time: datetime) -> int:

@@ -1,8 +1,8 @@
 """The table of flags follows the table of readings: what is new is examined, what it changes is written.
 
-For each asset a `Memory` keeps where its examination stands. New readings go on from there. A reading that is late,
-corrected or gone takes its asset back to an earlier moment that is remembered, or to its beginning. Without a memory
-everything is computed from the readings, in bounded pieces of time, and only what differs is written.
+For each asset a `Memory` keeps where its examination stands. New readings go on from there. Where a reading is late,
+corrected or deleted, its asset is examined again from an earlier remembered moment, or from its beginning. Without a
+memory everything is computed from the readings, in bounded pieces of time, and only what differs is written.
 """
 
 from __future__ import annotations
@@ -106,21 +106,21 @@ class _Update:
         return self._remember(readings, after, old, new)
 
     def _go_back(self, flags: Ref) -> None:
-        """Choose where the examination of each asset goes on, and collect the flags that this puts in question."""
+        """Choose where the examination of each asset goes on, and collect the flags that may change."""
         if self.memory is None:
             self._begin_anew(flags)
             return
         base, digest = self.memory.flags
         changes = first_changes(self.store, self.memory.readings[0])
-        known = self.memory.assets
-        self.assets = {name: known.get(name) or Remembered(self.folder.begin()) for name in changes}
+        remembered_assets = self.memory.assets
+        self.assets = {name: remembered_assets.get(name) or Remembered(self.folder.begin()) for name in changes}
         back: dict[str, Examination] = {}
-        for name, one in self.assets.items():
-            stands_at = self.folder.before(one, changes[name])
-            if stands_at is one.now:
-                self.old.append(_of(name, stands_at.growing()))
+        for name, remembered in self.assets.items():
+            stands_at = self.folder.before(remembered, changes[name])
+            if stands_at is remembered.now:
+                self.old.append(_with_asset(name, stands_at.growing()))
             else:
-                one.now = back[name] = stands_at or self.folder.begin()
+                remembered.now = back[name] = stands_at or self.folder.begin()
         if back:
             self.old.append(self._questioned(back, base))
         if digest != flags.digest:
@@ -135,9 +135,9 @@ class _Update:
         """Return the flags of some assets that their examinations have not settled."""
         bounds: dict[tuple[str, str, str], int] = {}
         for asset, examination in back.items():
-            later = EVER if examination.until is None else examination.until + 1
+            next_time = EVER if examination.until is None else examination.until + 1
             for sensor, kind, time in examination.unsettled():
-                bounds[asset, sensor, kind] = later if time is None else time
+                bounds[asset, sensor, kind] = next_time if time is None else time
         start = min(bounds.values())
         flags = self.store.read(
             tables.FLAGS, version=base, assets=sorted(back), start=None if start == EVER else instant(start)
@@ -148,29 +148,31 @@ class _Update:
     def _examine(self) -> None:
         """Go through the readings that are new to the assets, in order of time."""
         readings = StoredReadings(self.store, self.sensors)
-        until = None if self.memory is None else {name: one.now.until for name, one in self.assets.items()}
+        until = (
+            None if self.memory is None else {name: remembered.now.until for name, remembered in self.assets.items()}
+        )
         for asset, rows in readings.after(until):
-            one = self.assets.setdefault(asset, Remembered(self.folder.begin()))
-            self._advance(asset, one, rows, readings.newest)
-        for asset, one in self.assets.items():
-            self.new.append(_of(asset, one.now.growing()))
+            remembered = self.assets.setdefault(asset, Remembered(self.folder.begin()))
+            self._advance(asset, remembered, rows, readings.newest)
+        for asset, remembered in self.assets.items():
+            self.new.append(_with_asset(asset, remembered.now.growing()))
 
-    def _advance(self, asset: str, one: Remembered, rows: pd.DataFrame, newest: int) -> None:
+    def _advance(self, asset: str, remembered: Remembered, rows: pd.DataFrame, newest: int) -> None:
         """Examine an asset's next readings; keep the examination at moments that a late reading may go back to."""
         times = tables.microseconds(rows["timestamp"])
         begin = 0
         for place in [0, *(np.flatnonzero(np.diff(times // DAY)) + 1)]:
-            until = one.now.until if place == 0 else int(times[place - 1])
+            until = remembered.now.until if place == 0 else int(times[place - 1])
             if is_worth_keeping(until, int(times[place]), newest):
-                self._advance_part(asset, one, rows.iloc[begin:place])
+                self._advance_part(asset, remembered, rows.iloc[begin:place])
                 begin = place
-                one.earlier[int(one.now.until or 0)] = self.folder.keep(one.now)
-        self._advance_part(asset, one, rows.iloc[begin:])
-        one.earlier = thin_out(one.earlier, newest)
+                remembered.earlier[int(remembered.now.until or 0)] = self.folder.keep(remembered.now)
+        self._advance_part(asset, remembered, rows.iloc[begin:])
+        remembered.earlier = thin_out(remembered.earlier, newest)
 
-    def _advance_part(self, asset: str, one: Remembered, rows: pd.DataFrame) -> None:
+    def _advance_part(self, asset: str, remembered: Remembered, rows: pd.DataFrame) -> None:
         if len(rows):
-            self.new.append(_of(asset, one.now.advance(rows)))
+            self.new.append(_with_asset(asset, remembered.now.advance(rows)))
 
     def _write(self, readings: Ref, flags: Ref, old: pd.DataFrame, new: pd.DataFrame) -> Ref:
         """Write the flags that differ. A run that was killed may have written some or all of them already."""
@@ -193,14 +195,14 @@ class _Update:
         if longest is None:
             longest = spans.longest(self.store.read(tables.FLAGS))
         assets = ({} if before is None else before.assets) | self.assets
-        assets = {name: one for name, one in sorted(assets.items()) if one.now.until is not None}
+        assets = {name: remembered for name, remembered in sorted(assets.items()) if remembered.now.until is not None}
         refs = (readings.version, readings.digest), (flags.version, flags.digest)
         memory = Memory(*refs, assets, counts, longest)
         self.folder.save(memory)
         return memory
 
 
-def _of(asset: str, flags: pd.DataFrame) -> pd.DataFrame:
+def _with_asset(asset: str, flags: pd.DataFrame) -> pd.DataFrame:
     return flags.assign(asset_id=asset) if len(flags) else flags
 
 

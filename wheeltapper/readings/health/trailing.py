@@ -29,36 +29,36 @@ def trailing_order(values: Any, rows: Any, least: Any) -> Any:
     """
     order = np.full((4, len(values)), np.nan)
     ordered = np.empty(rows)
-    held = 0
+    n_held = 0
     for place in range(len(values)):
-        if held >= least:
+        if n_held >= least:
             for which in range(3):
-                at = 0.25 * (which + 1) * (held - 1)
+                at = 0.25 * (which + 1) * (n_held - 1)
                 below = int(at)
-                above = min(below + 1, held - 1)
+                above = min(below + 1, n_held - 1)
                 order[which, place] = ordered[below] + (at - below) * (ordered[above] - ordered[below])
             # The smallest deviations stand on both sides of the median: walk outwards until half are passed.
             median = order[1, place]
-            right = held // 2
+            right = n_held // 2
             left = right - 1
             last = before = 0.0
-            for _ in range(held // 2 + 1):
+            for _ in range(n_held // 2 + 1):
                 before = last
-                if left < 0 or (right < held and ordered[right] - median <= median - ordered[left]):
+                if left < 0 or (right < n_held and ordered[right] - median <= median - ordered[left]):
                     last = ordered[right] - median
                     right += 1
                 else:
                     last = median - ordered[left]
                     left -= 1
-            order[3, place] = last if held % 2 else 0.5 * (before + last)
+            order[3, place] = last if n_held % 2 else 0.5 * (before + last)
         value = values[place]
-        if held < rows:
-            at_end = held
-            held += 1
+        if n_held < rows:
+            at_end = n_held
+            n_held += 1
         else:
             oldest = values[place - rows]
             at_end = np.searchsorted(ordered, oldest)
-            while at_end < held - 1:
+            while at_end < n_held - 1:
                 ordered[at_end] = ordered[at_end + 1]
                 at_end += 1
         while at_end > 0 and ordered[at_end - 1] > value:

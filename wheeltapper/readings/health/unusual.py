@@ -1,7 +1,7 @@
 """Flags: values that are unusual beside those just before them. They are marked, never deleted and never altered.
 
 No label is used, and no later value. A flag says that a value is unlike its own recent past: a spike is, but so is the
-first reading after a change of load. It is a hint for the eye, and masks nothing.
+first reading after a change of load. It is a hint for people; no value is left out for it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from wheeltapper.readings.health.runs import Flags, Floats, RunCutter, first_of_run
-from wheeltapper.readings.health.series import Found, Piece, begin_of
+from wheeltapper.readings.health.series import FlaggedRuns, Piece, begin_of
 
 NONE = np.zeros(0)
 
@@ -48,7 +48,7 @@ class Unusual:
     kinds: list[str]
     unit: str
     is_counter: bool = False
-    held: Floats = field(default_factory=NONE.copy)
+    recent: Floats = field(default_factory=NONE.copy)
     """The newest values that a value is compared with, `ROWS` at most."""
     latest: list[float] = field(default_factory=list)
     """Value and time (microseconds) of the newest reading of a counter."""
@@ -57,22 +57,22 @@ class Unusual:
     def __post_init__(self) -> None:
         self.outside = {kind: Outside() for kind in self.kinds}
 
-    def advance(self, piece: Piece) -> list[Found]:
+    def advance(self, piece: Piece) -> list[FlaggedRuns]:
         """Look at the next readings; see `Detector`."""
         if not len(piece.values) or not self.kinds:
             return []
         values = self._hourly(piece) if self.is_counter else piece.values
-        limits = bounds(values, self.kinds, self.held)
-        self.held = np.append(self.held, values[~np.isnan(values)])[-ROWS:].copy()
+        limits = bounds(values, self.kinds, self.recent)
+        self.recent = np.append(self.recent, values[~np.isnan(values)])[-ROWS:].copy()
         return [self._step(kind, piece, values, low, high) for kind, (low, high) in limits.items()]
 
-    def growing(self) -> list[Found]:
+    def growing(self) -> list[FlaggedRuns]:
         """Return the unusual values that go on; see `Detector`."""
-        return [Found(kind, of.cutter.open, of.details) for kind, of in self.outside.items()]
+        return [FlaggedRuns(kind, state.cutter.open, state.details) for kind, state in self.outside.items()]
 
     def unsettled(self) -> dict[str, int | None]:
         """Return where unusual values may still go on; see `Detector`."""
-        return {kind: begin_of(of.cutter.open) for kind, of in self.outside.items()}
+        return {kind: begin_of(state.cutter.open) for kind, state in self.outside.items()}
 
     def _hourly(self, piece: Piece) -> Floats:
         """Return the growth per hour since the reading before; NaN for the first one."""
@@ -81,7 +81,7 @@ class Unusual:
         self.latest = [float(values[-1]), int(times[-1])]
         return np.asarray(np.diff(values, prepend=before) / (np.diff(times, prepend=int(at)) / 3.6e9))
 
-    def _step(self, kind: str, piece: Piece, values: Floats, low: Floats, high: Floats) -> Found:
+    def _step(self, kind: str, piece: Piece, values: Floats, low: Floats, high: Floats) -> FlaggedRuns:
         state = self.outside[kind]
         is_outside = outside(values, low, high)
         begins = first_of_run(is_outside, state.cutter)
@@ -94,7 +94,7 @@ class Unusual:
         ]
         ended = state.cutter.cut(is_outside, begins, piece.readings)
         state.details = details[len(ended) :]
-        return Found(kind, ended, details[: len(ended)])
+        return FlaggedRuns(kind, ended, details[: len(ended)])
 
 
 def bounds(values: Floats, kinds: Collection[str], before: Floats = NONE) -> dict[str, tuple[Floats, Floats]]:
@@ -165,44 +165,44 @@ def outside(values: Floats, low: Floats, high: Floats) -> Flags:
 
 def _trailing_order(values: Floats, before: Floats) -> Floats:
     """Return quartiles and median deviation of the given values before each, of shape (4, n); see `trailing_order`."""
-    is_given = ~np.isnan(values)
-    given = np.append(before, values[is_given])
+    is_present = ~np.isnan(values)
+    present = np.append(before, values[is_present])
     order = np.full((4, len(values)), np.nan)
-    if len(given) > FEW:
+    if len(present) > FEW:
         from wheeltapper.readings.health.trailing import trailing_order
 
-        order[:, is_given] = trailing_order(given, ROWS, LEAST)[:, len(before) :]
+        order[:, is_present] = trailing_order(present, ROWS, LEAST)[:, len(before) :]
     else:
-        order[:, is_given] = _order_of_few(given, len(before))
+        order[:, is_present] = _order_of_few(present, len(before))
     return order
 
 
-def _order_of_few(given: Floats, first: int) -> Floats:
+def _order_of_few(values: Floats, first: int) -> Floats:
     """Return what `trailing_order` returns from a place on, to the last bit, without compiled code.
 
     To load compiled code takes longer than an hour's readings need.
     """
-    order = np.full((4, len(given) - first), np.nan)
-    for place in range(max(first, LEAST), min(len(given), ROWS)):
-        order[:, place - first] = _order_of(given[None, :place])[:, 0]
-    if len(given) > ROWS:
+    order = np.full((4, len(values) - first), np.nan)
+    for place in range(max(first, LEAST), min(len(values), ROWS)):
+        order[:, place - first] = _order_of(values[None, :place])[:, 0]
+    if len(values) > ROWS:
         full = max(first, ROWS)
-        windows = np.lib.stride_tricks.sliding_window_view(given[:-1], ROWS)
+        windows = np.lib.stride_tricks.sliding_window_view(values[:-1], ROWS)
         order[:, full - first :] = _order_of(windows[full - ROWS :])
     return order
 
 
 def _order_of(windows: Floats) -> Floats:
     """Return quartiles and median absolute deviation of each row, shape (4, n_rows)."""
-    held = windows.shape[1]
+    n_values = windows.shape[1]
     ordered = np.sort(windows, axis=1)
     order = np.empty((4, len(windows)))
     for which in range(3):
-        at = 0.25 * (which + 1) * (held - 1)
+        at = 0.25 * (which + 1) * (n_values - 1)
         below = int(at)
-        above = min(below + 1, held - 1)
+        above = min(below + 1, n_values - 1)
         order[which] = ordered[:, below] + (at - below) * (ordered[:, above] - ordered[:, below])
     deviations = np.sort(np.abs(windows - order[1][:, None]), axis=1)
-    middle = deviations[:, held // 2]
-    order[3] = middle if held % 2 else 0.5 * (deviations[:, held // 2 - 1] + middle)
+    middle = deviations[:, n_values // 2]
+    order[3] = middle if n_values % 2 else 0.5 * (deviations[:, n_values // 2 - 1] + middle)
     return order

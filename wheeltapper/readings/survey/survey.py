@@ -52,13 +52,13 @@ def survey(plant: Plant) -> dict[str, Any]:
     try:
         surveyed = _read(plant)
     except (ConfigError, SourceError, DataError) as error:
-        suggestion = _suggest(plant, kept=0.0)
+        suggestion = _suggest(plant, share_kept=0.0)
         if suggestion is None:
             raise
         return {"plant": plant.name, "problem": str(error), "suggestion": suggestion}
     rejected = sum(surveyed["rejected"].values())
     if rejected > surveyed["rows"]:
-        surveyed["suggestion"] = _suggest(plant, kept=surveyed["rows"] / (rejected + surveyed["rows"]))
+        surveyed["suggestion"] = _suggest(plant, share_kept=surveyed["rows"] / (rejected + surveyed["rows"]))
     return surveyed
 
 
@@ -73,13 +73,13 @@ def _read(plant: Plant) -> dict[str, Any]:
     return {"plant": plant.name, **totals.as_dict(), "caveats": list(source.caveats(plant))}
 
 
-def _suggest(plant: Plant, *, kept: float) -> dict[str, Any] | None:
+def _suggest(plant: Plant, *, share_kept: float) -> dict[str, Any] | None:
     """Ask the source for options that fit, and try them; None if they are not better than the present ones."""
     suggestion = sources.suggest(plant)
     if suggestion is None:
         return None
     trial, share = _try(plant, suggestion)
-    if share <= kept and not suggestion.notes:
+    if share <= share_kept and not suggestion.notes:
         return None
     return {**asdict(suggestion), "source": plant.source.name, "notes": list(suggestion.notes), "trial": trial}
 
@@ -193,7 +193,11 @@ class _Totals:
             name: {"unit": sensor.unit, **self.sensors[name].as_dict(rows[name] if len(rows) else None)}
             for name, sensor in self.plant.asset_type.sensors.items()
         }
-        return {**about, "sensors": sensors, "suspicions": [asdict(each) for each in self._suspicions(rows, about)]}
+        return {
+            **about,
+            "sensors": sensors,
+            "suspicions": [asdict(suspicion) for suspicion in self._suspicions(rows, about)],
+        }
 
     def _suspicions(self, rows: pd.DataFrame, about: dict[str, Any]) -> Iterator[suspicions.Suspicion]:
         if rows.empty:

@@ -148,13 +148,13 @@ def _conversions(unit: str) -> Iterator[tuple[str, float, float]]:
     import pint
 
     registry = pint.application_registry
-    for other in UNITS:
+    for other_unit in UNITS:
         try:
-            at_zero, at_one = (float(registry.Quantity(value, other).to(unit).magnitude) for value in (0.0, 1.0))
+            at_zero, at_one = (float(registry.Quantity(value, other_unit).to(unit).magnitude) for value in (0.0, 1.0))
         except pint.DimensionalityError:
             continue
         if (at_one - at_zero, at_zero) != (1.0, 0.0):
-            yield other, at_one - at_zero, at_zero
+            yield other_unit, at_one - at_zero, at_zero
 
 
 def _share_inside(values: Floats, sensor: Sensor) -> float:
@@ -263,8 +263,8 @@ def clocks(rows: pd.DataFrame, rejected: pd.DataFrame) -> list[Suspicion]:
     if len(rows) < _FEW or not 0 < pause <= 1800:
         return []
     step = timedelta(seconds=float(pause))
-    seen = {zone: list(_changes_seen(rows, rejected, zone, step)) for zone in ZONES}
-    zone, evidence = max(seen.items(), key=lambda item: len(item[1]))
+    changes_by_zone = {zone: list(_changes_seen(rows, rejected, zone, step)) for zone in ZONES}
+    zone, evidence = max(changes_by_zone.items(), key=lambda item: len(item[1]))
     if not evidence:
         return []
     hint = (
@@ -339,19 +339,19 @@ def order(backward_share: float) -> list[Suspicion]:
     return [Suspicion("order", "timestamp", hint)]
 
 
-def step(seen: float | None, expected: timedelta) -> list[Suspicion]:
+def step(pause: float | None, expected: timedelta) -> list[Suspicion]:
     """Suspect the asset type's step if readings usually follow each other faster or slower.
 
     Parameters
     ----------
-    seen : float or None
+    pause : float or None
         The usual pause between two readings in s.
     expected : timedelta
         The asset type's step.
     """
-    if seen is None or 0.6 < seen / expected.total_seconds() < 1.6:
+    if pause is None or 0.6 < pause / expected.total_seconds() < 1.6:
         return []
-    usual, configured = format_duration(timedelta(seconds=seen)), format_duration(expected)
+    usual, configured = format_duration(timedelta(seconds=pause)), format_duration(expected)
     return [
         Suspicion(
             "step",
