@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from tests.unit.sources.live.plants import plant
 from wheeltapper.config import PlugIn
 from wheeltapper.errors import ConfigError
-from wheeltapper.plugins import INSTALLED, LIVE_SOURCES
 from wheeltapper.sources import live
 from wheeltapper.sources.live import mapping
 from wheeltapper.sources.live.assembly import TagValue
@@ -215,12 +214,6 @@ def test_any_json_is_read_or_refused(payload):
 
 
 PLANT = plant()
-
-
-def test_live_sources_are_plug_ins():
-    assert "mqtt" in INSTALLED.names(LIVE_SOURCES)
-    with pytest.raises(ConfigError, match=r"no live source named 'mqqt'.*Did you mean 'mqtt'"):
-        live.build(PlugIn(name="mqqt"))
 
 
 def test_examples():
