@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -630,57 +631,67 @@ def problem_of(reader):
 
 READER = """
 import asyncio, json, os, sys
+from pathlib import Path
 from tests.unit.sources.live.plants import feed
 
 async def take(readings):
     with open(sys.argv[2], "a") as file:
         for reading in readings:
-            file.write(json.dumps([reading.asset_id, reading.time.isoformat(), reading.values["flow"]]) + "\\n")
+            file.write(json.dumps([reading.time.timestamp(), dict(reading.values)]) + "\\n")
         file.flush()
         os.fsync(file.fileno())
 
 options = json.loads(sys.argv[1])
-asyncio.run(feed([], **options).run(take))
+asyncio.run(feed([], Path(sys.argv[3]), **options).run(take))
 """
 
 
+def three_values(number):
+    """Return the values of one reading as messages of their own."""
+    return [value(number, "flow", number), value(number, "temp", 20), value(number, "mode", "eco")]
+
+
 @pytest.mark.slow
-def test_nothing_is_lost_when_the_reader_is_killed_again_and_again(broker, tmp_path):
+@pytest.mark.parametrize(
+    ("topic", "messages"),
+    [(TELEMETRY, lambda number: [telemetry(number)]), (SINGLE, three_values)],
+    ids=["whole", "single"],
+)
+def test_nothing_is_lost_or_torn_when_the_reader_is_killed_again_and_again(broker, tmp_path, topic, messages):
+    """Of all that was taken for an instant, the last reading is the whole one."""
     taken = tmp_path / "taken.jsonl"
     taken.touch()
-    options = {"host": "127.0.0.1", "port": broker.port, "topics": [TELEMETRY], "most_unacknowledged": 20, **FAST}
+    options = {"topics": [topic], "most_unacknowledged": 30, "lateness": "50ms", "corrected_for": "1h", **FAST}
+    options |= {"host": "127.0.0.1", "port": broker.port}
 
     def start():
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        return subprocess.Popen([sys.executable, "-c", READER, json.dumps(options), str(taken)], env=environment)
+        command = [sys.executable, "-c", READER, json.dumps(options), str(taken), str(tmp_path / "memory")]
+        return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
-    def lines():
-        return [line for line in taken.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    def readings():
+        whole_lines = taken.read_text().rpartition("\n")[0]
+        return dict(map(json.loads, whole_lines.splitlines()))
 
-    def wait_for(count, process):
-        import time
-
+    def wait(process, is_reached):
         end = time.monotonic() + HANGS
-        while len(lines()) < count:
+        while not is_reached():
             assert process.poll() is None
             assert time.monotonic() < end
-            time.sleep(0.01)
+            time.sleep(0.005)
 
-    play(broker, source(broker, TELEMETRY), lambda take: asyncio.sleep(0))  # a session that the broker keeps
-    for round_ in range(3):
-        broker.publish(map(telemetry, range(1000 * round_, 1000 * (round_ + 1))))
-        process = start()
-        wait_for(len(lines()) + 300, process)
+    def end(process):
         process.send_signal(signal.SIGKILL)
         process.wait()
+
+    play(broker, source(broker, topic), lambda take: asyncio.sleep(0))  # a session that the broker keeps
+    for numbers in (range(500), range(500, 1000), range(1000, 1500)):
+        broker.publish(message for number in numbers for message in messages(number))
+        process, before = start(), taken.stat().st_size
+        wait(process, lambda before=before: taken.stat().st_size > before + 5000)
+        end(process)
+    expected = {second(n).timestamp(): {"flow": float(n), "temp": 20.0, "mode": "eco"} for n in range(1500)}
     process = start()
     try:
-        expected = {("pump", second(number).isoformat()): float(number) for number in range(3000)}
-        seen = {}
-        while set(seen) < set(expected):
-            wait_for(len(seen), process)
-            seen = {(asset, time): flow for asset, time, flow in map(json.loads, lines())}
-        assert seen == expected
+        wait(process, lambda: len(readings()) == 1500 and readings() == expected)
     finally:
-        process.kill()
-        process.wait()
+        end(process)
