@@ -164,6 +164,8 @@ class Broker:
         for topic, reason in zip(self._session.filters, reasons, strict=False):
             if reason.is_failure:
                 self._report(f"the broker refused the topic {topic}: {reason}")
+            elif reason.value < 1:
+                self._report(f"the broker sends {topic} at QoS 0 only, so what comes while nobody listens is lost")
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         self.received += 1

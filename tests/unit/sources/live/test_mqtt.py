@@ -613,6 +613,22 @@ def test_a_connection_is_encrypted_both_sides_are_known_and_the_password_is_in_t
         broker.kill()
 
 
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        (("allow_anonymous true", "max_qos 0"), "at QoS 0 only"),
+        (("allow_anonymous false",), "the broker refused the connection: Not authorized"),
+    ],
+)
+def test_a_broker_that_grants_less_than_is_needed_is_a_problem(tmp_path, settings, problem):
+    broker = Mosquitto(tmp_path, *settings)
+    broker.start()
+    try:
+        assert problem in problem_of(source(broker, TELEMETRY))
+    finally:
+        broker.kill()
+
+
 def problem_of(reader):
     """Run a feed until it has a problem; return that."""
 
