@@ -63,7 +63,7 @@ LIVE_SOURCES = Kind(
 )
 ASSET_TYPES = Kind("asset_types", "asset type", "wheeltapper.assets")
 OBJECTIVES = Kind("objectives", "objective", "wheeltapper.objectives")
-KINDS = (DETECTORS, FEATURE_SETS, SOURCES, LIVE_SOURCES, ASSET_TYPES, OBJECTIVES)
+KINDS = (DETECTORS, FEATURE_SETS, SOURCES, ASSET_TYPES, OBJECTIVES)
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class PlugIns:
         if self.folder is None:
             return
         self._require_folder(self.folder)
-        allowed = [kind.folder for kind in KINDS]
+        allowed = [kind.folder for kind in (*KINDS, LIVE_SOURCES)]
         for path in sorted(self.folder.iterdir()):
             hint = near_miss(path.name, allowed) if path.is_dir() and path.name not in allowed else ""
             if hint:

@@ -6,7 +6,7 @@ import logging
 import ssl
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,7 +35,7 @@ class Session:
     filters: Sequence[str]
     """Topics that are subscribed to."""
     user: str | None
-    password: str | None
+    password: str | None = field(repr=False)
     tls: ssl.SSLContext | None
     keepalive: timedelta
     expiry: timedelta
@@ -164,6 +164,8 @@ class Broker:
         for topic, reason in zip(self._session.filters, reasons, strict=False):
             if reason.is_failure:
                 self._report(f"the broker refused the topic {topic}: {reason}")
+            elif reason.value < 1:
+                self._report(f"the broker sends {topic} at QoS 0 only, so what comes while nobody listens is lost")
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         self.received += 1

@@ -53,8 +53,8 @@ class Inbox(Generic[Message]):
             self._is_woken = True
         self._loop.call_soon_threadsafe(self._has_news.set)
 
-    async def wait(self, seconds: float) -> list[Message]:
-        """Return all messages in order as soon as there are any, or nothing after some seconds."""
+    async def wait(self, seconds: float, most: int) -> list[Message]:
+        """Return the next messages in order as soon as there are any, or nothing after some seconds."""
         try:
             async with asyncio.timeout(max(seconds, 0.0)):
                 await self._has_news.wait()
@@ -63,8 +63,10 @@ class Inbox(Generic[Message]):
         self._has_news.clear()
         with self._changed:
             self._is_woken = False
-            messages = list(self._messages)
-            self._messages.clear()
+            messages = [self._messages.popleft() for _ in range(min(most, len(self._messages)))]
+            if self._messages:
+                self._is_woken = True
+                self._has_news.set()
             self._changed.notify_all()
         return messages
 

@@ -373,12 +373,12 @@ def read_time(written: Any, form: str, zone: ZoneInfo | None = None) -> datetime
                 raise ValueError
             return _EPOCH + timedelta(**{_UNITS_OF_EPOCH[form]: float(written)})
         time = datetime.fromisoformat(str(written))
+        if time.tzinfo is None and zone is None:
+            raise MessageError(f"the time {_shown(written)} names no zone. Set time_zone")
+        return (time if time.tzinfo else time.replace(tzinfo=zone)).astimezone(UTC)
     except (TypeError, ValueError, OverflowError) as error:
         expected = {"iso": "an ISO 8601 time", "unix": "seconds since 1970", "unix_ms": "milliseconds since 1970"}[form]
         raise MessageError(f"expected {expected}, got {_shown(written)}") from error
-    if time.tzinfo is None and zone is None:
-        raise MessageError(f"the time {_shown(written)} names no zone. Set time_zone")
-    return (time if time.tzinfo else time.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def _field(content: Any, path: str, *default: Any) -> Any:

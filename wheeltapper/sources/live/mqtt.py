@@ -28,6 +28,8 @@ log = logging.getLogger("wheeltapper.live.mqtt")
 
 _LOOK_AGAIN = 5.0
 """Seconds after which the connection is looked at even if nothing came."""
+_AT_ONCE = 500
+"""Most messages that are handed over together: enough to share a write to the disk, and read in some 30 ms."""
 _SECOND = timedelta(seconds=1)
 
 
@@ -249,9 +251,10 @@ class MqttFeed(Feed):
         self._broker.connect(inbox)
         try:
             while True:
-                messages = await inbox.wait(self._pause())
+                messages = await inbox.wait(self._pause(), _AT_ONCE)
                 self._broker.keep_alive()
                 await self._hand_over(await self._sort(messages), take)
+                await asyncio.sleep(0)  # a backlog must not keep others on this loop from their work
         finally:
             await asyncio.to_thread(self._broker.disconnect)
 
@@ -280,9 +283,16 @@ class MqttFeed(Feed):
         return whole
 
     def _decode(self, arrival: Arrival) -> Sequence[LiveReading | TagValue]:
-        for decoder in self._decoders:
-            if decoder.knows(arrival.topic):
-                return decoder.decode(arrival)
+        """Read a message; whatever goes wrong is about this message, and must not stop those behind it."""
+        try:
+            for decoder in self._decoders:
+                if decoder.knows(arrival.topic):
+                    return decoder.decode(arrival)
+        except MessageError:
+            raise
+        except Exception as error:
+            log.exception("mqtt: a message of %s cannot be read", arrival.topic)
+            raise MessageError(f"reading it failed, which is a mistake of this program: {error!r}") from error
         raise MessageError("no topic of this source matches")
 
     async def _assemble(self, message: Message, tags: Sequence[TagValue]) -> None:

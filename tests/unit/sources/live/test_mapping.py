@@ -120,6 +120,13 @@ def test_an_unreadable_payload_says_why(payload, why):
     assert why in refused("plant/p1/telemetry", payload, topic=TELEMETRY, time_field="t", time_format="unix_ms")
 
 
+def test_a_time_that_no_calendar_has_says_so():
+    for time in ("0001-01-01T00:00:00+10:00", "2026-02-30T00:00:00Z", 7, None, ""):
+        assert "expected an ISO 8601 time" in refused(
+            "plant/p1/telemetry", {"t": time, "flow": 1}, topic=TELEMETRY, time_field="t"
+        )
+
+
 def test_an_unreadable_single_value_says_why():
     assert refused("plant/p1/flow", "off", topic=SINGLE, payload="number") == "flow: unreadable: 'off'"
     assert "no sensor is called 'speed'" in refused("plant/p1/speed", 1, topic=SINGLE, payload="number")

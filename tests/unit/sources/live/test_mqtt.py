@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -26,8 +27,10 @@ from tests.mosquitto import PASSWORDS, Mosquitto
 from tests.unit.sources.live.plants import feed
 from tests.unit.sources.live.sparkplug_writer import bd_seq, metric, payload
 from wheeltapper.errors import DataError
-from wheeltapper.sources.live import _values_kept
+from wheeltapper.sources.live import _values_kept, mqtt
+from wheeltapper.sources.live._inbox import Inbox
 from wheeltapper.sources.live.assembly import TagValue
+from wheeltapper.sources.live.mapping import JsonDecoder
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ROOT = Path(__file__).parents[4]
@@ -256,6 +259,27 @@ def test_a_message_that_cannot_be_used_is_kept_and_stops_nothing(broker):
     assert len(kept) == 1
 
 
+def test_a_single_value_that_is_too_old_is_kept_and_acknowledged(broker):
+    kept = []
+
+    async def story(take):
+        await publish(broker, [value(1000, "flow", 1), value(1, "flow", 1), value(1001, "flow", 2)])
+        await take.until_taken([1000, 1001])
+
+    options = {"lateness": "0s", "corrected_for": "1min"}
+    play(broker, source(broker, SINGLE, kept=kept, **options), story)
+    ((topic, _, why),) = kept
+    assert topic == "plant/pump/flow"
+    assert "older than the newest of pump" in why
+
+    async def again(take):
+        await publish(broker, [value(1002, "flow", 2)])
+        await take.until_taken([1002])
+
+    assert len(play(broker, source(broker, SINGLE, kept=kept, **options), again).readings) == 1
+    assert len(kept) == 1
+
+
 def test_a_reading_that_cannot_be_taken_is_kept_and_the_others_are_taken(broker):
     kept = []
 
@@ -387,6 +411,50 @@ def test_no_message_of_a_new_session_is_acknowledged_in_the_place_of_an_old_one(
     play(broker, source(broker, TELEMETRY), all_of_the_new)
 
 
+def test_a_mistake_in_reading_one_message_stops_nothing(broker, monkeypatch):
+    kept = []
+    real = JsonDecoder.decode
+
+    def decode(self, message):
+        return real(self, message) if b"13" not in message.payload else 1 // 0
+
+    monkeypatch.setattr(JsonDecoder, "decode", decode)
+
+    async def story(take):
+        await publish(broker, [("plant/pump/telemetry", "13"), telemetry(2)])
+        await take.until_taken([2])
+
+    play(broker, source(broker, TELEMETRY, kept=kept), story)
+    ((_, payload, why),) = kept
+    assert payload == b"13"
+    assert "ZeroDivisionError" in why
+
+
+# paho-mqtt 2.2 leaves two sockets to the garbage collector when its thread has failed.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_the_thread_that_reads_the_broker_is_started_again_when_it_fails(broker, monkeypatch):
+    monkeypatch.setattr(mqtt, "_LOOK_AGAIN", 0.1)
+    failures = [MemoryError()]
+    put = Inbox.put
+
+    def put_or_fail(self, message):
+        if failures:
+            raise failures.pop()
+        put(self, message)
+
+    monkeypatch.setattr(Inbox, "put", put_or_fail)
+
+    async def story(take):
+        await publish(broker, map(telemetry, range(10)))
+        await take.until_taken(range(10))
+
+    play(broker, source(broker, TELEMETRY), story)
+    assert not failures
+    gc.collect()
+
+
+@pytest.mark.slow
 def test_it_waits_for_a_broker_that_is_not_there_yet(broker):
     broker.kill()
     reader = source(broker, TELEMETRY)
@@ -513,6 +581,7 @@ class EdgeNode:
         self._client.loop_stop()
 
 
+@pytest.mark.slow
 # paho-mqtt 2.2 leaves a socket to the garbage collector when the other side's certificate is not trusted.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_connection_is_encrypted_both_sides_are_known_and_the_password_is_in_the_environment(tmp_path, monkeypatch):
@@ -544,6 +613,22 @@ def test_a_connection_is_encrypted_both_sides_are_known_and_the_password_is_in_t
         broker.kill()
 
 
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        (("allow_anonymous true", "max_qos 0"), "at QoS 0 only"),
+        (("allow_anonymous false",), "the broker refused the connection: Not authorized"),
+    ],
+)
+def test_a_broker_that_grants_less_than_is_needed_is_a_problem(tmp_path, settings, problem):
+    broker = Mosquitto(tmp_path, *settings)
+    broker.start()
+    try:
+        assert problem in problem_of(source(broker, TELEMETRY))
+    finally:
+        broker.kill()
+
+
 def problem_of(reader):
     """Run a feed until it has a problem; return that."""
 
@@ -562,57 +647,67 @@ def problem_of(reader):
 
 READER = """
 import asyncio, json, os, sys
+from pathlib import Path
 from tests.unit.sources.live.plants import feed
 
 async def take(readings):
     with open(sys.argv[2], "a") as file:
         for reading in readings:
-            file.write(json.dumps([reading.asset_id, reading.time.isoformat(), reading.values["flow"]]) + "\\n")
+            file.write(json.dumps([reading.time.timestamp(), dict(reading.values)]) + "\\n")
         file.flush()
         os.fsync(file.fileno())
 
 options = json.loads(sys.argv[1])
-asyncio.run(feed([], **options).run(take))
+asyncio.run(feed([], Path(sys.argv[3]), **options).run(take))
 """
 
 
+def three_values(number):
+    """Return the values of one reading as messages of their own."""
+    return [value(number, "flow", number), value(number, "temp", 20), value(number, "mode", "eco")]
+
+
 @pytest.mark.slow
-def test_nothing_is_lost_when_the_reader_is_killed_again_and_again(broker, tmp_path):
+@pytest.mark.parametrize(
+    ("topic", "messages"),
+    [(TELEMETRY, lambda number: [telemetry(number)]), (SINGLE, three_values)],
+    ids=["whole", "single"],
+)
+def test_nothing_is_lost_or_torn_when_the_reader_is_killed_again_and_again(broker, tmp_path, topic, messages):
+    """Of all that was taken for an instant, the last reading is the whole one."""
     taken = tmp_path / "taken.jsonl"
     taken.touch()
-    options = {"host": "127.0.0.1", "port": broker.port, "topics": [TELEMETRY], "most_unacknowledged": 20, **FAST}
+    options = {"topics": [topic], "most_unacknowledged": 30, "lateness": "50ms", "corrected_for": "1h", **FAST}
+    options |= {"host": "127.0.0.1", "port": broker.port}
 
     def start():
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        return subprocess.Popen([sys.executable, "-c", READER, json.dumps(options), str(taken)], env=environment)
+        command = [sys.executable, "-c", READER, json.dumps(options), str(taken), str(tmp_path / "memory")]
+        return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
-    def lines():
-        return [line for line in taken.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    def readings():
+        whole_lines = taken.read_text().rpartition("\n")[0]
+        return dict(map(json.loads, whole_lines.splitlines()))
 
-    def wait_for(count, process):
-        import time
-
+    def wait(process, is_reached):
         end = time.monotonic() + HANGS
-        while len(lines()) < count:
+        while not is_reached():
             assert process.poll() is None
             assert time.monotonic() < end
-            time.sleep(0.01)
+            time.sleep(0.005)
 
-    play(broker, source(broker, TELEMETRY), lambda take: asyncio.sleep(0))  # a session that the broker keeps
-    for round_ in range(3):
-        broker.publish(map(telemetry, range(1000 * round_, 1000 * (round_ + 1))))
-        process = start()
-        wait_for(len(lines()) + 300, process)
+    def end(process):
         process.send_signal(signal.SIGKILL)
         process.wait()
+
+    play(broker, source(broker, topic), lambda take: asyncio.sleep(0))  # a session that the broker keeps
+    for numbers in (range(500), range(500, 1000), range(1000, 1500)):
+        broker.publish(message for number in numbers for message in messages(number))
+        process, before = start(), taken.stat().st_size
+        wait(process, lambda before=before: taken.stat().st_size > before + 5000)
+        end(process)
+    expected = {second(n).timestamp(): {"flow": float(n), "temp": 20.0, "mode": "eco"} for n in range(1500)}
     process = start()
     try:
-        expected = {("pump", second(number).isoformat()): float(number) for number in range(3000)}
-        seen = {}
-        while set(seen) < set(expected):
-            wait_for(len(seen), process)
-            seen = {(asset, time): flow for asset, time, flow in map(json.loads, lines())}
-        assert seen == expected
+        wait(process, lambda: len(readings()) == 1500 and readings() == expected)
     finally:
-        process.kill()
-        process.wait()
+        end(process)
