@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from tests.flows.cut_plants import Cut
@@ -23,6 +24,8 @@ from wheeltapper.station import processes
 pytestmark = pytest.mark.long
 
 KILLS = 4
+FOLD_KILLED = 3
+"""Piece before which the process that folds is killed by itself."""
 PATIENCE = 90.0
 
 
@@ -70,6 +73,13 @@ class Process:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.kills += 1
 
+    def kill_folding(self) -> None:
+        """Kill the process that brings readings into the tables; the service must notice and start another."""
+        (folding,) = [child for child in psutil.Process(self.process.pid).children() if "fold" in child.cmdline()]
+        folding.kill()
+        self.wait_for(lambda: self.client.get("/readyz").status_code == 503)
+        self.wait_for(lambda: self.client.get("/readyz").status_code == 200)
+
     def send(self, plant: str, piece: list[dict[str, Any]]) -> None:
         """Send readings until they are acknowledged; start the service again if it was killed."""
         while True:
@@ -101,6 +111,8 @@ def test_nothing_that_was_acknowledged_is_lost_or_twice(cut: Cut, tmp_path: Path
         for number, piece in enumerate(pieces):
             if number in deaths:
                 threading.Timer(chance.uniform(0.0, 0.006), service.kill).start()
+            if number == FOLD_KILLED:
+                service.kill_folding()
             service.send(plant.name, piece)
         assert service.kills == KILLS
         service.wait_for(lambda: service.client.get("/readyz").json()["plants"][plant.name]["waiting"] == 0)

@@ -82,7 +82,13 @@ class Feeds:
             await asyncio.sleep(pause)
 
     async def _take(self, readings: Sequence[LiveReading]) -> None:
-        await self._plant.take(readings)
+        """Take readings in; of one without any value (its machine is offline) only the reasons are kept."""
+        for reading in readings:
+            if not reading.values:
+                await self._keep(reading.asset_id, orjson.dumps(reading.missing), f"no value at {reading.time}")
+        with_values = [reading for reading in readings if reading.values]
+        if with_values:
+            await self._plant.take(with_values)
 
     async def _keep(self, address: str, content: bytes, why: str) -> None:
         """Keep what a source cannot use, with the reason, on the disk."""

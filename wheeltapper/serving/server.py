@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 
+from wheeltapper.errors import ConfigError
 from wheeltapper.serving.access import Access, allowed_hosts, require_safe_address
 from wheeltapper.serving.app import create_app
 from wheeltapper.serving.deadlines import server_options
+from wheeltapper.serving.folding_process import FoldingProcess
 from wheeltapper.serving.keys import KeyFile
 from wheeltapper.serving.limits import Limits
 from wheeltapper.serving.live_plant import LivePlant
 from wheeltapper.serving.sessions import Sessions
-from wheeltapper.station import processes
-from wheeltapper.station.parts import log_file
 from wheeltapper.workspace import Workspace
 
 
@@ -50,7 +50,7 @@ def serve_plants(
     Raises
     ------
     ConfigError
-        If it would be reachable from elsewhere without keys.
+        If it would be reachable from elsewhere without keys, or the port is taken.
     NoChampionError
         If nothing is live for one of the plants.
     JournalError
@@ -58,13 +58,14 @@ def serve_plants(
     """
     require_safe_address(host, with_keys)
     access = _access(spaces[0].settings.home, host, hosts, with_keys, announce)
-    plants = {space.plant.name: _opened(space, announce) for space in spaces}
     with contextlib.ExitStack() as beside:
-        for space in spaces:
-            beside.enter_context(_folding(space))
+        listening = beside.enter_context(_listen(host, port))
+        plants = {space.plant.name: _opened(space, announce) for space in spaces}
+        for plant in plants.values():
+            beside.enter_context(FoldingProcess(plant))
         announce(f"listening at http://{host}:{port} (docs at /docs); Ctrl-C ends it")
-        config = uvicorn.Config(create_app(plants, access, limits), host=host, port=port, **server_options(limits))
-        uvicorn.Server(config).run()
+        config = uvicorn.Config(create_app(plants, access, limits), **server_options(limits))
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 def _access(home: Path, host: str, hosts: Sequence[str], with_keys: bool, announce: Callable[[str], object]) -> Access:
@@ -86,12 +87,22 @@ def _opened(space: Workspace, announce: Callable[[str], object]) -> LivePlant:
     return plant
 
 
-@contextlib.contextmanager
-def _folding(space: Workspace) -> Iterator[Any]:
-    """Run the folding process of a plant; it ends with this one, however this one ends."""
-    log = log_file(space.settings, f"fold-{space.plant.name}")
-    process = processes.start(("wheeltapper.cli", "fold", space.typed or space.plant.name), log, dies_with_us=True)
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises
+    ------
+    ConfigError
+        If the port is taken, or the address is not one of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        yield process
-    finally:
-        processes.stop(process)
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise ConfigError(
+            f"cannot listen at {host}:{port}: {error.strerror}. Choose another --port or --host."
+        ) from error
+    return listening
