@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -26,6 +27,11 @@ def serve(
         list[str] | None,
         typer.Option("--allow-host", help="A name by which it may be addressed, such as plant.lan."),
     ] = None,
+    proxies: Annotated[
+        list[str] | None, typer.Option("--proxy", help="Address of a proxy that is believed about who asks.")
+    ] = None,
+    certificate: Annotated[Path | None, typer.Option(help="PEM file with the certificate, for TLS.")] = None,
+    private_key: Annotated[Path | None, typer.Option(help="PEM file with its private key.")] = None,
     keys: Annotated[
         bool, typer.Option("--keys/--no-keys", help="Ask for API keys; without, it listens on this machine only.")
     ] = True,
@@ -34,7 +40,17 @@ def serve(
     from wheeltapper.serving.server import serve_plants
 
     spaces = [open_plant(plant) for plant in plants]
-    serve_plants(spaces, host=host, port=port, announce=out.print, hosts=hosts or [], with_keys=keys)
+    serve_plants(
+        spaces,
+        host=host,
+        port=port,
+        announce=out.print,
+        hosts=hosts or [],
+        proxies=proxies or [],
+        certificate=certificate,
+        private_key=private_key,
+        with_keys=keys,
+    )
 
 
 @app.command(hidden=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import uvicorn
 
 from wheeltapper.errors import ConfigError
-from wheeltapper.serving.access import Access, allowed_hosts, require_safe_address
+from wheeltapper.serving.access import Access, allowed_hosts, plain_text_warning, require_safe_address
 from wheeltapper.serving.app import create_app
 from wheeltapper.serving.deadlines import server_options
 from wheeltapper.serving.folding_process import FoldingProcess
@@ -30,6 +30,9 @@ def serve_plants(
     port: int,
     announce: Callable[[str], object],
     hosts: Sequence[str] = (),
+    proxies: Sequence[str] = (),
+    certificate: Path | None = None,
+    private_key: Path | None = None,
     with_keys: bool = True,
     limits: Limits | None = None,
 ) -> None:
@@ -43,6 +46,10 @@ def serve_plants(
         Shows a line to the person at the terminal.
     hosts : sequence of str
         Further names under which the service may be addressed.
+    proxies : sequence of str
+        Addresses of proxies that are believed about who asks.
+    certificate, private_key : Path, optional
+        PEM files for TLS.
     with_keys : bool
         Without, everybody on this machine may do everything.
     limits : Limits, optional
@@ -50,21 +57,26 @@ def serve_plants(
     Raises
     ------
     ConfigError
-        If it would be reachable from elsewhere without keys, or the port is taken.
+        If it would be reachable from elsewhere without keys, the port is taken, or the files for TLS are wrong.
     NoChampionError
         If nothing is live for one of the plants.
     JournalError
         If another process serves one of them.
     """
     require_safe_address(host, with_keys)
+    options = server_options(limits, proxies=proxies, certificate=certificate, private_key=private_key)
+    warning = plain_text_warning(host, certificate is not None)
+    if warning:
+        announce(warning)
     access = _access(spaces[0].settings.home, host, hosts, with_keys, announce)
     with contextlib.ExitStack() as beside:
         listening = beside.enter_context(_listen(host, port))
         plants = {space.plant.name: _opened(space, announce) for space in spaces}
         for plant in plants.values():
             beside.enter_context(FoldingProcess(plant))
-        announce(f"listening at http://{host}:{port} (docs at /docs); Ctrl-C ends it")
-        config = uvicorn.Config(create_app(plants, access, limits), **server_options(limits))
+        scheme = "http" if certificate is None else "https"
+        announce(f"listening at {scheme}://{host}:{port} (docs at /docs); Ctrl-C ends it")
+        config = uvicorn.Config(create_app(plants, access, limits), **options)
         uvicorn.Server(config).run(sockets=[listening])
 
 
