@@ -75,6 +75,8 @@ class Taken:
 
     number: int
     """Of their entry in the journal."""
+    bundle: str
+    """Hash of the champion that scored them."""
     meanings: tuple[Meaning, ...]
     """One for each reading, in their order."""
     transitions: tuple[Transition, ...]
@@ -237,7 +239,12 @@ class LivePlant:
         for reading in accepted:
             meanings.append(self._meaning(core, reading, answers[reading.asset_id], before.get(reading.asset_id)))
             before[reading.asset_id] = reading.micros
-        return Taken(number, tuple(meanings), tuple(t for answer in answers.values() for t in answer.transitions))
+        return Taken(
+            number,
+            core.champion.name,
+            tuple(meanings),
+            tuple(t for answer in answers.values() for t in answer.transitions),
+        )
 
     def _advance(self, core: _Core, number: int, accepted: Sequence[Accepted]) -> dict[str, Answer]:
         arrivals = self._intake.arrivals(accepted)

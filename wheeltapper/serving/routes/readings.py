@@ -9,10 +9,10 @@ import orjson
 from fastapi import APIRouter, Depends, Response
 
 from wheeltapper.scoring.alarm_state import Alarm
-from wheeltapper.scoring.live import CHAMPION, Transition
+from wheeltapper.scoring.live import Transition
 from wheeltapper.serving.access import require
 from wheeltapper.serving.bodies import ReadingsBody, TakenBody
-from wheeltapper.serving.live_plant import LivePlant, Meaning, Taken
+from wheeltapper.serving.live_plant import Meaning, Taken
 from wheeltapper.serving.routes.served import Named
 
 router = APIRouter(tags=["readings"], dependencies=[Depends(require("write"))])
@@ -28,14 +28,13 @@ async def take_readings(plant: Named, body: ReadingsBody) -> Response:
     and out of order; of two for one machine and instant the later arrival counts.
     """
     taken = await plant.take(body.readings())
-    return Response(orjson.dumps(as_body(plant, taken)), media_type="application/json")
+    return Response(orjson.dumps(as_body(taken)), media_type="application/json")
 
 
-def as_body(plant: LivePlant, taken: Taken) -> dict[str, Any]:
+def as_body(taken: Taken) -> dict[str, Any]:
     """Write what readings mean as plain JSON: the fields of `TakenBody`."""
-    champion = next(model for model in plant.models if model.role == CHAMPION)
     return {
-        "bundle": champion.name,
+        "bundle": taken.bundle,
         "entry": taken.number,
         "readings": [meaning_body(meaning) for meaning in taken.meanings],
         "transitions": [transition_body(transition) for transition in taken.transitions],
