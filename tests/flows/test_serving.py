@@ -217,6 +217,22 @@ def test_a_reading_that_breaks_a_promise_is_refused_with_those_beside_it(cut: Cu
 
 
 @pytest.mark.parametrize("cut", ["pumps"], indirect=True)
+def test_readings_that_are_sent_again_get_their_scores_again(cut: Cut, plant: PreparedPlant) -> None:
+    """A client that did not hear the answer, before and after the readings are in the tables."""
+    names = ("status", "score", "threshold", "severity", "regime", "is_anomalous")
+    with Service(plant) as service:
+        service.send(cut.rest.iloc[:30])
+        told = [[meaning[name] for name in names] for meaning in service.send(cut.rest.iloc[30:40])]
+        assert any(row[0] == "scored" for row in told)
+        again = [[meaning[name] for name in names] for meaning in service.send(cut.rest.iloc[30:40])]
+        assert again == told
+        fold(plant.space, CHECKS, NOW)
+        service.live.follow_tables()
+        again = [[meaning[name] for name in names] for meaning in service.send(cut.rest.iloc[30:40])]
+        assert again == told
+
+
+@pytest.mark.parametrize("cut", ["pumps"], indirect=True)
 def test_machines_alarms_and_models_can_be_asked_for(cut: Cut, plant: PreparedPlant) -> None:
     """The newest reading and the open alarm of each machine, the stored alarms, and what is served."""
     with Service(plant) as service:

@@ -122,7 +122,7 @@ class LivePlant:
         self._seen: int | None = None
         self._journal = Journal(journal_folder(space))
         try:
-            self._core, self.reached = self._build(live_models(space))
+            self._core, self.reached = self._build(live_models(space), None)
         except BaseException:
             self._journal.close()
             raise
@@ -200,9 +200,9 @@ class LivePlant:
 
     def _replace(self, models: list[LiveModel]) -> None:
         """Build the state anew while readings are taken in, and put it in place of the present one."""
-        core, reached = self._build(models)
+        core, reached = self._build(models, self.reached)
         with self._turn:
-            self._replay(core, reached, self.reached)  # what came in meanwhile
+            self._replay(core, reached, self.reached)  # what was taken in meanwhile
             self._core = core
 
     def _live_names(self) -> dict[str, str]:
@@ -210,15 +210,18 @@ class LivePlant:
         live = {CHAMPION: ledger.live(store, OBJECTIVE), CHALLENGER: ledger.challenger(store, OBJECTIVE)}
         return {role: str(entry["bundle"]) for role, entry in live.items() if entry is not None}
 
-    def _build(self, models: list[LiveModel]) -> tuple[_Core, int]:
-        """Build the live state from the tables and the rest of the journal; return the last entry that is in it."""
+    def _build(self, models: list[LiveModel], until: int | None) -> tuple[_Core, int]:
+        """Build the live state from the tables and the rest of the journal, up to an entry; return the last one in it.
+
+        An entry that is on the disk but not taken in yet is left to who waits for its answer.
+        """
         with self.space.alone():  # a fold that is at work would move the tables meanwhile
             mark = read_mark(self.space, DOOR)
             self._seen = self.space.store.version(tables.READINGS)
             state, history = restore(self.space, models)
         self._folded, self._others = mark.entry, mark.others
         core = _Core(models, state, Recent(history, self._plan))
-        return core, self._replay(core, mark.entry, None)
+        return core, self._replay(core, mark.entry, until)
 
     def _replay(self, core: _Core, after: int, until: int | None) -> int:
         """Take entries of the journal in again; return the number of the last one."""
@@ -262,6 +265,9 @@ class LivePlant:
         place = int(np.searchsorted(rows.ends, reading.micros, side="right")) - 1
         begins = reading.micros if not is_on_grid else -_EVER if before is None else before + 1
         if place < 0 or rows.ends[place] < begins:
+            repeated = None if is_on_grid else self._scored_before(core, reading)
+            if repeated is not None:
+                return repeated
             status = "not_yet" if is_on_grid else "insufficient_history"
             return Meaning(reading.asset_id, reading.micros, status, reading.regime)
         end = int(rows.ends[place])
@@ -281,6 +287,28 @@ class LivePlant:
             _severity(answer, end),
         )
         return self._explained(core, meaning, rows, place) if meaning.is_anomalous else meaning
+
+    def _scored_before(self, core: _Core, reading: Accepted) -> Meaning | None:
+        """Return what a reading meant that has come before; None if its window was never scored.
+
+        A client that did not get an answer sends again, and what it sends changes nothing.
+        """
+        newest = core.state.assets[reading.asset_id].alarm.newest
+        if newest is None or reading.micros > newest:
+            return None
+        scored = core.recent.scores(reading.asset_id, reading.micros)
+        if not len(scored.ends) or scored.ends[0] != reading.micros:
+            return None
+        return Meaning(
+            reading.asset_id,
+            reading.micros,
+            "scored",
+            str(scored.regimes[0]),
+            reading.micros,
+            float(scored.score[0]),
+            float(scored.threshold[0]),
+            float(scored.severity[0]),
+        )
 
     def _explained(self, core: _Core, meaning: Meaning, rows: WindowRows, place: int) -> Meaning:
         """Add the sensors that an anomalous window is about, and how soon it must be looked at."""

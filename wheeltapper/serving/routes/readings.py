@@ -24,8 +24,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 async def take_readings(plant: Named, body: ReadingsBody) -> Response:
     """Take readings in, one or a list, and say what each means.
 
-    When the answer comes, they are on the disk. Sending the same readings again changes nothing. Readings may be late
-    and out of order; of two for one machine and instant the later arrival counts.
+    When the answer comes, they are on the disk. Sending the same readings again changes nothing; the answer has their
+    scores again, without sensors. Readings may be late and out of order; of two for one machine and instant the later
+    arrival counts.
     """
     taken = await plant.take(body.readings())
     return Response(orjson.dumps(as_body(taken)), media_type="application/json")
