@@ -25,6 +25,10 @@ else:
     _Protocol = object
 
 
+_LEAST_READ = 1024
+"""Bytes a second that a client must read to be waited for."""
+
+
 class _Deadlines(_Protocol):
     """Goes before a protocol of uvicorn."""
 
@@ -134,9 +138,18 @@ class _Deadlines(_Protocol):
         self._end_later()
 
     def _end_later(self) -> None:
-        """End the connection if its client does not read what is written to it in time."""
+        """End the connection if its client stops reading what is written to it."""
         if self._end_timer is None:
-            self._end_timer = self.loop.call_later(self.limits.write_seconds, self.transport.abort)
+            left = self.transport.get_write_buffer_size()
+            self._end_timer = self.loop.call_later(self.limits.write_seconds, self._end_if_stuck, left)
+
+    def _end_if_stuck(self, left_before: int) -> None:
+        self._end_timer = None
+        left = self.transport.get_write_buffer_size()
+        if left and left_before - left >= _LEAST_READ * self.limits.write_seconds:
+            self._end_later()
+        else:
+            self.transport.abort()
 
     def _stop_header_timer(self) -> None:
         if self._header_timer is not None:

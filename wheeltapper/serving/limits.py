@@ -45,7 +45,7 @@ class Limits:
     idle_seconds: int = 30
     """How long a connection stays open between two requests, in seconds."""
     write_seconds: float = 30.0
-    """How long a client may leave an answer unread while more is to be written, in seconds."""
+    """How long a client may read nothing of its answer, or next to nothing, in seconds."""
     connections: int = 1000
     """Connections at the same time. A further one takes the place of the oldest that waits for a request."""
     drain_seconds: int = 8

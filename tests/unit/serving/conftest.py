@@ -88,8 +88,8 @@ async def fail(kind: str, caller: Annotated[Caller, Depends(require("read"))]) -
 
 
 @router.get("/v1/large")
-async def large(caller: Annotated[Caller, Depends(require("read"))]) -> PlainTextResponse:
-    return PlainTextResponse("x" * 50_000_000)
+async def large(caller: Annotated[Caller, Depends(require("read"))], size: int) -> PlainTextResponse:
+    return PlainTextResponse("x" * size)
 
 
 @router.get("/v1/events")
@@ -195,7 +195,13 @@ Serve = Callable[..., Any]
 
 
 @contextmanager
-def served(home: Path, limits: Limits | None = None, has_keys: bool = True, **options: Any) -> Iterator[Service]:
+def served(
+    home: Path,
+    limits: Limits | None = None,
+    has_keys: bool = True,
+    sockets: list[socket.socket] | None = None,
+    **options: Any,
+) -> Iterator[Service]:
     limits = limits or Limits()
     keys = KeyFile.of_home(home)
     first = keys.ensure_first()
@@ -210,7 +216,7 @@ def served(home: Path, limits: Limits | None = None, has_keys: bool = True, **op
     app.add_middleware(Protection, access=access, limits=limits)
     config = uvicorn.Config(app, host="127.0.0.1", port=0, **{**server_options(limits), "log_config": None, **options})
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
+    thread = threading.Thread(target=server.run, args=(sockets,), daemon=True)
     log, logger = Lines(), logging.getLogger(LOGGER)
     logger.addHandler(log)
     level = logger.level
