@@ -19,7 +19,7 @@ import pytest
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel, ConfigDict
-from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, StreamingResponse
 
 from wheeltapper.errors import BundleError, ConfigError, DataError, NoChampionError, StoreError
 from wheeltapper.serving import errors
@@ -99,6 +99,12 @@ async def events(caller: Annotated[Caller, Depends(require("read"))]) -> Streami
             yield f"data: {number}\n\n"
 
     return StreamingResponse(lines(), media_type="text/event-stream")
+
+
+@router.get("/v1/page", dependencies=[Depends(require("read"))])
+async def page() -> HTMLResponse:
+    headers = {"content-security-policy": "default-src 'none'", "cache-control": "max-age=60"}
+    return HTMLResponse("<p>", headers=headers)
 
 
 @router.get("/v1/endless/events")

@@ -79,6 +79,36 @@ def test_slow_headers_are_given_up(start: Serve) -> None:
     assert service.requests()[-1]["status"] == 408
 
 
+def test_a_slow_body_is_given_up(start: Serve) -> None:
+    """A client that sends a byte now and then is answered 408; others are served meanwhile."""
+    with start(Limits(body_seconds=0.5)) as service, service.connect() as connection:
+        head = f"POST /v1/readings HTTP/1.1\r\nhost: localhost\r\nx-api-key: {service.all_scopes}\r\n"
+        connection.sendall(f"{head}content-length: 1000000\r\n\r\n".encode())
+        assert service.client().get("/v1/state/a").status_code == 200
+        thread = drip(connection, b"x" * 1000, 0.02)
+        answer = read_answer(connection)
+        thread.join()
+        assert answer.startswith(b"HTTP/1.1 408 ") and b'"slow_body"' in answer and answer.count(b"HTTP/1.1") == 1
+        wait_for(lambda: [line["status"] for line in service.requests()] == [200, 408, 499])
+        assert not any('"failure"' in line for line in service.log.texts)
+
+
+def test_a_body_in_parts_is_taken_if_it_is_in_time(start: Serve) -> None:
+    """The deadline of one request does not end the next one on its connection."""
+    with start(Limits(body_seconds=0.5)) as service, service.connect() as connection:
+        head = (
+            f"POST /v1/readings HTTP/1.1\r\nhost: localhost\r\nx-api-key: {service.all_scopes}\r\n"
+            "content-type: application/json\r\ncontent-length: 16\r\n\r\n"
+        )
+        for _ in range(4):
+            connection.sendall(head.encode())
+            time.sleep(0.1)
+            connection.sendall(b'{"readings"')
+            time.sleep(0.1)
+            connection.sendall(b": []}")
+            assert b'{"taken":0}' in read_one(connection)
+
+
 def test_a_silent_connection_is_closed(start: Serve) -> None:
     """Without a word, as nothing was asked."""
     with start(Limits(header_seconds=0.3)) as service, service.connect() as connection:
