@@ -11,6 +11,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from tasks import DEFAULTS
+from wheeltapper import memory
 from wheeltapper.reporting.data import gather
 from wheeltapper.reporting.report import write
 from wheeltapper.workspace import Workspace
@@ -23,6 +24,7 @@ def write_report(plant: str, judged: dict[str, Any], now: datetime) -> str:
     """Write the HTML report with its figures; return its path."""
     _log.debug("drawing the figures of the report")
     space = Workspace.open(plant)
+    memory.give_back(between_steps=True)
     path = write(gather(space, judged, now), space.reports)
     address = f"http://127.0.0.1:{space.settings.reports_port}/{space.plant.name}/{path.name}"
     create_markdown_artifact(

@@ -19,6 +19,10 @@ VARIABLES = {
 """Environment of a process that keeps little from its start."""
 
 
+_state = {"keeps_little": False}
+"""Whether a table of this process is long."""
+
+
 def use_again() -> None:
     """Let this process keep what it frees, up to 128 MiB at a time, for what it needs next, until `give_back`.
 
@@ -30,6 +34,7 @@ def use_again() -> None:
 
 def keep_little() -> None:
     """Let this process return pieces from 1 MiB on as soon as they are free: a long table needs the memory."""
+    _state["keeps_little"] = True
     _set_thresholds(2**20)
 
 
@@ -38,11 +43,19 @@ def _set_thresholds(size: int) -> None:
         _call("mallopt", option, size)
 
 
-def give_back() -> None:
-    """Return all free memory to the system; done between the pieces of long work."""
+def give_back(*, between_steps: bool = False) -> None:
+    """Return all free memory to the system; done between the pieces of long work.
+
+    Parameters
+    ----------
+    between_steps : bool
+        Look at all objects first, where a table is long: what a step has left behind may be large, and a look at a
+        million objects takes half a second.
+    """
     import pyarrow as pa  # takes a while to open, and reads the variables above when it does
 
-    gc.collect(1)  # long tables hang on rings of small objects, for which Python looks rarely (`collect_rarely`)
+    # Long tables hang on rings of small objects, for which Python looks rarely (`collect_rarely`).
+    gc.collect(2 if between_steps and _state["keeps_little"] else 1)
     pa.default_memory_pool().release_unused()
     _call("malloc_trim", 0)
 

@@ -96,6 +96,7 @@ def score_windows(space: Workspace, check: CheckScores) -> Scored:
             f"{space.plant.name} has no champion: no candidate has passed the gates yet. "
             f"Look at: wheeltapper leaderboard {space.to_type}"
         )
+    memory.give_back(between_steps=True)
     result = _Scoring(space, LiveModel(champion, CHAMPION), check).bring_up_to_date()
     challenger = challenger_bundle(space)
     if challenger is not None:
