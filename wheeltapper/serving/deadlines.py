@@ -1,7 +1,7 @@
-"""Deadlines: what the server gives to a connection before there is a request, and after there is an answer.
+"""Deadlines: how long the server waits for a request, and for its client to read the answer.
 
-uvicorn waits for ever for the headers of a request and for a client that does not read its answer. A handful of such
-clients would take all connections. These subclasses of its protocols end them; nothing else is changed.
+uvicorn waits for ever for the headers and the body of a request, and for a client that does not read its answer. A
+handful of such clients would take all connections. These subclasses of its protocols end them; nothing else is changed.
 """
 
 from __future__ import annotations
@@ -25,11 +25,16 @@ else:
     _Protocol = object
 
 
+_LEAST_READ = 1024
+"""Bytes a second that a client must read to be waited for."""
+
+
 class _Deadlines(_Protocol):
     """Goes before a protocol of uvicorn."""
 
     limits: Limits
     _header_timer: asyncio.TimerHandle | None = None
+    _body_timer: asyncio.TimerHandle | None = None
     _end_timer: asyncio.TimerHandle | None = None
     _header_bytes = 0
     _since = 0.0
@@ -51,6 +56,7 @@ class _Deadlines(_Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_header_timer()
+        self._stop_body_timer()
         self._stop_end_timer()
         super().connection_lost(exc)
 
@@ -63,12 +69,21 @@ class _Deadlines(_Protocol):
         if not self.is_awaiting_headers():
             self._stop_header_timer()
             self._header_bytes = 0
+            self._time_body()
         elif self._header_bytes > self.limits.header_bytes:
             self._refuse(_HEADERS_TOO_LARGE)
         elif self._header_timer is None:
             self._header_timer = self.loop.call_later(self.limits.header_seconds, self._end_slow_headers)
 
+    def _time_body(self) -> None:
+        """Give a body its deadline if it did not come together with its headers, as most do."""
+        if not self.has_unread_body():
+            self._stop_body_timer()
+        elif self._body_timer is None:
+            self._body_timer = self.loop.call_later(self.limits.body_seconds, self._end_slow_body)
+
     def on_response_complete(self) -> None:
+        self._stop_body_timer()
         # What the client still sends of a body that nobody reads must not keep the connection open.
         is_unread = self.has_unread_body()
         super().on_response_complete()
@@ -101,6 +116,17 @@ class _Deadlines(_Protocol):
         else:
             self._close()
 
+    def _end_slow_body(self) -> None:
+        self._body_timer = None
+        cycle = self.cycle
+        if not cycle.response_started:
+            text = f"The body did not arrive within {self.limits.body_seconds:g} s."
+            self._answer(Refused(408, "slow_body", text))
+        self._close()
+        # Whoever waits for the rest of the body learns that it will not come.
+        cycle.disconnected = True
+        cycle.message_event.set()
+
     def _make_room(self) -> None:
         """End the connection that has waited longest for a request; this one, if all others are at work."""
         others = [other for other in self.connections if isinstance(other, _Deadlines) and other is not self]
@@ -115,18 +141,21 @@ class _Deadlines(_Protocol):
         if self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete:
-            request_id = secrets.token_hex(8)
-            self.transport.write(_raw_answer(refused, request_id))
-            log_request(
-                request_id=request_id,
-                method="-",
-                route="-",
-                status=refused.status,
-                milliseconds=(self.loop.time() - self._since) * 1000,
-                key=None,
-                client=self.client[0] if self.client else None,
-            )
+            self._answer(refused)
         self._close()
+
+    def _answer(self, refused: Refused) -> None:
+        request_id = secrets.token_hex(8)
+        self.transport.write(_raw_answer(refused, request_id))
+        log_request(
+            request_id=request_id,
+            method="-",
+            route="-",
+            status=refused.status,
+            milliseconds=(self.loop.time() - self._since) * 1000,
+            key=None,
+            client=self.client[0] if self.client else None,
+        )
 
     def _close(self) -> None:
         self._stop_header_timer()
@@ -134,14 +163,28 @@ class _Deadlines(_Protocol):
         self._end_later()
 
     def _end_later(self) -> None:
-        """End the connection if its client does not read what is written to it in time."""
+        """End the connection if its client stops reading what is written to it."""
         if self._end_timer is None:
-            self._end_timer = self.loop.call_later(self.limits.write_seconds, self.transport.abort)
+            left = self.transport.get_write_buffer_size()
+            self._end_timer = self.loop.call_later(self.limits.write_seconds, self._end_if_stuck, left)
+
+    def _end_if_stuck(self, left_before: int) -> None:
+        self._end_timer = None
+        left = self.transport.get_write_buffer_size()
+        if left and left_before - left >= _LEAST_READ * self.limits.write_seconds:
+            self._end_later()
+        else:
+            self.transport.abort()
 
     def _stop_header_timer(self) -> None:
         if self._header_timer is not None:
             self._header_timer.cancel()
             self._header_timer = None
+
+    def _stop_body_timer(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
 
     def _stop_end_timer(self) -> None:
         if self._end_timer is not None:

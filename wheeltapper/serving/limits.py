@@ -1,12 +1,11 @@
 """Limits: what one request may take, and how many requests there may be. What goes beyond is refused at once.
 
-A body is taken in as a whole before the application sees it. Size, time and nesting are therefore decided in one
-place, before anything is parsed.
+A body is taken in as a whole before the application sees it. Size and nesting are therefore decided in one place,
+before anything is parsed.
 """
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections import Counter, OrderedDict
@@ -45,7 +44,7 @@ class Limits:
     idle_seconds: int = 30
     """How long a connection stays open between two requests, in seconds."""
     write_seconds: float = 30.0
-    """How long a client may leave an answer unread while more is to be written, in seconds."""
+    """How long a client may read nothing of its answer, or next to nothing, in seconds."""
     connections: int = 1000
     """Connections at the same time. A further one takes the place of the oldest that waits for a request."""
     drain_seconds: int = 8
@@ -186,13 +185,17 @@ class Bodies:
             self._held -= held.size
 
     async def read(self, scope: Scope, receive: Receive, held: Held) -> bytes | None:
-        """Return the body of a request; None if it has none, or its client has gone.
+        """Return the body of a request; None if it has none.
+
+        How long it may take is decided by the server's protocol (`wheeltapper.serving.deadlines`).
 
         Raises
         ------
         Refused
-            413 if it is too large or nested too deeply, 408 if it does not arrive in time, 415 if it is compressed,
-            422 if it holds a number that is none, 429 if too many bodies are held.
+            413 if it is too large or nested too deeply, 415 if it is compressed, 422 if it holds a number that is none,
+            429 if too many bodies are held.
+        Gone
+            If the client closed the connection, or was too slow.
         """
         headers = dict(scope["headers"])
         declared = declared_length(headers)
@@ -203,14 +206,8 @@ class Bodies:
             raise _too_large(limit)
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Refused(415, "compressed_body", "A compressed body is not accepted; send it as it is.")
-        try:
-            async with asyncio.timeout(self._limits.body_seconds):
-                body = await _receive_all(receive, limit, held)
-        except TimeoutError as error:
-            raise Refused(
-                408, "slow_body", f"The body did not arrive within {self._limits.body_seconds:g} s.", headers=_CLOSE
-            ) from error
-        if body is not None and not headers.get(b"content-type", b"").startswith(_BINARY):
+        body = await _receive_all(receive, limit, held)
+        if not headers.get(b"content-type", b"").startswith(_BINARY):
             json_shape.require_plain(body, self._limits.nesting)
         return body
 
@@ -245,7 +242,6 @@ class Gone(Exception):  # noqa: N818 - no failure of ours
 
 
 _BINARY = (b"application/vnd.apache.parquet", b"application/octet-stream")
-_CLOSE = {"connection": "close"}
 
 
 def too_many(message: str, seconds: float) -> Refused:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 import traceback
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -92,7 +93,7 @@ def log_request(
     """
     if not _log.isEnabledFor(logging.INFO):
         return
-    record = logging.LogRecord(LOGGER, logging.INFO, "", 0, "request", (), None)
+    record = _RequestRecord()
     # Put together by hand: a line for each request, and most of them are answered in less than a millisecond.
     record.line = (
         f'{{"time": "{_time(record)}", "level": "info", "logger": "{LOGGER}", "event": "request", '
@@ -100,6 +101,19 @@ def log_request(
         f'"status": {status}, "ms": {milliseconds:.3f}, "key": {_quoted(key)}, "client": {_quoted(client)}}}'
     )
     _log.handle(record)
+
+
+_RECORD = vars(logging.LogRecord(LOGGER, logging.INFO, "", 0, "request", (), None))
+
+
+class _RequestRecord(logging.LogRecord):
+    """A record that does not look for its place in the code, its process and its thread: they are always the same."""
+
+    def __init__(self) -> None:
+        vars(self).update(_RECORD)
+        self.created = time.time()
+        self.msecs = self.created % 1 * 1000
+        self.line = ""
 
 
 def _quoted(text: str | None) -> str:

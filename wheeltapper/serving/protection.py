@@ -10,6 +10,7 @@ import asyncio
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -31,16 +32,14 @@ LINGER_BYTES = 16 * 1024 * 1024
 _SHORT_BODY = 64 * 1024
 """Bytes; a refused body that is no longer is read to its end, and the connection stays."""
 _CLIENT_GONE = 499
-_NOTHING_COMES = frozenset({408})
-"""Refusals because the client sends too little: there is nothing to wait for."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_ADDED = {
-    b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"no-referrer",
-    b"x-frame-options": b"DENY",
-    b"cache-control": b"no-store",
-    b"content-security-policy": CONTENT_POLICY.encode(),
-}
+_ADDED = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+_ADDED_TO_PAGES = [
+    (b"content-security-policy", CONTENT_POLICY.encode()),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+]
+"""What says to a browser how to treat a page; a program's answers go without them."""
 
 
 class Protection:
@@ -143,11 +142,13 @@ class _Exchange:
         """Give the next part of the answer, with the headers that every answer has."""
         if message["type"] == "http.response.start":
             self._has_begun, self._status = True, message["status"]
-            headers = list(message.get("headers", ()))
-            present = {name.lower() for name, _ in headers}
-            headers += [pair for pair in _ADDED.items() if pair[0] not in present]
-            headers.append((b"x-request-id", self.request_id.encode()))
-            message = {**message, "headers": headers}
+            headers = dict(message.get("headers", ()))
+            added = _ADDED if _is_json(headers) else _ADDED + _ADDED_TO_PAGES
+            message["headers"] = [
+                *message.get("headers", ()),
+                *[pair for pair in added if pair[0] not in headers],
+                (b"x-request-id", self.request_id.encode()),
+            ]
         await self._send(message)
 
     async def refuse(self, refused: Refused) -> None:
@@ -163,7 +164,7 @@ class _Exchange:
         await self.send({"type": "http.response.start", "status": refused.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body, "more_body": is_unread})
         if is_unread:
-            if refused.status not in _NOTHING_COMES and not self._waits_for_consent():
+            if not self._waits_for_consent():
                 await self._linger()
             await self.send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -193,6 +194,10 @@ class _Exchange:
         )
 
     _is_whole = False
+
+
+def _is_json(headers: Mapping[bytes, bytes]) -> bool:
+    return headers.get(b"content-type", b"").startswith(b"application/json")
 
 
 def _is_gone(error: BaseException) -> bool:

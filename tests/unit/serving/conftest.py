@@ -19,7 +19,7 @@ import pytest
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel, ConfigDict
-from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, StreamingResponse
 
 from wheeltapper.errors import BundleError, ConfigError, DataError, NoChampionError, StoreError
 from wheeltapper.serving import errors
@@ -88,8 +88,8 @@ async def fail(kind: str, caller: Annotated[Caller, Depends(require("read"))]) -
 
 
 @router.get("/v1/large")
-async def large(caller: Annotated[Caller, Depends(require("read"))]) -> PlainTextResponse:
-    return PlainTextResponse("x" * 50_000_000)
+async def large(caller: Annotated[Caller, Depends(require("read"))], size: int) -> PlainTextResponse:
+    return PlainTextResponse("x" * size)
 
 
 @router.get("/v1/events")
@@ -99,6 +99,12 @@ async def events(caller: Annotated[Caller, Depends(require("read"))]) -> Streami
             yield f"data: {number}\n\n"
 
     return StreamingResponse(lines(), media_type="text/event-stream")
+
+
+@router.get("/v1/page", dependencies=[Depends(require("read"))])
+async def page() -> HTMLResponse:
+    headers = {"content-security-policy": "default-src 'none'", "cache-control": "max-age=60"}
+    return HTMLResponse("<p>", headers=headers)
 
 
 @router.get("/v1/endless/events")
@@ -195,7 +201,13 @@ Serve = Callable[..., Any]
 
 
 @contextmanager
-def served(home: Path, limits: Limits | None = None, has_keys: bool = True, **options: Any) -> Iterator[Service]:
+def served(
+    home: Path,
+    limits: Limits | None = None,
+    has_keys: bool = True,
+    sockets: list[socket.socket] | None = None,
+    **options: Any,
+) -> Iterator[Service]:
     limits = limits or Limits()
     keys = KeyFile.of_home(home)
     first = keys.ensure_first()
@@ -210,7 +222,7 @@ def served(home: Path, limits: Limits | None = None, has_keys: bool = True, **op
     app.add_middleware(Protection, access=access, limits=limits)
     config = uvicorn.Config(app, host="127.0.0.1", port=0, **{**server_options(limits), "log_config": None, **options})
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
+    thread = threading.Thread(target=server.run, args=(sockets,), daemon=True)
     log, logger = Lines(), logging.getLogger(LOGGER)
     logger.addHandler(log)
     level = logger.level

@@ -79,6 +79,36 @@ def test_slow_headers_are_given_up(start: Serve) -> None:
     assert service.requests()[-1]["status"] == 408
 
 
+def test_a_slow_body_is_given_up(start: Serve) -> None:
+    """A client that sends a byte now and then is answered 408; others are served meanwhile."""
+    with start(Limits(body_seconds=0.5)) as service, service.connect() as connection:
+        head = f"POST /v1/readings HTTP/1.1\r\nhost: localhost\r\nx-api-key: {service.all_scopes}\r\n"
+        connection.sendall(f"{head}content-length: 1000000\r\n\r\n".encode())
+        assert service.client().get("/v1/state/a").status_code == 200
+        thread = drip(connection, b"x" * 1000, 0.02)
+        answer = read_answer(connection)
+        thread.join()
+        assert answer.startswith(b"HTTP/1.1 408 ") and b'"slow_body"' in answer and answer.count(b"HTTP/1.1") == 1
+        wait_for(lambda: [line["status"] for line in service.requests()] == [200, 408, 499])
+        assert not any('"failure"' in line for line in service.log.texts)
+
+
+def test_a_body_in_parts_is_taken_if_it_is_in_time(start: Serve) -> None:
+    """The deadline of one request does not end the next one on its connection."""
+    with start(Limits(body_seconds=0.5)) as service, service.connect() as connection:
+        head = (
+            f"POST /v1/readings HTTP/1.1\r\nhost: localhost\r\nx-api-key: {service.all_scopes}\r\n"
+            "content-type: application/json\r\ncontent-length: 16\r\n\r\n"
+        )
+        for _ in range(4):
+            connection.sendall(head.encode())
+            time.sleep(0.1)
+            connection.sendall(b'{"readings"')
+            time.sleep(0.1)
+            connection.sendall(b": []}")
+            assert b'{"taken":0}' in read_one(connection)
+
+
 def test_a_silent_connection_is_closed(start: Serve) -> None:
     """Without a word, as nothing was asked."""
     with start(Limits(header_seconds=0.3)) as service, service.connect() as connection:
@@ -154,6 +184,17 @@ def test_large_headers_are_refused(start: Serve) -> None:
         assert service.client().get("/v1/state/a").status_code == 200
 
 
+def test_the_headers_of_each_request_count_anew(start: Serve) -> None:
+    """A connection that is kept for long is not refused for all the headers that it has sent."""
+    with start(Limits(header_bytes=1000)) as service, service.connect() as connection:
+        for _ in range(20):
+            content = ask(service)
+            connection.sendall(content[:20])
+            time.sleep(0.005)
+            connection.sendall(content[20:])
+            assert read_one(connection).startswith(b"HTTP/1.1 200 ")
+
+
 @pytest.mark.parametrize(
     "nonsense",
     [
@@ -174,9 +215,51 @@ def test_nonsense_is_answered_in_the_one_form(start: Serve, nonsense: bytes) -> 
 def test_a_client_that_does_not_read_is_given_up(start: Serve) -> None:
     """50 MB of an answer, of which it takes nothing: its connection ends, and with it the request."""
     with start(Limits(write_seconds=0.5)) as service, service.connect() as connection:
-        connection.sendall(ask(service, "/v1/large"))
+        connection.sendall(ask(service, "/v1/large?size=50000000"))
         wait_for(lambda: any(line["route"] == "/v1/large" for line in service.requests()))
         wait_for(lambda: not service.server.server_state.connections)
+
+
+def test_a_client_that_reads_slowly_gets_all_of_it(start: Serve) -> None:
+    """It takes more than twice as long as a client may take that reads nothing; then it may ask again."""
+    with start(Limits(write_seconds=0.3)) as service, service.connect() as connection:
+        connection.sendall(ask(service, "/v1/large?size=30000000"))
+        began, size = time.monotonic(), 0
+        while size < 30_000_000:
+            part = connection.recv(200_000)
+            assert part
+            size += len(part)
+            if time.monotonic() < began + 0.8 and size < 20_000_000:
+                time.sleep(0.01)
+        wait_for(lambda: len(service.requests()) == 1)
+        time.sleep(0.4)
+        connection.sendall(ask(service))
+        while b'"asset":"a"' not in part:
+            part = connection.recv(65536)
+            assert part
+
+
+def test_the_end_of_an_answer_that_nobody_reads_is_given_up(start: Serve) -> None:
+    """The service is done with it, and what is left is too little to wait for before the next is written."""
+    with socket.socket() as listening, socket.socket() as connection:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        listening.bind(("127.0.0.1", 0))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with start(Limits(write_seconds=0.5, idle_seconds=1), sockets=[listening]) as service:
+            connection.connect(("127.0.0.1", service.port))
+            connection.sendall(ask(service, "/v1/large?size=60000"))
+            wait_for(lambda: any(line["route"] == "/v1/large" for line in service.requests()))
+            assert service.server.server_state.connections
+            wait_for(lambda: not service.server.server_state.connections)
+
+
+def test_a_refused_client_cannot_go_on_sending_its_body(start: Serve) -> None:
+    """A byte of it now and then would keep the connection for hours, though it is answered already."""
+    with start(Limits()) as service, service.connect() as connection:
+        connection.sendall(b"POST /v1/readings HTTP/1.1\r\nhost: localhost\r\ncontent-length: 60000\r\n\r\n")
+        thread = drip(connection, b"x" * 60_000, 0.05)
+        assert read_answer(connection).startswith(b"HTTP/1.1 401 ")
+        thread.join()
 
 
 def test_what_is_asked_before_the_answer_is_served_in_turn(start: Serve) -> None:
@@ -191,15 +274,18 @@ def test_what_is_asked_before_the_answer_is_served_in_turn(start: Serve) -> None
 
 
 def test_a_refused_body_leaves_its_connection_usable(start: Serve) -> None:
-    """The client sends all of its short body and the next request at once: both are answered, on one connection."""
-    with start(Limits(body_bytes=1000)) as service:
-        head = f"POST /v1/readings HTTP/1.1\r\nhost: localhost\r\nx-api-key: {service.all_scopes}\r\n"
-        for _ in range(5):
-            with service.connect() as connection:
-                connection.sendall(f"{head}content-length: 40000\r\n\r\n".encode() + b"x" * 40000)
-                connection.sendall(ask(service, more="connection: close\r\n"))
-                answer = read_answer(connection)
-            assert answer.startswith(b"HTTP/1.1 413 ") and answer.count(b'"asset":"a"') == 1
+    """The rest of the refused body comes together with the headers of the next request, whose body comes later."""
+    with start(Limits(body_bytes=1000)) as service, service.connect() as connection:
+        head = (
+            f"POST /v1/readings HTTP/1.1\r\nhost: localhost\r\nx-api-key: {service.all_scopes}\r\n"
+            "content-type: application/json\r\ncontent-length: "
+        )
+        connection.sendall(f"{head}40000\r\n\r\n".encode())
+        assert read_one(connection).startswith(b"HTTP/1.1 413 ")
+        connection.sendall(b"x" * 40000 + f"{head}16\r\n\r\n".encode())
+        wait_for(lambda: len(service.requests()) == 1)
+        connection.sendall(b'{"readings": []}')
+        assert b'{"taken":0}' in read_one(connection)
 
 
 def test_a_stop_lets_requests_end(start: Serve) -> None:
@@ -270,6 +356,14 @@ def test_files_for_tls_are_checked_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="swapped"):
         server_options(certificate=private_key, private_key=certificate)
     server_options(certificate=certificate, private_key=private_key)
+
+
+def test_web_sockets_are_not_spoken(start: Serve) -> None:
+    """Asked to change to them, the service answers as if it had been asked for the path."""
+    with start(Limits()) as service, service.connect() as connection:
+        upgrade = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
+        connection.sendall(ask(service, more=f"{upgrade}sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"))
+        assert b'"asset":"a"' in read_one(connection)
 
 
 def test_options_for_the_server() -> None:

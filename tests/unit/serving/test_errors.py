@@ -121,12 +121,20 @@ def test_what_does_not_exist_has_the_one_form(service: Service) -> None:
 
 
 def test_every_answer_forbids_what_a_browser_should_not_do(service: Service) -> None:
-    """Also an error: no guessing of types, no frames, nothing from other machines, no copy in a cache."""
+    """Also an error: no guessing of types, no copy in a cache, no other origin, and nothing names the software."""
     for answer in (service.client().get("/v1/state/a"), service.client("").get("/v1/state/a")):
-        assert answer.headers["x-content-type-options"] == "nosniff" and answer.headers["x-frame-options"] == "DENY"
-        assert answer.headers["cache-control"] == "no-store"
-        assert "default-src 'self'" in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff" and answer.headers["cache-control"] == "no-store"
         assert "access-control-allow-origin" not in answer.headers and "server" not in answer.headers
+
+
+def test_a_page_loads_nothing_from_elsewhere(service: Service) -> None:
+    """And stands in no frame of another; a route may say something stricter."""
+    headers = service.client().get("/docs").headers
+    assert "default-src 'self'" in headers["content-security-policy"] and headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer" and headers["x-content-type-options"] == "nosniff"
+    page = service.client().get("/v1/page").headers
+    assert page.get_list("content-security-policy") == ["default-src 'none'"]
+    assert page.get_list("cache-control") == ["max-age=60"]
 
 
 def test_the_id_of_a_request_is_the_clients_if_it_is_one(service: Service) -> None:

@@ -129,35 +129,6 @@ def test_all_bodies_together_are_limited(serve: Serve) -> None:
         wait_for(lambda: client.post(READINGS, content=sized(6000), headers=JSON).status_code == 200)
 
 
-# ------------------------------------------------------------------ time
-
-
-def test_a_slow_body_is_given_up(serve: Serve) -> None:
-    """A client that sends a byte now and then is answered 408; others are served meanwhile."""
-    with serve(Limits(body_seconds=0.5)) as service, service.connect() as connection:
-        connection.sendall(
-            f"POST {READINGS} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {service.all_scopes}\r\n"
-            "content-length: 1000000\r\n\r\n".encode()
-        )
-        assert service.client().get("/v1/state/a").status_code == 200
-        stop = threading.Event()
-
-        def drip() -> None:
-            try:
-                while not stop.wait(0.05):
-                    connection.sendall(b"x")
-            except OSError:
-                pass
-
-        dripping = threading.Thread(target=drip)
-        dripping.start()
-        answer = read_answer(connection)
-        stop.set()
-        dripping.join()
-    assert b"HTTP/1.1 408 " in answer and b"slow_body" in answer
-    wait_for(lambda: service.requests()[-1]["status"] == 408)
-
-
 def test_a_client_that_leaves_is_no_failure(service: Service) -> None:
     """It closes in the midst of its body: nothing is answered, and the log says so."""
     before = len(service.log.texts)
