@@ -29,6 +29,8 @@ from wheeltapper.serving.sessions import Sessions
 
 SESSION_PATH = "/v1/session"
 HEALTH_PATHS = ("/healthz", "/readyz")
+DOCS_PATHS = ("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json", "/static-offline-docs/")
+"""How the service is used is no secret; what it knows is."""
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 REALM = 'Bearer realm="wheeltapper"'
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from wheeltapper import __version__
 from wheeltapper.errors import WheeltapperError
@@ -54,7 +55,7 @@ def create_app(plants: Mapping[str, LivePlant], access: Access, limits: Limits |
             for plant in plants.values():
                 plant.close()
 
-    app = FastAPI(
+    app = FastAPIOffline(
         title="Wheeltapper",
         version=__version__,
         summary="Sensor readings in; what they mean, and alarms, out.",

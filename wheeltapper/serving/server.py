@@ -12,7 +12,15 @@ from pathlib import Path
 import uvicorn
 
 from wheeltapper.errors import ConfigError
-from wheeltapper.serving.access import Access, allowed_hosts, plain_text_warning, require_safe_address
+from wheeltapper.serving.access import (
+    DOCS_PATHS,
+    HEALTH_PATHS,
+    SESSION_PATH,
+    Access,
+    allowed_hosts,
+    plain_text_warning,
+    require_safe_address,
+)
 from wheeltapper.serving.app import create_app
 from wheeltapper.serving.deadlines import server_options
 from wheeltapper.serving.folding_process import FoldingProcess
@@ -88,7 +96,8 @@ def _access(home: Path, host: str, hosts: Sequence[str], with_keys: bool, announ
     first = keys.ensure_first()
     if first is not None:
         announce(f"your first key, shown this once: {first.text}\n  further ones: wheeltapper keys create NAME")
-    return Access(keys, Sessions.of_home(home, keys), hosts=allowed_hosts(host, hosts))
+    open_paths = (*HEALTH_PATHS, *DOCS_PATHS, SESSION_PATH)
+    return Access(keys, Sessions.of_home(home, keys), open_paths=open_paths, hosts=allowed_hosts(host, hosts))
 
 
 def _opened(space: Workspace, announce: Callable[[str], object]) -> LivePlant:
