@@ -36,6 +36,7 @@ run: $(READY) ## the main job on the built-in pump station
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 # One process more than the machine has cores: tests of flows wait for servers.
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, 1 + (os.cpu_count() or 1)))')
+# Tests of the mqtt source start Debian's mosquitto (apt-get install mosquitto); where it is not installed, they are skipped.
 FOLDERS := tests/flows tests/contracts tests/unit tests/reference_systems tests/docs
 test: $(READY_DEV) ## the tests, without those that take half a minute or more each
 	@$(PYTEST) -n $(JOBS) -m 'not long' $(FOLDERS)

@@ -48,3 +48,22 @@ class BundleError(WheeltapperError):
 
 class RegistryError(StoreError):
     """MLflow refused, or someone else changed what is live meanwhile."""
+
+
+class JournalError(StoreError):
+    """What came in through a live door could not be put on the disk, or is damaged there."""
+
+
+class RefusedReadingError(DataError):
+    """A reading that came in through a live door does not keep what is promised of readings; none of its kin was kept.
+
+    Parameters
+    ----------
+    place : place of the reading among those that came together, from 0
+    field : the field that is wrong, such as ``pressure``; empty where it is the whole reading
+    why : what was expected, and what came
+    """
+
+    def __init__(self, place: int, field: str, why: str) -> None:
+        super().__init__(f"reading {place}: {why}")
+        self.place, self.field, self.why = place, field, why

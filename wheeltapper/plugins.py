@@ -58,6 +58,9 @@ class Kind:
 DETECTORS = Kind("detectors", "detector", "wheeltapper.detectors", shared=("rows",))
 FEATURE_SETS = Kind("feature_sets", "feature set", "wheeltapper.features.sets")
 SOURCES = Kind("sources", "source", "wheeltapper.sources")
+LIVE_SOURCES = Kind(
+    "live_sources", "live source", "wheeltapper.sources.live", shared=("assembly", "mapping", "reading", "sparkplug")
+)
 ASSET_TYPES = Kind("asset_types", "asset type", "wheeltapper.assets")
 OBJECTIVES = Kind("objectives", "objective", "wheeltapper.objectives")
 KINDS = (DETECTORS, FEATURE_SETS, SOURCES, ASSET_TYPES, OBJECTIVES)
@@ -191,7 +194,7 @@ class PlugIns:
         if self.folder is None:
             return
         self._require_folder(self.folder)
-        allowed = [kind.folder for kind in KINDS]
+        allowed = [kind.folder for kind in (*KINDS, LIVE_SOURCES)]
         for path in sorted(self.folder.iterdir()):
             hint = near_miss(path.name, allowed) if path.is_dir() and path.name not in allowed else ""
             if hint:

@@ -14,7 +14,7 @@ LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(#[^)\s]*)?\)")
 NAMED = re.compile(r"`((?:\./)?[\w.-]+(?:/[\w.-]+)*/(?:[\w-]+\.\w+)?|[\w-]+\.(?:py|md|toml|yaml|txt|svg))`")
 OF_THE_READER = ("my_plant/", "my_plugins/", ".venv/", ".wheeltapper/", "../shared/")
 IN_THE_HOME = ("store/", "mlartifacts/", "prefect/", "reports/", "logs/", "live/", "watched/")
-NOT_THERE = ("predictors/", "alerts/", "serving/")
+NOT_THERE = ("predictors/", "alerts/")
 
 MACHINE_PATH = re.compile(r"(?<![\w.:/~<{)\]*-])/(?:home|Users|root|work|opt|mnt|var/folders)/\w")
 REGISTRY = re.compile(

@@ -211,14 +211,15 @@ def prepare(content: Mapping[str, Any], divided: Divided, name: str, folder: Pat
     return prepared
 
 
-def train(space: Workspace) -> None:
-    """Train the plant's first candidate and promote it by hand: what it is worth is of no concern here."""
+def train(space: Workspace, label: str | None = None, now: datetime = BEGIN - timedelta(days=1)) -> str:
+    """Train a candidate, by default the plant's first; promote it by hand, whatever it is worth; return its hash."""
     (objective,) = objectives.of(space.plant)
     (training,) = open_trainings(space, [objective])
-    label = next(iter(objective.candidates(space.plant)))
+    label = label or next(iter(objective.candidates(space.plant)))
     result = train_candidate(space, objective, training, label, Shared(), lambda *_: {})
     version = space.registry.register(space.plant.name, OBJECTIVE, result.model_uri, result.run_id, result.bundle)
-    promotion.promote(space, OBJECTIVE, version, actor="any_cut", now=BEGIN - timedelta(days=1))
+    promotion.promote(space, OBJECTIVE, version, actor="any_cut", now=now)
+    return result.bundle
 
 
 # -- ways to bring the rest --------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from typing import Any, Self
 import pytest
 
 from tests import shared
+from tests.flows.cut_plants import cut  # noqa: F401 - a fixture
 from wheeltapper import plants
 from wheeltapper.registry.database import connect, quieten
 from wheeltapper.station import servers

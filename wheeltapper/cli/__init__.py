@@ -81,4 +81,4 @@ def _options(
 
 
 # These modules register their commands, in the order in which `--help` shows them.
-from wheeltapper.cli import working, looking, deciding, serving, keys  # noqa: E402, F401, I001
+from wheeltapper.cli import working, looking, deciding, serving, serve, keys  # noqa: E402, F401, I001

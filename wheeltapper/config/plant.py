@@ -160,6 +160,10 @@ class Plant(Model):
     )
     asset_type: AssetType
     source: PlugIn
+    live: tuple[PlugIn, ...] = Field(
+        (),
+        description="live sources that `wheeltapper serve` takes readings from, such as an MQTT broker",
+    )
     cleaning: Cleaning = Cleaning()
     windows: Windows = Windows()
     features: tuple[PlugIn, ...] = Field(FEATURES, min_length=1, description="feature sets with their options")

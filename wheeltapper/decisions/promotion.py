@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from wheeltapper import manifest
 from wheeltapper.decisions import ledger
+from wheeltapper.decisions.bundle_place import BundlePlace
 from wheeltapper.errors import ConfigError, NoChampionError
 from wheeltapper.workspace import Workspace
 
@@ -28,6 +29,17 @@ def follow_ledger(space: Workspace, objective: str) -> None:
         registry.set_alias(name, objective, "challenger", int(rival["version"]), expected=current)
     elif current is not None:
         registry.drop_alias(name, objective, "challenger", expected=current)
+    _remember_places(space, objective, [entry for entry in (live, rival) if entry is not None])
+
+
+def _remember_places(space: Workspace, objective: str, entries: list[dict[str, Any]]) -> None:
+    """Write down where the bundles of ledger entries lie, so that what scores need not ask MLflow."""
+    unknown = {str(entry["bundle"]): BundlePlace(space, str(entry["bundle"])) for entry in entries}
+    unknown = {bundle: place for bundle, place in unknown.items() if place.folder() is None}
+    if unknown:
+        for version in space.registry.versions(space.plant.name, objective):
+            if version.bundle in unknown:
+                unknown[version.bundle].remember(space.registry.download(version))
 
 
 def promote(space: Workspace, objective: str, to: int | None, *, actor: str, now: datetime) -> dict[str, Any]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import pandas as pd
 
 from wheeltapper.decisions import ledger
+from wheeltapper.decisions.bundle_place import BundlePlace
 from wheeltapper.errors import BundleError, RegistryError
 from wheeltapper.features.compute import select
 from wheeltapper.features.plan import FeaturePlan
@@ -69,7 +67,7 @@ def _bundle_of(space: Workspace, entry: dict[str, Any] | None) -> Bundle | None:
     """Read the bundle of a ledger entry from where it was read last, else from where the registry says."""
     if entry is None:
         return None
-    expected, place = str(entry["bundle"]), _Place(space, entry["bundle"])
+    expected, place = str(entry["bundle"]), BundlePlace(space, str(entry["bundle"]))
     folder = place.folder()
     if folder is not None:
         # Where this fails, the bundle was moved or changed. The registry knows where it is now, and reading it there
@@ -80,41 +78,6 @@ def _bundle_of(space: Workspace, entry: dict[str, Any] | None) -> Bundle | None:
     bundle = bundles.read(folder, expected=expected, plug_ins=space.plant.plug_ins)
     place.remember(folder)
     return bundle
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a bundle was read last, in a file under the home: MLflow, which takes seconds to open, is not needed then.
-
-    It is believed only because the bundle's hash is checked whenever it is read.
-    """
-
-    space: Workspace
-    bundle: str
-
-    def folder(self) -> Path | None:
-        """Return the bundle's folder; None if it is not known or no longer there."""
-        if not self._file.is_file():
-            return None
-        folder = self._home / self._file.read_text(encoding="utf-8")
-        return folder if folder.is_dir() else None
-
-    def remember(self, folder: Path) -> None:
-        """Write down the folder; one under the home as seen from there, as a home may be moved."""
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        inside = folder.resolve().is_relative_to(self._home)
-        text = str(folder.resolve().relative_to(self._home) if inside else folder.absolute())
-        unfinished = self._file.with_name(f".{self._file.name}.{uuid4().hex}")
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(self._file)
-
-    @property
-    def _home(self) -> Path:
-        return self.space.settings.home.resolve()
-
-    @property
-    def _file(self) -> Path:
-        return self._home / "live" / self.space.plant.name / f"{self.bundle}.txt"
 
 
 def stored_rows(space: Workspace, bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame | None:

@@ -22,6 +22,7 @@ from wheeltapper.errors import (
     DataError,
     NoChampionError,
     NotFittedError,
+    RefusedReadingError,
     SourceError,
     StoreError,
     WheeltapperError,
@@ -180,6 +181,9 @@ def from_http(error: HTTPException) -> Refused:
 def from_wheeltapper(error: WheeltapperError) -> Refused:
     """Return the answer to what the library refused: 400 wrong request, 422 wrong field, 503 not possible now."""
     message = without_folders(str(error))
+    if isinstance(error, RefusedReadingError):
+        place = f"[{error.place}]" if error.place or error.field else ""
+        return Refused(422, "wrong_reading", message, f"{place}.{error.field}".strip(".") or None)
     for kind, (status, code) in _KINDS.items():
         if isinstance(error, kind):
             headers = {"retry-after": str(RETRY_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None

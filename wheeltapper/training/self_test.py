@@ -58,4 +58,4 @@ def _without_doubt(normal: pd.DataFrame, table: TrainingTable) -> pd.DataFrame:
     would refuse every candidate. Where no other windows are left, they are used.
     """
     is_doubtful = normal["asset_id"].isin(table.in_doubt) & (table.part.loc[normal.index] == "validate")
-    return normal if is_doubtful.all() else normal[~is_doubtful]
+    return normal if is_doubtful.all() or not is_doubtful.any() else normal[~is_doubtful]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import pandas as pd
@@ -40,3 +41,30 @@ def write_cursor(space: Workspace, cursor: Cursor, now: datetime) -> None:
     after = space.store.version(tables.DELIVERIES)
     rows = pd.DataFrame([{**row, "delivered_at": pd.Timestamp(now)}])
     space.store.upsert(tables.DELIVERIES, rows, txn=f"cursor:{digest(*row.values())}:after {after}")
+
+
+@dataclass(frozen=True)
+class DoorMark:
+    """How far the journal of a plant's live doors is in the tables."""
+
+    entry: int = 0
+    """Number of the last entry whose readings are stored; 0 before the first."""
+    readings: int | None = None
+    """Version of the table of readings with them."""
+    others: int = 0
+    """How often something else was found to have changed the readings between two folds."""
+
+
+def read_mark(space: Workspace, door: str) -> DoorMark:
+    """Return how far the journal of a plant's live doors is in the tables."""
+    stored = space.store.read(tables.DELIVERIES)
+    stored = stored[(stored["source"] == door) & (stored["settings"] == "")]
+    return DoorMark(**json.loads(stored["cursor"].iloc[0])) if len(stored) else DoorMark()
+
+
+def write_mark(space: Workspace, door: str, mark: DoorMark, now: datetime) -> None:
+    """Record how far the journal of a plant's live doors is in the tables: all entries up to there must be stored."""
+    cursor = json.dumps(asdict(mark), sort_keys=True)
+    row = {"source": door, "settings": "", "cursor": cursor, "delivered_at": pd.Timestamp(now)}
+    after = space.store.version(tables.DELIVERIES)
+    space.store.upsert(tables.DELIVERIES, pd.DataFrame([row]), txn=f"mark:{door}:{mark.entry}:after {after}")

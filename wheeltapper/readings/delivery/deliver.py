@@ -147,6 +147,30 @@ def deliver_new(space: Workspace, now: datetime, check: TableCheck) -> Ingested:
     return run.result()
 
 
+def deliver_live(space: Workspace, batches: Iterable[Batch], now: datetime, check: TableCheck) -> Ingested:
+    """Store readings that came in through a live door, as `deliver` stores those of a source.
+
+    Parameters
+    ----------
+    space : Workspace
+    batches : iterable of Batch
+        In the order in which they came in. What is stored already changes nothing.
+    now : datetime with a time zone
+        When the rows are stored.
+    check : TableCheck
+        Checks the readings of a delivery before they are stored.
+
+    Raises
+    ------
+    DataError
+        If a delivery breaks a critical promise.
+    """
+    space.claim()
+    run = _Run(space, now, check)
+    run.store_all(batches)
+    return run.result()
+
+
 @dataclass
 class _Run:
     """Everything that the deliveries of one run share."""
