@@ -118,14 +118,10 @@ class _Deadlines(_Protocol):
 
     def _end_slow_body(self) -> None:
         self._body_timer = None
-        cycle = self.cycle
-        if not cycle.response_started:
+        if not self.cycle.response_started:
             text = f"The body did not arrive within {self.limits.body_seconds:g} s."
             self._answer(Refused(408, "slow_body", text))
         self._close()
-        # Whoever waits for the rest of the body learns that it will not come.
-        cycle.disconnected = True
-        cycle.message_event.set()
 
     def _make_room(self) -> None:
         """End the connection that has waited longest for a request; this one, if all others are at work."""

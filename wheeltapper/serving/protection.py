@@ -26,7 +26,7 @@ CONTENT_POLICY = (
 )
 """What a page may load and do, unless its route sets a stricter one: nothing from another machine."""
 
-LINGER_SECONDS = 2.0
+LINGER_SECONDS = 1.0
 """How long the rest of a refused body is read, so that its client reads the answer before the connection ends."""
 LINGER_BYTES = 16 * 1024 * 1024
 _SHORT_BODY = 64 * 1024

@@ -117,6 +117,11 @@ async def endless(caller: Annotated[Caller, Depends(require("read"))]) -> Stream
     return StreamingResponse(lines(), media_type="text/event-stream")
 
 
+@router.post("/v1/wait", dependencies=[Depends(require("write"))])
+def wait_with(body: Readings) -> str:
+    return wait()
+
+
 @router.get("/v1/wait", dependencies=[Depends(require("read"))])
 def wait() -> str:
     entered.release()

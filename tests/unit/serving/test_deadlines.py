@@ -109,6 +109,21 @@ def test_a_body_in_parts_is_taken_if_it_is_in_time(start: Serve) -> None:
             assert b'{"taken":0}' in read_one(connection)
 
 
+def test_the_deadline_of_a_body_ends_with_it(start: Serve) -> None:
+    """What the service then does with it may take longer."""
+    from tests.unit.serving import conftest
+
+    with start(Limits(body_seconds=0.3)) as service, service.connect() as connection:
+        head = f"POST /v1/wait HTTP/1.1\r\nhost: localhost\r\nx-api-key: {service.all_scopes}\r\n"
+        connection.sendall(f"{head}content-type: application/json\r\ncontent-length: 16\r\n\r\n".encode())
+        time.sleep(0.1)
+        connection.sendall(b'{"readings": []}')
+        assert conftest.entered.acquire(timeout=20)
+        time.sleep(0.6)
+        conftest.leave.set()
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_silent_connection_is_closed(start: Serve) -> None:
     """Without a word, as nothing was asked."""
     with start(Limits(header_seconds=0.3)) as service, service.connect() as connection:
