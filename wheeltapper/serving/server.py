@@ -95,7 +95,9 @@ def _access(home: Path, host: str, hosts: Sequence[str], with_keys: bool, announ
     keys = KeyFile.of_home(home)
     first = keys.ensure_first()
     if first is not None:
-        announce(f"your first key, shown this once: {first.text}\n  further ones: wheeltapper keys create NAME")
+        announce(
+            f"your first key, shown this once: {first.text}\n  further ones: wheeltapper keys create NAME --scope write"
+        )
     open_paths = (*HEALTH_PATHS, *DOCS_PATHS, SESSION_PATH)
     return Access(keys, Sessions.of_home(home, keys), open_paths=open_paths, hosts=allowed_hosts(host, hosts))
 

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from wheeltapper.serving.access import require
 from wheeltapper.serving.bodies import ModelBody
+from wheeltapper.serving.errors import without_folders
 from wheeltapper.serving.live_plant import LivePlant
 from wheeltapper.serving.routes.served import served
 
@@ -34,9 +35,15 @@ async def readiness(plants: Served) -> Response:
     is_ready = not any(plant.troubles for plant in plants.values())
     content: dict[str, Any] = {
         "status": "ready" if is_ready else "not ready",
-        "plants": {name: {"waiting": plant.waiting, "troubles": plant.troubles} for name, plant in plants.items()},
+        "plants": {name: _state(plant) for name, plant in plants.items()},
     }
     return JSONResponse(content, status_code=200 if is_ready else 503)
+
+
+def _state(plant: LivePlant) -> dict[str, Any]:
+    """Return what everybody may know of a plant: nothing of the machine's folders."""
+    troubles = {what: without_folders(why) for what, why in plant.troubles.items()}
+    return {"waiting": plant.waiting, "troubles": troubles}
 
 
 @router.get("/v1/models", response_model=list[ModelBody], summary="Which models are served?")
