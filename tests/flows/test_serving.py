@@ -132,6 +132,7 @@ def assert_told_what_is_stored(told: list[dict[str, Any]], cut: Cut) -> list[dic
     return scored
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", [in_order, shuffled, late])
 def test_the_tables_are_those_of_one_delivery(cut: Cut, plant: PreparedPlant, way: Any) -> None:
     """With folds in between, after which the service goes on, and a restart with readings that are not folded yet."""
@@ -150,6 +151,7 @@ def test_the_tables_are_those_of_one_delivery(cut: Cut, plant: PreparedPlant, wa
     cut.requires_the_same(plant)
 
 
+@pytest.mark.long
 def test_readings_that_a_flow_has_read_meanwhile_count(cut: Cut, plant: PreparedPlant) -> None:
     """A file comes in by the scheduled flow while the plant is served: the service goes on from what it brought."""
     half = len(cut.rest) // 2
