@@ -31,7 +31,7 @@ def run_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.
         from wheeltapper import cli
 
         monkeypatch.setattr(sys, "argv", ["wheeltapper", *arguments])
-        monkeypatch.setattr(cli.err, "file", None)
+        monkeypatch.setattr(cli.err, "_file", None)
         with warnings.catch_warnings(), pytest.raises(SystemExit) as ended:
             cli.main()
         shown = capsys.readouterr()

@@ -43,7 +43,7 @@ class Service:
     def __init__(self, plant: PreparedPlant) -> None:
         self.name = plant.name
         self.live = LivePlant(plant.space, lambda: NOW)
-        config = uvicorn.Config(create_app({plant.name: self.live}, Access(None)), port=0, log_level="warning")
+        config = uvicorn.Config(create_app({plant.name: self.live}, Access(None)), port=0, log_config=None)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
