@@ -89,11 +89,12 @@ def test_a_failure_says_where_and_not_what() -> None:
 
 
 def test_uvicorn_writes_the_same_lines() -> None:
-    """Its own access log, which would hold addresses, is off. In a process of its own: handlers of others are closed."""
-    program = """
+    """Its own access log, which would hold addresses, is off. It has a process: handlers of others are closed."""
+    program = r"""
+import logging.config
 from wheeltapper.serving.logs import log_config
 logging.config.dictConfig(log_config())
-logging.getLogger("uvicorn.error").info("started\\nall is well")
+logging.getLogger("uvicorn.error").info("started\nall is well")
 logging.getLogger("uvicorn.access").info("GET /?key=1")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
