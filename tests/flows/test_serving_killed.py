@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -19,7 +20,6 @@ import pytest
 
 from tests.flows.cut_plants import Cut
 from tests.flows.test_serving import bodies
-from wheeltapper.station import processes
 
 pytestmark = pytest.mark.long
 
@@ -118,5 +118,8 @@ def test_nothing_that_was_acknowledged_is_lost_or_twice(cut: Cut, tmp_path: Path
         service.wait_for(lambda: service.client.get("/readyz").json()["plants"][plant.name]["waiting"] == 0)
         service.end()
     finally:
-        processes.end_groups({service.process.pid: processes.born(service.process.pid) or ""})
+        service.client.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(service.process.pid, signal.SIGKILL)
+        service.process.wait()
     cut.requires_the_same(plant)
