@@ -149,9 +149,9 @@ def sync_milliseconds(folder: Path, size: int) -> float:
 
 def free_port() -> int:
     """Return a port that nobody listens at."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def prepare(folder: Path) -> dict[str, str]:
@@ -189,7 +189,7 @@ def measure(folder: Path, environment: dict[str, str]) -> dict[str, Any]:
     forest = forest_for_mlflow(folder)
     split = json.dumps({"dataframe_split": {"columns": list(SENSORS), "data": [[48.2, 2.3, 5.2, 130.5, 72.1, 70.0]]}})
     start = 1_780_272_000  # after the readings that it has learnt from
-    found: dict[str, list[dict[str, Any]]] = {}
+    rounds_of: dict[str, list[dict[str, Any]]] = {}
     for number in range(ROUNDS):
         for name in ("bare", "forest", "mlflow", "ours"):
             port = free_port()
@@ -218,9 +218,9 @@ def measure(folder: Path, environment: dict[str, str]) -> dict[str, Any]:
                 family = [server, *server.children(recursive=True)]
                 figures["service_mib"] = round(server.memory_info().rss / 2**20)
                 figures["all_mib"] = round(sum(process.memory_info().rss for process in family) / 2**20)
-            found.setdefault(name, []).append(figures)
+            rounds_of.setdefault(name, []).append(figures)
             print(number, name, figures, flush=True)
-    return {name: _medians(rounds) for name, rounds in found.items()}
+    return {name: _medians(rounds) for name, rounds in rounds_of.items()}
 
 
 def _medians(rounds: list[dict[str, Any]]) -> dict[str, float]:
@@ -239,13 +239,13 @@ def main() -> None:
         environment = prepare(folder)
         sync = sync_milliseconds(folder, len(body()))
         servers = measure(folder, environment)
-    one = "1 connections, p50_ms"
-    bound = 2 * servers["bare"][one] + sync
+    single = "1 connections, p50_ms"
+    bound = 2 * servers["bare"][single] + sync
     content = {
         "machine": machine(),
         "servers": servers,
         "sync_ms": sync,
-        "ours_p50_ms": servers["ours"][one],
+        "ours_p50_ms": servers["ours"][single],
         "twice_bare_plus_one_sync_ms": round(bound, 3),
         "load_before": round(os.getloadavg()[0], 1),
     }

@@ -28,18 +28,16 @@ from expectations import features as feature_promises
 from expectations import readings as reading_promises
 from expectations import scores as score_promises
 from wheeltapper import faultpoints, objectives, plants, sources, tables
-from wheeltapper.checks import Findings, TableCheck
+from wheeltapper.checks import Findings
 from wheeltapper.config import Settings
-from wheeltapper.decisions import ledger, promotion
-from wheeltapper.features import job as jobs
-from wheeltapper.features import table as feature_table
+from wheeltapper.decisions import promotion
 from wheeltapper.features.plan import FeaturePlan
 from wheeltapper.readings import clean
 from wheeltapper.readings.delivery.deliver import deliver_new
-from wheeltapper.readings.health.table import update_flags
 from wheeltapper.scoring import alarm_records, batch
 from wheeltapper.scoring.live import CHAMPION, Answer, advance
 from wheeltapper.scoring.restore import restore, track_of
+from wheeltapper.serving.fold import Checks, follow_readings
 from wheeltapper.training.candidate_run import train_candidate
 from wheeltapper.training.opening import open_trainings
 from wheeltapper.training.shared import Shared
@@ -120,15 +118,6 @@ class PreparedPlant:
         return seconds
 
 
-@dataclass(frozen=True)
-class Checks:
-    """What checks the tables before they are stored."""
-
-    readings: TableCheck
-    features: TableCheck
-    scores: batch.CheckScores
-
-
 def _accept(*_: Any, **__: Any) -> Any:
     nothing = pd.DataFrame({"row": pd.Series(dtype="int64"), "expectation": "", "reason": ""})
     return Findings(ok=True, failures=(), rejected=nothing, notes=())
@@ -150,15 +139,7 @@ def follow(space: Workspace, now: datetime, checks: Checks) -> None:
     """Look at the plant once, as the flow `watch` does: readings, flags, features, scores and alarms."""
     with space.alone():
         deliver_new(space, now, checks.readings)
-        update_flags(space)
-        job = jobs.plan_job(space)
-        if job.is_whole:
-            parts = [feature_table.compute_part(space, job, part, checks.features) for part in job.parts]
-            feature_table.store_parts(space, job, parts)
-        else:
-            feature_table.update(space, job, checks.features)
-        if ledger.live(space.store, OBJECTIVE) is not None:
-            batch.score_windows(space, checks.scores)
+        follow_readings(space, checks)
 
 
 @dataclass(frozen=True)

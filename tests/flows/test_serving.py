@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,11 @@ from wheeltapper import tables
 from wheeltapper.serving import app
 from wheeltapper.serving.access import Access, routes_without_scope
 from wheeltapper.serving.app import create_app
-from wheeltapper.serving.fold import Checks, fold
+from wheeltapper.serving.fold import fold
 from wheeltapper.serving.live_plant import LivePlant
 
 pytestmark = pytest.mark.slow
 
-CHECKS = Checks(any_cut.ACCEPT.readings, any_cut.ACCEPT.features, any_cut.ACCEPT.scores)
 NOW = datetime(2027, 1, 2, tzinfo=UTC)
 
 
@@ -40,9 +39,9 @@ def plant(cut: Cut, tmp_path: Path) -> PreparedPlant:
 class Service:
     """A plant that is served by a real server, in a thread."""
 
-    def __init__(self, plant: PreparedPlant) -> None:
+    def __init__(self, plant: PreparedPlant, clock: Callable[[], datetime] = lambda: NOW) -> None:
         self.name = plant.name
-        self.live = LivePlant(plant.space, lambda: NOW)
+        self.live = LivePlant(plant.space, clock)
         config = uvicorn.Config(create_app({plant.name: self.live}, Access(None)), port=0, log_config=None)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
@@ -117,14 +116,14 @@ def late(rest: pd.DataFrame, _rng: np.random.Generator) -> Iterator[pd.DataFrame
     yield rest.iloc[10:40]
 
 
-def assert_told_what_is_stored(told: list[dict[str, Any]], cut: Cut) -> list[dict[str, Any]]:
+def assert_answers_are_stored(meanings: list[dict[str, Any]], cut: Cut) -> list[dict[str, Any]]:
     """Compare answers with the tables to the last bit; return those with a score."""
     scores = cut.after.space.store.read(tables.SCORES)
     stored = {
         (row["asset_id"], row["window_end"]): (row["score"], row["threshold"], row["severity"])
         for row in scores.to_dict("records")
     }
-    scored = [meaning for meaning in told if meaning["status"] == "scored"]
+    scored = [meaning for meaning in meanings if meaning["status"] == "scored"]
     assert len(scored) > 50
     for meaning in scored:
         key = (meaning["asset_id"], pd.Timestamp(meaning["window_end"]))
@@ -144,10 +143,10 @@ def test_the_tables_are_those_of_one_delivery(cut: Cut, plant: PreparedPlant, wa
             service = Service(plant)
         service.send(rows)
         if number % 6 == 4:
-            fold(plant.space, CHECKS, NOW)
+            fold(plant.space, any_cut.ACCEPT, NOW)
             service.live.follow_tables()
     service.end()
-    fold(plant.space, CHECKS, NOW)
+    fold(plant.space, any_cut.ACCEPT, NOW)
     cut.requires_the_same(plant)
 
 
@@ -157,26 +156,25 @@ def test_readings_that_a_flow_has_read_meanwhile_count(cut: Cut, plant: Prepared
     half = len(cut.rest) // 2
     with Service(plant) as service:
         service.send(cut.rest.iloc[:20])
-        fold(plant.space, CHECKS, NOW)
+        fold(plant.space, any_cut.ACCEPT, NOW)
         plant.bring(iter([("file", cut.rest.iloc[20:half])]))
         service.live.follow_tables()
         pieces = (cut.rest.iloc[begin : begin + 30] for begin in range(half, len(cut.rest), 30))
-        told = [meaning for rows in pieces for meaning in service.send(rows)]
-    fold(plant.space, CHECKS, NOW)
+        meanings = [meaning for rows in pieces for meaning in service.send(rows)]
+    fold(plant.space, any_cut.ACCEPT, NOW)
     cut.requires_the_same(plant)
-    assert_told_what_is_stored(told, cut)
+    assert_answers_are_stored(meanings, cut)
 
 
 def test_the_answers_are_what_the_tables_say(cut: Cut, plant: PreparedPlant) -> None:
     """Score, threshold and severity of each reading's window, to the last bit."""
     service = Service(plant)
-    told = [meaning for rows in in_order(cut.rest, np.random.default_rng(1)) for meaning in service.send(rows)]
+    meanings = [meaning for rows in in_order(cut.rest, np.random.default_rng(1)) for meaning in service.send(rows)]
     service.end()
-    scored = assert_told_what_is_stored(told, cut)
+    scored = assert_answers_are_stored(meanings, cut)
     anomalous = [meaning for meaning in scored if meaning["is_anomalous"]]
     assert anomalous
     assert all(meaning["sensors"] and meaning["tier"] for meaning in anomalous)
-    assert any(meaning["status"] != "scored" for meaning in told) or len(scored) == len(told)
 
 
 def wait_for(happened: Callable[[], bool]) -> None:
@@ -224,14 +222,14 @@ def test_readings_that_are_sent_again_get_their_scores_again(cut: Cut, plant: Pr
     names = ("status", "score", "threshold", "severity", "regime", "is_anomalous")
     with Service(plant) as service:
         service.send(cut.rest.iloc[:30])
-        told = [[meaning[name] for name in names] for meaning in service.send(cut.rest.iloc[30:40])]
-        assert any(row[0] == "scored" for row in told)
+        meanings = [[meaning[name] for name in names] for meaning in service.send(cut.rest.iloc[30:40])]
+        assert any(row[0] == "scored" for row in meanings)
         again = [[meaning[name] for name in names] for meaning in service.send(cut.rest.iloc[30:40])]
-        assert again == told
-        fold(plant.space, CHECKS, NOW)
+        assert again == meanings
+        fold(plant.space, any_cut.ACCEPT, NOW)
         service.live.follow_tables()
         again = [[meaning[name] for name in names] for meaning in service.send(cut.rest.iloc[30:40])]
-        assert again == told
+        assert again == meanings
 
 
 @pytest.mark.parametrize("cut", ["pumps"], indirect=True)
@@ -267,14 +265,14 @@ def test_another_champion_is_served_without_losing_a_request(cut: Cut, plant: Pr
             time.sleep(0.1)
         assert answers[11]["bundle"] != bundle
         assert answers[-1]["bundle"] == bundle
-    fold(plant.space, CHECKS, NOW)
+    fold(plant.space, any_cut.ACCEPT, NOW)
     scores = plant.space.store.read(tables.SCORES)
     stored = {
         (row["asset_id"], row["window_end"]): row["score"]
         for row in scores[scores["bundle"] == bundle].to_dict("records")
     }
-    told = [meaning for answer in answers if answer["bundle"] == bundle for meaning in answer["readings"]]
-    scored = [meaning for meaning in told if meaning["status"] == "scored"]
+    meanings = [meaning for answer in answers if answer["bundle"] == bundle for meaning in answer["readings"]]
+    scored = [meaning for meaning in meanings if meaning["status"] == "scored"]
     assert len(scored) > 100
     for meaning in scored:
         assert meaning["score"] == stored[meaning["asset_id"], pd.Timestamp(meaning["timestamp"])]
@@ -298,6 +296,24 @@ def test_a_bundle_that_was_changed_is_refused_and_the_old_champion_stays(
         assert "SHA-256" in trouble
         assert service.client.get("/v1/models").json()[0]["bundle"] == before
         service.send(cut.rest.iloc[:2])
+
+
+@pytest.mark.parametrize("cut", ["pumps"], indirect=True)
+def test_readings_that_wait_for_the_tables_for_long_are_a_trouble(cut: Cut, plant: PreparedPlant) -> None:
+    """Nothing brings them there: the service says so after two minutes by its clock, and no longer once they are in."""
+    now = [NOW]
+    with Service(plant, lambda: now[0]) as service:
+        service.live.follow_tables()
+        service.send(cut.rest.iloc[:10])
+        service.live.follow_tables()
+        assert service.client.get("/readyz").status_code == 200
+        now[0] += timedelta(minutes=3)
+        service.live.follow_tables()
+        answer = service.client.get("/readyz")
+        assert (answer.status_code, "waiting: 1" in answer.text) == (503, True)
+        fold(plant.space, any_cut.ACCEPT, now[0])
+        service.live.follow_tables()
+        assert service.client.get("/readyz").status_code == 200
 
 
 def test_every_route_asks_for_a_scope() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.flows.any_cut import PreparedPlant
+from tests.flows.any_cut import ACCEPT, PreparedPlant
 from tests.flows.cut_plants import Cut
-from tests.flows.test_serving import CHECKS, NOW, Service, bodies, wait_for
+from tests.flows.test_serving import NOW, Service, bodies, wait_for
 from tests.mosquitto import Mosquitto
 from wheeltapper.serving import journal
 from wheeltapper.serving.fold import fold, journal_folder
@@ -69,5 +69,5 @@ def test_the_tables_are_those_of_one_delivery(cut: Cut, tmp_path: Path) -> None:
             assert set(newest) == set(cut.rest["asset_id"])
     finally:
         broker.kill()
-    fold(plant.space, CHECKS, NOW)
+    fold(plant.space, ACCEPT, NOW)
     cut.requires_the_same(plant)

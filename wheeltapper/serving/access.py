@@ -334,7 +334,7 @@ class _Sent(NamedTuple):
 
 
 def _sent(scope: Scope) -> _Sent:
-    keys, session, wanted = list[str](), "", cookie_name(scope["scheme"])
+    keys, session, session_cookie = list[str](), "", cookie_name(scope["scheme"])
     for name, value in scope["headers"]:
         if name == b"authorization":
             kind, _, text = value.decode("latin-1").partition(" ")
@@ -342,14 +342,14 @@ def _sent(scope: Scope) -> _Sent:
         elif name == b"x-api-key":
             keys.append(value.decode("latin-1").strip())
         elif name == b"cookie":
-            session = _cookie(value.decode("latin-1"), wanted) or session
+            session = _cookie(value.decode("latin-1"), session_cookie) or session
     return _Sent(keys, session)
 
 
-def _cookie(header: str, wanted: str) -> str:
+def _cookie(header: str, cookie: str) -> str:
     for part in header.split(";"):
         name, _, value = part.strip().partition("=")
-        if name == wanted:
+        if name == cookie:
             return value
     return ""
 
@@ -358,9 +358,9 @@ def _caller(key: Key | None, by_header: bool) -> Caller | None:
     return None if key is None else Caller(key.name, key.scopes, by_header)
 
 
-def _header(scope: Scope, wanted: bytes) -> str:
+def _header(scope: Scope, header: bytes) -> str:
     """Return a header; empty if it is missing, or if there are several of which one could hide another."""
-    values = [value for name, value in scope["headers"] if name == wanted]
+    values = [value for name, value in scope["headers"] if name == header]
     return values[0].decode("latin-1").strip() if len(values) == 1 else ""
 
 
@@ -374,10 +374,10 @@ def _host_name(host: str) -> str:
 
 def _addresses(host: str) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     try:
-        found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return
-    for *_, place in found:
+    for *_, place in addresses:
         address = ipaddress.ip_address(str(place[0]).partition("%")[0])
         mapped = getattr(address, "ipv4_mapped", None)
         yield mapped or address

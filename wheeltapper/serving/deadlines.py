@@ -161,13 +161,13 @@ class _Deadlines(_Protocol):
     def _end_later(self) -> None:
         """End the connection if its client stops reading what is written to it."""
         if self._end_timer is None:
-            left = self.transport.get_write_buffer_size()
-            self._end_timer = self.loop.call_later(self.limits.write_seconds, self._end_if_stuck, left)
+            unsent = self.transport.get_write_buffer_size()
+            self._end_timer = self.loop.call_later(self.limits.write_seconds, self._end_if_stuck, unsent)
 
-    def _end_if_stuck(self, left_before: int) -> None:
+    def _end_if_stuck(self, unsent_before: int) -> None:
         self._end_timer = None
-        left = self.transport.get_write_buffer_size()
-        if left and left_before - left >= _LEAST_READ * self.limits.write_seconds:
+        unsent = self.transport.get_write_buffer_size()
+        if unsent and unsent_before - unsent >= _LEAST_READ * self.limits.write_seconds:
             self._end_later()
         else:
             self.transport.abort()

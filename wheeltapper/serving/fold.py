@@ -75,7 +75,7 @@ def fold(space: Workspace, checks: Checks, now: datetime) -> int:
         before = space.store.version(tables.READINGS)
         deliver_live(space, [Batch(DOOR, as_delivered(readings, space.plant))], now, checks.readings)
         faultpoints.hit("fold.after_readings")
-        _follow(space, checks)
+        follow_readings(space, checks)
         faultpoints.hit("fold.before_mark")
         is_by_others = mark.readings is not None and before != mark.readings
         after = space.store.version(tables.READINGS)
@@ -95,7 +95,7 @@ def _next(folder: Path, mark: int) -> tuple[int, list[LiveReading]]:
     return newest, readings
 
 
-def _follow(space: Workspace, checks: Checks) -> None:
+def follow_readings(space: Workspace, checks: Checks) -> None:
     """Bring flags, features, scores and alarms up to the readings, as the flows do."""
     update_flags(space)
     job = jobs.plan_job(space)

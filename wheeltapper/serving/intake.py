@@ -196,8 +196,8 @@ def encode(readings: Sequence[LiveReading], now: datetime) -> bytes:
 
 def decode(content: bytes) -> tuple[datetime, list[LiveReading]]:
     """Return when an entry of the journal came in, and its readings."""
-    came, rows = orjson.loads(content)
-    return _time_of(came), [
+    received, rows = orjson.loads(content)
+    return _time_of(received), [
         LiveReading(asset, _time_of(micros), values, regime, missing) for asset, micros, regime, values, missing in rows
     ]
 

@@ -116,7 +116,7 @@ def _first_not_finite(content: Any, place: tuple[int | str, ...]) -> tuple[str, 
     elif isinstance(content, list):
         parts = enumerate(content)
     for name, part in parts:
-        found = _first_not_finite(part, (*place, name))
-        if found is not None:
-            return found
+        place_in_part = _first_not_finite(part, (*place, name))
+        if place_in_part is not None:
+            return place_in_part
     return None

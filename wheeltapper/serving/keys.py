@@ -195,7 +195,7 @@ class KeyFile:
             If the file could not be written.
         """
         _require_name(name)
-        wanted = _require_scopes(scopes)
+        allowed = _require_scopes(scopes)
         with self._file.changing() as entries:
             now = self._clock()
             keys = [Key.from_entry(entry) for entry in entries]
@@ -204,7 +204,7 @@ class KeyFile:
                     f"there is a key named '{name}'. Choose another name, or replace that key: "
                     f"wheeltapper keys rotate {name}"
                 )
-            made = _make(name, wanted, now, lifetime)
+            made = _make(name, allowed, now, lifetime)
             entries[:] = [key.as_entry() for key in keys if key.name != name] + [made.key.as_entry()]
         return made
 
@@ -313,12 +313,12 @@ def _require_name(name: str) -> None:
 
 
 def _require_scopes(scopes: Iterable[str]) -> frozenset[str]:
-    wanted = frozenset(scopes)
-    unknown = sorted(wanted - set(SCOPES))
-    if unknown or not wanted:
-        came = f"got {listing(unknown)}" if unknown else "got none"
-        raise ConfigError(f"expected one or more of the scopes {', '.join(SCOPES)}; {came}.")
-    return wanted
+    allowed = frozenset(scopes)
+    unknown = sorted(allowed - set(SCOPES))
+    if unknown or not allowed:
+        got = f"got {listing(unknown)}" if unknown else "got none"
+        raise ConfigError(f"expected one or more of the scopes {', '.join(SCOPES)}; {got}.")
+    return allowed
 
 
 def _no_such_key(name: str, keys: list[Key]) -> ConfigError:

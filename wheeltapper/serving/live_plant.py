@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -37,6 +37,10 @@ _log = logging.getLogger("wheeltapper.serving")
 
 _EVER = 2**62
 """Later than any time, in microseconds since the epoch."""
+
+LONGEST_WAIT = timedelta(minutes=2)
+"""How long readings may wait for the tables until that is a trouble."""
+BEHIND = "tables are behind"
 
 Clock = Callable[[], datetime]
 
@@ -128,6 +132,7 @@ class LivePlant:
             raise
         self.since = clock()
         """Since when the present models are served."""
+        self._moved_at = self.since
         self.troubles: dict[str, str] = {}
         """What does not work at present → why; readings are taken in and scored all the same."""
 
@@ -174,11 +179,23 @@ class LivePlant:
         if mark.others != self._others or (is_all_folded and version not in (mark.readings, self._seen)):
             self._replace(self.models)
             return True
+        self._note_progress(mark.entry)
         if mark.entry != self._folded:
             with self._turn:
                 self._folded = mark.entry
                 self._core.recent.forget(mark.entry)
         return False
+
+    def _note_progress(self, entry: int) -> None:
+        """Note as a trouble that readings wait for their way into the tables for long, and none of them gets there."""
+        if entry != self._folded or self._journal.newest == entry:
+            self._moved_at = self.clock()
+            self.troubles.pop(BEHIND, None)
+        elif self.clock() - self._moved_at > LONGEST_WAIT:
+            self.troubles[BEHIND] = (
+                f"no entry has reached the tables since {self._moved_at.isoformat()}; waiting: "
+                f"{self._journal.newest - entry}. They are on the disk; the log fold-{self.plant.name} says why"
+            )
 
     def follow_models(self) -> bool:
         """Serve what is live now, if it is another than before; return whether it is.
@@ -228,8 +245,8 @@ class LivePlant:
         for entry in journal.entries(self._journal.folder, after):
             if until is not None and entry.number > until:
                 break
-            came, readings = decode(entry.content)
-            self._advance(core, entry.number, self._intake.accept(readings, came))
+            received, readings = decode(entry.content)
+            self._advance(core, entry.number, self._intake.accept(readings, received))
             after = entry.number
         return after
 

@@ -66,7 +66,7 @@ class _Cell(Generic[Token]):
     tokens: list[Token] = field(default_factory=list)
     new: list[TagValue] = field(default_factory=list)
     """Values that came since the reading was given last."""
-    given: LiveReading | None = None
+    handed_over: LiveReading | None = None
     """The reading as it was given last; None while the cell is open."""
     due_at: int | None = None
     """When it is to be given; None while nothing in it is new."""
@@ -184,10 +184,10 @@ class Assembly(Generic[Token]):
             tokens = tuple(cell.tokens)
             values += cell.new
             cell.tokens, cell.new, cell.due_at = [], [], None
-            if reading == cell.given:
+            if reading == cell.handed_over:
                 self._settled.extend(tokens)
             else:
-                cell.given = reading
+                cell.handed_over = reading
                 readings.append(Assembled(reading, tokens))
         settled, self._settled = tuple(self._settled), []
         readings.sort(key=lambda assembled: (assembled.reading.time, assembled.reading.asset_id))
@@ -211,7 +211,7 @@ class Assembly(Generic[Token]):
                 self._keep(asset, cell, tag, _micros(tag.time))
         for asset_id, asset in self._assets.items():
             for end, cell in asset.cells.items():
-                cell.given = self._reading(asset_id, asset, end)
+                cell.handed_over = self._reading(asset_id, asset, end)
 
     def remembered(self) -> Iterator[TagValue]:
         """Yield the values of all readings that were given and may still be corrected or held."""
@@ -245,7 +245,7 @@ class Assembly(Generic[Token]):
     def _schedule(self, asset_id: str, end: int, cell: _Cell[Token]) -> None:
         """Say when a cell is to be given: at once where it is a correction, once it is complete, or at its deadline."""
         is_complete = len(cell.renewed) == len(self._sensors)
-        due_at = end if cell.given is not None or is_complete else cell.deadline
+        due_at = end if cell.handed_over is not None or is_complete else cell.deadline
         if due_at != cell.due_at:
             cell.due_at = due_at
             heappush(self._queue, (due_at, asset_id, end))
@@ -254,7 +254,7 @@ class Assembly(Generic[Token]):
         """Look once more at those later cells that may hold the value; where nothing changes, `due` gives nothing."""
         for later in asset.ends[bisect_right(asset.ends, end) : bisect_left(asset.ends, end + self._reach)]:
             cell = asset.cells[later]
-            if cell.given is not None:
+            if cell.handed_over is not None:
                 self._schedule(asset_id, later, cell)
 
     def _newest(self, asset: _Asset[Token], sensor: str, end: int) -> TagValue | None:

@@ -385,14 +385,14 @@ def _field(content: Any, path: str, *default: Any) -> Any:
     """Return a field of an object; dots lead into a field's fields, where no field has the whole name."""
     if not isinstance(content, dict):
         raise MessageError(f"expected an object with {path}, got {_shown(content)}")
-    found: Any = content
+    value: Any = content
     for part in [path] if path in content else path.split("."):
-        if not isinstance(found, dict) or part not in found:
+        if not isinstance(value, dict) or part not in value:
             if default:
                 return default[0]
             raise MessageError(f"no field '{path}' (the payload has: {', '.join(content) or 'none'})")
-        found = found[part]
-    return found
+        value = value[part]
+    return value
 
 
 def _unreadable(written: Any) -> str:
